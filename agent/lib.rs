@@ -1,0 +1,1 @@
+//! Finishes an Amazon ECS container instance at first boot.
