@@ -1,1 +1,30 @@
-//! Finishes an Amazon ECS container instance at first boot.
+//! Finishes an Amazon ECS container instance at first boot, and tells CloudFormation how it went.
+//!
+//! ```text
+//! user data ──parse──▶ Config ──plan──▶ Plan ──apply──▶ Report ──▶ signal + exit code
+//!     ▲                   pure            pure     host only          always, even if
+//!    imds                                                             nothing above worked
+//! ```
+//!
+//! - [`config`] turns bytes into a checked [`config::Config`]. Everything that can be wrong is refused here, all of it at
+//!   once; what is right is kept, to report the rest.
+//! - [`plan`] turns it, and the facts of the [`instance`], into a [`plan::Plan`]: a value that can be printed, compared
+//!   and carried out. Making it cannot fail.
+//! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
+//!   be repeated.
+//! - [`report`] says how it went; [`cloudformation`] passes that on.
+//! - [`run`] is the pipeline, and the only module that knows all the others.
+
+pub mod apply;
+pub mod cloudformation;
+pub mod config;
+pub mod ecs_agent;
+pub mod host;
+pub mod http;
+pub mod imds;
+pub mod instance;
+pub mod plan;
+#[cfg(feature = "rehearse")]
+pub mod rehearse;
+pub mod report;
+pub mod run;

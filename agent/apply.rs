@@ -1,0 +1,108 @@
+//! Carries out a plan: in order, within a deadline, to the first failure.
+
+use anyhow::{Context as _, Result, anyhow};
+use tokio::time::{Instant, timeout_at};
+
+use crate::plan::{Action, Plan};
+use crate::report::{ActionReport, Change, Outcome, StepReport};
+
+/// What carrying out a plan came to.
+#[derive(Debug)]
+pub struct Applied {
+    /// The steps that were begun.
+    pub steps: Vec<StepReport>,
+    /// Nothing, or the first failure.
+    pub result: Result<()>,
+}
+
+/// Brings about each action's end state through `perform`, and tells `progress` of every step that begins or ends.
+///
+/// An action that has not ended by `deadline` is dropped, and is the failure.
+pub async fn apply(
+    plan: &Plan,
+    began: Instant,
+    deadline: Instant,
+    mut perform: impl AsyncFnMut(&Action, Instant) -> Result<Change>,
+    mut progress: impl FnMut(&[StepReport]),
+) -> Applied {
+    let mut steps: Vec<StepReport> = Vec::new();
+    for step in &plan.steps {
+        let start = Instant::now();
+        let mut report = StepReport {
+            name: step.name.to_owned(),
+            outcome: Outcome::Running,
+            start_ms: millis(start - began),
+            duration_ms: 0,
+            actions: Vec::new(),
+        };
+        steps.push(report.clone());
+        progress(&steps);
+        let mut result = Ok(());
+        for planned in &step.actions {
+            let action_start = Instant::now();
+            let performed = timeout_at(deadline, perform(&planned.action, deadline)).await;
+            let performed = performed.unwrap_or_else(|_| Err(anyhow!("there was no time left for it")));
+            let change = *performed.as_ref().unwrap_or(&Change::Failed);
+            let duration_ms = millis(action_start.elapsed());
+            report.actions.push(ActionReport { action: planned.action.to_string(), change, duration_ms });
+            if let Err(error) = performed {
+                result = Err(error).with_context(|| format!("{}: {}", step.name, planned.action));
+                break;
+            }
+        }
+        report.duration_ms = millis(start.elapsed());
+        report.outcome = if result.is_ok() { Outcome::Success } else { Outcome::Failure };
+        if let Some(last) = steps.last_mut() {
+            *last = report;
+        }
+        progress(&steps);
+        if result.is_err() {
+            return Applied { steps, result };
+        }
+    }
+    Applied { steps, result: Ok(()) }
+}
+
+/// A duration in whole milliseconds.
+pub fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::instance::Instance;
+
+    fn a_plan() -> Plan {
+        crate::plan::plan(&Config::default(), &Instance::example())
+    }
+
+    #[tokio::test]
+    async fn it_stops_at_the_first_failure_and_names_it() {
+        let plan = a_plan();
+        let mut seen = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let perform = async |action: &Action, _| {
+            seen.push(action.to_string());
+            if seen.len() == 2 { Err(anyhow!("no such thing")) } else { Ok(Change::Made) }
+        };
+        let applied = apply(&plan, Instant::now(), deadline, perform, |_| {}).await;
+        assert_eq!(seen.len(), 2);
+        assert_eq!(applied.steps.len(), 1);
+        assert_eq!(applied.steps[0].outcome, Outcome::Failure);
+        let error = format!("{:#}", applied.result.unwrap_err());
+        assert_eq!(error, "logs: start amazon-cloudwatch-agent.service: no such thing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_ends_an_action_that_hangs() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let perform = async |_: &Action, _| std::future::pending().await;
+        let applied = apply(&a_plan(), Instant::now(), deadline, perform, |_| {}).await;
+        assert!(format!("{:#}", applied.result.unwrap_err()).ends_with("there was no time left for it"));
+        assert_eq!(applied.steps[0].duration_ms, 60_000);
+    }
+}

@@ -1,0 +1,373 @@
+//! The signal to CloudFormation: one decided status, repeated until it is accepted, refused for good, or out of time.
+//!
+//! Three ways lead there. A resource of a stack is signalled with `SignalResource`, authenticated by the instance identity
+//! document (the scheme `CFN_V1` of aws-cfn-bootstrap, which needs no IAM permission, but works only for a stack that the
+//! instance belongs to) or by IAM credentials. A wait condition is signalled with a PUT to its presigned URL.
+//!
+//! What is retried follows aws-cfn-bootstrap too: whatever isn't clearly AWS's own refusal. A proxy's error page, for
+//! one, says nothing about the signal.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep, timeout};
+use url::Url;
+
+use crate::http::{self, Pauses};
+use answer::{Outcome, judge};
+
+mod answer;
+mod iam;
+
+/// One try, credentials and name resolution included.
+const TRY: Duration = Duration::from_secs(20);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// As in aws-cfn-bootstrap.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// What a pause leaves before the deadline, so that the last try isn't cut off at once.
+const LAST_TRY: Duration = Duration::from_secs(1);
+/// AWS's answers to a signal are well below a kilobyte; of a proxy's page the head is enough.
+const ANSWER_LIMIT: usize = 64 * 1024;
+const DEFAULT_DOMAIN: &str = "amazonaws.com";
+/// What cfn-signal gives as the reason of a failure without one.
+const DEFAULT_REASON: &str = "Configuration failed.";
+
+/// What is signalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// The instance does its work.
+    Success,
+    /// It doesn't; the stack may roll back.
+    Failure,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Success => "SUCCESS",
+            Self::Failure => "FAILURE",
+        })
+    }
+}
+
+/// How a signal to a stack's resource is authenticated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// By the signed instance identity document; needs no IAM permission.
+    InstanceIdentity,
+    /// By credentials that permit `cloudformation:SignalResource`.
+    Iam,
+    /// By the first, and when that is refused by the second.
+    #[default]
+    Auto,
+}
+
+/// A decided signal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signal {
+    /// Who waits for it.
+    pub target: Target,
+    /// What is signalled.
+    pub status: Status,
+    /// The instance id; CloudFormation counts each id once. 1 to 64 characters.
+    pub unique_id: String,
+    /// Shown in the stack's events, but only by a wait condition: `SignalResource` has no place for it.
+    pub reason: String,
+    /// Data for a wait condition's `Data` attribute; may be empty, and goes nowhere else.
+    pub data: String,
+    /// The stack's region.
+    pub region: String,
+    /// The DNS suffix of the partition's services; empty means `amazonaws.com`.
+    pub partition_domain: String,
+    /// In place of `https://cloudformation.<region>.<partition_domain>`.
+    pub endpoint: Option<String>,
+    /// How it is authenticated; a wait handle's URL brings its own.
+    pub auth: Auth,
+}
+
+/// Who waits for a signal.
+#[derive(Clone, PartialEq)]
+pub enum Target {
+    /// A resource with a creation or update policy.
+    Resource {
+        /// Name or ARN of the stack.
+        stack: String,
+        /// The resource's logical id.
+        resource: String,
+    },
+    /// A wait condition, through its handle's presigned URL. Its query is a secret and is printed nowhere.
+    WaitHandle(Url),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resource { stack, resource } => write!(f, "{resource} in stack {stack}"),
+            Self::WaitHandle(url) => {
+                write!(f, "wait handle {}{}", url.host_str().unwrap_or_default(), url.path())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}
+
+/// What became of a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// CloudFormation took it.
+    Accepted {
+        /// `instance_identity`, `iam` or `wait_handle`.
+        by: &'static str,
+        /// How many requests it took, refused ones of the other way included.
+        attempts: u32,
+    },
+    /// Nobody waits: the stack's operation is over, as on every later scale-out. Harmless. The text is CloudFormation's.
+    NotWaitedFor(String),
+    /// It will never be accepted; the text says why, and what to do.
+    Refused(String),
+    /// No answer that counts until the deadline; it may be sent again later. The text tells of the last try.
+    Undelivered(String),
+}
+
+/// The ways to deliver a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    InstanceIdentity,
+    Iam,
+    WaitHandle,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::InstanceIdentity => "instance_identity",
+            Self::Iam => "iam",
+            Self::WaitHandle => "wait_handle",
+        }
+    }
+}
+
+/// Sends `signal`, again and again until an answer that counts or the deadline.
+///
+/// `identity` is the identity document byte for byte and its signature, as IMDS gave them; without it only IAM or a
+/// wait handle can do. `client` is the outbound one.
+pub async fn send(
+    signal: &Signal,
+    identity: Option<(&str, &str)>,
+    client: &reqwest::Client,
+    deadline: Instant,
+) -> Delivery {
+    let courier = Courier { signal, identity, client, deadline, credentials: None };
+    courier.deliver().await
+}
+
+struct Courier<'a> {
+    signal: &'a Signal,
+    identity: Option<(&'a str, &'a str)>,
+    client: &'a reqwest::Client,
+    deadline: Instant,
+    /// In place of those that the host offers.
+    credentials: Option<SharedCredentialsProvider>,
+}
+
+impl Courier<'_> {
+    async fn deliver(&self) -> Delivery {
+        match (&self.signal.target, self.signal.auth) {
+            (Target::WaitHandle(url), _) => self.by_wait_handle(url).await,
+            (Target::Resource { stack, resource }, Auth::InstanceIdentity) => {
+                self.by_instance_identity(stack, resource).await
+            }
+            (Target::Resource { stack, resource }, Auth::Iam) => self.by_iam(stack, resource).await,
+            (Target::Resource { stack, resource }, Auth::Auto) => self.by_either(stack, resource).await,
+        }
+    }
+
+    async fn by_either(&self, stack: &str, resource: &str) -> Delivery {
+        let first = self.by_instance_identity(stack, resource).await;
+        let Delivery::Refused(refusal) = first else {
+            return first;
+        };
+        tracing::info!(refusal, "the instance identity was refused; trying IAM credentials");
+        let both = |second| format!("by instance identity: {refusal}; by IAM: {second}");
+        match self.by_iam(stack, resource).await {
+            Delivery::Accepted { by, attempts } => Delivery::Accepted {
+                by,
+                // A refusal is final, so it took one request, unless there was no identity to send.
+                attempts: attempts + u32::from(self.identity.is_some()),
+            },
+            Delivery::NotWaitedFor(text) => Delivery::NotWaitedFor(text),
+            Delivery::Refused(text) => Delivery::Refused(both(text)),
+            Delivery::Undelivered(text) => Delivery::Undelivered(both(text)),
+        }
+    }
+
+    async fn by_instance_identity(&self, stack: &str, resource: &str) -> Delivery {
+        let Some(header) = self.identity.and_then(authorization) else {
+            return Delivery::Refused(
+                "there is no signed instance identity document to send; use auth: iam, or enable IMDS".to_owned(),
+            );
+        };
+        let url = match self.resource_url(stack, resource) {
+            Ok(url) => url,
+            Err(refusal) => return Delivery::Refused(refusal),
+        };
+        self.persist(Method::InstanceIdentity, async || {
+            let request = self.client.get(url.clone());
+            let request = request.header(AUTHORIZATION, header.clone());
+            self.exchange(Method::InstanceIdentity, request.header(ACCEPT, "application/json")).await
+        })
+        .await
+    }
+
+    async fn by_iam(&self, stack: &str, resource: &str) -> Delivery {
+        let sender = iam::Sender::new(self.signal, self.client, self.credentials.clone()).await;
+        let sender = match sender {
+            Ok(sender) => sender,
+            Err(error) => return Delivery::Undelivered(format!("{error:#}")),
+        };
+        self.persist(Method::Iam, async || sender.signal(self.signal, stack, resource).await).await
+    }
+
+    /// The body has exactly the keys that cfn-signal sends. There is no `Content-Type`: the URL is signed without one.
+    async fn by_wait_handle(&self, url: &Url) -> Delivery {
+        let signal = self.signal;
+        let reason = match (signal.status, signal.reason.as_str()) {
+            (Status::Failure, "") => DEFAULT_REASON,
+            (_, reason) => reason,
+        };
+        let body = serde_json::json!({
+            "Status": signal.status,
+            "Reason": reason,
+            "UniqueId": signal.unique_id,
+            "Data": signal.data,
+        });
+        let body = body.to_string();
+        self.persist(Method::WaitHandle, async || {
+            let request = self.client.put(url.clone()).body(body.clone());
+            self.exchange(Method::WaitHandle, request).await
+        })
+        .await
+    }
+
+    /// The request of aws-cfn-bootstrap's `cfn_client.py`: everything in the query, in this order.
+    fn resource_url(&self, stack: &str, resource: &str) -> Result<Url, String> {
+        let signal = self.signal;
+        let endpoint = signal.endpoint();
+        let query = format!(
+            "Action=SignalResource&ContentType=JSON&LogicalResourceId={}&StackName={}&Status={}&UniqueId={}&Version=2010-05-15",
+            percent_encoded(resource),
+            percent_encoded(stack),
+            signal.status,
+            percent_encoded(&signal.unique_id),
+        );
+        let url = format!("{}/?{query}", endpoint.trim_end_matches('/'));
+        url.parse().map_err(|error| format!("the CloudFormation endpoint {endpoint:?} is no URL: {error}"))
+    }
+
+    async fn exchange(&self, method: Method, request: reqwest::RequestBuilder) -> Outcome {
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Outcome::again(http::explain(error)),
+        };
+        let status = response.status().as_u16();
+        let after = retry_after(response.headers());
+        match http::read_body(response, ANSWER_LIMIT).await {
+            Ok(body) => judge(method, status, after, &body),
+            Err(error) => Outcome::again(format!("HTTP {status}: {error}")),
+        }
+    }
+
+    /// Tries until an outcome that trying again won't change, or the deadline.
+    async fn persist(&self, method: Method, attempt: impl AsyncFn() -> Outcome) -> Delivery {
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut attempts = 0;
+        let mut last = "no time was left".to_owned();
+        while !self.left().is_zero() {
+            attempts += 1;
+            let outcome = timeout(self.left().min(TRY), attempt()).await;
+            let after = match outcome.unwrap_or_else(|_| Outcome::again("no answer in time".to_owned())) {
+                Outcome::Accepted => {
+                    return Delivery::Accepted { by: method.name(), attempts };
+                }
+                Outcome::NotWaitedFor(text) => return Delivery::NotWaitedFor(text),
+                Outcome::Refused(text) => return Delivery::Refused(text),
+                Outcome::Again { why, after } => {
+                    last = why;
+                    after.unwrap_or_default()
+                }
+            };
+            tracing::warn!(by = method.name(), attempts, last, "CloudFormation has not taken the signal yet");
+            let spare = self.left().saturating_sub(LAST_TRY);
+            if spare.is_zero() {
+                break;
+            }
+            let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(after);
+            sleep(pause.min(spare)).await;
+        }
+        Delivery::Undelivered(format!("gave up after {attempts} tries; the last: {last}"))
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+impl Signal {
+    fn endpoint(&self) -> String {
+        let domain = match self.partition_domain.as_str() {
+            "" => DEFAULT_DOMAIN,
+            domain => domain,
+        };
+        let default = || format!("https://cloudformation.{}.{domain}", self.region);
+        self.endpoint.clone().unwrap_or_else(default)
+    }
+}
+
+/// `CFN_V1 <document in base64>:<signature in one line>`, as aws-cfn-bootstrap's `CFNSigner` makes it: trailing
+/// whitespace of the document goes, all else stays byte for byte. None when there is no document or no signature.
+fn authorization((document, signature): (&str, &str)) -> Option<HeaderValue> {
+    let document = STANDARD.encode(document.trim_end());
+    let signature: String = signature.split_whitespace().collect();
+    if document.is_empty() || signature.is_empty() {
+        return None;
+    }
+    let mut value = HeaderValue::try_from(format!("CFN_V1 {document}:{signature}")).ok()?;
+    // It stands for the instance; nothing that prints headers may print it.
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// RFC 3986, part 2.3: all but the unreserved characters.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// The seconds of a `Retry-After`; its other form, a date, needs a clock that is right, which a booting host may not have.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests;

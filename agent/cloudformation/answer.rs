@@ -1,0 +1,218 @@
+//! What an HTTP answer to a signal means.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::Method;
+
+/// What one try came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Accepted,
+    NotWaitedFor(String),
+    Refused(String),
+    Again {
+        why: String,
+        /// How long the other side asked to be left alone.
+        after: Option<Duration>,
+    },
+}
+
+impl Outcome {
+    pub(super) fn again(why: String) -> Self {
+        Self::Again { why, after: None }
+    }
+}
+
+/// An error of an AWS service.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "PascalCase")]
+struct AwsError {
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct JsonError {
+    error: AwsError,
+}
+
+/// Codes of refusals that pass by themselves, whatever their status.
+const TEMPORARY: [&str; 9] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+    "RequestTimeout",
+    "RequestTimeTooSkewed",
+];
+
+/// Codes of credentials that are too new to be known everywhere, or have been replaced meanwhile.
+const TEMPORARY_IAM: [&str; 5] =
+    ["InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "ExpiredToken", "RequestExpired"];
+
+/// What an answer with this status and body means.
+///
+/// Only an AWS error with a 4xx status is a refusal. An answer without one comes from something in between, and 5xx passes.
+pub(super) fn judge(method: Method, status: u16, after: Option<Duration>, body: &[u8]) -> Outcome {
+    let again = |why| Outcome::Again { why, after };
+    if (200..300).contains(&status) {
+        return match is_web_page(body) {
+            true => again(format!("HTTP {status} with a web page: something in between answers in AWS's place")),
+            false => Outcome::Accepted,
+        };
+    }
+    let Some(error) = AwsError::read(body) else {
+        return again(format!("HTTP {status} without an AWS error: something in between may have answered"));
+    };
+    let text = format!("{}: {}", error.code, error.message);
+    if error.code == "ValidationError" && error.message.contains("cannot be signaled") {
+        return Outcome::NotWaitedFor(error.message);
+    }
+    if !(400..500).contains(&status) || status == 429 || error.is_temporary(method, status) {
+        return again(format!("HTTP {status}, {text}"));
+    }
+    Outcome::Refused(format!("{text} ({})", error.remedy(method)))
+}
+
+/// Whether this is HTML, which no AWS API and no presigned PUT answers with.
+pub(super) fn is_web_page(body: &[u8]) -> bool {
+    let head = body.get(..512).unwrap_or(body);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    head.contains("<html") || head.contains("<!doctype html")
+}
+
+impl AwsError {
+    /// From JSON as `ContentType=JSON` asks for, or from XML as SDK requests and S3 get it.
+    fn read(body: &[u8]) -> Option<Self> {
+        if let Ok(JsonError { error }) = serde_json::from_slice(body) {
+            return Some(error);
+        }
+        let text = std::str::from_utf8(body).ok()?;
+        if is_web_page(body) || !text.contains("<Error>") {
+            return None;
+        }
+        Some(Self { code: element(text, "Code")?, message: element(text, "Message").unwrap_or_default() })
+    }
+
+    fn is_temporary(&self, method: Method, status: u16) -> bool {
+        if TEMPORARY.contains(&self.code.as_str()) {
+            return true;
+        }
+        match method {
+            // The clock of a booting host may be wrong until it has been set.
+            Method::Iam => {
+                TEMPORARY_IAM.contains(&self.code.as_str())
+                    || self.message.contains("Signature expired")
+                    || self.message.contains("Signature not yet current")
+            }
+            // As aws-cfn-bootstrap has it for the presigned PUT.
+            Method::WaitHandle => matches!(status, 404 | 408),
+            Method::InstanceIdentity => false,
+        }
+    }
+
+    fn remedy(&self, method: Method) -> &'static str {
+        match (method, self.code.as_str()) {
+            (Method::WaitHandle, _) => {
+                "the wait handle's URL must be passed on whole, and expires; create the stack anew"
+            }
+            (_, "ValidationError") if self.message.contains("does not exist") => {
+                "check signal.stack, signal.resource and signal.region"
+            }
+            (Method::Iam, "ValidationError") => "check that signal.resource is a logical id in signal.stack",
+            (Method::Iam, _) => "the instance's role must permit cloudformation:SignalResource",
+            (Method::InstanceIdentity, _) => {
+                "the instance must belong to signal.stack; if it doesn't, use auth: iam and permit cloudformation:SignalResource"
+            }
+        }
+    }
+}
+
+/// The text of the first such element; AWS's error documents are flat enough for this.
+fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let text = text.replace("&lt;", "<").replace("&gt;", ">");
+    let text = text.replace("&quot;", "\"").replace("&apos;", "'");
+    // Last, so that what it uncovers isn't taken for an entity.
+    Some(text.replace("&amp;", "&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(code: &str, message: &str) -> Vec<u8> {
+        format!(r#"{{"Error":{{"Code":"{code}","Message":"{message}","Type":"Sender"}},"RequestId":"1"}}"#).into_bytes()
+    }
+
+    fn xml(code: &str, message: &str) -> Vec<u8> {
+        format!(
+            "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\">\n  <Error>\n    <Type>Sender</Type>\n    \
+             <Code>{code}</Code>\n    <Message>{message}</Message>\n  </Error>\n</ErrorResponse>"
+        )
+        .into_bytes()
+    }
+
+    fn kind(outcome: &Outcome) -> &'static str {
+        match outcome {
+            Outcome::Accepted => "accepted",
+            Outcome::NotWaitedFor(_) => "not waited for",
+            Outcome::Refused(_) => "refused",
+            Outcome::Again { .. } => "again",
+        }
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        use Method::{Iam, InstanceIdentity, WaitHandle};
+        let over = "Stack arn:aws:cloudformation:… is in CREATE_COMPLETE state and cannot be signaled";
+        let gone = "Stack 'x' does not exist";
+        let page = b"<!DOCTYPE HTML><HTML><body>Blocked</body></HTML>".to_vec();
+        for (method, status, body, expected) in [
+            (InstanceIdentity, 200, Vec::new(), "accepted"),
+            (InstanceIdentity, 200, b"{}".to_vec(), "accepted"),
+            (InstanceIdentity, 200, page.clone(), "again"),
+            (WaitHandle, 200, page.clone(), "again"),
+            (InstanceIdentity, 302, Vec::new(), "again"),
+            (InstanceIdentity, 403, page.clone(), "again"),
+            (InstanceIdentity, 407, Vec::new(), "again"),
+            (InstanceIdentity, 400, json("ValidationError", over), "not waited for"),
+            (Iam, 400, xml("ValidationError", over), "not waited for"),
+            (InstanceIdentity, 400, json("ValidationError", gone), "refused"),
+            (Iam, 400, xml("ValidationError", gone), "refused"),
+            (InstanceIdentity, 400, json("Throttling", "Rate exceeded"), "again"),
+            (Iam, 400, xml("Throttling", "Rate exceeded"), "again"),
+            (InstanceIdentity, 503, json("ServiceUnavailable", ""), "again"),
+            (InstanceIdentity, 500, json("InternalFailure", ""), "again"),
+            (InstanceIdentity, 403, json("AccessDenied", "no"), "refused"),
+            (Iam, 403, xml("AccessDenied", "no"), "refused"),
+            (InstanceIdentity, 403, json("InvalidClientTokenId", "no"), "refused"),
+            (Iam, 403, xml("InvalidClientTokenId", "no"), "again"),
+            (Iam, 403, xml("SignatureDoesNotMatch", "no"), "refused"),
+            (Iam, 403, xml("SignatureDoesNotMatch", "Signature expired: …"), "again"),
+            (WaitHandle, 403, xml("AccessDenied", "Request has expired"), "refused"),
+            (WaitHandle, 404, xml("NoSuchBucket", ""), "again"),
+            (WaitHandle, 503, xml("SlowDown", ""), "again"),
+        ] {
+            let outcome = judge(method, status, None, &body);
+            let shown = String::from_utf8_lossy(&body);
+            assert_eq!(kind(&outcome), expected, "{method:?} {status} {shown}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_carries_the_message_and_a_remedy() {
+        let outcome = judge(Method::Iam, 403, None, &xml("AccessDenied", "User &quot;a&amp;lt;b&quot; may not"));
+        let expected =
+            "AccessDenied: User \"a&lt;b\" may not (the instance's role must permit cloudformation:SignalResource)";
+        assert_eq!(outcome, Outcome::Refused(expected.to_owned()));
+    }
+}

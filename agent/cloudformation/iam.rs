@@ -1,0 +1,203 @@
+//! `SignalResource` with IAM credentials, through the AWS SDK on top of our own HTTP client.
+//!
+//! The SDK signs and encodes; connections, proxy, name resolution and TLS roots are those of every other request.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_cloudformation::config::Builder;
+use aws_sdk_cloudformation::error::SdkError;
+use aws_sdk_cloudformation::types::ResourceSignalStatus;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use url::{Origin, Url};
+
+use super::answer::{Outcome, is_web_page, judge};
+use super::{ANSWER_LIMIT, Method, Signal, Status};
+use crate::http;
+
+/// Where the SDK finds the instance role's credentials; the variable is the SDK's own.
+const METADATA_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+const METADATA_DEFAULTS: [&str; 2] = ["http://169.254.169.254", "http://[fd00:ec2::254]"];
+
+/// Sends signed signals.
+pub(super) struct Sender {
+    config: SdkConfig,
+    credentials: SharedCredentialsProvider,
+    endpoint: Option<String>,
+}
+
+impl Sender {
+    /// With `credentials`, or else with what the SDK's default chain finds: environment, profile, instance role.
+    pub(super) async fn new(
+        signal: &Signal,
+        client: &reqwest::Client,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self> {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(signal.region.clone()))
+            .http_client(http_client(client.clone())?)
+            // The one who calls retries, with its own rules and deadline.
+            .retry_config(RetryConfig::disabled())
+            .load()
+            .await;
+        let credentials =
+            credentials.or_else(|| config.credentials_provider()).context("the AWS SDK offers no credentials")?;
+        Ok(Self { config, credentials, endpoint: signal.endpoint.clone() })
+    }
+
+    /// One try.
+    pub(super) async fn signal(&self, signal: &Signal, stack: &str, resource: &str) -> Outcome {
+        // Afresh for each try, which so outlives credentials that expire.
+        let credentials = match self.credentials.provide_credentials().await {
+            Ok(credentials) => credentials,
+            Err(error) => return no_credentials(&error),
+        };
+        let status = match signal.status {
+            Status::Success => ResourceSignalStatus::Success,
+            Status::Failure => ResourceSignalStatus::Failure,
+        };
+        let answer = self
+            .client(credentials)
+            .signal_resource()
+            .stack_name(stack)
+            .logical_resource_id(resource)
+            .unique_id(&signal.unique_id)
+            .status(status)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Outcome::Accepted,
+            Err(error) => outcome(&error),
+        }
+    }
+
+    /// Without an endpoint of ours the SDK takes `AWS_ENDPOINT_URL_CLOUDFORMATION`, or the region's.
+    fn client(&self, credentials: Credentials) -> aws_sdk_cloudformation::Client {
+        let mut builder = Builder::from(&self.config).credentials_provider(credentials);
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint_url(endpoint);
+        }
+        aws_sdk_cloudformation::Client::from_conf(builder.build())
+    }
+}
+
+fn no_credentials(error: &CredentialsError) -> Outcome {
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => Outcome::Refused(
+            "the instance has no IAM credentials (give it an instance profile whose role permits \
+             cloudformation:SignalResource)"
+                .to_owned(),
+        ),
+        _ => Outcome::again(http::causes(error)),
+    }
+}
+
+/// The answer as AWS gave it is judged like any other, whatever the SDK made of it.
+fn outcome<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Outcome {
+    if let Some(raw) = error.raw_response() {
+        let after = raw.headers().get("retry-after");
+        let after = after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let body = raw.body().bytes().unwrap_or_default();
+        return judge(Method::Iam, raw.status().as_u16(), after, body);
+    }
+    match error {
+        SdkError::ConstructionFailure(_) => Outcome::Refused(http::causes(error)),
+        _ => Outcome::again(http::causes(error)),
+    }
+}
+
+/// The SDK's HTTP client, made of ours.
+fn http_client(outbound: reqwest::Client) -> Result<SharedHttpClient> {
+    let direct = http::direct()?;
+    let metadata = metadata_origins();
+    Ok(http_client_fn(move |settings: &HttpConnectorSettings, _| {
+        SharedHttpConnector::new(Connector {
+            outbound: outbound.clone(),
+            direct: direct.clone(),
+            metadata: metadata.clone(),
+            timeout: settings.read_timeout(),
+        })
+    }))
+}
+
+/// Whom the SDK asks for the role's credentials; a proxy must never see these requests.
+fn metadata_origins() -> Vec<Origin> {
+    let configured = std::env::var(METADATA_VARIABLE).ok();
+    let all = METADATA_DEFAULTS.into_iter().chain(configured.as_deref());
+    all.filter_map(|text| text.parse::<Url>().ok()).map(|url| url.origin()).collect()
+}
+
+#[derive(Clone, Debug)]
+struct Connector {
+    outbound: reqwest::Client,
+    direct: reqwest::Client,
+    metadata: Vec<Origin>,
+    timeout: Option<Duration>,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match self.converted(&request) {
+            Ok((request, direct)) => HttpConnectorFuture::new(exchange(request, direct)),
+            Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        }
+    }
+}
+
+impl Connector {
+    /// The request for reqwest, and whether it goes to the metadata service.
+    fn converted(&self, request: &HttpRequest) -> Result<(reqwest::RequestBuilder, bool)> {
+        let url: Url = request.uri().parse().context("the SDK asks for something that is no URL")?;
+        let method = reqwest::Method::from_bytes(request.method().as_bytes())?;
+        let body = request.body().bytes().context("the SDK streams a body")?.to_vec();
+        let direct = self.metadata.contains(&url.origin());
+        let client = if direct { &self.direct } else { &self.outbound };
+        let mut converted = client.request(method, url).body(body);
+        for (name, value) in request.headers() {
+            converted = converted.header(name, value);
+        }
+        if let Some(timeout) = self.timeout {
+            converted = converted.timeout(timeout);
+        }
+        Ok((converted, direct))
+    }
+}
+
+async fn exchange(request: reqwest::RequestBuilder, direct: bool) -> Result<HttpResponse, ConnectorError> {
+    let response = request.send().await.map_err(|error| {
+        let timed_out = error.is_timeout();
+        let text = http::explain(error);
+        match timed_out {
+            true => ConnectorError::timeout(text.into()),
+            false => ConnectorError::io(text.into()),
+        }
+    })?;
+    let status = StatusCode::try_from(response.status().as_u16()).map_err(|error| ConnectorError::io(error.into()))?;
+    let headers = response.headers().clone();
+    let body = http::read_body(response, ANSWER_LIMIT).await;
+    let body = body.map_err(|error| ConnectorError::io(error.into()))?;
+    // The SDK takes any 2xx for an accepted signal; a captive portal's page is none.
+    if !direct && status.is_success() && is_web_page(&body) {
+        return Err(ConnectorError::io("a web page: something in between answers in AWS's place".into()));
+    }
+    let mut converted = HttpResponse::new(status, SdkBody::from(body));
+    for (name, value) in &headers {
+        // Those that are no text mean nothing to the SDK.
+        if let Ok(value) = value.to_str() {
+            let appended = converted.headers_mut().try_append(name.as_str().to_owned(), value.to_owned());
+            appended.map_err(|error| ConnectorError::io(error.into()))?;
+        }
+    }
+    Ok(converted)
+}

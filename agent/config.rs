@@ -1,0 +1,585 @@
+//! The configuration: its types, and the way from bytes to a checked [`Config`].
+//!
+//! Documents are found in the user data ([`decode`]), read into trees that know their lines ([`yaml`]), merged, and
+//! deserialised ([`de`]) so that every error is found at once. What is right is kept even when something else is wrong:
+//! the signal target and the proxy of a configuration that is refused still serve to report the refusal.
+
+pub mod de;
+pub mod decode;
+pub mod ecs_variables;
+pub mod problem;
+pub mod types;
+pub mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+
+use self::decode::Document;
+use self::problem::{Problem, Source};
+use self::types::*;
+use self::yaml::Node;
+use crate::cloudformation::Auth;
+
+/// The whole configuration. Each section that is left out leaves that part of the host alone.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Whom to tell how it went; nothing is signalled without it.
+    pub signal: Option<Signal>,
+    /// The HTTP proxy; none anywhere without it.
+    pub proxy: Option<Proxy>,
+    /// The volumes, in the order in which they are set up.
+    pub storage: Vec<Volume>,
+    /// Docker's own settings.
+    pub docker: Option<Docker>,
+    /// What is sent to CloudWatch Logs.
+    pub logs: Logs,
+    /// The ECS agent; it is neither configured nor started without it.
+    pub ecs: Option<Ecs>,
+    /// How long the registration with the cluster may take.
+    pub wait: Wait,
+}
+
+/// `signal`: the CloudFormation resource, or the wait condition handle, that waits for this instance.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Signal {
+    /// Name or ARN of the stack.
+    pub stack: Option<StackName>,
+    /// Logical id of the Auto Scaling group or instance.
+    pub resource: Option<LogicalId>,
+    /// Region of the stack; else that of the stack's ARN, else the instance's.
+    pub region: Option<Region>,
+    /// How the request proves who sends it.
+    pub auth: Auth,
+    /// The stack's own timeout: the agent gives up early enough to send FAILURE before it.
+    pub timeout: SignalTimeout,
+    /// Instead of stack and resource: a wait condition's URL.
+    pub wait_handle: Option<WaitHandle>,
+}
+
+/// `signal.timeout`, 15 minutes unless given.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct SignalTimeout(pub TimeSpan);
+
+impl Default for SignalTimeout {
+    fn default() -> Self {
+        SignalTimeout(TimeSpan(Duration::from_secs(15 * 60)))
+    }
+}
+
+/// `proxy`: the HTTP proxy of every program on the host that needs one.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// The proxy.
+    pub url: ProxyUrl,
+    /// Added to [`Proxy::ALWAYS_DIRECT`].
+    #[serde(default)]
+    pub no_proxy: Vec<NoProxyEntry>,
+}
+
+impl Proxy {
+    /// What an ECS host never reaches through a proxy: itself, the instance metadata (IPv4 and IPv6), the credentials of
+    /// tasks, and Docker's socket, which Docker's client in the ECS agent takes for a host.
+    pub const ALWAYS_DIRECT: [&str; 7] =
+        ["localhost", "127.0.0.1", "::1", "169.254.169.254", "fd00:ec2::254", "169.254.170.2", "/var/run/docker.sock"];
+
+    /// The NO_PROXY list, without repetitions.
+    pub fn no_proxy(&self) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let always = Self::ALWAYS_DIRECT.iter().map(|entry| (*entry).to_owned());
+        always
+            .chain(self.no_proxy.iter().map(NoProxyEntry::to_string))
+            .filter(|entry| seen.insert(entry.clone()))
+            .collect()
+    }
+}
+
+/// An entry of `storage`: one volume.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// Where the volume is found.
+    pub device: Device,
+    /// What it is formatted with when it is blank.
+    #[serde(default)]
+    pub filesystem: Filesystem,
+    /// The label by which it is mounted; by default the last part of the mount.
+    pub label: Option<FilesystemLabel>,
+    /// Where it is mounted.
+    pub mount: AbsolutePath,
+    /// Options of the mount.
+    #[serde(default)]
+    pub options: Vec<MountOption>,
+    /// Directories that it must have.
+    #[serde(default)]
+    pub directories: Vec<Directory>,
+}
+
+impl Volume {
+    /// The label, given or from the mount: `/data/docker` gives `docker`, cut to what the filesystem allows.
+    pub fn label(&self) -> String {
+        let from_mount = || {
+            let name = self.mount.as_str().rsplit('/').next().unwrap_or_default();
+            let kept = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c));
+            let label: String = kept.take(self.filesystem.longest_label()).collect();
+            if label.is_empty() { "data".to_owned() } else { label }
+        };
+        self.label.as_ref().map_or_else(from_mount, FilesystemLabel::to_string)
+    }
+}
+
+/// The filesystems that a volume can get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filesystem {
+    /// XFS, the filesystem of Amazon Linux.
+    #[default]
+    Xfs,
+    /// The fourth extended filesystem.
+    Ext4,
+}
+
+impl Filesystem {
+    /// Its name, as blkid(8) and mount(8) have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Filesystem::Xfs => "xfs",
+            Filesystem::Ext4 => "ext4",
+        }
+    }
+
+    /// Bytes that its label can have: xfs_admin(8), mke2fs(8).
+    pub fn longest_label(self) -> usize {
+        match self {
+            Filesystem::Xfs => 12,
+            Filesystem::Ext4 => 16,
+        }
+    }
+}
+
+/// A directory on a volume.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Directory {
+    /// Below the mount.
+    pub path: RelativePath,
+    /// Numeric owner; root unless given.
+    pub owner: Option<Owner>,
+    /// Permissions; 0755 unless given.
+    pub mode: Option<Mode>,
+}
+
+/// `docker`: Docker's own settings.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Docker {
+    /// Where Docker keeps images and containers; Docker's own default unless given.
+    pub data_root: Option<AbsolutePath>,
+    /// Merged into `daemon.json`.
+    pub daemon: serde_json::Map<String, serde_json::Value>,
+}
+
+/// `logs`: what is sent to CloudWatch Logs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logs {
+    /// The agent that sends them.
+    pub agent: LogAgent,
+    /// Prefix of the log groups; see [`Config::log_group`] for the default.
+    pub group: Option<NameTemplate>,
+    /// Name of the log streams.
+    pub stream: NameTemplate,
+    /// How long CloudWatch Logs keeps events; for ever unless given.
+    pub retention_days: Option<RetentionDays>,
+    /// Files beside the host's own logs.
+    pub files: Vec<LogFile>,
+    /// Whether the journal is sent where the installed agent can read it.
+    pub journal: bool,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Logs {
+            agent: LogAgent::Auto,
+            group: None,
+            stream: template("{instance_id}"),
+            retention_days: None,
+            files: Vec::new(),
+            journal: true,
+        }
+    }
+}
+
+fn template(text: &'static str) -> NameTemplate {
+    #[expect(clippy::unwrap_used, reason = "the text is a constant of this file, and a test makes each")]
+    NameTemplate::try_from(text.to_owned()).unwrap()
+}
+
+/// The agents that can send logs to CloudWatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogAgent {
+    /// The one that the image has.
+    Auto,
+    /// The CloudWatch agent.
+    Cloudwatch,
+    /// The older CloudWatch Logs agent of Amazon Linux 2.
+    Awslogs,
+    /// No logs are sent.
+    None,
+}
+
+/// A file of `logs.files`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogFile {
+    /// The file, or a pattern.
+    pub path: AbsolutePath,
+    /// How its lines tell the time, in the directives of strftime(3).
+    pub timestamp_format: Option<OneLine>,
+}
+
+/// `ecs`: the ECS agent.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ecs {
+    /// The cluster to join.
+    pub cluster: ClusterName,
+    /// Custom attributes of the container instance.
+    #[serde(default)]
+    pub attributes: BTreeMap<AttributeName, AttributeValue>,
+    /// Tags of the container instance.
+    #[serde(default)]
+    pub tags: BTreeMap<TagKey, TagValue>,
+    /// Variables of the ECS agent.
+    #[serde(default)]
+    pub config: EcsVariables,
+}
+
+/// Variables of the ECS agent, as `ecs.config` holds them; each name and value was checked.
+#[derive(Clone, Default, PartialEq)]
+pub struct EcsVariables(pub BTreeMap<String, String>);
+
+impl fmt::Debug for EcsVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| match ecs_variables::is_secret(name) {
+            true => (name, "***"),
+            false => (name, value.as_str()),
+        });
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+impl<'de> Deserialize<'de> for EcsVariables {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EcsVariablesVisitor)
+    }
+}
+
+struct EcsVariablesVisitor;
+
+impl<'de> Visitor<'de> for EcsVariablesVisitor {
+    type Value = EcsVariables;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping of the ECS agent's variables")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EcsVariables, A::Error> {
+        let mut variables = BTreeMap::new();
+        while let Some(name) = map.next_key::<VariableName>()? {
+            let value = map.next_value_seed(VariableValue(name.1))?;
+            variables.insert(name.0, value);
+        }
+        Ok(EcsVariables(variables))
+    }
+}
+
+struct VariableName(String, ecs_variables::Kind);
+
+impl<'de> Deserialize<'de> for VariableName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match ecs_variables::kind(&name) {
+            Some(ecs_variables::Kind::Elsewhere(key)) => {
+                Err(D::Error::custom(format!("`{name}` has a key of its own\nuse `{key}`")))
+            }
+            Some(kind) => Ok(VariableName(name, kind)),
+            None => {
+                let near = ecs_variables::names()
+                    .max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)));
+                let near = near.filter(|near| strsim::jaro_winkler(near, &name) > 0.85);
+                let remedy = near.map_or_else(
+                    || "the ECS agent's documentation lists its variables".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                Err(D::Error::custom(format!("the ECS agent has no variable `{name}`\n{remedy}")))
+            }
+        }
+    }
+}
+
+struct VariableValue(ecs_variables::Kind);
+
+impl<'de> DeserializeSeed<'de> for VariableValue {
+    type Value = String;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        ecs_variables::render(self.0, &value).map_err(D::Error::custom)
+    }
+}
+
+/// `wait`: the wait for the registration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wait {
+    /// The longest that the registration may take.
+    pub timeout: TimeSpan,
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Wait { timeout: TimeSpan(Duration::from_secs(10 * 60)) }
+    }
+}
+
+impl Config {
+    /// The prefix of the log groups: as given, else named after the stack's resource, else after the cluster.
+    pub fn log_group(&self) -> NameTemplate {
+        let signal = self.signal.as_ref();
+        let names_stack = signal.is_some_and(|signal| signal.stack.is_some() && signal.resource.is_some());
+        self.logs.group.clone().unwrap_or_else(|| match (names_stack, &self.ecs) {
+            (true, _) => template("${stack}/ec2/${resource}"),
+            (false, Some(_)) => template("${cluster}/ec2"),
+            (false, None) => template("ecs-firstrun/${account}"),
+        })
+    }
+
+    /// The time after the start by which everything must have ended, so that FAILURE comes before the stack's own
+    /// timeout: a tenth of it, at least 15 s and at most 60 s, is kept for the signal.
+    pub fn time_allowed(&self) -> Duration {
+        let timeout = self.signal.clone().unwrap_or_default().timeout.0.0;
+        let reserve = (timeout / 10).clamp(Duration::from_secs(15), Duration::from_secs(60));
+        timeout.saturating_sub(reserve).max(timeout / 2)
+    }
+}
+
+/// What became of the documents: the configuration as far as it is right, and everything that is wrong with it.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// What is right. With problems, only its `signal` and `proxy` may be used, to report them.
+    pub config: Config,
+    /// What is wrong, in the order of the documents.
+    pub problems: Vec<Problem>,
+    /// Whether there was any document at all.
+    pub found: bool,
+}
+
+/// The variables of the shell script that this agent replaces, with the key that each stands for.
+pub const SHELL_VARIABLES: [(&str, [&str; 2]); 5] = [
+    ("ECS_CLUSTER", ["ecs", "cluster"]),
+    ("PROXY_URL", ["proxy", "url"]),
+    ("STACK_NAME", ["signal", "stack"]),
+    ("AUTOSCALING_GROUP", ["signal", "resource"]),
+    ("AWS_DEFAULT_REGION", ["signal", "region"]),
+];
+
+/// The documents that the shell original's variables stand for; empty variables count as not set.
+pub fn shell_variables(value: impl Fn(&str) -> Option<String>) -> Vec<Document> {
+    let set = |(name, path): &(&str, [&str; 2])| {
+        let value = value(name).filter(|value| !value.is_empty())?;
+        // The region alone names nothing to signal: it is set for many programs.
+        let text = serde_json::json!({ path[0]: { path[1]: value } }).to_string();
+        Some(Document { source: Source::new(format!("variable {name}"), text), embedded: false })
+    };
+    let documents: Vec<_> = SHELL_VARIABLES.iter().filter_map(set).collect();
+    let only_region = documents.iter().all(|document| document.source.name.ends_with("AWS_DEFAULT_REGION"));
+    if only_region { Vec::new() } else { documents }
+}
+
+/// Merges the documents, later over earlier, and checks the result.
+pub fn parse(documents: &[Document]) -> Parsed {
+    let mut problems = Vec::new();
+    let mut merged: Option<Node> = None;
+    for document in documents {
+        let (node, more) = yaml::load(&document.source);
+        problems.extend(more);
+        let ours = match document.embedded {
+            true => node.and_then(|node| node.get("ecs_firstrun").cloned()),
+            false => node,
+        };
+        let Some(node) = ours else { continue };
+        merged = Some(match merged {
+            Some(base) => yaml::merge(base, node),
+            None => node,
+        });
+    }
+    let Some(node) = merged else {
+        if let Some(document) = documents.first().filter(|_| problems.is_empty()) {
+            problems.push(empty(&document.source));
+        }
+        return Parsed { problems, found: !documents.is_empty(), ..Parsed::default() };
+    };
+    let (config, more) = de::from_node::<Config>(&node);
+    let right_so_far = more.is_empty() && problems.is_empty();
+    problems.extend(more);
+    if right_so_far && config == Config::default() {
+        problems.push(empty(&node.span.source));
+    }
+    problems.extend(check_together(&config, &node));
+    problem::sort(&mut problems);
+    Parsed { config, problems, found: true }
+}
+
+/// The first problem in one line, and how many more there are: the reason of a refusal.
+pub fn summary(problems: &[Problem]) -> String {
+    let Some(first) = problems.first() else { return String::new() };
+    let place = first.span.as_ref().map(|span| {
+        let (line, column) = span.position();
+        format!("{}:{line}:{column}: ", span.source.name)
+    });
+    let remedy = first.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    let more = match problems.len() - 1 {
+        0 => String::new(),
+        1 => ", and 1 more error".to_owned(),
+        more => format!(", and {more} more errors"),
+    };
+    format!("the configuration is refused: {}{}{remedy}{more}", place.unwrap_or_default(), first.message)
+}
+
+fn empty(source: &Arc<Source>) -> Problem {
+    Problem {
+        span: None,
+        message: format!("{}: nothing is configured", source.name),
+        remedy: Some("add at least `ecs` with a `cluster`, or leave the document out".to_owned()),
+    }
+}
+
+/// The checks that concern more than one value.
+fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut report = |path: &[&str], message: String, remedy: &str| {
+        let nearest = (0..=path.len()).rev().find_map(|length| root.at(&path[..length]));
+        problems.push(Problem {
+            span: nearest.map(|node| node.span.clone()),
+            message,
+            remedy: Some(remedy.to_owned()),
+        });
+    };
+    if let Some(signal) = &config.signal {
+        check_signal(signal, root, &mut report);
+    }
+    check_log_names(config, &mut report);
+    let mut mounts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut labels: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, volume) in config.storage.iter().enumerate() {
+        let at = index.to_string();
+        let (label, longest) = (volume.label(), volume.filesystem.longest_label());
+        if label.len() > longest {
+            let name = volume.filesystem.name();
+            report(
+                &["storage", &at, "label"],
+                format!("the label `{label}` is too long for {name}"),
+                &format!("{name} has labels of up to {longest} characters"),
+            );
+        }
+        if volume.mount.as_str() == "/" {
+            report(
+                &["storage", &at, "mount"],
+                "a volume can't be mounted over the root".to_owned(),
+                "choose another path, as /data",
+            );
+        }
+        if let Some(other) = mounts.insert(volume.mount.as_str(), index) {
+            report(
+                &["storage", &at, "mount"],
+                format!("storage {other} is mounted on {} already", volume.mount),
+                "choose another path",
+            );
+        }
+        if let Some(other) = labels.insert(label.clone(), index) {
+            report(
+                &["storage", &at],
+                format!("storage {other} has the label `{label}` already"),
+                "give each volume a label of its own: it is mounted by it",
+            );
+        }
+    }
+    if let Some(docker) = config.docker.as_ref().filter(|docker| docker.data_root.is_some()) {
+        if docker.daemon.contains_key("data-root") {
+            report(
+                &["docker", "daemon", "data-root"],
+                "Docker's data root is given twice".to_owned(),
+                "keep `docker.data_root`",
+            );
+        }
+    }
+    problems
+}
+
+fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], String, &str)) {
+    let both = "`signal` wants `stack` and `resource`, or `wait_handle`";
+    // A value that was refused is missing here, too, and has been reported.
+    let given = |key: &str| root.at(&["signal", key]).is_some();
+    match (given("stack"), given("resource"), given("wait_handle")) {
+        (true, true, false) | (false, false, true) => {}
+        (_, _, true) => report(&["signal", "wait_handle"], "there are two targets for one signal".to_owned(), both),
+        (true, false, _) => report(
+            &["signal", "stack"],
+            "the signal has a stack, but no resource".to_owned(),
+            "add `resource`: the logical id of the Auto Scaling group or instance in the template",
+        ),
+        (false, true, _) => report(
+            &["signal", "resource"],
+            "the signal has a resource, but no stack".to_owned(),
+            "add `stack`: ${AWS::StackName} or ${AWS::StackId}",
+        ),
+        (false, false, _) => report(&["signal"], "the signal has no target".to_owned(), both),
+    }
+    if let (Some(region), Some(of_stack)) = (&signal.region, signal.stack.as_ref().and_then(StackName::region)) {
+        if region.as_str() != of_stack {
+            report(
+                &["signal", "region"],
+                format!("the stack is in {of_stack}, not in {region}"),
+                "leave `region` out: the stack's ARN has it",
+            );
+        }
+    }
+}
+
+fn check_log_names(config: &Config, report: &mut impl FnMut(&[&str], String, &str)) {
+    let signal = config.signal.as_ref();
+    let templates = [("group", config.logs.group.as_ref()), ("stream", Some(&config.logs.stream))];
+    for (key, template) in templates.into_iter().filter_map(|(key, template)| Some((key, template?))) {
+        for variable in template.variables() {
+            let (name, known, remedy) = match variable {
+                Variable::Stack => (
+                    "${stack}",
+                    signal.is_some_and(|signal| signal.stack.is_some()),
+                    "set `signal.stack`, or write the name itself",
+                ),
+                Variable::Resource => (
+                    "${resource}",
+                    signal.is_some_and(|signal| signal.resource.is_some()),
+                    "set `signal.resource`, or write the name itself",
+                ),
+                Variable::Cluster => {
+                    ("${cluster}", config.ecs.is_some(), "set `ecs.cluster`, or write the name itself")
+                }
+                Variable::Region | Variable::Account => continue,
+            };
+            if !known {
+                report(&["logs", key], format!("`{name}` stands for nothing"), remedy);
+            }
+        }
+    }
+}

@@ -1,0 +1,580 @@
+//! Finds the documents that are ours in user data, as cloud-init would unpack it.
+//!
+//! What isn't ours is left to cloud-init, with a note that says so: a document that was meant for us but isn't
+//! recognised must not vanish without a word.
+
+mod mime;
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use flate2::bufread::GzDecoder;
+
+use super::problem::{Problem, Source};
+use super::yaml::{self, Node, Value};
+use mime::Entity;
+
+/// Bytes of user data, before and after each unpacking. EC2 takes 16 KiB; a file on a laptop may be longer.
+const MAX_BYTES: usize = 1 << 20;
+/// Wrappings (base64 or gzip) around one document; two are usual, and one more comes from encoding twice.
+const MAX_LAYERS: usize = 4;
+/// Multiparts within multiparts.
+const MAX_NESTING: usize = 4;
+/// Parts of one message.
+const MAX_PARTS: usize = 100;
+
+/// The MIME type of our documents. cloud-init skips types that it doesn't know.
+const OUR_TYPE: &str = "application/vnd.ecs-firstrun+yaml";
+/// The first line of our documents.
+const OUR_HEADER: &str = "#ecs-firstrun";
+/// The key that holds our document in another.
+const OUR_KEY: &str = "ecs_firstrun";
+/// Keys by which a document is recognised that lacks the first line.
+const OUR_TOP_LEVEL: [&str; 7] = ["signal", "proxy", "storage", "docker", "logs", "ecs", "wait"];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Ours, in the order in which they were found.
+    pub documents: Vec<Document>,
+    /// What couldn't be unpacked.
+    pub problems: Vec<Problem>,
+    /// What was left to cloud-init, and why.
+    pub notes: Vec<String>,
+}
+
+/// A document of ours.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Its text; lines are counted from its own beginning.
+    pub source: Arc<Source>,
+    /// Whether the configuration is the value of the key `ecs_firstrun`, rather than the whole.
+    pub embedded: bool,
+}
+
+impl Document {
+    /// Loads the configuration in the document. Repeated keys outside of it are the business of others.
+    pub fn load(&self) -> (Option<Node>, Vec<Problem>) {
+        let (root, mut problems) = yaml::load(&self.source);
+        if !self.embedded {
+            return (root, problems);
+        }
+        let config = root.as_ref().and_then(|root| root.get(OUR_KEY)).cloned();
+        let ours = config.as_ref().map(|node| node.span.start..node.span.end).unwrap_or_default();
+        problems.retain(|problem| {
+            let at = problem.span.as_ref().map(|span| span.start);
+            let of_key = problem.message == format!("the key `{OUR_KEY}` {}", yaml::GIVEN_TWICE);
+            of_key || at.is_some_and(|at| ours.contains(&at)) || !problem.message.ends_with(yaml::GIVEN_TWICE)
+        });
+        (config, problems)
+    }
+}
+
+/// Unpacks user data: plain, base64, gzip or both, or MIME multipart of these. `name` is what messages call it.
+pub fn decode(name: &str, bytes: &[u8]) -> Decoded {
+    let mut walk = Walk { name, multipart: false, parts: 0, found: Decoded::default() };
+    if bytes.len() > MAX_BYTES {
+        walk.refuse(name, "it is longer than 1 MiB".into(), "EC2 takes 16 KiB; move large files elsewhere");
+        return walk.found;
+    }
+    match unwrapped(bytes) {
+        Ok(bytes) if mime::is_mime(&bytes) => walk.entity(&bytes, 0),
+        Ok(bytes) => walk.document(name.into(), None, &bytes),
+        Err((message, remedy)) => walk.refuse(name, message, remedy),
+    }
+    walk.found
+}
+
+/// What is wrong with a wrapping, and the remedy.
+type Trouble = (String, &'static str);
+
+struct Walk<'a> {
+    name: &'a str,
+    multipart: bool,
+    parts: usize,
+    found: Decoded,
+}
+
+impl Walk<'_> {
+    fn refuse(&mut self, label: &str, message: String, remedy: &str) {
+        let problem = Problem::general(format!("{label}: {message}"));
+        self.found.problems.push(problem.remedy(remedy));
+    }
+
+    fn entity(&mut self, bytes: &[u8], nesting: usize) {
+        let entity = Entity::parse(bytes);
+        match entity.parts() {
+            None => self.part(&entity),
+            Some(_) if nesting >= MAX_NESTING => {
+                let message = format!("multiparts are nested more than {MAX_NESTING} deep");
+                self.refuse(self.name, message, "put all parts into one multipart");
+            }
+            Some(parts) => {
+                self.multipart = true;
+                if parts.is_empty() {
+                    self.found.notes.push(format!("{}: its multipart has no parts", self.name));
+                }
+                for part in parts {
+                    self.entity(part, nesting + 1);
+                }
+            }
+        }
+    }
+
+    fn part(&mut self, entity: &Entity<'_>) {
+        self.parts += 1;
+        if self.parts > MAX_PARTS {
+            if self.parts == MAX_PARTS + 1 {
+                let message = format!("there are more than {MAX_PARTS} parts; the others aren't read");
+                self.refuse(self.name, message, "use fewer parts");
+            }
+            return;
+        }
+        let file = entity.file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
+        let label = match self.multipart {
+            true => format!("{}, part {}{file}", self.name, self.parts),
+            false => format!("{}{file}", self.name),
+        };
+        let content = entity.content().map_err(|message| (message.into(), "encode it again"));
+        let unpacked = content.and_then(|content| unwrapped(&content).map(Cow::into_owned));
+        match unpacked {
+            Ok(content) => self.document(label, entity.content_type.as_deref(), &content),
+            Err((message, remedy)) => self.refuse(&label, message, remedy),
+        }
+    }
+
+    fn document(&mut self, label: String, declared: Option<&str>, bytes: &[u8]) {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            if declared == Some(OUR_TYPE) || is_headed(bytes) {
+                self.refuse(&label, "it isn't UTF-8 text".into(), "save it as UTF-8");
+            } else {
+                self.left(&label, declared.unwrap_or("not text"));
+            }
+            return;
+        };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match recognise(declared, text) {
+            Recognised::Ours { embedded } => {
+                self.found.documents.push(Document { source: Source::new(label, text), embedded });
+            }
+            Recognised::Nearly(why) => self.found.notes.push(format!("{label} {why}")),
+            Recognised::Others(kind) => self.left(&label, declared.unwrap_or(kind)),
+            Recognised::Nothing => {}
+        }
+    }
+
+    fn left(&mut self, label: &str, kind: &str) {
+        self.found.notes.push(format!("{label} ({kind}) is left to cloud-init"));
+    }
+}
+
+/// Whose a document is.
+enum Recognised {
+    Ours {
+        embedded: bool,
+    },
+    /// Probably meant to be ours; the end of a sentence that says what is amiss.
+    Nearly(&'static str),
+    /// Another's; what it is.
+    Others(&'static str),
+    /// Empty.
+    Nothing,
+}
+
+/// Tells whose a document is: by its type, its first line (cloud-init too skips blanks before it), then its keys.
+fn recognise(declared: Option<&str>, text: &str) -> Recognised {
+    let header = text.trim_start().lines().next().unwrap_or("").trim_end();
+    let word = header.split_whitespace().next().unwrap_or("").to_ascii_lowercase();
+    if declared == Some(OUR_TYPE) || header.eq_ignore_ascii_case(OUR_HEADER) {
+        return Recognised::Ours { embedded: has_only_our_key(text) };
+    }
+    if header.is_empty() {
+        return Recognised::Nothing;
+    }
+    let mentioned = text.contains(OUR_KEY);
+    if word == "#cloud-config" || (declared == Some("text/cloud-config") && !header.starts_with("##")) {
+        return match mentioned && has_our_key(text) {
+            true => Recognised::Ours { embedded: true },
+            false => Recognised::Others("cloud-config"),
+        };
+    }
+    if header.starts_with("##") && header.contains("jinja") {
+        return match mentioned {
+            true => Recognised::Nearly(
+                "is a Jinja template, which ecs-firstrun doesn't read; put its configuration into a part of its own",
+            ),
+            false => Recognised::Others("Jinja template"),
+        };
+    }
+    if is_nearly_our_header(header) {
+        return Recognised::Nearly("looks like ecs-firstrun configuration, but its first line is not `#ecs-firstrun`");
+    }
+    if header.starts_with("#!") || header.starts_with("#include") {
+        return Recognised::Others("script or include");
+    }
+    recognise_keys(text)
+}
+
+/// A mapping without a header.
+fn recognise_keys(text: &str) -> Recognised {
+    if text.contains(OUR_KEY) {
+        if has_only_our_key(text) {
+            return Recognised::Ours { embedded: true };
+        }
+        if has_our_key(text) {
+            return Recognised::Nearly(
+                "holds `ecs_firstrun` beside other keys, but its first line is not `#cloud-config`",
+            );
+        }
+    }
+    match has_our_top_level(text) {
+        true => Recognised::Nearly("looks like ecs-firstrun configuration, but its first line is not `#ecs-firstrun`"),
+        false => Recognised::Others("unknown kind"),
+    }
+}
+
+/// `# ecs-firstrun`, `#ecs_firstrun: ...` and the like.
+fn is_nearly_our_header(header: &str) -> bool {
+    let letters: String = header.chars().filter(char::is_ascii_alphanumeric).collect();
+    header.starts_with('#') && letters.to_ascii_lowercase().starts_with("ecsfirstrun")
+}
+
+/// Whether bytes that aren't UTF-8 begin as ours; Windows likes to write UTF-16.
+fn is_headed(bytes: &[u8]) -> bool {
+    let start: Vec<u8> = bytes.iter().take(64).copied().filter(|byte| byte.is_ascii_graphic()).collect();
+    start.to_ascii_lowercase().starts_with(OUR_HEADER.as_bytes())
+}
+
+fn root(text: &str) -> Option<Node> {
+    yaml::load(&Source::new("", text)).0
+}
+
+/// Whether the document has our key; also when it breaks off before, so that its mistake is reported.
+fn has_our_key(text: &str) -> bool {
+    match root(text) {
+        Some(root) if root.get(OUR_KEY).is_some() => true,
+        _ => text.lines().any(|line| line.strip_prefix(OUR_KEY).is_some_and(|rest| rest.trim_start().starts_with(':'))),
+    }
+}
+
+fn has_only_our_key(text: &str) -> bool {
+    // Loading is dear for what can't be it.
+    let root = text.contains(OUR_KEY).then(|| root(text)).flatten();
+    matches!(root.map(|root| root.value), Some(Value::Mapping(entries)) if entries.len() == 1 && entries[0].key == OUR_KEY)
+}
+
+fn has_our_top_level(text: &str) -> bool {
+    OUR_TOP_LEVEL.iter().any(|key| text.contains(key))
+        && root(text).is_some_and(|root| OUR_TOP_LEVEL.iter().any(|key| root.get(key).is_some()))
+}
+
+/// The content without the base64 and gzip around it.
+fn unwrapped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Trouble> {
+    let mut content = Cow::Borrowed(bytes);
+    for _ in 0..=MAX_LAYERS {
+        if is_gzip(&content) {
+            content = gunzip(&content)?.into();
+        } else if let Some(decoded) = base64_wrapped(&content) {
+            content = decoded.into();
+        } else {
+            return Ok(content);
+        }
+    }
+    Err((format!("more than {MAX_LAYERS} layers of base64 and gzip"), "encode it once"))
+}
+
+fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+/// All members of gzip data; what follows the last is ignored, as padding is common.
+fn gunzip(mut bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
+    let mut content = Vec::new();
+    while is_gzip(bytes) {
+        let mut decoder = GzDecoder::new(bytes);
+        let room = MAX_BYTES + 1 - content.len();
+        let read = decoder.by_ref().take(room as u64).read_to_end(&mut content);
+        if content.len() > MAX_BYTES {
+            return Err(("the gzip data expands to more than 1 MiB".into(), "move large files elsewhere"));
+        }
+        match read {
+            Ok(_) => bytes = decoder.into_inner(),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Err((
+                    "the gzip data ends too early".into(),
+                    "compare its length with the original's: it was cut off",
+                ));
+            }
+            Err(error) => {
+                return Err((format!("the gzip data is damaged: {error}"), "compress it again"));
+            }
+        }
+    }
+    Ok(content)
+}
+
+/// What whole base64 stands for. Short plain text can be valid base64 by chance, so the content must make sense.
+fn base64_wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
+    // Nothing is valid base64 too, and would go on for ever.
+    let decoded = base64_decoded(bytes).filter(|decoded| !decoded.is_empty())?;
+    let sensible = is_gzip(&decoded) || mime::is_mime(&decoded) || is_headed(&decoded) || {
+        let text = std::str::from_utf8(&decoded).ok()?.trim_start_matches('\u{feff}').trim_start();
+        text.starts_with('#') || text.contains(OUR_KEY) || has_our_top_level(text) || base64_wrapped(&decoded).is_some()
+    };
+    sensible.then_some(decoded)
+}
+
+/// Decodes base64 with blanks and line breaks anywhere, and with or without padding.
+fn base64_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let dense: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    GeneralPurpose::new(&STANDARD, config).decode(dense).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::de::from_node;
+    use crate::config::problem;
+    use base64::prelude::BASE64_STANDARD;
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::io::Write;
+
+    const OURS: &str = "#ecs-firstrun\necs: {cluster: blue}\n";
+
+    fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes.as_ref()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn base64(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        let text = BASE64_STANDARD.encode(bytes);
+        let lines: Vec<&str> = text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        lines.join("\r\n").into_bytes()
+    }
+
+    /// The cluster in each document found, which must be without problems.
+    fn clusters(bytes: impl AsRef<[u8]>) -> Vec<String> {
+        let found = decode("user data", bytes.as_ref());
+        assert_eq!(found.problems, []);
+        let cluster = |document: &Document| {
+            let (config, problems) = document.load();
+            assert_eq!(problems, []);
+            config.unwrap().at(&["ecs", "cluster"]).unwrap().text().unwrap().to_string()
+        };
+        found.documents.iter().map(cluster).collect()
+    }
+
+    fn notes(bytes: impl AsRef<[u8]>) -> Vec<String> {
+        let found = decode("user data", bytes.as_ref());
+        assert!(found.problems.is_empty() && found.documents.is_empty(), "{found:?}");
+        found.notes
+    }
+
+    fn problems(bytes: impl AsRef<[u8]>) -> String {
+        let found = decode("user data", bytes.as_ref());
+        assert_eq!(found.problems.len(), 1, "{found:?}");
+        assert!(found.documents.is_empty());
+        found.problems[0].to_string()
+    }
+
+    #[test]
+    fn all_wrappings_are_taken_off() {
+        let table: Vec<Vec<u8>> = vec![
+            OURS.into(),
+            OURS.replace('\n', " \r\n").into(),
+            format!("\u{feff}{OURS}").into(),
+            format!("\n  {OURS}").into(),
+            base64(OURS),
+            base64(base64(OURS)),
+            gzip(OURS),
+            base64(gzip(OURS)),
+            gzip(base64(OURS)),
+            gzip(gzip(OURS)),
+            [gzip(OURS), b"\0\0garbage".to_vec()].concat(),
+            [gzip("#ecs-firstrun\n"), gzip("ecs: {cluster: blue}")].concat(),
+            b"ecs_firstrun: {ecs: {cluster: blue}}".into(),
+            b"{\"ecs_firstrun\": {\"ecs\": {\"cluster\": \"blue\"}}}".into(),
+            base64("{\"ecs_firstrun\": {\"ecs\": {\"cluster\": \"blue\"}}}"),
+            b"#cloud-config\npackages: [a]\npackages: [b]\necs_firstrun:\n  ecs: {cluster: blue}\n".into(),
+            b"#ecs-firstrun\necs_firstrun:\n  ecs: {cluster: blue}\n".into(),
+        ];
+        for bytes in table {
+            assert_eq!(clusters(&bytes), ["blue"], "{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_with_a_note() {
+        let near = "looks like ecs-firstrun configuration, but its first line is not `#ecs-firstrun`";
+        let table: [(&[u8], &str); 13] = [
+            (b"#!/bin/sh\necho ecs:\n", "script or include) is left"),
+            (b"#cloud-config\npackages: [a]\n", "(cloud-config) is left"),
+            (b"#include\nhttps://x/ecs_firstrun\n", "is left"),
+            (b"ECS_CLUSTER", "is left"),
+            (b"abcd", "(unknown kind) is left"),
+            (b"\xff\xfe\x00", "(not text) is left"),
+            (b"ecs: {cluster: blue}", near),
+            (b"{\"signal\": {}}", near),
+            (b"# ecs-firstrun\necs: {}", near),
+            (b"#ecs_firstrun\necs: {}", near),
+            (b"#ecs-firstrun: x\necs: {}", near),
+            (b"ecs_firstrun: {}\npackages: [a]", "but its first line is not `#cloud-config`"),
+            (b"## template: jinja\n#cloud-config\necs_firstrun: {}", "Jinja"),
+        ];
+        for (bytes, wanted) in table {
+            let notes = notes(bytes);
+            assert!(notes.len() == 1 && notes[0].contains(wanted), "{notes:?}, not {wanted}");
+        }
+        assert_eq!(notes(""), [""; 0]);
+        assert_eq!(notes(" \n"), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_unpacked_is_a_problem() {
+        let utf16: Vec<u8> = format!("\u{feff}{OURS}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mut nested = OURS.as_bytes().to_vec();
+        for _ in 0..6 {
+            nested = gzip(nested);
+        }
+        let cut = &gzip("#ecs-firstrun\n".repeat(1000))[..40];
+        let table: Vec<(Vec<u8>, &str)> = vec![
+            (cut.to_vec(), "ends too early"),
+            (base64(cut), "ends too early"),
+            (b"\x1f\x8b\x08\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(), "gzip data"),
+            (gzip(vec![b'#'; MAX_BYTES + 1]), "expands to more than 1 MiB"),
+            (nested, "more than 4 layers"),
+            (vec![b'#'; MAX_BYTES + 1], "longer than 1 MiB"),
+            (b"#ecs-firstrun\necs: {cluster: \xe9}".to_vec(), "isn't UTF-8 text; save it as UTF-8"),
+            (utf16, "isn't UTF-8 text"),
+        ];
+        for (bytes, wanted) in table {
+            let said = problems(bytes);
+            assert!(said.contains(wanted) && said.contains("; "), "{said}, not {wanted}");
+        }
+    }
+
+    /// A multipart of headers and bodies.
+    fn multipart(parts: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut bytes =
+            b"Content-Type: multipart/mixed; boundary=\"=b=\"\r\nMIME-Version: 1.0\r\n\r\npreamble\r\n".to_vec();
+        for (headers, body) in parts {
+            bytes.extend(format!("--=b=\r\n{headers}\r\n\r\n").into_bytes());
+            bytes.extend(*body);
+            bytes.extend(b"\r\n");
+        }
+        bytes.extend(b"--=b=--\r\n");
+        bytes
+    }
+
+    const OUR_PART: &str = "Content-Type: application/vnd.ecs-firstrun+yaml; charset=\"us-ascii\"";
+
+    #[test]
+    fn the_parts_of_a_message_are_found() {
+        let bytes = multipart(&[
+            ("Content-Type: text/x-shellscript", b"#!/bin/sh\n--=b= not a boundary\n"),
+            (OUR_PART, b"ecs: {cluster: one}"),
+            (
+                "Content-Type: text/plain\r\nContent-Disposition: attachment; filename=\"two.yaml\"",
+                b"#ecs-firstrun\necs: {cluster: two}",
+            ),
+            (&format!("{OUR_PART}\r\nContent-Transfer-Encoding: base64"), &base64("ecs: {cluster: three}")),
+            (&format!("{OUR_PART}\r\nContent-Transfer-Encoding: quoted-printable"), b"ecs: {cluster: =66ou=\r\nr}"),
+            (
+                "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64",
+                &base64(gzip("#ecs-firstrun\necs: {cluster: five}")),
+            ),
+            ("Content-Type: application/gzip", &gzip("#ecs-firstrun\necs: {cluster: six}")),
+            ("Content-Type: text/cloud-config", b"ecs_firstrun: {ecs: {cluster: seven}}\npackages: []"),
+            ("", b"#ecs-firstrun\necs: {cluster: eight}"),
+        ]);
+        let wanted = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
+        for bytes in [bytes.clone(), gzip(&bytes), base64(&bytes)] {
+            assert_eq!(clusters(bytes), wanted);
+        }
+        let found = decode("user data", &bytes);
+        assert_eq!(found.notes, ["user data, part 1 (text/x-shellscript) is left to cloud-init"]);
+        assert_eq!(found.documents[1].source.name, "user data, part 3 (two.yaml)");
+        assert_eq!(found.documents[1].source.text, "#ecs-firstrun\necs: {cluster: two}");
+    }
+
+    #[test]
+    fn messages_are_taken_as_python_takes_them() {
+        let unclosed = "MIME-Version: 1.0\nContent-Type: multipart/mixed;\n boundary=b\n\n--b\n\n#ecs-firstrun\necs: {cluster: blue}\n";
+        assert_eq!(clusters(unclosed), ["blue"]);
+        let single = format!("mime-version: 1.0\n{OUR_PART}\n\necs: {{cluster: blue}}\n");
+        assert_eq!(clusters(single), ["blue"]);
+        assert_eq!(clusters("#ecs-firstrun\n# mime-version: none\necs: {cluster: blue}\n"), ["blue"]);
+        let inner = "--b2\n\n#ecs-firstrun\necs: {cluster: blue}\n--b2--\n";
+        assert_eq!(clusters(multipart(&[("Content-Type: multipart/mixed; boundary=b2", inner.as_bytes())])), ["blue"]);
+        assert_eq!(
+            notes("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\nx"),
+            ["user data: its multipart has no parts"]
+        );
+    }
+
+    #[test]
+    fn messages_are_bounded() {
+        let many = vec![("Content-Type: text/x-shellscript", &b"x"[..]); 300];
+        assert!(problems(multipart(&many)).contains("more than 100 parts"));
+        let mut deep = String::from("MIME-Version: 1.0\n");
+        for n in 0..50 {
+            deep.push_str(&format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n"));
+        }
+        assert!(problems(deep).contains("nested more than 4 deep"));
+        let damaged = multipart(&[(&format!("{OUR_PART}\r\nContent-Transfer-Encoding: base64"), b"?")]);
+        assert!(problems(damaged).contains("part 1: the content isn't valid base64"));
+    }
+
+    #[test]
+    fn only_our_share_of_a_cloud_config_concerns_us() {
+        let said = |text: &str| {
+            let document = &decode("user data", text.as_bytes()).documents[0];
+            document.load().1.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        let twice = "#cloud-config\na: 1\na: 2\necs_firstrun: {ecs: {}, ecs: {}}\n";
+        assert_eq!(said(twice), ["the key `ecs` is given twice"]);
+        assert_eq!(said("#cloud-config\necs_firstrun: {}\necs_firstrun: {}\n").len(), 1);
+        assert_eq!(said("#cloud-config\na: b: c\necs_firstrun: {}\n").len(), 1);
+    }
+
+    /// Everything that is done with bytes from outside.
+    fn read_all(bytes: &[u8]) {
+        let found = decode("user data", bytes);
+        let mut problems = found.problems;
+        for document in found.documents {
+            let (node, more) = document.load();
+            problems.extend(more);
+            if let Some(node) = node {
+                problems.extend(from_node::<BTreeMap<String, String>>(&node).1);
+            }
+        }
+        problem::sort(&mut problems);
+        problems.iter().for_each(|problem| drop(problem.render(true)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            read_all(&bytes);
+            read_all(&[b"\x1f\x8b\x08\0", &bytes[..]].concat());
+            read_all(&base64(gzip(&bytes)));
+            read_all(&[OURS.as_bytes(), &bytes].concat());
+            read_all(&multipart(&[(OUR_PART, &bytes)]));
+            read_all(&[b"MIME-Version: 1.0\n", &bytes[..]].concat());
+        }
+
+        #[test]
+        fn no_message_makes_it_panic(text in r#"(MIME-Version: 1\.0|Content-Type: |multipart/mixed|; boundary=|"|b|--b|--|\n|\r\n|text/plain|Content-Transfer-Encoding: |base64|quoted-printable|=3|#ecs-firstrun\n|a: 1|é| |\t|filename\*0=|;|\?=|=\?utf-8\?q\?){0,40}"#) {
+            read_all(text.as_bytes());
+            read_all(format!("MIME-Version: 1.0\n{text}").as_bytes());
+        }
+    }
+}

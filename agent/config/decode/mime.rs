@@ -1,0 +1,130 @@
+//! MIME as far as cloud-init takes it in user data (Python's `email` package): headers, multipart, transfer encodings.
+//!
+//! The bodies are cut out here and not by the mail parser: that one makes text of them, and a part may be compressed.
+
+use std::borrow::Cow;
+
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::{MessageParser, MimeHeaders};
+
+/// Where cloud-init looks for `mime-version:` (cloudinit/user_data.py, `convert_string`).
+const SNIFFED: usize = 4096;
+/// Characters of a type or file name that are kept for messages.
+const MAX_NAME: usize = 64;
+
+/// One entity: the whole message, or a part of it.
+#[derive(Default)]
+pub struct Entity<'a> {
+    /// `type/subtype` in small letters.
+    pub content_type: Option<String>,
+    /// The file name, for messages.
+    pub file: Option<String>,
+    boundary: Option<String>,
+    encoding: Option<String>,
+    body: &'a [u8],
+}
+
+/// Whether cloud-init would read this as MIME.
+pub fn is_mime(bytes: &[u8]) -> bool {
+    let sniffed = &bytes[..bytes.len().min(SNIFFED)];
+    let marker = b"mime-version:";
+    sniffed.windows(marker.len()).any(|window| window.eq_ignore_ascii_case(marker))
+}
+
+impl<'a> Entity<'a> {
+    /// Reads the headers; what has none is all body.
+    pub fn parse(bytes: &'a [u8]) -> Self {
+        let (headers, body) = bytes.split_at(header_length(bytes));
+        let Some(message) = MessageParser::default().parse_headers(headers) else {
+            return Self { body, ..Self::default() };
+        };
+        let part = message.root_part();
+        let kind = part.content_type();
+        let short = |text: &str| -> String {
+            let printable = text.chars().filter(|c| !c.is_control());
+            printable.take(MAX_NAME).collect()
+        };
+        Self {
+            content_type: kind.map(|kind| {
+                let subtype = kind.subtype().unwrap_or("plain");
+                short(&format!("{}/{subtype}", kind.ctype()).to_ascii_lowercase())
+            }),
+            file: part.attachment_name().map(short),
+            boundary: kind.and_then(|kind| kind.attribute("boundary")).map(Into::into),
+            encoding: part.content_transfer_encoding().map(|encoding| encoding.trim().to_ascii_lowercase()),
+            body,
+        }
+    }
+
+    /// The parts of a multipart; nothing when it isn't one.
+    pub fn parts(&self) -> Option<Vec<&'a [u8]>> {
+        let boundary = self.boundary.as_deref().filter(|boundary| !boundary.is_empty())?;
+        let multipart = self.content_type.as_ref()?.starts_with("multipart/");
+        multipart.then(|| split(self.body, boundary.as_bytes()))
+    }
+
+    /// The body without its transfer encoding; what is wrong with it otherwise.
+    pub fn content(&self) -> Result<Cow<'a, [u8]>, &'static str> {
+        match self.encoding.as_deref() {
+            Some("base64") => match super::base64_decoded(self.body) {
+                Some(decoded) => Ok(decoded.into()),
+                None => Err("the content isn't valid base64, as its headers say"),
+            },
+            Some("quoted-printable") => match quoted_printable_decode(self.body) {
+                Some(decoded) => Ok(decoded.into()),
+                None => Err("the content isn't valid quoted-printable, as its headers say"),
+            },
+            _ => Ok(self.body.into()),
+        }
+    }
+}
+
+/// The headers with the blank line that ends them. As in Python, a line that can't be a header ends them too.
+fn header_length(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if line.trim_ascii().is_empty() {
+            return length + line.len();
+        }
+        let folded = length > 0 && matches!(line.first(), Some(b' ' | b'\t'));
+        let name = line.iter().take_while(|byte| byte.is_ascii_graphic() && **byte != b':').count();
+        if !folded && (name == 0 || line.get(name) != Some(&b':')) {
+            return length;
+        }
+        length += line.len();
+    }
+    length
+}
+
+/// What stands between the boundaries. The line break before a boundary belongs to it; the last one may be missing.
+fn split<'a>(body: &'a [u8], boundary: &[u8]) -> Vec<&'a [u8]> {
+    let mut parts = Vec::new();
+    let mut part_start = None;
+    let mut at = 0;
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        let after = line.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary));
+        let last = match after.map(<[u8]>::trim_ascii_end) {
+            Some(b"") => false,
+            Some(b"--") => true,
+            _ => {
+                at += line.len();
+                continue;
+            }
+        };
+        if let Some(start) = part_start {
+            parts.push(without_line_break(&body[start..at]));
+        }
+        at += line.len();
+        part_start = Some(at);
+        if last {
+            return parts;
+        }
+    }
+    parts.extend(part_start.map(|start| &body[start..]));
+    parts
+}
+
+fn without_line_break(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}

@@ -1,0 +1,268 @@
+//! The variables of the ECS agent's configuration, with their kinds.
+//!
+//! From the agent's README and `agent/config/parse.go`, version 1.105. Names that another key of our configuration
+//! stands for are refused here, so that each fact has one home.
+
+use serde_json::Value;
+
+/// What the value of a variable has to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Any text of one line.
+    Text,
+    /// Text that is never shown.
+    Secret,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number, not negative.
+    Number,
+    /// A span of time as Go writes it, such as `1h30m`.
+    Duration,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A JSON list.
+    List,
+    /// A JSON object.
+    Object,
+    /// A JSON object that is never shown.
+    SecretObject,
+    /// Another key of the configuration stands for it.
+    Elsewhere(&'static str),
+}
+
+const LEVELS: &[&str] = &["crit", "error", "warn", "info", "debug"];
+
+/// The variables by name; sorted, so that the list in an error reads well.
+#[rustfmt::skip]
+const VARIABLES: &[(&str, Kind)] = &[
+    ("AWS_ACCESS_KEY_ID", Kind::Secret),
+    ("AWS_DEFAULT_REGION", Kind::Text),
+    ("AWS_SECRET_ACCESS_KEY", Kind::Secret),
+    ("AWS_SESSION_TOKEN", Kind::Secret),
+    ("CREDENTIALS_FETCHER_HOST", Kind::Text),
+    ("CREDENTIALS_FETCHER_SECRET_NAME_FOR_DOMAINLESS_GMSA", Kind::Text),
+    ("DOCKER_HOST", Kind::Text),
+    ("ECS_AGENT_APPARMOR_PROFILE", Kind::Text),
+    ("ECS_AGENT_CONFIG_FILE_PATH", Kind::Text),
+    ("ECS_AGENT_HEALTHCHECK_HOST", Kind::Text),
+    ("ECS_AGENT_LABELS", Kind::Object),
+    ("ECS_AGENT_PID_NAMESPACE_HOST", Kind::Bool),
+    ("ECS_AGENT_RUN_PRIVILEGED", Kind::Bool),
+    ("ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS", Kind::Bool),
+    ("ECS_ALTERNATE_CREDENTIAL_PROFILE", Kind::Text),
+    ("ECS_APPARMOR_CAPABLE", Kind::Bool),
+    ("ECS_AUDIT_LOGFILE", Kind::Text),
+    ("ECS_AUDIT_LOGFILE_DISABLED", Kind::Bool),
+    ("ECS_AVAILABLE_LOGGING_DRIVERS", Kind::List),
+    ("ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", Kind::List),
+    ("ECS_AWSVPC_BLOCK_IMDS", Kind::Bool),
+    ("ECS_BACKEND_HOST", Kind::Text),
+    ("ECS_CGROUP_CPU_PERIOD", Kind::Duration),
+    ("ECS_CGROUP_PATH", Kind::Text),
+    ("ECS_CHECKPOINT", Kind::Bool),
+    ("ECS_CLUSTER", Kind::Elsewhere("ecs.cluster")),
+    ("ECS_CNI_PLUGINS_PATH", Kind::Text),
+    ("ECS_CONTAINER_CREATE_TIMEOUT", Kind::Duration),
+    ("ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM", Kind::OneOf(&["none", "ec2_instance"])),
+    ("ECS_CONTAINER_INSTANCE_TAGS", Kind::Elsewhere("ecs.tags")),
+    ("ECS_CONTAINER_START_TIMEOUT", Kind::Duration),
+    ("ECS_CONTAINER_STOP_TIMEOUT", Kind::Duration),
+    ("ECS_DATADIR", Kind::Text),
+    ("ECS_DISABLE_DOCKER_HEALTH_CHECK", Kind::Bool),
+    ("ECS_DISABLE_IMAGE_CLEANUP", Kind::Bool),
+    ("ECS_DISABLE_METRICS", Kind::Bool),
+    ("ECS_DISABLE_PRIVILEGED", Kind::Bool),
+    ("ECS_DISABLE_TASK_METADATA_AZ", Kind::Bool),
+    ("ECS_DYNAMIC_HOST_PORT_RANGE", Kind::Text),
+    ("ECS_EBSTA_SUPPORTED", Kind::Bool),
+    ("ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE", Kind::Bool),
+    ("ECS_ENABLE_CONTAINER_METADATA", Kind::Bool),
+    ("ECS_ENABLE_FIRELENS_ASYNC", Kind::Bool),
+    ("ECS_ENABLE_GPU_SUPPORT", Kind::Bool),
+    ("ECS_ENABLE_HIGH_DENSITY_ENI", Kind::Bool),
+    ("ECS_ENABLE_INF_SUPPORT", Kind::Bool),
+    ("ECS_ENABLE_PROMETHEUS_METRICS", Kind::Bool),
+    ("ECS_ENABLE_RUNTIME_STATS", Kind::Bool),
+    ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", Kind::Bool),
+    ("ECS_ENABLE_TASK_CPU_MEM_LIMIT", Kind::Bool),
+    ("ECS_ENABLE_TASK_ENI", Kind::Bool),
+    ("ECS_ENABLE_TASK_IAM_ROLE", Kind::Bool),
+    ("ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST", Kind::Bool),
+    ("ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP", Kind::Bool),
+    ("ECS_ENGINE_AUTH_DATA", Kind::SecretObject),
+    ("ECS_ENGINE_AUTH_TYPE", Kind::OneOf(&["dockercfg", "docker"])),
+    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", Kind::Duration),
+    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER", Kind::Duration),
+    ("ECS_EXCLUDE_IPV6_PORTBINDING", Kind::Bool),
+    ("ECS_EXCLUDE_UNTRACKED_IMAGE", Kind::Text),
+    ("ECS_EXTERNAL", Kind::Bool),
+    ("ECS_GMSA_SUPPORTED", Kind::Bool),
+    ("ECS_HOST_DATA_DIR", Kind::Text),
+    ("ECS_IMAGE_CLEANUP_INTERVAL", Kind::Duration),
+    ("ECS_IMAGE_MINIMUM_CLEANUP_AGE", Kind::Duration),
+    ("ECS_IMAGE_PULL_BEHAVIOR", Kind::OneOf(&["default", "always", "once", "prefer-cached"])),
+    ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", Kind::Duration),
+    ("ECS_IMAGE_PULL_TIMEOUT", Kind::Duration),
+    ("ECS_INIT_DOCKER_LOG_FILE_NUM", Kind::Text),
+    ("ECS_INIT_DOCKER_LOG_FILE_SIZE", Kind::Text),
+    ("ECS_INSTANCE_ATTRIBUTES", Kind::Elsewhere("ecs.attributes")),
+    ("ECS_INSTANCE_IP_COMPATIBILITY", Kind::OneOf(&["ipv4", "ipv6"])),
+    ("ECS_LOGFILE", Kind::Text),
+    ("ECS_LOGLEVEL", Kind::OneOf(LEVELS)),
+    ("ECS_LOGLEVEL_ON_INSTANCE", Kind::OneOf(&["crit", "error", "warn", "info", "debug", "none"])),
+    ("ECS_LOG_DRIVER", Kind::OneOf(&["awslogs", "fluentd", "gelf", "json-file", "journald", "logentries", "syslog", "splunk"])),
+    ("ECS_LOG_MAX_FILE_SIZE_MB", Kind::Number),
+    ("ECS_LOG_MAX_ROLL_COUNT", Kind::Number),
+    ("ECS_LOG_OPTS", Kind::Object),
+    ("ECS_LOG_OUTPUT_FORMAT", Kind::OneOf(&["logfmt", "json"])),
+    ("ECS_LOG_ROLLOVER_TYPE", Kind::OneOf(&["size", "hourly"])),
+    ("ECS_MANIFEST_PULL_TIMEOUT", Kind::Duration),
+    ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", Kind::Number),
+    ("ECS_NVIDIA_RUNTIME", Kind::Text),
+    ("ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME", Kind::Text),
+    ("ECS_PAUSE_LABELS", Kind::Object),
+    ("ECS_POLLING_METRICS_WAIT_DURATION", Kind::Duration),
+    ("ECS_POLL_METRICS", Kind::Bool),
+    ("ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2", Kind::Bool),
+    ("ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT", Kind::Bool),
+    ("ECS_RESERVED_MEMORY", Kind::Number),
+    ("ECS_RESERVED_PORTS", Kind::List),
+    ("ECS_RESERVED_PORTS_UDP", Kind::List),
+    ("ECS_SELINUX_CAPABLE", Kind::Bool),
+    ("ECS_SHARED_VOLUME_MATCH_FULL_CONFIG", Kind::Bool),
+    ("ECS_SKIP_LOCALHOST_TRAFFIC_FILTER", Kind::Bool),
+    ("ECS_TASK_METADATA_RPS_LIMIT", Kind::Text),
+    ("ECS_TASK_PIDS_LIMIT", Kind::Number),
+    ("ECS_UPDATES_ENABLED", Kind::Bool),
+    ("ECS_UPDATE_DOWNLOAD_DIR", Kind::Text),
+    ("ECS_VOLUME_PLUGIN_CAPABILITIES", Kind::List),
+    ("ECS_WARM_POOLS_CHECK", Kind::Bool),
+    ("HTTPS_PROXY", Kind::Elsewhere("proxy.url")),
+    ("HTTP_PROXY", Kind::Elsewhere("proxy.url")),
+    ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", Kind::Number),
+    ("NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE", Kind::Duration),
+    ("NO_PROXY", Kind::Elsewhere("proxy.no_proxy")),
+];
+
+/// The names that a configuration may use.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().filter(|(_, kind)| !matches!(kind, Kind::Elsewhere(_))).map(|(name, _)| *name)
+}
+
+/// The kind of a variable, if the ECS agent has it.
+pub fn kind(name: &str) -> Option<Kind> {
+    VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+}
+
+/// Whether the value of this variable must never be shown.
+pub fn is_secret(name: &str) -> bool {
+    matches!(kind(name), Some(Kind::Secret | Kind::SecretObject))
+}
+
+/// The text that `ecs.config` holds for a value, or what is wrong with it and, on a second line, the remedy.
+pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    if text.chars().any(char::is_control) {
+        return Err(
+            "the value has a line break or another control character\necs.config has one line a variable".to_owned()
+        );
+    }
+    if text.trim() != text || text.is_empty() {
+        return Err("the value is empty, or has a blank at an end\nleave the variable out for the ECS agent's default"
+            .to_owned());
+    }
+    let json = || serde_json::from_str::<Value>(&text).ok();
+    match kind {
+        Kind::Text | Kind::Secret => plain(value, text),
+        Kind::Bool => match text.as_str() {
+            "true" | "false" => Ok(text),
+            _ => Err("the value is neither true nor false\nwrite true or false".to_owned()),
+        },
+        Kind::Number => match text.parse::<u64>() {
+            Ok(_) => Ok(text),
+            Err(_) => Err("the value is not a whole number\nwrite digits only".to_owned()),
+        },
+        Kind::Duration if is_go_duration(&text) => Ok(text),
+        Kind::Duration => {
+            Err("the value is not a span of time\nwrite numbers with units, as 30s, 5m or 1h30m".to_owned())
+        }
+        Kind::OneOf(words) if words.contains(&text.as_str()) => Ok(text),
+        Kind::OneOf(words) => {
+            Err(format!("the value is none that the ECS agent knows\nwrite one of {}", words.join(", ")))
+        }
+        Kind::List if json().is_some_and(|json| json.is_array()) => Ok(text),
+        Kind::List => Err("the value is not a list\nwrite a list, or JSON text of one".to_owned()),
+        Kind::Object | Kind::SecretObject if json().is_some_and(|json| json.is_object()) => Ok(text),
+        Kind::Object | Kind::SecretObject => {
+            Err("the value is not a mapping\nwrite a mapping, or JSON text of one".to_owned())
+        }
+        Kind::Elsewhere(key) => Err(format!("this variable has a key of its own\nuse `{key}`")),
+    }
+}
+
+fn plain(value: &Value, text: String) -> Result<String, String> {
+    match value.is_array() || value.is_object() {
+        true => Err("the value is a list or a mapping, but text is expected".to_owned()),
+        false => Ok(text),
+    }
+}
+
+/// Go's `time.ParseDuration`, without signs: decimal numbers, each with its unit.
+fn is_go_duration(text: &str) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        if rest[..digits].parse::<f64>().is_err() {
+            return false;
+        }
+        rest = &rest[digits..];
+        let units = ["ns", "us", "µs", "ms", "s", "m", "h"];
+        // Longest first: `ms` begins with `m`.
+        let Some(unit) = units.iter().filter(|unit| rest.starts_with(**unit)).max_by_key(|unit| unit.len()) else {
+            return false;
+        };
+        rest = &rest[unit.len()..];
+    }
+    !text.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_are_sorted_and_unique() {
+        assert!(VARIABLES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn each_kind_accepts_and_refuses() {
+        let table: [(&str, Value, Option<&str>); 16] = [
+            ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!(true), Some("true")),
+            ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!("false"), Some("false")),
+            ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!("yes"), None),
+            ("ECS_RESERVED_MEMORY", json!(256), Some("256")),
+            ("ECS_RESERVED_MEMORY", json!(-1), None),
+            ("ECS_CONTAINER_STOP_TIMEOUT", json!("1h30m"), Some("1h30m")),
+            ("ECS_CONTAINER_STOP_TIMEOUT", json!("1.5h"), Some("1.5h")),
+            ("ECS_CONTAINER_STOP_TIMEOUT", json!(30), None),
+            ("ECS_CONTAINER_STOP_TIMEOUT", json!("h"), None),
+            ("ECS_LOGLEVEL", json!("debug"), Some("debug")),
+            ("ECS_LOGLEVEL", json!("loud"), None),
+            ("ECS_RESERVED_PORTS", json!([22, 2375]), Some("[22,2375]")),
+            ("ECS_RESERVED_PORTS", json!("[22"), None),
+            ("ECS_LOG_OPTS", json!({"max-size": "10m"}), Some(r#"{"max-size":"10m"}"#)),
+            ("ECS_BACKEND_HOST", json!("a\nb"), None),
+            ("ECS_CLUSTER", json!("x"), None),
+        ];
+        for (name, value, expected) in table {
+            let rendered = render(kind(name).unwrap(), &value).ok();
+            assert_eq!(rendered.as_deref(), expected, "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,574 @@
+//! What is wrong with a document: where, why, and what to do about it.
+//!
+//! A problem ends up on a terminal, in the console log and in CloudFormation's events, so nothing that looks like a
+//! secret passes through here: neither the offending line nor the message.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use annotate_snippets::renderer::{DEFAULT_LINE_NUM_STYLE, DecorStyle};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// What stands in for a secret.
+const MASK: &str = "***";
+/// Characters of a long line that are shown before the offending place.
+const CONTEXT_BEFORE: usize = 40;
+/// Characters of a long line that are shown from the offending place on: with the former, a line of 120 fits most logs.
+const CONTEXT_AFTER: usize = 80;
+
+/// The text of one document, and where it came from.
+pub struct Source {
+    /// What a person calls it: `user-data.yaml`, `user data, part 2 (config.yaml)`, `variable ECS_CLUSTER`.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+    /// Byte ranges of the values under secret keys, filled by the loader.
+    secrets: OnceLock<Vec<Range<usize>>>,
+}
+
+impl Source {
+    /// A source that can be shared by the spans that point into it.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), text: text.into(), secrets: OnceLock::new() })
+    }
+
+    /// Marks byte ranges of the text that are never shown. The first call counts: a second load finds the same ones.
+    pub fn hide(&self, secrets: Vec<Range<usize>>) {
+        self.secrets.get_or_init(|| secrets);
+    }
+
+    /// The byte range of the line that holds `offset`, without its line break.
+    fn line_at(&self, offset: usize) -> Range<usize> {
+        let offset = self.text.floor_char_boundary(offset);
+        let start = self.text[..offset].rfind('\n').map_or(0, |at| at + 1);
+        let rest = &self.text[start..];
+        let line = rest.split('\n').next().unwrap_or(rest);
+        start..start + line.trim_end_matches('\r').len()
+    }
+
+    /// Whether the line belongs to the value of a secret key on a line above, judged by the indentation.
+    ///
+    /// The loader's ranges are exact, but a document that doesn't parse has none for what it broke off in.
+    fn continues_a_secret(&self, line: &Range<usize>) -> bool {
+        let mut indent = indentation(&self.text[line.clone()]);
+        for above in self.text[..line.start].lines().rev() {
+            if above.trim().is_empty() || indentation(above) >= indent {
+                continue;
+            }
+            if secret_value(above).is_some() {
+                return true;
+            }
+            indent = indentation(above);
+            if indent == 0 {
+                break;
+            }
+        }
+        false
+    }
+
+    /// What must not be shown of a line, as byte ranges of that line, in order and apart.
+    fn masks(&self, line: &Range<usize>) -> Vec<Range<usize>> {
+        let text = &self.text[line.clone()];
+        if self.continues_a_secret(line) {
+            let blank = text.len() - text.trim_start().len();
+            return vec![blank..text.len()];
+        }
+        let mut masks = secret_ranges(text);
+        for secret in self.secrets.get().into_iter().flatten() {
+            let start = secret.start.clamp(line.start, line.end) - line.start;
+            let end = secret.end.clamp(line.start, line.end) - line.start;
+            if start < end {
+                masks.push(start..end);
+            }
+        }
+        joined(masks)
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || (self.name == other.name && self.text == other.text)
+    }
+}
+
+impl Eq for Source {}
+
+impl Hash for Source {
+    /// The name alone: spans are hashed often, and documents are long.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl fmt::Debug for Source {
+    /// The name alone: the text may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.name)
+    }
+}
+
+/// A range of a source's text.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The document.
+    pub source: Arc<Source>,
+    /// Offset of the first byte.
+    pub start: usize,
+    /// Offset behind the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// The line and the column in characters, both counted from 1.
+    pub fn position(&self) -> (usize, usize) {
+        let text = &self.source.text;
+        let before = &text[..text.floor_char_boundary(self.start)];
+        let line = self.source.line_at(self.start);
+        (before.matches('\n').count() + 1, before.get(line.start..).unwrap_or("").chars().count() + 1)
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}..{}]", self.source.name, self.start, self.end)
+    }
+}
+
+/// One thing that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where; nothing when it has no place, such as user data that is too long.
+    pub span: Option<Span>,
+    /// What is wrong, without a full stop.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+impl Problem {
+    /// A problem with a place in a document.
+    pub fn at(span: &Span, message: impl Into<String>) -> Self {
+        Self { span: Some(span.clone()), message: message.into(), remedy: None }
+    }
+
+    /// A problem without a place.
+    pub fn general(message: impl Into<String>) -> Self {
+        Self { span: None, message: message.into(), remedy: None }
+    }
+
+    /// The same problem with a remedy.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The line in its document, from 1.
+    pub fn line(&self) -> Option<usize> {
+        Some(self.span.as_ref()?.position().0)
+    }
+
+    /// The column in its line, in characters, from 1.
+    pub fn column(&self) -> Option<usize> {
+        Some(self.span.as_ref()?.position().1)
+    }
+
+    /// The problem as a compiler shows it: message, place, the offending line without its secrets, remedy.
+    pub fn render(&self, color: bool) -> String {
+        let message = one_line(&self.message);
+        let remedy = self.remedy.as_deref().map(one_line);
+        let help = remedy.as_deref().map(|text| Level::HELP.message(text));
+        let mut group = Group::with_title(Level::ERROR.primary_title(&*message));
+        let excerpt = self.span.as_ref().map(Excerpt::of);
+        if let Some(excerpt) = &excerpt {
+            let caret = AnnotationKind::Primary.span(excerpt.caret.clone());
+            group = group.element(Snippet::source(&*excerpt.text).line_start(excerpt.line).annotation(caret));
+        }
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let rendered = renderer
+            .decor_style(DecorStyle::Ascii)
+            .term_width(2 * (CONTEXT_BEFORE + CONTEXT_AFTER))
+            .render(&[group.elements(help)]);
+        match (&self.span, &excerpt) {
+            (Some(span), Some(excerpt)) => with_place(&rendered, span, excerpt, color),
+            _ => rendered,
+        }
+    }
+}
+
+/// Adds the line with the place below the message. The renderer would count the column in the excerpt, which is the
+/// wrong one after masking and shortening.
+fn with_place(rendered: &str, span: &Span, excerpt: &Excerpt, color: bool) -> String {
+    let (title, rest) = rendered.split_once('\n').unwrap_or((rendered, ""));
+    let indent = " ".repeat(excerpt.line.to_string().len());
+    let arrow = match color {
+        true => format!("{DEFAULT_LINE_NUM_STYLE}-->{DEFAULT_LINE_NUM_STYLE:#}"),
+        false => "-->".into(),
+    };
+    let name = visible(&span.source.name);
+    format!("{title}\n{indent}{arrow} {name}:{}:{}\n{rest}", excerpt.line, excerpt.column)
+}
+
+impl fmt::Display for Problem {
+    /// One line, for logs and for CloudFormation: `user-data.yaml:4:3: unknown key ...; did you mean ...?`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(span) = &self.span {
+            let (line, column) = span.position();
+            write!(f, "{}:{line}:{column}: ", visible(&span.source.name))?;
+        }
+        f.write_str(&one_line(&self.message))?;
+        match &self.remedy {
+            Some(remedy) => write!(f, "; {}", one_line(remedy)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Sorts by document, in the order in which they first appear, then by place, and drops repetitions.
+pub fn sort(problems: &mut Vec<Problem>) {
+    let mut order: Vec<Arc<Source>> = Vec::new();
+    for span in problems.iter().filter_map(|problem| problem.span.as_ref()) {
+        if !order.contains(&span.source) {
+            order.push(span.source.clone());
+        }
+    }
+    problems.sort_by_key(|problem| {
+        let span = problem.span.as_ref();
+        span.map(|span| (order.iter().position(|source| *source == span.source), span.start))
+    });
+    problems.dedup();
+}
+
+/// The part of a line that is shown, after masking and shortening.
+struct Excerpt {
+    text: String,
+    caret: Range<usize>,
+    line: usize,
+    column: usize,
+}
+
+impl Excerpt {
+    fn of(span: &Span) -> Self {
+        let (line, column) = span.position();
+        let range = span.source.line_at(span.start);
+        let start = span.start.clamp(range.start, range.end) - range.start;
+        let end = span.end.clamp(range.start, range.end) - range.start;
+        let shown = Shown::new(&span.source.text[range.clone()], &span.source.masks(&range));
+        let caret = shown.position(start)..shown.position(end);
+        let from = caret.start.saturating_sub(CONTEXT_BEFORE);
+        let to = (caret.start + CONTEXT_AFTER).min(shown.chars.len());
+        let (before, after) = (from > 0, to < shown.chars.len());
+        let mut text = String::from(if before { "..." } else { "" });
+        let mut bytes = text.len()..text.len();
+        for (at, &(_, c)) in shown.chars.iter().enumerate().take(to).skip(from) {
+            if at == caret.start {
+                bytes = text.len()..text.len();
+            }
+            text.push(c);
+            if at < caret.end {
+                bytes.end = text.len();
+            }
+        }
+        if caret.start >= to {
+            bytes = text.len()..text.len();
+        }
+        bytes.end = bytes.end.max(bytes.start);
+        text.push_str(if after { "..." } else { "" });
+        Self { text, caret: bytes, line, column }
+    }
+}
+
+/// A line as shown: each character with the offset in the line that it stands for.
+struct Shown {
+    chars: Vec<(usize, char)>,
+}
+
+impl Shown {
+    fn new(line: &str, masks: &[Range<usize>]) -> Self {
+        let mut chars = Vec::new();
+        let mut masks = masks.iter().peekable();
+        for (at, c) in line.char_indices() {
+            while masks.next_if(|mask| mask.end <= at).is_some() {}
+            match masks.peek() {
+                Some(mask) if mask.start == at => chars.extend(MASK.chars().map(|c| (at, c))),
+                Some(mask) if mask.start < at => {}
+                _ => chars.push((at, visible_char(c))),
+            }
+        }
+        Self { chars }
+    }
+
+    /// Where the byte at `offset` of the line is shown; a place within a mask is the mask's end.
+    fn position(&self, offset: usize) -> usize {
+        self.chars.partition_point(|(at, _)| *at < offset)
+    }
+}
+
+/// The text with everything that looks like a secret replaced by `***`: user info and query strings of URLs, and
+/// whatever follows a key that names a secret. It would rather hide too much than show a password's last letters.
+pub fn redact(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(redact_line).collect();
+    lines.join("\n")
+}
+
+fn redact_line(line: &str) -> String {
+    let mut redacted = String::with_capacity(line.len());
+    let mut shown_to = 0;
+    for mask in joined(secret_ranges(line)) {
+        redacted.push_str(&line[shown_to..mask.start]);
+        redacted.push_str(MASK);
+        shown_to = mask.end;
+    }
+    redacted.push_str(&line[shown_to..]);
+    redacted
+}
+
+/// Whether a key of this name holds a secret: what the ECS agent and the AWS SDKs call theirs, and anything that
+/// calls itself a password, a secret or a token.
+pub fn is_secret_key(key: &str) -> bool {
+    let key = key.to_ascii_uppercase();
+    let named = ["ECS_ENGINE_AUTH_DATA", "AWS_ACCESS_KEY_ID"];
+    let words = ["PASSWORD", "SECRET", "TOKEN"];
+    named.iter().any(|name| key.contains(name)) || words.iter().any(|word| key.contains(word))
+}
+
+/// Byte ranges of a line that hold secrets, in no order.
+fn secret_ranges(line: &str) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    ranges.extend(secret_value(line));
+    ranges.extend(url_secrets(line));
+    ranges.extend(bare_user_info(line));
+    ranges
+}
+
+/// What follows the first key of the line that names a secret, up to the end of the line.
+fn secret_value(line: &str) -> Option<Range<usize>> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let mut from = 0;
+    while let Some(at) = line[from..].find([':', '=']).map(|at| from + at) {
+        let before = line[..at].trim_end().trim_end_matches(['"', '\'', '`']);
+        let name = &before[before.trim_end_matches(is_name).len()..];
+        if is_secret_key(name) {
+            let rest = &line[at + 1..];
+            let start = line.len() - rest.trim_start().len();
+            return (start < line.len()).then_some(start..line.len()).or(Some(line.len()..line.len()));
+        }
+        from = at + 1;
+    }
+    None
+}
+
+/// User info (up to the last `@`, since a wrongly written password may hold one) and query string of each URL.
+fn url_secrets(line: &str) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    for (at, scheme) in line.match_indices("://") {
+        let start = at + scheme.len();
+        let url = &line[start..start + url_length(&line[start..])];
+        if let Some(end) = url.rfind('@').filter(|end| *end > 0) {
+            ranges.push(start..start + end);
+        }
+        if let Some(query) = url.find('?').filter(|query| query + 1 < url.len()) {
+            ranges.push(start + query + 1..start + url.len());
+        }
+    }
+    ranges
+}
+
+/// A URL goes on to a quote that closes it. Not to a blank or to a quote in its midst: a password may hold these.
+fn url_length(rest: &str) -> usize {
+    let closes = |at: usize| {
+        let next = rest[at + 1..].chars().next();
+        next.is_none_or(|c| c.is_whitespace() || ",:]}".contains(c))
+    };
+    rest.match_indices(['"', '\'', '`']).map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(rest.len())
+}
+
+/// `user:password` before an `@` without a scheme: a proxy is often written like that.
+fn bare_user_info(line: &str) -> Option<Range<usize>> {
+    let end = line.rfind('@')?;
+    let before = &line[..end];
+    if before.contains("://") {
+        return None;
+    }
+    let after_key = before.find(": ").map(|at| at + 2);
+    let after_quote = before.find(['"', '\'', '`']).map(|at| at + 1);
+    let after_sign = before.find('=').map(|at| at + 1);
+    let after_dash = before.trim_start().strip_prefix("- ").map(|rest| end - rest.len());
+    let starts = [after_key, after_quote, after_sign, after_dash];
+    let start = starts.into_iter().flatten().min().unwrap_or(0);
+    before[start..].contains(':').then_some(start..end)
+}
+
+/// The ranges in order, those that touch made one.
+fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut apart: Vec<Range<usize>> = Vec::new();
+    for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+        match apart.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
+        }
+    }
+    apart
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start_matches(' ').len()
+}
+
+/// A message as one line without secrets and control characters.
+fn one_line(text: &str) -> String {
+    visible(&redact(text).replace('\n', " "))
+}
+
+fn visible(text: &str) -> String {
+    text.chars().map(visible_char).collect()
+}
+
+/// Control characters as their pictures, so that a document can't steer the terminal that shows it.
+fn visible_char(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        '\u{7f}' => '\u{2421}',
+        c if u32::from(c) < 0x20 => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn problem(text: &str, place: &str) -> Problem {
+        let start = text.find(place).unwrap();
+        let source = Source::new("user-data.yaml", text);
+        let end = start + place.len();
+        Problem::at(&Span { source, start, end }, "unknown key `clusterr`").remedy("did you mean `cluster`?")
+    }
+
+    #[test]
+    fn a_problem_looks_like_a_compilers() {
+        let shown = problem("#ecs-firstrun\necs:\n  clusterr: blue\n", "clusterr").render(false);
+        let wanted = "\
+error: unknown key `clusterr`
+ --> user-data.yaml:3:3
+  |
+3 |   clusterr: blue
+  |   ^^^^^^^^
+  |
+  = help: did you mean `cluster`?";
+        assert_eq!(shown, wanted);
+        assert!(problem("clusterr: x", "clusterr").render(true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn a_problem_without_a_place_is_its_message() {
+        let shown = Problem::general("the user data is too long").remedy("shorten it").render(false);
+        assert_eq!(shown, "error: the user data is too long\n |\n = help: shorten it");
+    }
+
+    #[test]
+    fn a_long_line_is_shortened_around_the_place() {
+        let text = format!("{}BAD{}", "a".repeat(5000), "b".repeat(5000));
+        let problem = problem(&text, "BAD");
+        let shown = problem.render(false);
+        assert!(shown.contains("aBADb"), "{shown}");
+        assert!(shown.lines().all(|line| line.len() < 150), "{shown}");
+        assert!(shown.contains("user-data.yaml:1:5001"), "{shown}");
+        let whole = Span { source: problem.span.unwrap().source, start: 0, end: text.len() };
+        let shown = Problem::at(&whole, "x").render(false);
+        assert!(shown.lines().all(|line| line.len() < 150), "{shown}");
+    }
+
+    #[test]
+    fn the_caret_points_behind_a_mask() {
+        let shown = problem("proxy: {url: \"http://me:hunter2@host\", clusterr: 1}", "clusterr").render(false);
+        let lines: Vec<&str> = shown.lines().collect();
+        let at = lines[3].find("clusterr").unwrap();
+        assert_eq!(lines[4].find('^'), Some(at), "{shown}");
+        assert!(!shown.contains("hunter2"));
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let table = [
+            ("url: http://me:pass@proxy:3128", "url: http://***@proxy:3128"),
+            ("url: http://me:pa@ss wo\"rd@proxy:3128", "url: http://***@proxy:3128"),
+            ("url: me:pass@proxy", "url: ***@proxy"),
+            ("url: us:pa: ss@proxy", "url: ***@proxy"),
+            ("- me:pass@proxy", "- ***@proxy"),
+            ("the proxy `http://me:pass@p` has no port", "the proxy `http://***@p` has no port"),
+            ("{\"a\":\"http://u:p@h\",\"b\":1}", "{\"a\":\"http://***@h\",\"b\":1}"),
+            ("h: https://s3/x?Signature=a&b=c", "h: https://s3/x?***"),
+            ("ECS_ENGINE_AUTH_DATA: '{\"x\": 1}'", "ECS_ENGINE_AUTH_DATA: ***"),
+            ("{\"AWS_SECRET_ACCESS_KEY\" : \"x\"}", "{\"AWS_SECRET_ACCESS_KEY\" : ***"),
+            ("AWS_ACCESS_KEY_ID=AKIA", "AWS_ACCESS_KEY_ID=***"),
+            ("my-password: x, y: z", "my-password: ***"),
+            ("mail: me@example.com", "mail: me@example.com"),
+            ("url: http://proxy:3128/a", "url: http://proxy:3128/a"),
+            ("`a.PASSWORD` is a number", "`a.PASSWORD` is a number"),
+            ("", ""),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(redact(text), wanted);
+        }
+    }
+
+    #[test]
+    fn the_lines_below_a_secret_key_are_masked() {
+        let text = "ecs:\n  config:\n    ECS_ENGINE_AUTH_DATA: |\n      {\"https://x\": {\n\n        \"auth\": \"c2VjcmV0\"}}\n    A: clusterr\n";
+        let shown = problem(text, "c2VjcmV0").render(false);
+        assert!(!shown.contains("c2VjcmV0") && shown.contains("***"), "{shown}");
+        assert!(problem(text, "clusterr").render(false).contains("A: clusterr"));
+    }
+
+    #[test]
+    fn what_the_loader_hides_is_masked() {
+        let problem = problem("[visible, hushhush]", "hushhush");
+        problem.span.as_ref().unwrap().source.hide(vec![10..18]);
+        assert!(problem.render(false).contains("[visible, ***]"));
+    }
+
+    #[test]
+    fn control_characters_are_made_visible() {
+        let mut problem = problem("a: \u{1b}[31mBAD\u{9b}", "BAD");
+        problem.message = "bad\n\u{1b}[2J".into();
+        let shown = problem.render(false);
+        assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{shown}");
+    }
+
+    #[test]
+    fn problems_sort_by_document_then_place() {
+        let (one, two) = (Source::new("one", "abc"), Source::new("two", "abc"));
+        let at = |source: &Arc<Source>, start| Problem::at(&Span { source: source.clone(), start, end: 3 }, "x");
+        let mut problems = vec![at(&two, 2), at(&one, 1), at(&two, 0), at(&two, 2), Problem::general("y")];
+        sort(&mut problems);
+        let wanted = vec![Problem::general("y"), at(&two, 0), at(&two, 2), at(&one, 1)];
+        assert_eq!(problems, wanted);
+    }
+
+    proptest! {
+        #[test]
+        fn rendering_never_panics(text in "(?s).{0,80}", start in 0..300usize, length in 0..300usize) {
+            let source = Source::new("x", text);
+            source.hide(vec![start..start + length]);
+            let span = Span { source, start, end: start.saturating_add(length) };
+            let problem = Problem::at(&span, span.source.text.clone());
+            problem.render(true);
+            let _ = (problem.to_string(), problem.line(), problem.column());
+        }
+
+        #[test]
+        fn a_password_is_never_shown(secret in "[!#-&(-_a-~]{6,12}", before in "[ -~]{0,20}") {
+            let line = format!("{before}http://me:{secret}@proxy");
+            prop_assume!(!before.contains(&secret) && !"http://proxy***".contains(&secret));
+            let shown = problem(&line, "http").render(false);
+            prop_assert!(!shown.contains(&format!("me:{secret}")), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,626 @@
+//! The values of the configuration that have a grammar of their own.
+//!
+//! Each type is made from text only if the text is right, so that nothing past the parser has to check it again. An
+//! error's first line says what is wrong, a second line says what to do.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Text that is made only through a check of its grammar.
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text as it was written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                let check: fn(&str) -> Result<(), String> = $check;
+                check(&text)?;
+                Ok($name(text))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+fn is_word(text: &str, others: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+}
+
+checked_text! {
+    /// The name or the ARN of an ECS cluster: a name has up to 255 letters, digits, `_` and `-`.
+    ClusterName, |text| {
+        let name = match text.strip_prefix("arn:") {
+            Some(rest) => match rest.split_once(":cluster/") {
+                Some((head, name)) if head.split(':').count() == 4 && head.split(':').nth(1) == Some("ecs") => name,
+                _ => return Err(format!("`{text}` is not the ARN of an ECS cluster\nwrite the cluster's name, or arn:PARTITION:ecs:REGION:ACCOUNT:cluster/NAME")),
+            },
+            None => text,
+        };
+        if name.is_empty() {
+            return Err("the name of the cluster is empty\nwrite the cluster's name or ARN; the cluster `default` has to be named too".to_owned());
+        }
+        if name.len() > 255 || !is_word(name, "-_") {
+            return Err(format!("`{name}` is not a name that ECS allows for a cluster\nup to 255 letters, digits, - and _"));
+        }
+        Ok(())
+    }
+}
+
+impl ClusterName {
+    /// The name alone, also when the cluster was given as an ARN.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+checked_text! {
+    /// A CloudFormation stack: its name, or its ARN (what `${AWS::StackId}` gives).
+    StackName, |text| {
+        let name = match text.strip_prefix("arn:") {
+            Some(rest) => match rest.split_once(":stack/") {
+                Some((head, tail)) if head.split(':').count() == 4 => tail.split('/').next().unwrap_or_default(),
+                _ => return Err(format!("`{text}` is not the ARN of a stack\nwrite the stack's name, or what ${{AWS::StackId}} gives")),
+            },
+            None => text,
+        };
+        let starts_with_letter = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        if !starts_with_letter || name.len() > 128 || !is_word(name, "-") {
+            return Err(format!("`{name}` is not a name that CloudFormation allows for a stack\na letter, then up to 127 letters, digits and -"));
+        }
+        Ok(())
+    }
+}
+
+impl StackName {
+    /// The name alone, also when the stack was given as an ARN.
+    pub fn name(&self) -> &str {
+        match self.0.split_once(":stack/") {
+            Some((_, tail)) => tail.split('/').next().unwrap_or(tail),
+            None => &self.0,
+        }
+    }
+
+    /// The region, where the stack was given as an ARN.
+    pub fn region(&self) -> Option<&str> {
+        self.0.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
+    }
+}
+
+checked_text! {
+    /// A logical id in a template: letters and digits.
+    LogicalId, |text| match text.is_empty() || text.len() > 255 || !is_word(text, "") {
+        true => Err(format!("`{text}` is not a logical id\nwrite the name that the resource has in the template (letters and digits only), not the id of the resource itself")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// An AWS region, such as `eu-central-1`.
+    Region, |text| match text.split('-').count() < 3 || !is_word(text, "-") || text.len() > 32 || text != text.to_ascii_lowercase() {
+        true => Err(format!("`{text}` is not an AWS region\nwrite it as eu-central-1")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// The label of a filesystem; its greatest length depends on the filesystem.
+    FilesystemLabel, |text| match text.is_empty() || !is_word(text, "-_.") {
+        true => Err(format!("`{text}` can't be the label of a filesystem here\nletters, digits, - _ and . only")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// An absolute path without `.`, `..`, blanks at an end or control characters.
+    AbsolutePath, |text| {
+        let part_is_bad = |part: &str| part.is_empty() || part == "." || part == "..";
+        if !text.starts_with('/') || text.len() > 4096 {
+            return Err(format!("`{text}` is not an absolute path\nbegin it with /"));
+        }
+        if text.len() > 1 && text[1..].split('/').any(part_is_bad) {
+            return Err(format!("`{text}` is not a plain path\nleave out `.`, `..`, a doubled / and a / at the end"));
+        }
+        match text.chars().any(char::is_control) || text.trim() != text {
+            true => Err("the path has a control character, or a blank at an end".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl AbsolutePath {
+    /// Whether this path is `other` or lies under it.
+    pub fn is_within(&self, other: &AbsolutePath) -> bool {
+        std::path::Path::new(&self.0).starts_with(&other.0)
+    }
+}
+
+checked_text! {
+    /// A path below another one, such as `public/html`.
+    RelativePath, |text| match text.is_empty() || text.starts_with('/') || text.chars().any(char::is_control)
+        || text.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        true => Err(format!("`{text}` is not a path below the mount\nwrite it without / at the beginning or end, and without `..`")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// One option of mount(8), such as `noatime`.
+    MountOption, |text| match text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || ",%\"\\".contains(c)) {
+        true => Err(format!("`{text}` is not one mount option\nwrite a list with one option an entry")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// An entry of a NO_PROXY list: a host, a domain, an address or a network.
+    NoProxyEntry, |text| match text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || ",\"'\\%".contains(c)) {
+        true => Err(format!("`{text}` can't stand in a NO_PROXY list\nwrite a list with one host, .domain, address or network an entry")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// A name or value of an attribute of a container instance: 1 to 128 characters of what ECS allows.
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>
+    AttributeName, |text| match text.is_empty() || text.len() > 128 || !is_word(text, "-_/\\.") {
+        true => Err(format!("`{text}` is not a name that ECS allows for an attribute\n1 to 128 letters, digits and - _ / \\ .")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// The value of an attribute of a container instance.
+    AttributeValue, |text| match text.is_empty() || text.len() > 128 || text.trim() != text || !is_word(text, "-_.@/\\: ") {
+        true => Err(format!("`{text}` is not a value that ECS allows for an attribute\n1 to 128 letters, digits, inner blanks and - _ . @ / \\ :")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// The key of a tag: 1 to 128 characters, not beginning with `aws:`.
+    TagKey, |text| match text.is_empty() || text.chars().count() > 128 || text.to_ascii_lowercase().starts_with("aws:") || !is_tag_text(text) {
+        true => Err(format!("`{text}` is not a key that AWS allows for a tag\n1 to 128 letters, digits, blanks and + - = . _ : / @, not beginning with aws:")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// The value of a tag: at most 256 characters.
+    TagValue, |text| match text.chars().count() > 256 || !is_tag_text(text) {
+        true => Err(format!("`{text}` is not a value that AWS allows for a tag\nup to 256 letters, digits, blanks and + - = . _ : / @")),
+        false => Ok(()),
+    }
+}
+
+fn is_tag_text(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || " +-=._:/@".contains(c))
+}
+
+checked_text! {
+    /// Text of one line, not empty.
+    OneLine, |text| match text.is_empty() || text.chars().any(char::is_control) {
+        true => Err("the text is empty, or has a line break in it".to_owned()),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// The numeric owner of a directory, `UID:GID`; names would depend on the image.
+    Owner, |text| match text.split_once(':') {
+        Some((user, group)) if user.parse::<u32>().is_ok() && group.parse::<u32>().is_ok() => Ok(()),
+        _ => Err(format!("`{text}` is not an owner\nwrite numbers, as \"1000:1000\", in quotes")),
+    }
+}
+
+impl Owner {
+    /// The user id and the group id.
+    pub fn ids(&self) -> (u32, u32) {
+        let (user, group) = self.0.split_once(':').unwrap_or(("0", "0"));
+        (user.parse().unwrap_or(0), group.parse().unwrap_or(0))
+    }
+}
+
+/// The permissions of a file or directory, written in octal as `"0755"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mode(pub u32);
+
+impl TryFrom<String> for Mode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let octal = (3..=4).contains(&text.len()).then(|| u32::from_str_radix(&text, 8).ok()).flatten();
+        octal
+            .map(Mode)
+            .ok_or_else(|| format!("`{text}` is not a mode\nwrite three or four octal digits in quotes, as \"0755\""))
+    }
+}
+
+impl From<Mode> for String {
+    fn from(mode: Mode) -> String {
+        mode.to_string()
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// A span of time with its unit, such as `90s`, `15m` or `1h 30m`; more than none, at most twelve hours, which is the
+/// longest that CloudFormation waits for a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TimeSpan(pub Duration);
+
+impl TryFrom<String> for TimeSpan {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let span = humantime::parse_duration(&text).map_err(|error| {
+            format!("`{text}` is not a span of time: {error}\nwrite a number and its unit, as 90s, 15m or 1h")
+        })?;
+        match span.is_zero() || span > Duration::from_secs(12 * 3600) {
+            true => Err(format!("`{text}` is out of range\nmore than 0s, at most 12h")),
+            false => Ok(TimeSpan(span)),
+        }
+    }
+}
+
+impl From<TimeSpan> for String {
+    fn from(span: TimeSpan) -> String {
+        span.to_string()
+    }
+}
+
+impl fmt::Display for TimeSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// A URL that holds a secret: of a proxy, or of a wait condition handle. Shown without user, password and query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(url::Url);
+
+impl SecretUrl {
+    /// The whole URL, secrets included.
+    pub fn reveal(&self) -> &url::Url {
+        &self.0
+    }
+
+    /// Whether something in it must be kept from other users of the host.
+    pub fn has_secret(&self) -> bool {
+        !self.0.username().is_empty() || self.0.password().is_some() || self.0.query().is_some()
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = if self.0.username().is_empty() && self.0.password().is_none() { "" } else { "***@" };
+        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let path = self.0.path().trim_end_matches('/');
+        let query = if self.0.query().is_some() { "?***" } else { "" };
+        write!(f, "{}://{user}{}{port}{path}{query}", self.0.scheme(), self.0.host_str().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> {
+    let remedy = format!("write it as {example}");
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(format!("the {what} has a blank or a line break in it\n{remedy}"));
+    }
+    if !text.contains("://") {
+        return Err(format!("the {what} has no scheme\n{remedy}"));
+    }
+    let url = url::Url::parse(text).map_err(|error| format!("the {what} is not a URL: {error}\n{remedy}"))?;
+    match !["http", "https"].contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
+        true => Err(format!("the {what} does not begin with http:// or https:// and a host\n{remedy}")),
+        false => Ok(url),
+    }
+}
+
+/// The URL of an HTTP proxy, such as `http://proxy.internal:3128`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ProxyUrl(pub SecretUrl);
+
+impl TryFrom<String> for ProxyUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let example = "http://proxy.internal:3128";
+        let url = parse_url(&text, "URL of the proxy", example)?;
+        match url.path().len() > 1 || url.query().is_some() || url.fragment().is_some() {
+            true => Err(format!("the URL of the proxy has more than a host and a port\nwrite it as {example}")),
+            false => Ok(ProxyUrl(SecretUrl(url))),
+        }
+    }
+}
+
+impl ProxyUrl {
+    /// The URL as programs want it: without the `/` that a URL without a path is normalised to.
+    pub fn for_programs(&self) -> &str {
+        self.0.reveal().as_str().trim_end_matches('/')
+    }
+}
+
+/// The presigned URL of a wait condition handle.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct WaitHandle(pub SecretUrl);
+
+impl TryFrom<String> for WaitHandle {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let url = parse_url(
+            &text,
+            "URL of the wait condition handle",
+            "https://…, what !Ref gives for the WaitConditionHandle",
+        )?;
+        Ok(WaitHandle(SecretUrl(url)))
+    }
+}
+
+/// A name in which `${stack}` and its like are filled in when the plan is made.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NameTemplate(Vec<Segment>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Variable(Variable),
+}
+
+/// What a [`NameTemplate`] can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// `${stack}`: the name of the stack of `signal.stack`.
+    Stack,
+    /// `${resource}`: `signal.resource`.
+    Resource,
+    /// `${region}`: the region of the instance.
+    Region,
+    /// `${account}`: the id of the AWS account.
+    Account,
+    /// `${cluster}`: the name of the cluster of `ecs.cluster`.
+    Cluster,
+}
+
+impl Variable {
+    const ALL: [(&str, Variable); 5] = [
+        ("stack", Variable::Stack),
+        ("resource", Variable::Resource),
+        ("region", Variable::Region),
+        ("account", Variable::Account),
+        ("cluster", Variable::Cluster),
+    ];
+}
+
+impl TryFrom<String> for NameTemplate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let mut segments = Vec::new();
+        let mut rest = text.as_str();
+        while let Some((literal, tail)) = rest.split_once("${") {
+            segments.push(Segment::Literal(literal.to_owned()));
+            let (name, tail) = tail.split_once('}').ok_or_else(|| format!("`{text}` has `${{` without `}}`"))?;
+            let variable = Variable::ALL.iter().find(|(known, _)| *known == name).ok_or_else(|| {
+                format!("there is no variable `${{{name}}}`\nthere are ${{stack}}, ${{resource}}, ${{region}}, ${{account}} and ${{cluster}}; in a template's Fn::Sub write them as ${{!stack}}")
+            })?;
+            segments.push(Segment::Variable(variable.1));
+            rest = tail;
+        }
+        segments.push(Segment::Literal(rest.to_owned()));
+        let literals_are_right = segments.iter().all(|segment| match segment {
+            Segment::Literal(literal) => is_word(literal, "-_/.#{}"),
+            Segment::Variable(_) => true,
+        });
+        // CloudWatch Logs: log group names have 1 to 512 characters of these; braces are the log agent's placeholders.
+        match literals_are_right && (1..=512).contains(&text.len()) {
+            true => Ok(NameTemplate(segments)),
+            false => Err(format!(
+                "`{text}` is not a name that CloudWatch Logs allows\n1 to 512 letters, digits and - _ / . #, and ${{stack}} and its like"
+            )),
+        }
+    }
+}
+
+impl NameTemplate {
+    /// The variables that it names.
+    pub fn variables(&self) -> impl Iterator<Item = Variable> {
+        self.0.iter().filter_map(|segment| match segment {
+            Segment::Variable(variable) => Some(*variable),
+            Segment::Literal(_) => None,
+        })
+    }
+
+    /// The name with its variables filled in.
+    pub fn expand(&self, value: impl Fn(Variable) -> String) -> String {
+        self.0
+            .iter()
+            .map(|segment| match segment {
+                Segment::Literal(literal) => literal.clone(),
+                Segment::Variable(variable) => value(*variable),
+            })
+            .collect()
+    }
+}
+
+/// Days that CloudWatch Logs can keep events for.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct RetentionDays(i64);
+
+const RETENTION_DAYS: [i64; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+impl TryFrom<i64> for RetentionDays {
+    type Error = String;
+
+    fn try_from(days: i64) -> Result<Self, String> {
+        let nearest = RETENTION_DAYS.iter().min_by_key(|known| known.abs_diff(days)).unwrap_or(&30);
+        match RETENTION_DAYS.contains(&days) {
+            true => Ok(RetentionDays(days)),
+            false => Err(format!(
+                "CloudWatch Logs can't keep events for {days} days\nthe nearest that it knows is {nearest}"
+            )),
+        }
+    }
+}
+
+impl From<RetentionDays> for i64 {
+    fn from(days: RetentionDays) -> i64 {
+        days.0
+    }
+}
+
+/// Where a volume is found.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Device {
+    /// The name in the block device mapping, or a path under `/dev/disk`.
+    Named(AbsolutePath),
+    /// The instance's own disks.
+    InstanceStore,
+}
+
+impl TryFrom<String> for Device {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let remedy = "write the name in the block device mapping, as /dev/xvdcy, or instance_store";
+        if text == "instance_store" {
+            return Ok(Device::InstanceStore);
+        }
+        if text.starts_with("/dev/nvme") {
+            return Err(format!("`{text}` may be another disk after the next boot\n{remedy}"));
+        }
+        match text.strip_prefix("/dev/") {
+            Some(name) if !name.is_empty() && is_word(name, "-_./:@+") => {
+                AbsolutePath::try_from(text).map(Device::Named)
+            }
+            _ => Err(format!("`{text}` is not a device\n{remedy}")),
+        }
+    }
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> String {
+        device.to_string()
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Named(path) => path.fmt(f),
+            Device::InstanceStore => f.write_str("instance_store"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts<T: TryFrom<String>>(text: &str) -> bool {
+        T::try_from(text.to_owned()).is_ok()
+    }
+
+    #[test]
+    fn grammars_accept_and_refuse() {
+        let table: [(fn(&str) -> bool, &[&str], &[&str]); 12] = [
+            (
+                accepts::<ClusterName>,
+                &["prod", "a_b-1", "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"],
+                &["", "a b", "a.b", "arn:aws:ec2:eu-west-1:1:cluster/x", "arn:aws:ecs:eu-west-1:1:cluster/", "x\ny"],
+            ),
+            (
+                accepts::<StackName>,
+                &["web", "arn:aws:cloudformation:us-east-1:1:stack/web/guid"],
+                &["", "1web", "we_b", "arn:x"],
+            ),
+            (accepts::<LogicalId>, &["Instances"], &["", "my-asg", "asg_1"]),
+            (accepts::<Region>, &["eu-central-1", "us-gov-west-1"], &["", "frankfurt", "EU-CENTRAL-1"]),
+            (accepts::<FilesystemLabel>, &["docker", "a-b_c.d"], &["", "a b", "a/b"]),
+            (
+                accepts::<AbsolutePath>,
+                &["/", "/data", "/data/docker"],
+                &["", "data", "/data/", "//", "/a/../b", "/a\n"],
+            ),
+            (accepts::<RelativePath>, &["public", "a/b"], &["", "/a", "a/", "../a", "a//b"]),
+            (accepts::<Owner>, &["0:0", "1000:1000"], &["", "root", "1000", "root:root", "1:-1"]),
+            (accepts::<Mode>, &["0755", "700"], &["", "755x", "0999", "07555"]),
+            (accepts::<TimeSpan>, &["90s", "15m", "1h 30m"], &["", "15", "0s", "13h", "-1s"]),
+            (
+                accepts::<ProxyUrl>,
+                &["http://proxy:3128", "https://u:p%40@h:1"],
+                &["", "proxy:3128", "http://", "socks5://h:1", "http://h/x", "http://h\n:1"],
+            ),
+            (
+                accepts::<Device>,
+                &["/dev/xvdcy", "/dev/sdf", "instance_store", "/dev/disk/by-id/x"],
+                &["", "xvdcy", "/dev/", "/dev/nvme1n1", "/dev/../etc"],
+            ),
+        ];
+        for (index, (check, good, bad)) in table.iter().enumerate() {
+            good.iter().for_each(|text| assert!(check(text), "row {index}: {text:?} is refused"));
+            bad.iter().for_each(|text| assert!(!check(text), "row {index}: {text:?} is accepted"));
+        }
+    }
+
+    #[test]
+    fn a_secret_url_is_shown_without_its_secrets() {
+        let proxy = ProxyUrl::try_from("http://user:hunter2@proxy.internal:3128".to_owned()).unwrap();
+        assert_eq!(
+            format!("{} {:?}", proxy.0, proxy),
+            "http://***@proxy.internal:3128 ProxyUrl(http://***@proxy.internal:3128)"
+        );
+        let handle = WaitHandle::try_from("https://bucket.s3.amazonaws.com/key?Signature=abc".to_owned()).unwrap();
+        assert_eq!(handle.0.to_string(), "https://bucket.s3.amazonaws.com/key?***");
+    }
+
+    #[test]
+    fn a_name_template_is_filled_in() {
+        let template = NameTemplate::try_from("${stack}/ec2/${resource}".to_owned()).unwrap();
+        assert_eq!(template.expand(|variable| format!("{variable:?}")), "Stack/ec2/Resource");
+        assert!(NameTemplate::try_from("${stak}/x".to_owned()).unwrap_err().contains("${stack}"));
+    }
+}

@@ -1,0 +1,815 @@
+//! YAML (and so JSON) as a tree in which every value knows its place in the text.
+//!
+//! Loading goes on after what it refuses, and gives what it understood of a document that breaks off: whoever wrote it
+//! wants all mistakes at once, and the signal's target must be found even in a document that is wrong elsewhere.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+
+use super::problem::{Problem, Source, Span, is_secret_key};
+
+/// Nodes in one document, aliases expanded. A configuration has dozens; this stops "billion laughs" early.
+const MAX_NODES: usize = 20_000;
+/// Nesting of one document. The configuration needs five levels; the recursion in here and in serde stays shallow.
+const MAX_DEPTH: usize = 64;
+
+/// How the message of a key's repetition ends. Other readers of a shared document may not mind it.
+pub(super) const GIVEN_TWICE: &str = "is given twice";
+
+/// Identifies a node or a key in the whole process, so that merged documents can't confuse theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    fn next() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// From its first to its last character; its key, where the value is left empty.
+    pub span: Span,
+    /// Its own, never shared.
+    pub id: NodeId,
+    /// What it is.
+    pub value: Value,
+    /// A scalar as written, where that differs from the value: `0755` is the number 755.
+    text: Option<String>,
+}
+
+/// What a node can be: the kinds of YAML 1.2's core schema.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    /// `true` or `false`; `yes` and `on` are text in YAML 1.2.
+    Bool(bool),
+    /// A whole number that fits.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text, quoted or not.
+    String(String),
+    /// A list.
+    Sequence(Vec<Node>),
+    /// Keys and values in the order in which they were written; no key occurs twice.
+    Mapping(Vec<Entry>),
+}
+
+/// A key with its value.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The key as text; a number or `true` as written.
+    pub key: String,
+    /// Where the key is.
+    pub key_span: Span,
+    /// The key's own id.
+    pub key_id: NodeId,
+    /// The value.
+    pub value: Node,
+}
+
+impl PartialEq for Node {
+    /// Equal values, wherever they were written.
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value && self.text() == other.text()
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.value == other.value
+    }
+}
+
+impl Node {
+    /// A node that didn't come out of a parser, such as the value of a variable.
+    pub fn new(span: Span, value: Value) -> Self {
+        Self { span, id: NodeId::next(), value, text: None }
+    }
+
+    /// The value of a key, when this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        let Value::Mapping(entries) = &self.value else {
+            return None;
+        };
+        entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// The node at the end of a path of keys; an item of a list goes by its number from 0.
+    pub fn at(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, step| match &node.value {
+            Value::Sequence(items) => items.get(step.parse::<usize>().ok()?),
+            _ => node.get(step),
+        })
+    }
+
+    /// A scalar as it was written (without quotes); nothing for lists, mappings and null.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => self.text.as_deref(),
+        }
+    }
+
+    /// The same content under ids of its own.
+    fn copy(&self) -> Self {
+        let value = match &self.value {
+            Value::Sequence(items) => Value::Sequence(items.iter().map(Node::copy).collect()),
+            Value::Mapping(entries) => Value::Mapping(entries.iter().map(Entry::copy).collect()),
+            scalar => scalar.clone(),
+        };
+        Self { span: self.span.clone(), id: NodeId::next(), value, text: self.text.clone() }
+    }
+
+    /// How many nodes this is, and how many levels.
+    fn size(&self) -> (usize, usize) {
+        let children: Vec<&Node> = match &self.value {
+            Value::Sequence(items) => items.iter().collect(),
+            Value::Mapping(entries) => entries.iter().map(|entry| &entry.value).collect(),
+            _ => Vec::new(),
+        };
+        children.into_iter().map(Node::size).fold((1, 1), |(count, depth), (n, d)| (count + n, depth.max(d + 1)))
+    }
+}
+
+impl Entry {
+    fn copy(&self) -> Self {
+        Self { key_id: NodeId::next(), value: self.value.copy(), ..self.clone() }
+    }
+}
+
+/// Applies a patch as JSON Merge Patch does (RFC 7396): mappings are merged, null deletes, all else replaces.
+pub fn merge(base: Node, patch: Node) -> Node {
+    let Node { span, id, value: Value::Mapping(changes), text } = patch else {
+        return patch;
+    };
+    let mut entries = match base.value {
+        Value::Mapping(entries) => entries,
+        _ => Vec::new(),
+    };
+    for change in changes {
+        let at = entries.iter().position(|entry| entry.key == change.key);
+        let Entry { key, key_span, key_id, value } = change;
+        match (at, value.value == Value::Null) {
+            (Some(at), true) => drop(entries.remove(at)),
+            (None, true) => {}
+            (Some(at), false) => {
+                let entry = &mut entries[at];
+                let nothing = Node::new(entry.value.span.clone(), Value::Null);
+                let old = std::mem::replace(&mut entry.value, nothing);
+                *entry = Entry { key, key_span, key_id, value: merge(old, value) };
+            }
+            // Merging into nothing takes the nulls out of a mapping that is new, as the RFC has it.
+            (None, false) => {
+                let nothing = Node::new(value.span.clone(), Value::Null);
+                entries.push(Entry { key, key_span, key_id, value: merge(nothing, value) });
+            }
+        }
+    }
+    Node { span, id, value: Value::Mapping(entries), text }
+}
+
+/// Loads one document. The tree is nothing when the document is empty, and partial when a problem says so.
+pub fn load(source: &Arc<Source>) -> (Option<Node>, Vec<Problem>) {
+    let mut loader = Loader::new(source);
+    let mut parser = Parser::new_from_str(&source.text[..loader.readable]);
+    while let Some(event) = parser.next_event() {
+        let more = match event {
+            Ok((event, span)) => {
+                let span = loader.characters(span);
+                loader.event(event, span)
+            }
+            Err(error) => {
+                loader.syntax(&error);
+                false
+            }
+        };
+        if !more {
+            break;
+        }
+    }
+    // What a mistake left open is closed here, so that the part before it can be used.
+    while let Some(frame) = loader.open.pop() {
+        let (node, anchor) = frame.close(None);
+        loader.add(node, anchor);
+    }
+    source.hide(loader.secrets);
+    (loader.root, loader.problems)
+}
+
+/// A list or mapping whose end hasn't come yet.
+struct Frame {
+    span: Span,
+    anchor: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    Sequence(Vec<Node>),
+    Mapping(Vec<Entry>, Pending),
+}
+
+/// What a mapping waits for.
+enum Pending {
+    Key,
+    Value(String, Span),
+    /// The value of a key that was refused; it is dropped.
+    Refused,
+}
+
+impl Frame {
+    /// The finished node and its anchor. A block ends where its last child does, not at the next line's text.
+    fn close(self, end: Option<usize>) -> (Node, usize) {
+        let (value, last) = match self.kind {
+            Kind::Sequence(items) => {
+                let last = items.last().map(|item| item.span.end);
+                (Value::Sequence(items), last)
+            }
+            Kind::Mapping(entries, _) => {
+                // An alias is spanned by what it stands for, which lies before its key.
+                let last = entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
+                (Value::Mapping(entries), last)
+            }
+        };
+        let mut span = self.span;
+        span.end = end.or(last).unwrap_or(span.end).max(span.start);
+        (Node::new(span, value), self.anchor)
+    }
+}
+
+struct Loader<'a> {
+    source: &'a Arc<Source>,
+    /// The byte offset of each character: the parser counts characters.
+    offsets: Vec<usize>,
+    /// How much of the text can be YAML at all.
+    readable: usize,
+    open: Vec<Frame>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    documents: usize,
+    root: Option<Node>,
+    secrets: Vec<Range<usize>>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(source: &'a Arc<Source>) -> Self {
+        let mut loader = Self {
+            source,
+            offsets: source.text.char_indices().map(|(at, _)| at).collect(),
+            readable: source.text.len(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            nodes: 0,
+            documents: 0,
+            root: None,
+            secrets: Vec::new(),
+            problems: Vec::new(),
+        };
+        // The parser takes a NUL for the end and would keep quiet about the rest.
+        if let Some(at) = source.text.find(|c| c < ' ' && !"\t\n\r".contains(c)) {
+            loader.readable = at;
+            let span = loader.bytes(at, at + 1);
+            loader.problems.push(
+                Problem::at(&span, "a control character can't be part of a document; nothing is read from here on")
+                    .remedy("remove it, or write it as an escape such as `\\x1b` in double quotes"),
+            );
+        }
+        loader
+    }
+
+    fn bytes(&self, start: usize, end: usize) -> Span {
+        Span { source: self.source.clone(), start, end }
+    }
+
+    /// A span given in characters.
+    fn characters(&self, span: saphyr_parser::Span) -> Span {
+        let byte = |at: usize| self.offsets.get(at).copied().unwrap_or(self.source.text.len());
+        let (start, end) = (byte(span.start.index()), byte(span.end.index()));
+        self.bytes(start, end.max(start))
+    }
+
+    /// Takes one event of the parser; false when reading ends here.
+    fn event(&mut self, event: Event<'_>, span: Span) -> bool {
+        let place = span.clone();
+        match event {
+            Event::DocumentStart(_) => return self.document(&span),
+            Event::Scalar(text, style, anchor, tag) => {
+                let node = self.scalar(&text, style, tag.as_deref(), span);
+                self.add(node, anchor);
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.collection_tag(tag.as_deref(), "seq", &span);
+                return self.start(span, anchor, Kind::Sequence(Vec::new()));
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.collection_tag(tag.as_deref(), "map", &span);
+                return self.start(span, anchor, Kind::Mapping(Vec::new(), Pending::Key));
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(frame) = self.open.pop() {
+                    // Only brackets have an end of their own.
+                    let (node, anchor) = frame.close((span.start < span.end).then_some(span.end));
+                    self.add(node, anchor);
+                }
+            }
+            Event::Alias(anchor) => self.alias(anchor, &span),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        self.within_budget(&place)
+    }
+
+    fn document(&mut self, span: &Span) -> bool {
+        self.documents += 1;
+        if self.documents == 1 {
+            return true;
+        }
+        let problem = Problem::at(span, "there is more than one YAML document");
+        self.problems.push(problem.remedy("keep one, or make each a MIME part of its own"));
+        false
+    }
+
+    fn start(&mut self, span: Span, anchor: usize, kind: Kind) -> bool {
+        if self.open.len() >= MAX_DEPTH {
+            let message =
+                format!("lists and mappings are nested more than {MAX_DEPTH} deep; nothing is read from here on");
+            self.problems.push(Problem::at(&span, message));
+            return false;
+        }
+        self.open.push(Frame { span, anchor, kind });
+        true
+    }
+
+    fn within_budget(&mut self, place: &Span) -> bool {
+        let within = self.nodes <= MAX_NODES;
+        if !within {
+            let message = format!("the document has more than {MAX_NODES} values; nothing is read from here on");
+            self.problems.push(Problem::at(place, message));
+        }
+        within
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Node {
+        let plain = || match style {
+            ScalarStyle::Plain => resolve(text),
+            _ => Value::String(text.into()),
+        };
+        let value = match tag {
+            None => plain(),
+            Some(tag) if is_bang(tag) => Value::String(text.into()),
+            Some(tag) => self.tagged(text, tag, &span).unwrap_or_else(plain),
+        };
+        let text = match value {
+            Value::Null | Value::String(_) => None,
+            _ => Some(text.into()),
+        };
+        Node { span, id: NodeId::next(), value, text }
+    }
+
+    /// The value under a tag of the core schema. Nothing, and a problem, for other tags and for what the tag doesn't fit.
+    fn tagged(&mut self, text: &str, tag: &Tag, span: &Span) -> Option<Value> {
+        let suffix = if tag.is_yaml_core_schema() { tag.suffix.as_str() } else { "" };
+        let value = match (suffix, resolve(text)) {
+            ("str", _) => Value::String(text.into()),
+            ("float", Value::Int(number)) => Value::Float(number as f64),
+            ("null", value @ Value::Null)
+            | ("bool", value @ Value::Bool(_))
+            | ("int", value @ Value::Int(_))
+            | ("float", value @ Value::Float(_)) => value,
+            ("null" | "bool" | "int" | "float", _) => {
+                self.problems.push(Problem::at(span, format!("the value doesn't fit its tag `!!{suffix}`")));
+                return None;
+            }
+            _ => {
+                self.unknown_tag(tag, span);
+                return None;
+            }
+        };
+        Some(value)
+    }
+
+    fn collection_tag(&mut self, tag: Option<&Tag>, wanted: &str, span: &Span) {
+        if let Some(tag) = tag
+            && !is_bang(tag)
+            && !(tag.is_yaml_core_schema() && tag.suffix == wanted)
+        {
+            self.unknown_tag(tag, span);
+        }
+    }
+
+    fn unknown_tag(&mut self, tag: &Tag, span: &Span) {
+        let problem = Problem::at(span, format!("the tag `{tag}` has no meaning here"));
+        self.problems.push(problem.remedy(
+            "remove it; CloudFormation's functions work in a template: put `Fn::Sub` around the whole user data",
+        ));
+    }
+
+    fn alias(&mut self, anchor: usize, span: &Span) {
+        let Some(target) = self.anchors.get(&anchor) else {
+            self.problems.push(Problem::at(span, "the alias stands within the very value that it repeats"));
+            return self.refuse();
+        };
+        let (count, depth) = target.size();
+        if self.nodes + count > MAX_NODES || self.open.len() + depth > MAX_DEPTH {
+            let message = format!("aliases make the document larger than {MAX_NODES} values or {MAX_DEPTH} levels");
+            // Said once: a document of that kind has thousands of them.
+            if !self.problems.iter().any(|problem| problem.message == message) {
+                self.problems.push(Problem::at(span, message));
+            }
+            return self.refuse();
+        }
+        self.nodes += count;
+        let node = target.copy();
+        self.add(node, 0);
+    }
+
+    /// Leaves out the value that comes here, or the key and its value.
+    fn refuse(&mut self) {
+        if let Some(Frame { kind: Kind::Mapping(_, pending), .. }) = self.open.last_mut() {
+            *pending = match pending {
+                Pending::Key => Pending::Refused,
+                Pending::Value(..) | Pending::Refused => Pending::Key,
+            };
+        }
+    }
+
+    /// Puts a finished node where it belongs.
+    fn add(&mut self, mut node: Node, anchor: usize) {
+        self.nodes += 1;
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|frame| &mut frame.kind) {
+            None => self.root = Some(node),
+            Some(Kind::Sequence(items)) => items.push(node),
+            Some(Kind::Mapping(entries, pending)) => match std::mem::replace(pending, Pending::Key) {
+                Pending::Refused => {}
+                Pending::Key => {
+                    *pending = Pending::Refused;
+                    match key(&node, entries) {
+                        Ok(key) => *pending = Pending::Value(key, node.span),
+                        Err(problem) => self.problems.push(problem),
+                    }
+                }
+                Pending::Value(key, key_span) => {
+                    if is_secret_key(&key) {
+                        self.secrets.push(node.span.start..node.span.end);
+                    }
+                    if node.span.start == node.span.end {
+                        node.span = key_span.clone();
+                    }
+                    entries.push(Entry { key, key_span, key_id: NodeId::next(), value: node });
+                }
+            },
+        }
+    }
+
+    fn syntax(&mut self, error: &ScanError) {
+        if self.readable < self.source.text.len() {
+            return; // It broke off where it was cut.
+        }
+        let mark = *error.marker();
+        let next = saphyr_parser::Marker::new(mark.index() + 1, mark.line(), mark.col() + 1);
+        let span = self.characters(saphyr_parser::Span::new(mark, next));
+        let problem = Problem::at(&span, format!("this isn't valid YAML: {}", error.info()));
+        self.problems.push(problem.remedy(syntax_remedy(&span, error.info())));
+    }
+}
+
+/// The text of a key that can be used.
+fn key(node: &Node, entries: &[Entry]) -> Result<String, Problem> {
+    let Some(key) = node.text() else {
+        let message = match node.value {
+            Value::Null => "a key is missing before the `:`",
+            _ => "a key must be text, not a list or a mapping",
+        };
+        return Err(Problem::at(&node.span, message));
+    };
+    match entries.iter().find(|entry| entry.key == key) {
+        None => Ok(key.into()),
+        Some(first) => {
+            let (line, _) = first.key_span.position();
+            let problem = Problem::at(&node.span, format!("the key `{key}` {GIVEN_TWICE}"));
+            Err(problem.remedy(format!("keep one; the first is in line {line}")))
+        }
+    }
+}
+
+/// The tag `!`, which makes any scalar text and says nothing else.
+fn is_bang(tag: &Tag) -> bool {
+    (tag.handle.as_str(), tag.suffix.as_str()) == ("", "!") || (tag.handle == "!" && tag.suffix.is_empty())
+}
+
+/// What usually leads to a syntax error, judged by the line and the parser's words.
+fn syntax_remedy(span: &Span, info: &str) -> &'static str {
+    let text = &span.source.text;
+    let line = text[..text.floor_char_boundary(span.start)].rsplit('\n').next().unwrap_or("");
+    if line.starts_with(|c: char| c == ' ' || c == '\t') && line.trim_start_matches(' ').starts_with('\t')
+        || info.contains("tab")
+    {
+        "indent with blanks; YAML doesn't allow tabs there"
+    } else if info.contains("mapping values") {
+        "put text that holds `: ` in quotes, or correct the indentation"
+    } else if info.contains("quoted scalar") {
+        "close the quotes"
+    } else if info.contains("flow") || info.contains("':' indicator") || info.contains("bracket") {
+        "close the brackets, and separate their items by commas"
+    } else {
+        "check the indentation and the quotes of this line and the one before"
+    }
+}
+
+/// A plain scalar by the core schema (YAML 1.2.2, chapter 10.3.2). A whole number beyond 64 bits becomes a float.
+fn resolve(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => return Value::Float(f64::NAN),
+        _ => {}
+    }
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if let ".inf" | ".Inf" | ".INF" = digits {
+        return Value::Float(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
+    }
+    let radix = |prefix, radix| {
+        let digits: &str = text.strip_prefix(prefix)?;
+        digits.starts_with(|c: char| c.is_ascii_alphanumeric()).then(|| i64::from_str_radix(digits, radix).ok())?
+    };
+    if let Some(number) = radix("0o", 8).or_else(|| radix("0x", 16)) {
+        return Value::Int(number);
+    }
+    // Rust's own syntax is wider: it also takes `inf` and `nan`.
+    let numeric = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && digits.chars().all(|c| c.is_ascii_digit() || ".eE+-".contains(c));
+    match (numeric, text.parse::<i64>(), text.parse::<f64>()) {
+        (true, Ok(number), _) => Value::Int(number),
+        (true, _, Ok(number)) => Value::Float(number),
+        _ => Value::String(text.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tree(text: &str) -> Node {
+        let (node, problems) = load(&Source::new("test", text));
+        assert!(problems.is_empty(), "{text}: {problems:?}");
+        node.unwrap()
+    }
+
+    /// The messages of the problems, each with its line, and the partial tree.
+    fn refused(text: &str) -> (Option<Node>, Vec<(Option<usize>, String)>) {
+        let (node, problems) = load(&Source::new("test", text));
+        let said = problems.into_iter().map(|problem| (problem.line(), problem.message)).collect();
+        (node, said)
+    }
+
+    fn written(node: &Node) -> &str {
+        &node.span.source.text[node.span.start..node.span.end]
+    }
+
+    #[test]
+    fn plain_scalars_follow_the_core_schema() {
+        let text = |text: &str| Value::String(text.into());
+        let table = [
+            ("null", Value::Null),
+            ("~", Value::Null),
+            ("nULL", text("nULL")),
+            ("true", Value::Bool(true)),
+            ("FALSE", Value::Bool(false)),
+            ("yes", text("yes")),
+            ("on", text("on")),
+            ("12", Value::Int(12)),
+            ("-12", Value::Int(-12)),
+            ("+12", Value::Int(12)),
+            ("0755", Value::Int(755)),
+            ("0o755", Value::Int(0o755)),
+            ("0x1F", Value::Int(31)),
+            ("0x-1", text("0x-1")),
+            ("0xg", text("0xg")),
+            ("1_000", text("1_000")),
+            ("99999999999999999999", Value::Float(1e20)),
+            ("1.5", Value::Float(1.5)),
+            ("1e3", Value::Float(1000.0)),
+            (".5", Value::Float(0.5)),
+            ("1.", Value::Float(1.0)),
+            (".inf", Value::Float(f64::INFINITY)),
+            ("-.INF", Value::Float(f64::NEG_INFINITY)),
+            ("inf", text("inf")),
+            ("nan", text("nan")),
+            ("infinity", text("infinity")),
+            ("1.2.3", text("1.2.3")),
+            (".", text(".")),
+            ("e", text("e")),
+            ("15m", text("15m")),
+            ("2026-01-01", text("2026-01-01")),
+            ("1000:1000", text("1000:1000")),
+            ("'12'", text("12")),
+            ("\"true\"", text("true")),
+            ("!!str 12", text("12")),
+            ("! 12", text("12")),
+            ("!!float 1", Value::Float(1.0)),
+            ("!!int 1", Value::Int(1)),
+        ];
+        for (written, wanted) in table {
+            assert_eq!(tree(written).value, wanted, "{written}");
+        }
+        assert_eq!(tree("0755").text(), Some("0755"));
+        assert_eq!(tree("'a'").text(), Some("a"));
+        assert_eq!(tree("~").text(), None);
+    }
+
+    #[test]
+    fn nodes_know_their_places() {
+        let text =
+            "\u{e9}: [1, 'b c']\r\nlist:\r\n  - {x: \u{e9}\u{e9}}\r\n  - |\r\n    two\r\n    lines\r\nlast: end\r\n";
+        let tree = tree(text);
+        assert_eq!(written(tree.get("\u{e9}").unwrap()), "[1, 'b c']");
+        assert_eq!(written(tree.at(&["\u{e9}", "1"]).unwrap()), "'b c'");
+        assert_eq!(written(tree.at(&["list", "0"]).unwrap()), "{x: \u{e9}\u{e9}}");
+        assert_eq!(written(tree.at(&["list", "0", "x"]).unwrap()), "\u{e9}\u{e9}");
+        assert_eq!(written(tree.at(&["last"]).unwrap()), "end");
+        assert_eq!(written(&tree).trim_end(), text.trim_end());
+        assert!(tree.at(&["list", "2"]).is_none() && tree.at(&["last", "x"]).is_none());
+    }
+
+    #[test]
+    fn json_is_yaml() {
+        let tree = tree("{\"a\":{\"b\":[1,true,null,\"x\\u00e9\"]},\n\t\"c\":\"\"}");
+        assert_eq!(tree.at(&["a", "b", "3"]).unwrap().text(), Some("x\u{e9}"));
+        assert_eq!(tree.at(&["c"]).unwrap().text(), Some(""));
+    }
+
+    #[test]
+    fn an_empty_document_has_no_tree() {
+        for text in ["", "\n\n", "# comment\n", "#ecs-firstrun"] {
+            assert_eq!(refused(text), (None, vec![]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_doesnt_hide_the_rest() {
+        let table = [
+            ("a: 1\na: 2\nz: 1", 2, "the key `a` is given twice"),
+            ("? [a]\n: 1\nz: 1", 1, "a key must be text, not a list or a mapping"),
+            (": 1\nz: 1", 1, "a key is missing before the `:`"),
+            ("a: !Ref b\nz: 1", 1, "the tag `!Ref` has no meaning here"),
+            ("a: !!int b\nz: 1", 1, "the value doesn't fit its tag `!!int`"),
+            ("z: 1\n---\na: 2", 2, "there is more than one YAML document"),
+            ("a: &a [*a]\nz: 1", 1, "the alias stands within the very value that it repeats"),
+        ];
+        for (text, line, message) in table {
+            let (node, said) = refused(text);
+            assert_eq!(said, [(Some(line), message.to_string())], "{text}");
+            assert_eq!(node.unwrap().get("z").unwrap().value, Value::Int(1), "{text}");
+        }
+        assert_eq!(tree("1: a\ntrue: b").get("true").unwrap().text(), Some("b"));
+    }
+
+    #[test]
+    fn a_syntax_error_leaves_what_comes_before_it() {
+        let table = [
+            ("signal: {stack: s}\necs:\n  cluster: a: b\n", 3, "holds `: `"),
+            ("signal: {stack: s}\necs:\n\tcluster: a\n", 3, "tabs"),
+            ("signal: {stack: s}\necs: [a, b\nlogs: x\n", 3, "bracket"),
+            ("signal: {stack: s}\necs: 'open\n", 2, "quotes"),
+            ("signal: {stack: s}\n  ecs: 1\n", 2, "indentation"),
+            ("signal: {stack: s}\necs: *nowhere\n", 2, ""),
+        ];
+        for (text, _line, remedy) in table {
+            let (node, problems) = load(&Source::new("test", text));
+            assert_eq!(problems.len(), 1, "{text}");
+            println!("{}", problems[0].render(false));
+            assert_eq!(node.unwrap().at(&["signal", "stack"]).unwrap().text(), Some("s"), "{text}");
+            assert!(problems[0].remedy.as_ref().unwrap().contains(remedy), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_control_character_ends_the_document_loudly() {
+        let (node, said) = refused("a: 1\nb: \0 2\nc: 3\n");
+        assert_eq!(said.len(), 1);
+        assert_eq!(said[0].0, Some(2));
+        assert_eq!(node.unwrap().get("a").unwrap().value, Value::Int(1));
+    }
+
+    #[test]
+    fn aliases_repeat_values_under_ids_of_their_own() {
+        let tree = tree("a: &x {k: [1]}\nb: *x\n");
+        let (a, b) = (tree.get("a").unwrap(), tree.get("b").unwrap());
+        assert_eq!(a, b);
+        assert_ne!(a.id, b.id);
+        assert_ne!(a.at(&["k", "0"]).unwrap().id, b.at(&["k", "0"]).unwrap().id);
+    }
+
+    #[test]
+    fn a_billion_laughs_are_few() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for n in 1..12 {
+            let previous = format!("*a{}, ", n - 1).repeat(10);
+            text.push_str(&format!("a{n}: &a{n} [{previous}]\n"));
+        }
+        text.push_str("z: 1\n");
+        let (node, said) = refused(&text);
+        assert_eq!(said.len(), 1);
+        let node = node.unwrap();
+        assert!(node.size().0 <= MAX_NODES);
+        assert!(node.get("z").is_some());
+    }
+
+    #[test]
+    fn deep_and_long_documents_end_early() {
+        let chain: String = (1..2000).map(|n| format!("a{n}: &a{n} [*a{}]\n", n - 1)).collect();
+        let table = [
+            "[".repeat(1 << 20),
+            "{a: ".repeat(1 << 18),
+            "- ".repeat(1 << 19),
+            "? ".repeat(1 << 19),
+            "[1],\n".repeat(1 << 17),
+            (0..5000).map(|n| format!("{}a:\n", " ".repeat(n))).collect(),
+            "- x\n".repeat(1 << 18),
+            format!("a0: &a0 []\n{chain}"),
+        ];
+        for text in table {
+            let started = std::time::Instant::now();
+            let (node, said) = refused(&text);
+            assert!(!said.is_empty(), "{}", &text[..20]);
+            if let Some(node) = node {
+                let (count, depth) = node.size();
+                assert!(count <= MAX_NODES + MAX_DEPTH && depth <= MAX_DEPTH, "{count} {depth}");
+            }
+            assert!(started.elapsed().as_secs() < 10, "{}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn merging_follows_the_rfc() {
+        // The examples of RFC 7396, appendix A, as far as their results differ from the patch.
+        let table = [
+            ("{a: b}", "{a: c}", "{a: c}"),
+            ("{a: b}", "{b: c}", "{a: b, b: c}"),
+            ("{a: b}", "{a: null}", "{}"),
+            ("{a: b, b: c}", "{a: null}", "{b: c}"),
+            ("{a: [b]}", "{a: c}", "{a: c}"),
+            ("{a: c}", "{a: [b]}", "{a: [b]}"),
+            ("{a: {b: c}}", "{a: {b: d, c: null}}", "{a: {b: d}}"),
+            ("{a: [{b: c}]}", "{a: [1]}", "{a: [1]}"),
+            ("[a, b]", "[c, d]", "[c, d]"),
+            ("{a: b}", "[c]", "[c]"),
+            ("{a: foo}", "null", "null"),
+            ("{a: foo}", "bar", "bar"),
+            ("{e: null}", "{a: 1}", "{e: null, a: 1}"),
+            ("[1, 2]", "{a: b, c: null}", "{a: b}"),
+            ("{}", "{a: {bb: {ccc: null}}}", "{a: {bb: {}}}"),
+        ];
+        for (base, patch, wanted) in table {
+            assert_eq!(merge(tree(base), tree(patch)), tree(wanted), "{base} + {patch}");
+        }
+    }
+
+    #[test]
+    fn values_under_secret_keys_are_hidden() {
+        let (_, problems) = load(&Source::new("test", "{\"AWS_SECRET\":\n\"hunter2\", \"a\": 1, \"a\": \n2}"));
+        assert!(!problems[0].render(false).contains("hunter2"), "{}", problems[0].render(false));
+    }
+
+    proptest! {
+        #[test]
+        fn loading_never_panics(text in r#"(?s)([-?:,\[\]{}#&*!|>'"%@ \n\ta0\\é~<.]|---|\.\.\.|: |- |\r\n|&a |\*a|!!str |<<){0,60}"#) {
+            let source = Source::new("test", text);
+            let (node, problems) = load(&source);
+            for problem in problems {
+                problem.render(false);
+            }
+            let mut nodes: Vec<Node> = node.into_iter().collect();
+            while let Some(node) = nodes.pop() {
+                prop_assert!(node.span.start <= node.span.end && node.span.end <= source.text.len());
+                prop_assert!(source.text.get(node.span.start..node.span.end).is_some());
+                match node.value {
+                    Value::Sequence(items) => nodes.extend(items),
+                    Value::Mapping(entries) => nodes.extend(entries.into_iter().map(|entry| entry.value)),
+                    _ => {}
+                }
+            }
+        }
+
+        #[test]
+        fn loading_any_text_never_panics(text in any::<String>()) {
+            load(&Source::new("test", text));
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The machine: the only module that changes it.
+//!
+//! Every path lies under a root, so that the same code runs on an instance and in a scratch folder. A file is written
+//! whole and put in place atomically. Before a file that a unit reads is changed, a mark is left; the mark makes the
+//! start of that unit a restart and goes away after it, so that a run that was killed in between is made up for.
+
+#![expect(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
+
+mod disk;
+mod facts;
+mod nvme;
+mod program;
+mod wait;
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::time::Instant;
+
+use crate::ecs_agent::EcsAgent;
+use crate::plan::{Action, Contents, Edit, STATE_DIRECTORY, Start};
+use crate::report::Change;
+
+/// No file that is read from the host is larger than this, in bytes.
+const LARGEST_FILE: u64 = 4 << 20;
+/// The mark that systemd has to read its unit files again; the name of no unit.
+const UNIT_FILES: &str = "unit-files";
+
+/// The machine under a root.
+pub struct Host {
+    root: PathBuf,
+    ecs_agent: EcsAgent,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// The machine under `root`, whose ECS agent answers at `ecs_endpoint`.
+    ///
+    /// # Errors
+    /// An endpoint that is no URL.
+    pub fn rooted_at(root: &Path, ecs_endpoint: &str) -> Result<Self> {
+        Ok(Host { root: root.to_owned(), ecs_agent: EcsAgent::new(ecs_endpoint)? })
+    }
+
+    /// Where an absolute path of the plan lies on this machine.
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// The path of a file in the state directory.
+    pub fn state_path(&self, name: &str) -> String {
+        format!("{STATE_DIRECTORY}/{name}")
+    }
+
+    /// Brings about the end state of an action.
+    ///
+    /// # Errors
+    /// What prevented it.
+    pub async fn perform(&self, action: &Action, deadline: Instant) -> Result<Change> {
+        match action {
+            Action::WriteFile(file) => {
+                self.mark(&file.path, file.read_by.as_deref(), || {
+                    Ok(!self.holds(&file.path, file.contents.reveal().as_bytes(), file.mode.0)?)
+                })?;
+                self.write(&file.path, file.contents.reveal().as_bytes(), file.mode.0)
+            }
+            Action::EditFile(edit) => self.edit(edit),
+            Action::RemoveFile { path, read_by } => {
+                self.mark(path, read_by.as_deref(), || Ok(self.at(path).exists()))?;
+                self.remove(path)
+            }
+            Action::EnsureDirectory { path, owner, mode } => self.ensure_directory(path, *owner, mode.0),
+            Action::EnsureFilesystem { device, filesystem, label } => {
+                self.ensure_filesystem(device, *filesystem, label).await
+            }
+            Action::ReloadUnits => self.reload_units().await,
+            Action::StartUnit { unit, start } => self.start_unit(unit, *start).await,
+            Action::NotifyReady => {
+                self.notify(&[sd_notify::NotifyState::Ready]);
+                Ok(Change::Made)
+            }
+            Action::WaitFor(condition) => self.wait_for(condition, deadline).await,
+        }
+    }
+
+    /// Tells systemd, where it listens.
+    pub fn notify(&self, states: &[sd_notify::NotifyState<'_>]) {
+        if let Err(error) = sd_notify::notify(states) {
+            tracing::debug!("systemd was not told: {error}");
+        }
+    }
+
+    /// Reads a file; none if there is none.
+    ///
+    /// # Errors
+    /// A file that can't be read, is not UTF-8, or is larger than 4 MiB.
+    pub fn read(&self, path: &str) -> Result<Option<String>> {
+        let file = match fs::File::open(self.at(path)) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("read {path}")),
+        };
+        let mut text = String::new();
+        let read = file.take(LARGEST_FILE + 1).read_to_string(&mut text).with_context(|| format!("read {path}"))?;
+        if read as u64 > LARGEST_FILE {
+            bail!("read {path}: it is larger than {} MiB", LARGEST_FILE >> 20);
+        }
+        Ok(Some(text))
+    }
+
+    /// The files of a folder whose names end so, by name, with their texts; none if there is no such folder.
+    ///
+    /// # Errors
+    /// As [`Host::read`].
+    pub fn read_folder(&self, folder: &str, ending: &str) -> Result<Vec<(String, String)>> {
+        let entries = match fs::read_dir(self.at(folder)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(|| format!("read {folder}")),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut paths: Vec<_> =
+            names.filter(|name| name.ends_with(ending)).map(|name| format!("{folder}/{name}")).collect();
+        paths.sort();
+        let with_text = |path: String| Ok((path.clone(), self.read(&path)?.unwrap_or_default()));
+        paths.into_iter().map(with_text).collect()
+    }
+
+    /// Whether a file has these bytes and this mode.
+    fn holds(&self, path: &str, contents: &[u8], mode: u32) -> Result<bool> {
+        let at = self.at(path);
+        match fs::symlink_metadata(&at) {
+            Ok(found) if found.is_file() && found.mode() & 0o7777 == mode && found.len() == contents.len() as u64 => {
+                Ok(fs::read(&at).with_context(|| format!("read {path}"))? == contents)
+            }
+            Ok(found) if found.is_dir() => bail!("{path} is a directory; move it away"),
+            _ => Ok(false),
+        }
+    }
+
+    /// Gives a file these bytes and this mode, at once or not at all. Directories above it are made.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn write(&self, path: &str, contents: &[u8], mode: u32) -> Result<Change> {
+        if self.holds(path, contents, mode)? {
+            return Ok(Change::AlreadyDone);
+        }
+        let at = self.at(path);
+        let (Some(folder), Some(name)) = (at.parent(), at.file_name()) else { bail!("{path} is not a file") };
+        fs::create_dir_all(folder).with_context(|| format!("make the folder of {path}"))?;
+        // One name for each file: what a killed run left under it is overwritten by the next.
+        let temporary = folder.join(format!(".{}.ecs-firstrun", name.to_string_lossy()));
+        let write = || -> std::io::Result<()> {
+            let _ = fs::remove_file(&temporary);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(contents)?;
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.sync_all()?;
+            fs::rename(&temporary, &at)?;
+            fs::File::open(folder)?.sync_all()
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&temporary))).with_context(|| format!("write {path}"))?;
+        Ok(Change::Made)
+    }
+
+    /// Sees to it that there is no such file.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn remove(&self, path: &str) -> Result<Change> {
+        match fs::remove_file(self.at(path)) {
+            Ok(()) => Ok(Change::Made),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Change::AlreadyDone),
+            Err(error) => Err(error).with_context(|| format!("remove {path}")),
+        }
+    }
+
+    fn edit(&self, edit: &Edit) -> Result<Change> {
+        let found = self.read(&edit.path)?;
+        let before = found.clone().unwrap_or_default();
+        let after = edit.applied_to(&before);
+        let mode = fs::metadata(self.at(&edit.path)).map_or(0o644, |found| found.mode() & 0o7777);
+        let mode = if edit.has_secret() { mode & 0o600 } else { mode };
+        if found.is_some() && after.is_empty() && !before.is_empty() {
+            self.mark(&edit.path, edit.read_by.as_deref(), || Ok(true))?;
+            return self.remove(&edit.path);
+        }
+        if found.is_none() && after.is_empty() {
+            return Ok(Change::AlreadyDone);
+        }
+        self.mark(&edit.path, edit.read_by.as_deref(), || Ok(!self.holds(&edit.path, after.as_bytes(), mode)?))?;
+        self.write(&edit.path, after.as_bytes(), mode)
+    }
+
+    /// Leaves the marks for a file that is about to change.
+    fn mark(&self, path: &str, read_by: Option<&str>, changes: impl FnOnce() -> Result<bool>) -> Result<()> {
+        let is_unit_file = path.starts_with("/etc/systemd/system/");
+        if (read_by.is_none() && !is_unit_file) || !changes()? {
+            return Ok(());
+        }
+        for name in read_by.into_iter().chain(is_unit_file.then_some(UNIT_FILES)) {
+            self.write(&self.mark_path(name), b"", 0o600)?;
+        }
+        Ok(())
+    }
+
+    fn mark_path(&self, name: &str) -> String {
+        self.state_path(&format!("changed/{name}"))
+    }
+
+    fn is_marked(&self, name: &str) -> bool {
+        self.at(&self.mark_path(name)).exists()
+    }
+
+    fn ensure_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> Result<Change> {
+        let at = self.at(path);
+        let context = || format!("make directory {path}");
+        let existed = at.is_dir();
+        fs::create_dir_all(&at).with_context(context)?;
+        let found = fs::symlink_metadata(&at).with_context(context)?;
+        if found.is_symlink() {
+            bail!("{path} is a symbolic link; remove it");
+        }
+        // Only root can give files away. In a scratch folder of somebody else the owner stays.
+        let may_own = nix::unistd::geteuid().is_root();
+        let owned = !may_own || (found.uid(), found.gid()) == owner;
+        if existed && owned && found.mode() & 0o7777 == mode {
+            return Ok(Change::AlreadyDone);
+        }
+        if !owned {
+            std::os::unix::fs::chown(&at, Some(owner.0), Some(owner.1)).with_context(context)?;
+        }
+        fs::set_permissions(&at, Permissions::from_mode(mode)).with_context(context)?;
+        Ok(Change::Made)
+    }
+
+    async fn reload_units(&self) -> Result<Change> {
+        if !self.is_marked(UNIT_FILES) {
+            return Ok(Change::AlreadyDone);
+        }
+        self.run("systemctl", &["daemon-reload"]).await?;
+        self.remove(&self.mark_path(UNIT_FILES))
+    }
+
+    async fn start_unit(&self, unit: &str, start: Start) -> Result<Change> {
+        let state = self.unit_state(unit).await?;
+        let changed = self.is_marked(unit);
+        if state.is_active() && !changed {
+            return Ok(Change::AlreadyDone);
+        }
+        let verb = if state.is_active() { "restart" } else { "start" };
+        let queue: &[&str] = if start == Start::Queue { &["--no-block"] } else { &[] };
+        self.run("systemctl", &[&[verb], queue, &[unit]].concat()).await?;
+        if changed {
+            self.remove(&self.mark_path(unit))?;
+        }
+        Ok(Change::Made)
+    }
+
+    /// The log file, opened to be written at its end; begun anew when it has grown over 1 MiB, since every boot adds to
+    /// it and nothing else rotates it.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn open_log(&self, path: &str) -> Result<fs::File> {
+        let at = self.at(path);
+        if let Some(folder) = at.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let too_long = fs::metadata(&at).is_ok_and(|found| found.len() > 1 << 20);
+        let file = OpenOptions::new().create(true).append(true).mode(0o644).open(&at)?;
+        if too_long {
+            file.set_len(0)?;
+        }
+        Ok(file)
+    }
+
+    /// Says one line on the console, where EC2's console output is read from, if there is one.
+    pub fn say_on_console(&self, line: &str) {
+        if let Ok(mut console) = OpenOptions::new().append(true).open(self.at("/dev/console")) {
+            let _ = writeln!(console, "ecs-firstrun: {line}");
+        }
+    }
+
+    /// What a write of this file would change, for a person: nothing, or the contents as they are now.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn current(&self, path: &str, contents: &Contents, mode: u32) -> Result<Option<String>> {
+        match self.holds(path, contents.reveal().as_bytes(), mode)? {
+            true => Ok(None),
+            false => Ok(Some(self.read(path)?.unwrap_or_default())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::types::Mode;
+    use crate::plan::File;
+
+    fn host() -> (tempfile::TempDir, Host) {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        (root, host)
+    }
+
+    #[tokio::test]
+    async fn a_file_is_written_once_and_marks_its_reader() {
+        let (_root, host) = host();
+        let file = File {
+            path: "/etc/systemd/system/x.service.d/y.conf".to_owned(),
+            contents: Contents::Open("a\n".to_owned()),
+            mode: Mode(0o640),
+            read_by: Some("x.service".to_owned()),
+        };
+        let action = Action::WriteFile(file);
+        let deadline = Instant::now();
+        assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::Made);
+        assert!(host.is_marked("x.service") && host.is_marked(UNIT_FILES));
+        host.remove(&host.mark_path("x.service")).unwrap();
+        assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::AlreadyDone);
+        assert!(!host.is_marked("x.service"));
+        let names: Vec<_> =
+            fs::read_dir(host.at("/etc/systemd/system/x.service.d")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["y.conf"]);
+        assert_eq!(fs::metadata(host.at("/etc/systemd/system/x.service.d/y.conf")).unwrap().mode() & 0o7777, 0o640);
+    }
+
+    #[tokio::test]
+    async fn a_directory_in_the_place_of_a_file_is_refused() {
+        let (_root, host) = host();
+        fs::create_dir_all(host.at("/etc/ecs/ecs.config")).unwrap();
+        let error = host.write("/etc/ecs/ecs.config", b"x", 0o600).unwrap_err();
+        assert!(format!("{error:#}").contains("is a directory"), "{error:#}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The facts that the host itself tells: its operating system, what its image has, what an earlier run left.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+
+use super::Host;
+use crate::imds::Identity;
+use crate::instance::{Image, Instance, OperatingSystem, VERSION};
+use crate::plan::{Edit, leftovers};
+
+impl Host {
+    /// The facts of this instance.
+    ///
+    /// # Errors
+    /// A file of the image that can't be read, or a `daemon.json` that is not a JSON object.
+    pub fn instance(&self, identity: &Identity) -> Result<Instance> {
+        Ok(Instance {
+            version: VERSION,
+            instance_id: identity.instance_id.clone(),
+            region: identity.region.clone(),
+            account_id: identity.account_id.clone(),
+            availability_zone: identity.availability_zone.clone(),
+            instance_type: identity.instance_type.clone(),
+            partition_domain: identity.partition_domain.clone(),
+            tags: identity.tags.clone(),
+            target_lifecycle_state: identity.target_lifecycle_state.clone(),
+            os: self.operating_system()?,
+            image: self.image()?,
+            ours: self.ours()?,
+        })
+    }
+
+    /// The instance id that the hypervisor tells, on Nitro: no network is needed for it.
+    pub fn instance_id_from_dmi(&self) -> Option<String> {
+        let tag = self.read("/sys/class/dmi/id/board_asset_tag").ok()??;
+        Some(tag.trim().to_owned()).filter(|id| id.starts_with("i-"))
+    }
+
+    fn operating_system(&self) -> Result<OperatingSystem> {
+        let text = match self.read("/etc/os-release")? {
+            Some(text) => text,
+            None => self.read("/usr/lib/os-release")?.unwrap_or_default(),
+        };
+        let value = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+        };
+        Ok(OperatingSystem { id: value("ID"), version_id: value("VERSION_ID") })
+    }
+
+    fn image(&self) -> Result<Image> {
+        let has = |path: &str| self.at(path).exists();
+        let cloudwatch_agent = match self.read("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION")? {
+            Some(version) => Some(version.trim().to_owned()),
+            None => has("/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent").then(String::new),
+        };
+        let package_manager = ["/etc/dnf/dnf.conf", "/etc/yum.conf"].into_iter().find(|path| has(path));
+        Ok(Image {
+            cloudwatch_agent,
+            awslogs: has("/usr/sbin/awslogsd") || has("/usr/lib/systemd/system/awslogsd.service"),
+            rsyslog: has("/usr/sbin/rsyslogd"),
+            ssm_agent: has("/usr/bin/amazon-ssm-agent") || has("/usr/lib/systemd/system/amazon-ssm-agent.service"),
+            package_manager: package_manager.map(str::to_owned),
+            daemon_json: self.daemon_json()?,
+        })
+    }
+
+    /// Docker's configuration as the image has it: kept by an earlier run, or still in its place.
+    fn daemon_json(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
+        let kept = leftovers::image_daemon_json();
+        for path in [kept.as_str(), leftovers::DAEMON_JSON] {
+            if let Some(text) = self.read(path)?.filter(|text| !text.trim().is_empty()) {
+                let remedy = "; correct it in the image, or remove it";
+                return serde_json::from_str(&text).with_context(|| format!("{path} is not a JSON object{remedy}"));
+            }
+        }
+        Ok(serde_json::Map::new())
+    }
+
+    fn ours(&self) -> Result<BTreeSet<String>> {
+        let mut ours = BTreeSet::new();
+        for path in leftovers::own_paths() {
+            if self.at(&path).exists() {
+                ours.insert(path);
+            }
+        }
+        for path in leftovers::shared_paths() {
+            let is_ours = |text: &String| Edit::is_in(text) || text.starts_with("# Written by ecs-firstrun.");
+            if self.read(path)?.as_ref().is_some_and(is_ours) {
+                ours.insert(path.to_owned());
+            }
+        }
+        Ok(ours)
+    }
+}

@@ -1,0 +1,124 @@
+//! The name that EBS gives an NVMe disk, read from the identify data of its controller.
+//!
+//! NVM Express Base Specification, "Identify Controller": model at byte 24, 40 characters; from byte 3072 on the vendor's
+//! own data, where EBS writes the name in the block device mapping, as amazon-ec2-utils' `ebsnvme-id` reads it.
+
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
+
+/// Bytes of an identify page.
+const PAGE: usize = 4096;
+const VENDOR_DATA: usize = 3072;
+const VENDOR_NAME: usize = 32;
+
+/// An NVMe disk.
+#[derive(Debug)]
+pub struct Disk {
+    /// Its node.
+    pub node: PathBuf,
+    /// Its model, as sysfs has it.
+    pub model: String,
+}
+
+impl Disk {
+    /// Whether it is an EBS volume.
+    pub fn is_ebs(&self) -> bool {
+        self.model == "Amazon Elastic Block Store"
+    }
+
+    /// Whether it belongs to the instance store.
+    pub fn is_instance_store(&self) -> bool {
+        self.model == "Amazon EC2 NVMe Instance Storage"
+    }
+
+    /// The name under which it is attached, without `/dev/`; none if it does not say.
+    pub fn attached_as(&self) -> Option<String> {
+        let file = File::open(&self.node).ok()?;
+        name_in(&identify(&file).ok()?)
+    }
+}
+
+/// The name in the vendor's data of an identify page: with or without `/dev/`, padded with blanks or NULs.
+fn name_in(page: &[u8; PAGE]) -> Option<String> {
+    let bytes = &page[VENDOR_DATA..VENDOR_DATA + VENDOR_NAME];
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let text = std::str::from_utf8(&bytes[..end]).ok()?.trim();
+    let name = text.strip_prefix("/dev/").unwrap_or(text);
+    (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| name.to_owned())
+}
+
+/// `struct nvme_admin_cmd` of `linux/nvme_ioctl.h`.
+#[repr(C)]
+#[derive(Default)]
+pub struct AdminCommand {
+    opcode: u8,
+    flags: u8,
+    reserved: u16,
+    nsid: u32,
+    cdw2: u32,
+    cdw3: u32,
+    metadata: u64,
+    addr: u64,
+    metadata_len: u32,
+    data_len: u32,
+    cdw10: u32,
+    cdw11: u32,
+    cdw12: u32,
+    cdw13: u32,
+    cdw14: u32,
+    cdw15: u32,
+    timeout_ms: u32,
+    result: u32,
+}
+
+mod ioctl {
+    nix::ioctl_readwrite!(admin_command, b'N', 0x41, super::AdminCommand);
+}
+
+fn identify(file: &File) -> nix::Result<[u8; PAGE]> {
+    let mut page = [0; PAGE];
+    // Opcode 6 is Identify; 1 in the tenth double word asks for the controller.
+    let mut command = AdminCommand {
+        opcode: 6,
+        addr: page.as_mut_ptr() as u64,
+        data_len: PAGE as u32,
+        cdw10: 1,
+        ..AdminCommand::default()
+    };
+    #[expect(
+        unsafe_code,
+        reason = "the kernel writes `data_len` bytes at `addr`, and `page` has as many and outlives the call"
+    )]
+    unsafe {
+        ioctl::admin_command(file.as_raw_fd(), &mut command)?;
+    }
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_read_in_each_form() {
+        let table: [(&[u8], Option<&str>); 6] = [
+            (b"/dev/sdf                        ", Some("sdf")),
+            (b"xvdcy                           ", Some("xvdcy")),
+            (b"/dev/xvdcy\0\0\0\0\0\0", Some("xvdcy")),
+            (b"sda1\0garbage", Some("sda1")),
+            (b"                                ", None),
+            (b"\xff\xfe", None),
+        ];
+        for (bytes, name) in table {
+            let mut page = [0; PAGE];
+            page[VENDOR_DATA..VENDOR_DATA + bytes.len()].copy_from_slice(bytes);
+            assert_eq!(name_in(&page).as_deref(), name);
+        }
+    }
+
+    #[test]
+    fn the_command_has_the_size_that_the_kernel_expects() {
+        assert_eq!(size_of::<AdminCommand>(), 0x48);
+    }
+}

@@ -1,0 +1,111 @@
+//! Programs of the host: found through PATH, without a shell, with their errors kept.
+
+use std::ffi::OsString;
+use std::process::{Output, Stdio};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::Host;
+
+/// The folders that are looked through after those of PATH, which can be empty in a unit or in a cron job.
+const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How much of what a failed program said is quoted, in bytes from its end.
+const QUOTED: usize = 600;
+
+/// What systemd says of a unit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnitState {
+    /// `ActiveState`, such as `active`, `activating` or `failed`.
+    pub active: String,
+    /// `SubState`.
+    pub sub: String,
+    /// `Result`, such as `success` or `exit-code`.
+    pub result: String,
+    /// `ExecMainStatus`: the exit code of the main process.
+    pub exit: String,
+}
+
+impl UnitState {
+    /// Whether the unit runs.
+    pub fn is_active(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "reloading")
+    }
+}
+
+impl Host {
+    /// Runs a program to its end and gives what it printed. It is killed when the caller stops waiting.
+    ///
+    /// # Errors
+    /// A program that is missing, or that ended with anything but 0: its command line, how it ended, what it said.
+    pub async fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.output(program, arguments).await?;
+        if !output.status.success() {
+            return Err(failure(program, arguments, &output));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs a program to its end, however it ends.
+    ///
+    /// # Errors
+    /// A program that can't be run.
+    pub async fn output(&self, program: &str, arguments: &[&str]) -> Result<Output> {
+        let mut path = std::env::var_os("PATH").unwrap_or_default();
+        if !path.is_empty() {
+            path.push(":");
+        }
+        path.push(SYSTEM_FOLDERS);
+        tracing::debug!("run {}", command_line(program, arguments));
+        // The programs are those of the host: what they read must not depend on who called this agent.
+        let found = find(program, &path).with_context(|| format!("{program} is not installed"))?;
+        tokio::process::Command::new(found)
+            .arg0(program)
+            .args(arguments)
+            .env("PATH", path)
+            .env("LC_ALL", "C")
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .with_context(|| format!("run {}", command_line(program, arguments)))
+    }
+
+    /// What systemd says of a unit.
+    ///
+    /// # Errors
+    /// systemctl fails.
+    pub async fn unit_state(&self, unit: &str) -> Result<UnitState> {
+        let shown =
+            self.run("systemctl", &["show", unit, "--property=ActiveState,SubState,Result,ExecMainStatus"]).await?;
+        let value = |name: &str| {
+            let line = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            line.unwrap_or_default().to_owned()
+        };
+        Ok(UnitState {
+            active: value("ActiveState"),
+            sub: value("SubState"),
+            result: value("Result"),
+            exit: value("ExecMainStatus"),
+        })
+    }
+}
+
+fn find(program: &str, path: &OsString) -> Option<std::path::PathBuf> {
+    std::env::split_paths(path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+}
+
+/// The error of a program that failed.
+pub fn failure(program: &str, arguments: &[&str], output: &Output) -> anyhow::Error {
+    let said = if output.stderr.trim_ascii().is_empty() { &output.stdout } else { &output.stderr };
+    let tail = &said[said.len().saturating_sub(QUOTED)..];
+    let tail = String::from_utf8_lossy(tail);
+    let tail = tail.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tail = if tail.is_empty() { "it said nothing".to_owned() } else { tail };
+    anyhow!("`{}` failed ({}): {tail}", command_line(program, arguments), output.status)
+}
+
+fn command_line(program: &str, arguments: &[&str]) -> String {
+    std::iter::once(program).chain(arguments.iter().copied()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,133 @@
+//! Waits: each with a deadline, a condition in words, and what was last seen when it did not come to hold.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tokio::time::{Instant, sleep};
+
+use super::Host;
+use crate::ecs_agent::{POLL, Seen};
+use crate::plan::Condition;
+use crate::report::Change;
+
+/// How often the units are asked for: each time runs a program.
+const UNIT_POLL: Duration = Duration::from_secs(2);
+/// How often a device is looked for.
+const DEVICE_POLL: Duration = Duration::from_millis(100);
+/// systemd's exit status of an ECS agent that will never register: `ExitTerminal` of the ECS agent.
+const TERMINAL: &str = "5";
+
+impl Host {
+    pub(super) async fn wait_for(&self, condition: &Condition, deadline: Instant) -> Result<Change> {
+        let began = Instant::now();
+        let ends = (began + condition.timeout()).min(deadline);
+        tracing::info!(
+            "waiting until {condition}, at most {}",
+            humantime::format_duration(whole_seconds(ends - began))
+        );
+        match condition {
+            Condition::DevicePresent { device, .. } => {
+                let mut waited = false;
+                while self.find_device(device)?.is_empty() {
+                    if Instant::now() >= ends {
+                        bail!("{device} was not attached within {}; {}", spent(began), self.devices_in_words());
+                    }
+                    waited = true;
+                    sleep(DEVICE_POLL).await;
+                }
+                Ok(if waited { Change::Made } else { Change::AlreadyDone })
+            }
+            Condition::UnitActive { unit, .. } => self.wait_for_unit(unit, began, ends).await,
+            Condition::Registered { cluster, .. } => self.wait_for_registration(cluster, began, ends).await,
+        }
+    }
+
+    async fn wait_for_unit(&self, unit: &str, began: Instant, ends: Instant) -> Result<Change> {
+        loop {
+            let state = self.unit_state(unit).await?;
+            match state.active.as_str() {
+                "active" => return Ok(Change::Made),
+                "failed" => {
+                    bail!("{unit} failed ({}, exit code {}); `journalctl -u {unit}` says why", state.result, state.exit)
+                }
+                other if Instant::now() >= ends => bail!("{unit} is not active after {}, but {other}", spent(began)),
+                _ => sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    async fn wait_for_registration(&self, cluster: &str, began: Instant, ends: Instant) -> Result<Change> {
+        let mut units_looked_at = began;
+        let mut last = String::new();
+        loop {
+            let seen = match self.ecs_agent.look(cluster).await {
+                Seen::Registered { container_instance_arn, version, .. } => {
+                    tracing::info!("registered as {container_instance_arn} ({version})");
+                    return Ok(Change::Made);
+                }
+                Seen::WrongCluster { wanted, found } => bail!(
+                    "the ECS agent is registered with `{found}`, not with `{wanted}`: it was started before it was configured, or with another configuration; stop it, delete /var/lib/ecs/data and start again"
+                ),
+                Seen::Refused => "its port refuses connections, as it does until it is registered".to_owned(),
+                Seen::Unreachable(what) | Seen::NotReady(what) => what,
+            };
+            if seen != last {
+                tracing::info!("the ECS agent is not registered yet: {seen}");
+                last = seen;
+            }
+            if units_looked_at.elapsed() >= UNIT_POLL {
+                units_looked_at = Instant::now();
+                self.refuse_failed_units().await?;
+            }
+            if Instant::now() >= ends {
+                let states = self.units_in_words().await;
+                bail!(
+                    "the ECS agent was not registered with `{cluster}` within {}: {last}; {states}; /var/log/ecs/ecs-agent.log says more",
+                    spent(began)
+                );
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    async fn refuse_failed_units(&self) -> Result<()> {
+        for unit in ["docker.service", "ecs.service"] {
+            let state = self.unit_state(unit).await?;
+            if state.active != "failed" {
+                continue;
+            }
+            let hint = match (unit, state.exit.as_str()) {
+                ("ecs.service", TERMINAL) => {
+                    "the ECS agent gave up for good: the cluster does not exist, or an attribute or the saved state is wrong; /var/log/ecs/ecs-agent.log says which"
+                }
+                ("ecs.service", _) => "/var/log/ecs/ecs-init.log says why",
+                _ => "`journalctl -u docker.service` says why",
+            };
+            bail!("{unit} failed ({}, exit code {}): {hint}", state.result, state.exit);
+        }
+        Ok(())
+    }
+
+    async fn units_in_words(&self) -> String {
+        let mut words = Vec::new();
+        for unit in ["docker.service", "ecs.service"] {
+            words.push(match self.unit_state(unit).await {
+                Ok(state) => format!("{unit} is {} ({})", state.active, state.sub),
+                Err(error) => format!("{unit}: {error:#}"),
+            });
+        }
+        words.join(", ")
+    }
+}
+
+fn spent(began: Instant) -> humantime::FormattedDuration {
+    humantime::format_duration(whole_seconds(began.elapsed()))
+}
+
+fn whole_seconds(duration: Duration) -> Duration {
+    if duration < Duration::from_secs(1) {
+        Duration::from_millis(duration.as_millis() as u64)
+    } else {
+        Duration::from_secs(duration.as_secs())
+    }
+}

@@ -1,0 +1,223 @@
+//! The one way to speak HTTP: clients, bounded bodies, printable errors and pauses between tries.
+//!
+//! Names resolve inside the process (hickory), because a static binary must not load the host's NSS modules. No client reads
+//! a proxy from the environment: a proxy is used when, and only when, the configuration asks for one.
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+/// What every request of this program says of its sender.
+pub const USER_AGENT: &str = concat!("ecs-firstrun/", env!("CARGO_PKG_VERSION"));
+
+/// The variable that names a PEM file of additional roots, as for the AWS command line and SDKs.
+const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// How long a connection to the instance's own services may take; they are at most one hop away.
+const DIRECT_CONNECT: Duration = Duration::from_secs(1);
+
+/// How long a connection to AWS, or to the proxy, may take.
+const OUTBOUND_CONNECT: Duration = Duration::from_secs(5);
+
+/// An HTTP proxy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where it is; user info, percent-encoded, is sent to it as basic authentication and printed nowhere.
+    pub url: url::Url,
+    /// What is reached without it: host names with their subdomains, IP addresses, CIDR blocks, or `*`.
+    pub no_proxy: Vec<String>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.url.clone();
+        // Both fail only for URLs that can't have user info, which then have none to hide.
+        let _ = shown.set_username("");
+        let _ = shown.set_password(None);
+        f.debug_struct("Proxy").field("url", &shown.as_str()).field("no_proxy", &self.no_proxy).finish()
+    }
+}
+
+/// A client for the instance's own services (IMDS, the ECS agent): plain HTTP, never a proxy, never a redirect.
+///
+/// It trusts no certificate at all, so that a run that signals nothing never reads the host's roots.
+///
+/// # Errors
+/// Only when the TLS or resolver set-up of the libraries fails.
+pub fn direct() -> Result<reqwest::Client> {
+    base(RootCertStore::empty())?
+        .no_proxy()
+        .connect_timeout(DIRECT_CONNECT)
+        .build()
+        .context("can't set up the HTTP client for the instance's own services")
+}
+
+/// A client for AWS, through `proxy` when there is one.
+///
+/// It trusts the host's own roots and those of `AWS_CA_BUNDLE`, so that an inspecting proxy's CA works; the roots
+/// built into this program stand in only where the host has none.
+///
+/// # Errors
+/// When the CA bundle can't be read (the text names the file) or the proxy's URL can't be used.
+pub fn outbound(proxy: Option<&Proxy>) -> Result<reqwest::Client> {
+    let bundle = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty());
+    let roots = roots(bundle.map(PathBuf::from).as_deref())?;
+    let builder = base(roots)?.connect_timeout(OUTBOUND_CONNECT);
+    let builder = match proxy {
+        Some(proxy) => builder.proxy(reqwest_proxy(proxy)?),
+        None => builder.no_proxy(),
+    };
+    builder.build().context("can't set up the HTTP client for AWS")
+}
+
+fn base(roots: RootCertStore) -> Result<reqwest::ClientBuilder> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .context("can't set up TLS")?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .hickory_dns(true)
+        .http1_only()
+        .user_agent(USER_AGENT)
+        // An API never redirects; whatever does (a captive portal) is not the API.
+        .redirect(reqwest::redirect::Policy::none()))
+}
+
+/// The URL keeps its user info: reqwest percent-decodes it itself and sends it as `Proxy-Authorization`. Decoding it
+/// here and handing it over as plain text would decode a literal `%` in a password twice.
+fn reqwest_proxy(proxy: &Proxy) -> Result<reqwest::Proxy> {
+    // reqwest would leave out, without a word, a proxy of a kind that it doesn't know.
+    if !matches!(proxy.url.scheme(), "http" | "https") || proxy.url.host_str().is_none() {
+        bail!("the proxy {proxy:?} can't be used: its URL must start with http:// or https:// and name a host");
+    }
+    let no_proxy = reqwest::NoProxy::from_string(&proxy.no_proxy.join(","));
+    let all = reqwest::Proxy::all(proxy.url.as_str())
+        .map_err(|error| anyhow::anyhow!("the proxy {proxy:?} can't be used: {}", explain(error)))?;
+    Ok(all.no_proxy(no_proxy))
+}
+
+/// The host's roots and the bundle's; the built-in ones only if the host has none.
+fn roots(bundle: Option<&Path>) -> Result<RootCertStore> {
+    let mut store = RootCertStore::empty();
+    let host = rustls_native_certs::load_native_certs();
+    for error in &host.errors {
+        tracing::debug!(%error, "skipped a part of the host's certificate store");
+    }
+    // Stores hold the odd certificate that webpki can't parse; it must not cost the others.
+    store.add_parsable_certificates(host.certs);
+    if store.is_empty() {
+        tracing::debug!("the host has no certificate store; using the built-in roots");
+        store.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+    }
+    if let Some(path) = bundle {
+        add_bundle(&mut store, path).with_context(|| format!("can't use {CA_BUNDLE}={}", path.display()))?;
+    }
+    Ok(store)
+}
+
+fn add_bundle(store: &mut RootCertStore, path: &Path) -> Result<()> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .context("not a readable PEM file")?;
+    if store.add_parsable_certificates(certificates).0 == 0 {
+        bail!("it holds no certificate");
+    }
+    Ok(())
+}
+
+/// The error and its causes in one line, without the URL: a presigned URL is a secret.
+#[must_use]
+pub fn explain(error: reqwest::Error) -> String {
+    causes(&error.without_url())
+}
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Layers often repeat the layer below word for word.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Why a response's body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It goes on after the given number of bytes.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// The connection broke, or time ran out.
+    #[error("the answer broke off: {0}")]
+    Broken(String),
+}
+
+/// Reads a body of at most `limit` bytes, in chunks, so that memory stays bounded whatever the other side sends.
+///
+/// # Errors
+/// See [`BodyError`].
+pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    loop {
+        let chunk = response.chunk().await;
+        let Some(chunk) = chunk.map_err(|error| BodyError::Broken(explain(error)))? else {
+            return Ok(body);
+        };
+        if chunk.len() > limit - body.len() {
+            return Err(BodyError::TooLong(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+}
+
+/// Pauses between tries: a random time below a bound that doubles from try to try (full jitter), so that a fleet
+/// that boots at once doesn't ask at once.
+pub struct Pauses {
+    bounds: ExponentialBackoff,
+    jittered: ExponentialBackoff,
+}
+
+impl Pauses {
+    /// Bounds from `first` up to `longest`.
+    #[must_use]
+    pub fn new(first: Duration, longest: Duration) -> Self {
+        let builder = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest).without_max_times();
+        // Without its `std` feature backon seeds every process alike; the hasher's keys are random per process.
+        let seed = RandomState::new().build_hasher().finish();
+        Self { bounds: builder.build(), jittered: builder.with_jitter().with_jitter_seed(seed).build() }
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    /// backon jitters between the bound and twice the bound; what it adds to the bound is the full jitter.
+    fn next(&mut self) -> Option<Duration> {
+        let bound = self.bounds.next()?;
+        let jittered = self.jittered.next()?;
+        Some(jittered.saturating_sub(bound))
+    }
+}
+
+#[cfg(test)]
+#[path = "http/tests.rs"]
+mod tests;

@@ -1,0 +1,387 @@
+//! The EC2 instance metadata service, version 2 only.
+//!
+//! Every read carries a session token: `PUT /latest/api/token` gives it, and it is asked for again once when the service
+//! answers 401. A category that doesn't exist answers 404, which is an answer and not an error. The wire format and the
+//! paths are those of the EC2 user guide, "Retrieve instance metadata".
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use crate::http::{self, BodyError, Pauses};
+
+/// The link-local addresses of every instance; IPv6 answers only on Nitro, and only when enabled.
+const DEFAULT_ENDPOINTS: [&str; 2] = ["http://169.254.169.254", "http://[fd00:ec2::254]"];
+
+const TOKEN: &str = "/latest/api/token";
+const USER_DATA: &str = "/latest/user-data";
+const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
+const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
+const DOMAIN: &str = "/latest/meta-data/services/domain";
+const PARTITION: &str = "/latest/meta-data/services/partition";
+const LIFECYCLE_STATE: &str = "/latest/meta-data/autoscaling/target-lifecycle-state";
+const TAGS: &str = "/latest/meta-data/tags/instance";
+
+const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
+const TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
+/// The longest life that a token may have, six hours.
+const TTL: &str = "21600";
+
+/// EC2 allows 16 KiB of user data; rehearsals and mocks may give more.
+const USER_DATA_LIMIT: usize = 1024 * 1024;
+const LIMIT: usize = 64 * 1024;
+
+/// One request; the service answers within milliseconds or not at all.
+const REQUEST: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Why the metadata service gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ImdsError {
+    /// No connection, or only temporary errors, until the deadline.
+    #[error("the instance metadata service ({}) didn't answer in time: {last}", .endpoints.join(", "))]
+    Unreachable {
+        /// The endpoints that were tried.
+        endpoints: Vec<String>,
+        /// What the last try came to.
+        last: String,
+    },
+    /// It answered, and trying again won't change that.
+    #[error("the instance metadata service refused {path} with HTTP {status}{}", remedy(*.status))]
+    Refused {
+        /// What was asked for.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// It answered something that isn't what the category holds.
+    #[error("the instance metadata service's answer for {path} is unusable: {why}")]
+    Malformed {
+        /// What was asked for.
+        path: String,
+        /// What is wrong with the answer.
+        why: String,
+    },
+}
+
+fn remedy(status: u16) -> &'static str {
+    match status {
+        403 => {
+            ": IMDS is disabled or not permitted; enable it in the instance's metadata options (HttpEndpoint: enabled), \
+             and keep proxies out of the way"
+        }
+        _ => "",
+    }
+}
+
+/// What the metadata service says of this instance.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// `i-…`
+    pub instance_id: String,
+    /// Such as `eu-west-1`.
+    pub region: String,
+    /// Twelve digits; empty when the document doesn't say.
+    pub account_id: String,
+    /// Such as `eu-west-1a`; empty when the document doesn't say.
+    pub availability_zone: String,
+    /// Such as `m5.large`; empty when the document doesn't say.
+    pub instance_type: String,
+    /// The DNS suffix of the partition's services (category `services/domain`), such as `amazonaws.com`.
+    pub partition_domain: String,
+    /// Such as `aws` or `aws-cn`.
+    pub partition: String,
+    /// The instance's tags, if it may see them (metadata option `InstanceMetadataTags`), else none.
+    pub tags: BTreeMap<String, String>,
+    /// The state that Auto Scaling is bringing the instance to, such as `InService` or `Warmed:Stopped`.
+    pub target_lifecycle_state: Option<String>,
+    /// The instance identity document byte for byte: the signature is over these bytes.
+    pub document: String,
+    /// The document's signature as the service gave it, base64 over several lines; empty when it gave none.
+    pub signature: String,
+}
+
+/// The fields of the identity document that are read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    instance_id: String,
+    region: String,
+    account_id: Option<String>,
+    availability_zone: Option<String>,
+    instance_type: Option<String>,
+}
+
+/// A client of the metadata service.
+pub struct Imds {
+    client: reqwest::Client,
+    endpoints: Vec<String>,
+    deadline: Instant,
+    session: Mutex<Session>,
+}
+
+#[derive(Default)]
+struct Session {
+    /// Which endpoint is used.
+    current: usize,
+    /// Whether the current one has ever answered; then it stays.
+    answered: bool,
+    token: Option<String>,
+}
+
+/// What became of one try.
+enum Failure {
+    /// Another try may go better.
+    Again(String),
+    /// The token is missing or has expired.
+    Unauthorized,
+    /// No try will go better.
+    Final(ImdsError),
+}
+
+impl Imds {
+    /// A client of `endpoint`, or of the IPv4 and IPv6 defaults in turn until one answers. No read goes on after `deadline`.
+    ///
+    /// # Errors
+    /// When `endpoint` isn't an `http://` URL, or no HTTP client can be made.
+    pub fn new(endpoint: Option<&str>, deadline: Instant) -> anyhow::Result<Self> {
+        let endpoints = match endpoint {
+            None => DEFAULT_ENDPOINTS.map(String::from).to_vec(),
+            Some(text) => {
+                let url: url::Url = text.parse().with_context(|| format!("the IMDS endpoint {text:?} is no URL"))?;
+                anyhow::ensure!(url.scheme() == "http", "the IMDS endpoint {text:?} must start with http://");
+                vec![text.trim_end_matches('/').to_owned()]
+            }
+        };
+        Ok(Self { client: http::direct()?, endpoints, deadline, session: Mutex::default() })
+    }
+
+    /// What `path` (from `/latest/…` on) holds, at most 64 KiB; `None` when it doesn't exist.
+    ///
+    /// # Errors
+    /// See [`ImdsError`]; temporary troubles are retried until the deadline.
+    pub async fn get(&self, path: &str) -> Result<Option<Vec<u8>>, ImdsError> {
+        self.fetch(path, LIMIT).await
+    }
+
+    /// The user data, at most 1 MiB; `None` when the instance has none.
+    ///
+    /// # Errors
+    /// As for [`Imds::get`].
+    pub async fn user_data(&self) -> Result<Option<Vec<u8>>, ImdsError> {
+        self.fetch(USER_DATA, USER_DATA_LIMIT).await
+    }
+
+    /// Everything about this instance in one go.
+    ///
+    /// # Errors
+    /// As for [`Imds::get`]; and when there is no usable identity document. All other categories may be missing.
+    pub async fn identity(&self) -> Result<Identity, ImdsError> {
+        // Alone and first: it finds the endpoint and the token that the others share.
+        let document = self.text(DOCUMENT).await?.unwrap_or_default();
+        let read: Document =
+            serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
+        let (signature, domain, partition, state, tags) = tokio::try_join!(
+            self.text(SIGNATURE),
+            self.text(DOMAIN),
+            self.text(PARTITION),
+            self.text(LIFECYCLE_STATE),
+            self.tags(),
+        )?;
+        let (default_partition, default_domain) = partition_of(&read.region);
+        Ok(Identity {
+            partition_domain: trimmed(domain).unwrap_or_else(|| default_domain.to_owned()),
+            partition: trimmed(partition).unwrap_or_else(|| default_partition.to_owned()),
+            tags,
+            target_lifecycle_state: trimmed(state),
+            signature: signature.unwrap_or_default(),
+            instance_id: read.instance_id,
+            region: read.region,
+            account_id: read.account_id.unwrap_or_default(),
+            availability_zone: read.availability_zone.unwrap_or_default(),
+            instance_type: read.instance_type.unwrap_or_default(),
+            document,
+        })
+    }
+
+    async fn text(&self, path: &str) -> Result<Option<String>, ImdsError> {
+        let Some(bytes) = self.get(path).await? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes).map_err(|_| malformed(path, "it is no UTF-8 text"))?;
+        Ok(Some(text))
+    }
+
+    /// One request a tag: the category lists the keys, one a line, and each key holds its value.
+    async fn tags(&self) -> Result<BTreeMap<String, String>, ImdsError> {
+        let mut tags = BTreeMap::new();
+        let keys = self.text(TAGS).await?.unwrap_or_default();
+        for key in keys.lines().filter(|key| !key.is_empty()) {
+            if let Some(value) = self.text(&format!("{TAGS}/{key}")).await? {
+                tags.insert(key.to_owned(), value);
+            }
+        }
+        Ok(tags)
+    }
+
+    /// Tries until an answer or the deadline.
+    async fn fetch(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ImdsError> {
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut renewed = false;
+        loop {
+            let last = match self.attempt(path, limit).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Unauthorized) if renewed => {
+                    return Err(refused(path, StatusCode::UNAUTHORIZED));
+                }
+                Err(Failure::Unauthorized) => {
+                    renewed = true;
+                    continue;
+                }
+                Err(Failure::Again(last)) => last,
+            };
+            tracing::debug!(path, last, "IMDS gave no answer; trying again");
+            let round_over = self.try_next_endpoint();
+            let pause = match round_over {
+                true => pauses.next().unwrap_or(LONGEST_PAUSE),
+                false => Duration::ZERO,
+            };
+            if pause >= self.left() {
+                let endpoints = self.endpoints.clone();
+                return Err(ImdsError::Unreachable { endpoints, last });
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// One try, with a token that is fetched first if there is none.
+    async fn attempt(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Failure> {
+        // A statement of its own, so that the lock is free again before the await.
+        let known = self.session().token.clone();
+        let token = match known {
+            Some(token) => token,
+            None => self.new_token().await?,
+        };
+        let request = self.client.get(self.url(path)).header(TOKEN_HEADER, &token);
+        let response = self.send(request).await?;
+        match response.status() {
+            StatusCode::OK => self.body(path, response, limit).await.map(Some),
+            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::UNAUTHORIZED => {
+                self.drop_token(&token);
+                Err(Failure::Unauthorized)
+            }
+            status => Err(failure(path, status)),
+        }
+    }
+
+    async fn new_token(&self) -> Result<String, Failure> {
+        let request = self.client.put(self.url(TOKEN)).header(TTL_HEADER, TTL);
+        let response = self.send(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(failure(TOKEN, response.status()));
+        }
+        let body = self.body(TOKEN, response, LIMIT).await?;
+        // It goes into a header as it is, so nothing but visible ASCII may be in it.
+        let token = String::from_utf8(body)
+            .ok()
+            .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+        let token = token.ok_or_else(|| Failure::Final(malformed(TOKEN, "it is no token")))?;
+        self.session().token = Some(token.clone());
+        Ok(token)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+        let left = self.left();
+        if left.is_zero() {
+            return Err(Failure::Again("no time was left".to_owned()));
+        }
+        let answer = request.timeout(left.min(REQUEST)).send().await;
+        let response = answer.map_err(|error| Failure::Again(http::explain(error)))?;
+        self.session().answered = true;
+        Ok(response)
+    }
+
+    async fn body(&self, path: &str, response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Failure> {
+        http::read_body(response, limit).await.map_err(|error| match error {
+            BodyError::TooLong(_) => Failure::Final(malformed(path, &error.to_string())),
+            BodyError::Broken(_) => Failure::Again(error.to_string()),
+        })
+    }
+
+    /// Forgets `token`, unless another read has replaced it already.
+    fn drop_token(&self, token: &str) {
+        let mut session = self.session();
+        if session.token.as_deref() == Some(token) {
+            session.token = None;
+        }
+    }
+
+    /// Moves on to the next endpoint while none has answered; says whether all had their turn.
+    fn try_next_endpoint(&self) -> bool {
+        let mut session = self.session();
+        if session.answered {
+            return true;
+        }
+        session.current = (session.current + 1) % self.endpoints.len();
+        session.current == 0
+    }
+
+    fn url(&self, path: &str) -> String {
+        let current = self.session().current;
+        let endpoint = self.endpoints.get(current).map_or("", String::as_str);
+        format!("{endpoint}{path}")
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Never held across an await. What it guards is whole at every moment, so a panic elsewhere leaves it usable.
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Throttling and the service's own troubles pass; any other status stays.
+fn failure(path: &str, status: StatusCode) -> Failure {
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        return Failure::Again(format!("HTTP {} for {path}", status.as_u16()));
+    }
+    Failure::Final(refused(path, status))
+}
+
+fn refused(path: &str, status: StatusCode) -> ImdsError {
+    ImdsError::Refused { path: path.to_owned(), status: status.as_u16() }
+}
+
+fn malformed(path: &str, why: &str) -> ImdsError {
+    ImdsError::Malformed { path: path.to_owned(), why: why.to_owned() }
+}
+
+fn trimmed(text: Option<String>) -> Option<String> {
+    let text = text?.trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// Partition and DNS suffix of a region, for metadata services without the categories `services/…`.
+fn partition_of(region: &str) -> (&'static str, &'static str) {
+    if region.starts_with("cn-") {
+        ("aws-cn", "amazonaws.com.cn")
+    } else if region.starts_with("us-gov-") {
+        ("aws-us-gov", "amazonaws.com")
+    } else {
+        ("aws", "amazonaws.com")
+    }
+}
+
+#[cfg(all(test, feature = "rehearse"))]
+#[path = "imds/tests.rs"]
+mod tests;

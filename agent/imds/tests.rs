@@ -1,0 +1,207 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode as Status;
+use tokio::net::TcpListener;
+
+use super::*;
+
+const DOCUMENT_TEXT: &str = "{\n  \"region\" : \"eu-west-1\",\n  \"instanceId\" : \"i-0123456789abcdef0\",\n  \
+     \"accountId\" : \"111122223333\",\n  \"availabilityZone\" : \"eu-west-1a\",\n  \"instanceType\" : \"m5.large\",\n  \
+     \"kernelId\" : null\n}";
+
+/// Serves `answer(n, method, path, token)`, with `n` counting requests, and returns the address.
+async fn serve<F>(answer: F) -> String
+where
+    F: Fn(usize, &str, &str, &str) -> (u16, String) + Clone + Send + Sync + 'static,
+{
+    let count = Arc::new(AtomicUsize::new(0));
+    let app = Router::new().fallback(async move |request: Request| {
+        let n = count.fetch_add(1, Ordering::SeqCst);
+        let header = |name| request.headers().get(name).map_or("", |value| value.to_str().unwrap());
+        if request.method() == "PUT" {
+            assert_eq!(header(TTL_HEADER), "21600");
+        }
+        let (status, body) = answer(n, request.method().as_str(), request.uri().path(), header(TOKEN_HEADER));
+        (Status::from_u16(status).unwrap(), body)
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}")
+}
+
+fn client(endpoint: &str, millis: u64) -> Imds {
+    Imds::new(Some(endpoint), Instant::now() + Duration::from_millis(millis)).unwrap()
+}
+
+/// A whole metadata service with the token `t`.
+fn instance(method: &str, path: &str, token: &str) -> (u16, String) {
+    let body = match (method, path) {
+        ("PUT", TOKEN) => "t",
+        _ if token != "t" => return (401, String::new()),
+        (_, DOCUMENT) => DOCUMENT_TEXT,
+        (_, SIGNATURE) => "abc\ndef\n",
+        (_, DOMAIN) => "amazonaws.com.cn",
+        (_, PARTITION) => "aws-cn",
+        (_, LIFECYCLE_STATE) => "InService\n",
+        (_, TAGS) => "Name\naws:cloudformation:stack-name",
+        (_, "/latest/meta-data/tags/instance/Name") => "web",
+        (_, "/latest/meta-data/tags/instance/aws:cloudformation:stack-name") => "blue",
+        _ => return (404, String::new()),
+    };
+    (200, body.to_owned())
+}
+
+#[tokio::test]
+async fn the_whole_identity_is_read() {
+    let endpoint = serve(|_, method, path, token| instance(method, path, token)).await;
+    let identity = client(&format!("{endpoint}/"), 5000).identity().await.unwrap();
+    let expected = Identity {
+        instance_id: "i-0123456789abcdef0".to_owned(),
+        region: "eu-west-1".to_owned(),
+        account_id: "111122223333".to_owned(),
+        availability_zone: "eu-west-1a".to_owned(),
+        instance_type: "m5.large".to_owned(),
+        partition_domain: "amazonaws.com.cn".to_owned(),
+        partition: "aws-cn".to_owned(),
+        tags: [("Name", "web"), ("aws:cloudformation:stack-name", "blue")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        target_lifecycle_state: Some("InService".to_owned()),
+        document: DOCUMENT_TEXT.to_owned(),
+        signature: "abc\ndef\n".to_owned(),
+    };
+    assert_eq!(identity, expected);
+}
+
+#[tokio::test]
+async fn all_but_the_document_may_be_missing() {
+    let endpoint = serve(|_, method, path, token| match path {
+        TOKEN | DOCUMENT => instance(method, path, token),
+        _ => (404, String::new()),
+    })
+    .await;
+    let identity = client(&endpoint, 5000).identity().await.unwrap();
+    assert_eq!(identity.partition_domain, "amazonaws.com");
+    assert_eq!(identity.partition, "aws");
+    assert_eq!(identity.signature, "");
+    assert_eq!(identity.target_lifecycle_state, None);
+    assert!(identity.tags.is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_or_broken_document_is_malformed() {
+    for body in [None, Some("{}"), Some("<html>")] {
+        let endpoint = serve(move |_, method, path, token| match (path, body) {
+            (DOCUMENT, Some(body)) => (200, body.to_owned()),
+            (DOCUMENT, None) => (404, String::new()),
+            _ => instance(method, path, token),
+        })
+        .await;
+        let error = client(&endpoint, 5000).identity().await.unwrap_err();
+        assert!(matches!(error, ImdsError::Malformed { .. }), "{error}");
+        assert!(error.to_string().contains(DOCUMENT), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_renewed_once() {
+    // The first token is refused, as after six hours; the second one is good.
+    let endpoint = serve(|n, method, path, token| match (method, n) {
+        ("PUT", 0) => (200, "old".to_owned()),
+        ("PUT", _) => (200, "t".to_owned()),
+        _ => instance(method, path, token),
+    })
+    .await;
+    let imds = client(&endpoint, 5000);
+    assert_eq!(imds.get(PARTITION).await.unwrap().unwrap(), b"aws-cn");
+}
+
+#[tokio::test]
+async fn a_second_401_is_final() {
+    let endpoint = serve(|n, method, _, _| match method {
+        "PUT" => (200, format!("token{n}")),
+        _ => (401, String::new()),
+    })
+    .await;
+    let error = client(&endpoint, 5000).user_data().await.unwrap_err();
+    assert!(matches!(error, ImdsError::Refused { status: 401, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn no_user_data_is_none() {
+    let endpoint = serve(|_, method, path, token| instance(method, path, token)).await;
+    assert_eq!(client(&endpoint, 5000).user_data().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn temporary_troubles_are_retried() {
+    for status in [429, 500, 503] {
+        let endpoint = serve(move |n, method, path, token| match n {
+            0 | 2 => (status, String::new()),
+            _ => instance(method, path, token),
+        })
+        .await;
+        let answer = client(&endpoint, 20_000).get(PARTITION).await.unwrap();
+        assert_eq!(answer.unwrap(), b"aws-cn");
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_service_says_so_at_once() {
+    let endpoint = serve(|_, _, _, _| (403, String::new())).await;
+    let before = Instant::now();
+    let error = client(&endpoint, 60_000).user_data().await.unwrap_err();
+    assert!(error.to_string().contains("HttpEndpoint: enabled"), "{error}");
+    assert!(before.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut_off() {
+    let endpoint = serve(|_, method, path, token| match path {
+        PARTITION => (200, "x".repeat(LIMIT + 1)),
+        USER_DATA => (200, "x".repeat(LIMIT + 1)),
+        _ => instance(method, path, token),
+    })
+    .await;
+    let imds = client(&endpoint, 5000);
+    let error = imds.get(PARTITION).await.unwrap_err();
+    assert!(matches!(error, ImdsError::Malformed { .. }), "{error}");
+    assert_eq!(imds.user_data().await.unwrap().unwrap().len(), LIMIT + 1);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    let before = Instant::now();
+    let error = client(&silent, 300).user_data().await.unwrap_err();
+    assert!(error.to_string().contains(&silent), "{error}");
+    assert!(before.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn endpoints_take_turns_until_one_answers() {
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead_url = format!("http://{}", dead.local_addr().unwrap());
+    drop(dead);
+    let alive = serve(|n, method, path, token| match n {
+        1 => (503, String::new()),
+        _ => instance(method, path, token),
+    })
+    .await;
+    let mut imds = client(&alive, 10_000);
+    imds.endpoints = vec![dead_url, alive];
+    assert_eq!(imds.get(PARTITION).await.unwrap().unwrap(), b"aws-cn");
+    assert_eq!(imds.session().current, 1);
+}
+
+#[test]
+fn the_default_is_ipv4_then_ipv6() {
+    let imds = Imds::new(None, Instant::now()).unwrap();
+    assert_eq!(imds.endpoints, DEFAULT_ENDPOINTS);
+    assert!(Imds::new(Some("169.254.169.254"), Instant::now()).is_err());
+}

@@ -1,0 +1,127 @@
+//! The facts about this instance that a plan depends on, gathered before it is made.
+//!
+//! They can be printed (`ecs-firstrun facts`) and given back (`plan --facts FILE`): recorded on an instance, replayed on
+//! a laptop. They hold no secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the JSON form of [`Instance`].
+pub const VERSION: u32 = 1;
+
+/// What is known of the instance and of the image that it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// [`VERSION`] of the agent that wrote these facts.
+    pub version: u32,
+    /// `i-…`
+    pub instance_id: String,
+    /// Region, such as `eu-central-1`.
+    pub region: String,
+    /// Id of the AWS account.
+    pub account_id: String,
+    /// Availability zone, such as `eu-central-1a`.
+    pub availability_zone: String,
+    /// Instance type, such as `m7g.large`.
+    pub instance_type: String,
+    /// DNS suffix of the partition, such as `amazonaws.com`.
+    pub partition_domain: String,
+    /// The instance's tags, where the instance metadata exposes them.
+    pub tags: BTreeMap<String, String>,
+    /// Where Auto Scaling wants the instance, such as `InService` or `Warmed:Stopped`.
+    pub target_lifecycle_state: Option<String>,
+    /// The operating system, from os-release(5).
+    pub os: OperatingSystem,
+    /// What the image has installed.
+    pub image: Image,
+    /// Files of an earlier run of this agent, and files of others that hold lines of ours.
+    pub ours: BTreeSet<String>,
+}
+
+/// The fields of os-release(5) that matter here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatingSystem {
+    /// `ID`, such as `amzn`.
+    pub id: String,
+    /// `VERSION_ID`, such as `2023`.
+    pub version_id: String,
+}
+
+/// Programs and configuration that came with the image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Version of the CloudWatch agent, such as `1.300070.0b2`.
+    pub cloudwatch_agent: Option<String>,
+    /// Whether the older CloudWatch Logs agent is installed.
+    pub awslogs: bool,
+    /// Whether rsyslogd writes `/var/log/messages` and its like.
+    pub rsyslog: bool,
+    /// Whether the SSM agent is installed.
+    pub ssm_agent: bool,
+    /// The configuration of the package manager: `/etc/dnf/dnf.conf` or `/etc/yum.conf`.
+    pub package_manager: Option<String>,
+    /// Docker's `daemon.json` as the image has it.
+    pub daemon_json: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Instance {
+    /// Facts of an instance that does not exist, for a plan on a machine that has no instance metadata: those of an
+    /// ECS-optimized Amazon Linux 2023 image with a CloudWatch agent that reads the journal.
+    pub fn example() -> Self {
+        Instance {
+            version: VERSION,
+            instance_id: "i-0123456789abcdef0".to_owned(),
+            region: "us-east-1".to_owned(),
+            account_id: "123456789012".to_owned(),
+            availability_zone: "us-east-1a".to_owned(),
+            instance_type: "m7i.large".to_owned(),
+            partition_domain: "amazonaws.com".to_owned(),
+            tags: BTreeMap::new(),
+            target_lifecycle_state: None,
+            os: OperatingSystem { id: "amzn".to_owned(), version_id: "2023".to_owned() },
+            image: Image {
+                cloudwatch_agent: Some("1.300071.0".to_owned()),
+                ssm_agent: true,
+                package_manager: Some("/etc/dnf/dnf.conf".to_owned()),
+                ..Image::default()
+            },
+            ours: BTreeSet::new(),
+        }
+    }
+
+    /// Whether Auto Scaling is preparing the instance for a warm pool.
+    pub fn is_warming(&self) -> bool {
+        self.target_lifecycle_state.as_deref().is_some_and(|state| state.starts_with("Warmed:"))
+    }
+
+    /// Whether the installed CloudWatch agent reads the journal: it does since 1.300070.0, and an older one does not
+    /// start at all with that part in its configuration.
+    pub fn cloudwatch_agent_reads_journal(&self) -> bool {
+        let numbers = |version: &str| -> Vec<u64> {
+            let digits =
+                |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
+            version.trim().split('.').take(2).map(digits).collect()
+        };
+        self.image.cloudwatch_agent.as_deref().is_some_and(|version| numbers(version) >= vec![1, 300_070])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_is_read_from_1_300070_on() {
+        for (version, reads) in
+            [("1.300069.3b1", false), ("1.300070.0", true), ("1.300071.0b5\n", true), ("2.0", true), ("", false)]
+        {
+            let mut instance = Instance::example();
+            instance.image.cloudwatch_agent = Some(version.to_owned());
+            assert_eq!(instance.cloudwatch_agent_reads_journal(), reads, "{version}");
+        }
+    }
+}

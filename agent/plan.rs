@@ -1,0 +1,350 @@
+//! The plan: what a run does to the host, as a value.
+//!
+//! [`plan`] is pure and can't fail: what is wrong was refused by the parser, and what only the machine knows is phrased
+//! as an end state that is looked up while acting. Each action can be done twice: the second time there is nothing to do.
+
+mod docker;
+mod ecs;
+mod edit;
+mod logs;
+mod proxy;
+mod storage;
+mod systemd;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use self::edit::Edit;
+pub use self::logs::ALL_HOST_LOGS;
+use crate::config::types::{Device, Mode};
+use crate::config::{Config, Filesystem};
+use crate::instance::Instance;
+
+/// Where the agent keeps its state on the host.
+pub const STATE_DIRECTORY: &str = "/var/lib/ecs-firstrun";
+/// The agent's own log.
+pub const LOG_FILE: &str = "/var/log/ecs-firstrun.log";
+
+/// The steps of a run, in order.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// What is done.
+    pub steps: Vec<Step>,
+    /// What a person should know about what is not done.
+    pub notes: Vec<String>,
+}
+
+/// A group of actions that a person would name as one thing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// `logs`, `proxy`, `storage`, `docker`, `ecs`, `start` or `wait`.
+    pub name: &'static str,
+    /// What is done, in order.
+    pub actions: Vec<Planned>,
+}
+
+/// An action and the reason for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Planned {
+    /// The end state.
+    #[serde(flatten)]
+    pub action: Action,
+    /// Why it is wanted.
+    pub why: String,
+}
+
+/// The end states that the host can be brought to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// This file has these contents and this mode.
+    WriteFile(File),
+    /// This file of somebody else's has these lines in this section.
+    EditFile(Edit),
+    /// This file does not exist.
+    RemoveFile {
+        /// The file.
+        path: String,
+        /// The unit that must be restarted if it was there.
+        read_by: Option<String>,
+    },
+    /// This directory exists, with this owner and mode.
+    EnsureDirectory {
+        /// The directory.
+        path: String,
+        /// User id and group id.
+        owner: (u32, u32),
+        /// Permissions.
+        mode: Mode,
+    },
+    /// This device holds this filesystem. It is made only on a device that is blank.
+    EnsureFilesystem {
+        /// Where the device is found.
+        device: Device,
+        /// The filesystem.
+        filesystem: Filesystem,
+        /// Its label.
+        label: String,
+    },
+    /// systemd knows the unit files as they are.
+    ReloadUnits,
+    /// This unit runs, with its configuration as it is now.
+    StartUnit {
+        /// The unit.
+        unit: String,
+        /// Whether to wait until it has started.
+        start: Start,
+    },
+    /// systemd knows that the host is configured: units ordered after this agent may start.
+    NotifyReady,
+    /// This condition holds.
+    WaitFor(Condition),
+}
+
+/// A file that is this agent's alone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct File {
+    /// The file.
+    pub path: String,
+    /// All of it.
+    pub contents: Contents,
+    /// Permissions.
+    pub mode: Mode,
+    /// The unit that must be restarted when it changes.
+    pub read_by: Option<String>,
+}
+
+/// The contents of a file; shown only if they hold no secret.
+#[derive(Clone, PartialEq)]
+pub enum Contents {
+    /// May be shown.
+    Open(String),
+    /// Must not be shown; readable by root alone.
+    Secret(String),
+}
+
+impl Contents {
+    /// The contents themselves.
+    pub fn reveal(&self) -> &str {
+        match self {
+            Contents::Open(text) | Contents::Secret(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Contents::Open(text) => text.fmt(f),
+            Contents::Secret(_) => f.write_str("***"),
+        }
+    }
+}
+
+impl Serialize for Contents {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Contents::Open(text) => serializer.serialize_str(text),
+            Contents::Secret(_) => serializer.serialize_str("***"),
+        }
+    }
+}
+
+/// How a unit is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// Wait until it has started, and fail if it does not.
+    Await,
+    /// Queue its start and go on: it may be ordered after this agent, or after cloud-init.
+    Queue,
+}
+
+/// What can be waited for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "condition", rename_all = "snake_case")]
+pub enum Condition {
+    /// The device is attached.
+    DevicePresent {
+        /// Where it is found.
+        device: Device,
+        /// The longest that it may take.
+        #[serde(serialize_with = "as_seconds")]
+        timeout: Duration,
+    },
+    /// The unit is active.
+    UnitActive {
+        /// The unit.
+        unit: String,
+        /// The longest that it may take.
+        #[serde(serialize_with = "as_seconds")]
+        timeout: Duration,
+    },
+    /// The ECS agent is registered with this cluster.
+    Registered {
+        /// Name or ARN of the cluster.
+        cluster: String,
+        /// The longest that it may take.
+        #[serde(serialize_with = "as_seconds")]
+        timeout: Duration,
+    },
+}
+
+impl Condition {
+    /// The longest that the condition may take to hold.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Condition::DevicePresent { timeout, .. }
+            | Condition::UnitActive { timeout, .. }
+            | Condition::Registered { timeout, .. } => *timeout,
+        }
+    }
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
+}
+
+/// What a run with this configuration does on this instance.
+pub fn plan(config: &Config, instance: &Instance) -> Plan {
+    let steps = [
+        ("logs", logs::actions(config, instance)),
+        ("proxy", proxy::actions(config, instance)),
+        ("storage", storage::actions(config, instance)),
+        ("docker", docker::actions(config, instance)),
+        ("ecs", ecs::actions(config, instance)),
+        ("start", ecs::start(config)),
+        ("wait", ecs::wait(config, instance)),
+    ];
+    let steps = steps.into_iter().filter(|(_, actions)| !actions.is_empty());
+    let steps = steps.map(|(name, actions)| Step { name, actions }).collect();
+    let notes = [logs::note(config, instance), ecs::note(config, instance)].into_iter().flatten().collect();
+    Plan { steps, notes }
+}
+
+impl Plan {
+    /// Every file that the plan writes, with the step that writes it.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &File)> {
+        let actions = self.steps.iter().flat_map(|step| step.actions.iter().map(move |planned| (step.name, planned)));
+        actions.filter_map(|(step, planned)| match &planned.action {
+            Action::WriteFile(file) => Some((step, file)),
+            _ => None,
+        })
+    }
+}
+
+/// A file of ours that is wanted now, or that an earlier run left and nobody wants any more.
+fn wanted_or_removed(
+    wanted: Option<Planned>,
+    path: &str,
+    read_by: Option<&str>,
+    instance: &Instance,
+) -> Option<Planned> {
+    let removed = || {
+        let action = Action::RemoveFile { path: path.to_owned(), read_by: read_by.map(str::to_owned) };
+        instance
+            .ours
+            .contains(path)
+            .then(|| Planned { action, why: "an earlier run wrote it; it is not asked for any more".to_owned() })
+    };
+    wanted.or_else(removed)
+}
+
+/// The files that a run can leave behind, for the facts of the next one.
+pub mod leftovers {
+    pub use super::docker::{DAEMON_JSON, image_daemon_json};
+    use super::systemd::UNITS;
+    use super::{docker, ecs, logs, proxy};
+
+    /// Files whose names say that they are ours.
+    pub fn own_paths() -> Vec<String> {
+        let drop_ins = [docker::UNIT, ecs::UNIT, proxy::SSM_AGENT].map(proxy::drop_in_path);
+        let others = [
+            docker::image_daemon_json(),
+            format!("{UNITS}/{}.d/ecs-firstrun-mounts.conf", docker::UNIT),
+            logs::CLOUDWATCH_JSON.to_owned(),
+        ];
+        drop_ins.into_iter().chain(others).collect()
+    }
+
+    /// Files of others, which are ours, or hold lines of ours, if they say so themselves.
+    pub fn shared_paths() -> [&'static str; 6] {
+        [
+            logs::CLOUDWATCH_COMMON,
+            logs::AWSLOGS_CONF,
+            logs::AWSLOGS_CLI_CONF,
+            logs::AWSLOGS_PROXY_CONF,
+            "/etc/dnf/dnf.conf",
+            "/etc/yum.conf",
+        ]
+    }
+}
+
+fn planned(action: Action, why: impl Into<String>) -> Planned {
+    Planned { action, why: why.into() }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::WriteFile(file) => write!(f, "write {}", file.path),
+            Action::EditFile(edit) if edit.lines.is_empty() => write!(f, "take our lines out of {}", edit.path),
+            Action::EditFile(edit) => write!(f, "set {} in {}", edit.keys().collect::<Vec<_>>().join(", "), edit.path),
+            Action::RemoveFile { path, .. } => write!(f, "remove {path}"),
+            Action::EnsureDirectory { path, owner, mode } => {
+                write!(f, "make directory {path} ({}:{}, {mode})", owner.0, owner.1)
+            }
+            Action::EnsureFilesystem { device, filesystem, label } => {
+                write!(f, "make {} `{label}` on {device} if it is blank", filesystem.name())
+            }
+            Action::ReloadUnits => f.write_str("reload systemd's units"),
+            Action::StartUnit { unit, start: Start::Await } => write!(f, "start {unit}"),
+            Action::StartUnit { unit, start: Start::Queue } => write!(f, "queue the start of {unit}"),
+            Action::NotifyReady => f.write_str("tell systemd that the host is configured"),
+            Action::WaitFor(condition) => write!(f, "wait until {condition}"),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::DevicePresent { device: Device::InstanceStore, .. } => {
+                f.write_str("the instance store is attached")
+            }
+            Condition::DevicePresent { device, .. } => write!(f, "{device} is attached"),
+            Condition::UnitActive { unit, .. } => write!(f, "{unit} is active"),
+            Condition::Registered { cluster, .. } => write!(f, "the ECS agent is registered with `{cluster}`"),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "\n" };
+            writeln!(f, "{gap}{}", step.name)?;
+            for planned in &step.actions {
+                write!(f, "  {}", planned.action)?;
+                match &planned.action {
+                    Action::WriteFile(file) => {
+                        let lines = file.contents.reveal().lines().count();
+                        let plural = if lines == 1 { "" } else { "s" };
+                        writeln!(f, " ({lines} line{plural}, {})", file.mode)?;
+                    }
+                    Action::WaitFor(condition) => {
+                        writeln!(f, ", at most {}", humantime::format_duration(condition.timeout()))?;
+                    }
+                    _ => writeln!(f)?,
+                }
+                writeln!(f, "      {}", planned.why)?;
+            }
+        }
+        if self.steps.is_empty() {
+            writeln!(f, "Nothing is to be done.")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "\nnote: {note}"))
+    }
+}

@@ -1,0 +1,92 @@
+//! Docker: its daemon's configuration, the proxy, and the volumes that it must not start without.
+
+use serde_json::{Map, Value};
+
+use super::systemd::{UNITS, path_setting};
+use super::{Action, Contents, File, Planned, STATE_DIRECTORY, planned, proxy, wanted_or_removed};
+use crate::config::Config;
+use crate::config::types::Mode;
+use crate::instance::Instance;
+
+/// Docker's unit.
+pub const UNIT: &str = "docker.service";
+/// The configuration of Docker's daemon.
+pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
+
+/// Where the image's own `daemon.json` is kept while ours stands in its place.
+pub fn image_daemon_json() -> String {
+    format!("{STATE_DIRECTORY}/image/daemon.json")
+}
+
+pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let mut actions = daemon(config, instance);
+    let drop_ins: Vec<_> =
+        [mounts(config, instance), proxy::drop_in(UNIT, config, instance)].into_iter().flatten().collect();
+    if !drop_ins.is_empty() {
+        actions.extend(drop_ins);
+        actions.push(planned(Action::ReloadUnits, "a drop-in may have changed"));
+    }
+    actions
+}
+
+fn daemon(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let mut wanted = Map::new();
+    if let Some(docker) = &config.docker {
+        if let Some(data_root) = &docker.data_root {
+            wanted.insert("data-root".to_owned(), data_root.as_str().into());
+        }
+        wanted.extend(docker.daemon.clone());
+    }
+    let kept = image_daemon_json();
+    if wanted.is_empty() && !instance.ours.contains(&kept) {
+        return Vec::new();
+    }
+    let image = &instance.image.daemon_json;
+    let merged = merged(image.clone(), wanted);
+    let file = |path: &str, json: &Map<String, Value>, read_by: Option<&str>| {
+        let text = format!("{:#}\n", Value::Object(json.clone()));
+        // A proxy or a registry may be named with its password.
+        let secret = text.contains('@') && text.contains("://");
+        let contents = if secret { Contents::Secret(text) } else { Contents::Open(text) };
+        let mode = proxy::mode(&contents);
+        Action::WriteFile(File { path: path.to_owned(), contents, mode, read_by: read_by.map(str::to_owned) })
+    };
+    vec![
+        planned(file(&kept, image, None), "what the image has is kept, to merge into it again"),
+        planned(file(DAEMON_JSON, &merged, Some(UNIT)), "Docker's settings, over those of the image"),
+    ]
+}
+
+/// The image's settings with those asked for over them, as a JSON merge patch.
+fn merged(mut base: Map<String, Value>, patch: Map<String, Value>) -> Map<String, Value> {
+    for (key, value) in patch {
+        match value {
+            Value::Null => {
+                base.shift_remove(&key);
+            }
+            Value::Object(patch) => {
+                let below = match base.get(&key) {
+                    Some(Value::Object(below)) => below.clone(),
+                    _ => Map::new(),
+                };
+                base.insert(key, Value::Object(merged(below, patch)));
+            }
+            value => {
+                base.insert(key, value);
+            }
+        }
+    }
+    base
+}
+
+fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
+    let path = format!("{UNITS}/{UNIT}.d/ecs-firstrun-mounts.conf");
+    let places: Vec<_> = config.storage.iter().map(|volume| path_setting(volume.mount.as_str())).collect();
+    let write = || {
+        let text = format!("# Written by ecs-firstrun.\n[Unit]\nRequiresMountsFor={}\n", places.join(" "));
+        let file = File { path: path.clone(), contents: Contents::Open(text), mode: Mode(0o644), read_by: None };
+        planned(Action::WriteFile(file), "Docker must not start on the bare directory under a mount")
+    };
+    let wanted = (!places.is_empty()).then(write);
+    wanted_or_removed(wanted, &path, None, instance)
+}

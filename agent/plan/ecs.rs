@@ -1,0 +1,101 @@
+//! The ECS agent: its configuration, its start, and the wait for its registration.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{Action, Condition, Contents, File, Planned, Start, docker, planned, proxy};
+use crate::config::types::Mode;
+use crate::config::{Config, Ecs};
+use crate::instance::Instance;
+
+/// The ECS agent's unit.
+pub const UNIT: &str = "ecs.service";
+/// The ECS agent's configuration, one `NAME=value` a line, without comments or quotes: both ecs-init and systemd read it.
+pub const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
+
+/// The longest that Docker may take to become active when no ECS agent is waited for.
+const DOCKER_START: Duration = Duration::from_secs(120);
+
+pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let mut actions = Vec::new();
+    if let Some(ecs) = &config.ecs {
+        let file = File {
+            path: ECS_CONFIG.to_owned(),
+            contents: ecs_config(ecs, config),
+            mode: Mode(0o600),
+            read_by: Some(UNIT.to_owned()),
+        };
+        actions.push(planned(Action::WriteFile(file), format!("the ECS agent joins the cluster `{}`", ecs.cluster)));
+    }
+    let wants_drop_in = config.ecs.is_some() || config.proxy.is_none();
+    if let Some(drop_in) = proxy::drop_in(UNIT, config, instance).filter(|_| wants_drop_in) {
+        actions.push(drop_in);
+        actions.push(planned(Action::ReloadUnits, "a drop-in may have changed"));
+    }
+    actions
+}
+
+fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {
+    let mut lines = vec![("ECS_CLUSTER".to_owned(), ecs.cluster.to_string())];
+    let json = |entries: Vec<(String, String)>| {
+        let entries: Map<_, _> = entries.into_iter().map(|(key, value)| (key, Value::String(value))).collect();
+        Value::Object(entries).to_string()
+    };
+    if !ecs.attributes.is_empty() {
+        let entries = ecs.attributes.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        lines.push(("ECS_INSTANCE_ATTRIBUTES".to_owned(), json(entries.collect())));
+    }
+    if !ecs.tags.is_empty() {
+        let entries = ecs.tags.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        lines.push(("ECS_CONTAINER_INSTANCE_TAGS".to_owned(), json(entries.collect())));
+    }
+    lines.extend(ecs.config.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+    if let Some(proxy) = &config.proxy {
+        lines.extend(proxy::variables(proxy).into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    let text = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let secret = ecs.config.0.keys().any(|name| crate::config::ecs_variables::is_secret(name))
+        || config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret());
+    if secret { Contents::Secret(text) } else { Contents::Open(text) }
+}
+
+pub fn start(config: &Config) -> Vec<Planned> {
+    let queue = |unit: &str, why: &str| planned(Action::StartUnit { unit: unit.to_owned(), start: Start::Queue }, why);
+    let mut actions = vec![planned(Action::NotifyReady, "units that are ordered after this agent may start now")];
+    if config.ecs.is_some() || config.docker.is_some() {
+        actions.push(queue(docker::UNIT, "everything that Docker reads is in place"));
+    }
+    if config.ecs.is_some() {
+        actions.push(queue(UNIT, "queued, not awaited: it may be ordered after cloud-init's end"));
+    }
+    actions
+}
+
+pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let condition = match &config.ecs {
+        Some(_) if joins_later(config, instance) => return Vec::new(),
+        Some(ecs) => Condition::Registered { cluster: ecs.cluster.to_string(), timeout: config.wait.timeout.0 },
+        None if config.docker.is_some() => {
+            Condition::UnitActive { unit: docker::UNIT.to_owned(), timeout: DOCKER_START.min(config.wait.timeout.0) }
+        }
+        None => return Vec::new(),
+    };
+    vec![planned(Action::WaitFor(condition), "success means that this holds")]
+}
+
+/// In a warm pool the ECS agent that checks for it registers only when the instance goes into service.
+fn joins_later(config: &Config, instance: &Instance) -> bool {
+    let checks = |ecs: &Ecs| ecs.config.0.get("ECS_WARM_POOLS_CHECK").is_some_and(|value| value == "true");
+    instance.is_warming() && config.ecs.as_ref().is_some_and(checks)
+}
+
+pub fn note(config: &Config, instance: &Instance) -> Option<String> {
+    match &config.ecs {
+        Some(_) if joins_later(config, instance) => Some(
+            "the instance is being prepared for a warm pool: the ECS agent registers when it goes into service, so that is not waited for".to_owned(),
+        ),
+        Some(_) => None,
+        None => Some("no `ecs` is configured: the ECS agent is not started".to_owned()),
+    }
+}

@@ -1,0 +1,97 @@
+//! The proxy's renderings, and the programs that no other part owns: the SSM agent and the package manager.
+
+use percent_encoding::percent_decode_str;
+
+use super::systemd::{UNITS, quoted};
+use super::{Action, Contents, Edit, File, Planned, Start, planned, wanted_or_removed};
+use crate::config::types::Mode;
+use crate::config::{Config, Proxy};
+use crate::instance::Instance;
+
+pub const SSM_AGENT: &str = "amazon-ssm-agent.service";
+
+pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let mut actions = Vec::new();
+    if instance.image.ssm_agent {
+        actions.extend(drop_in(SSM_AGENT, config, instance));
+    }
+    if !actions.is_empty() {
+        actions.push(planned(Action::ReloadUnits, "a drop-in changed"));
+        let start = Action::StartUnit { unit: SSM_AGENT.to_owned(), start: Start::Queue };
+        actions.push(planned(start, "it reads its environment when it starts"));
+    }
+    actions.extend(package_manager(config, instance));
+    actions
+}
+
+/// The variables that programs read a proxy from, in both spellings: Go programs read either, others one of them.
+pub fn variables(proxy: &Proxy) -> Vec<(&'static str, String)> {
+    let (url, direct) = (proxy.url.for_programs(), proxy.no_proxy().join(","));
+    let names = [("HTTP_PROXY", url), ("HTTPS_PROXY", url), ("NO_PROXY", &direct)];
+    names.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+}
+
+/// Contents that name the proxy: secret where its URL has a password.
+pub fn contents(proxy: &Proxy, text: String) -> Contents {
+    if proxy.url.0.has_secret() { Contents::Secret(text) } else { Contents::Open(text) }
+}
+
+/// The mode of a file with such contents.
+pub fn mode(contents: &Contents) -> Mode {
+    Mode(if matches!(contents, Contents::Secret(_)) { 0o600 } else { 0o644 })
+}
+
+/// The drop-in that gives a unit the proxy, or the removal of an earlier one.
+pub fn drop_in(unit: &str, config: &Config, instance: &Instance) -> Option<Planned> {
+    let path = drop_in_path(unit);
+    let write = |proxy: &Proxy| {
+        let lower = unit == SSM_AGENT;
+        let line = |(name, value): (&str, String)| {
+            let name = if lower { name.to_ascii_lowercase() } else { name.to_owned() };
+            format!("Environment={}\n", quoted(&format!("{name}={value}")))
+        };
+        let lines: String = variables(proxy).into_iter().map(line).collect();
+        let contents = contents(proxy, format!("# Written by ecs-firstrun.\n[Service]\n{lines}"));
+        let mode = mode(&contents);
+        let file = File { path: path.clone(), contents, mode, read_by: Some(unit.to_owned()) };
+        planned(Action::WriteFile(file), format!("{unit} goes through the proxy {}", proxy.url.0))
+    };
+    wanted_or_removed(config.proxy.as_ref().map(write), &path, Some(unit), instance)
+}
+
+/// Where the proxy's drop-in for a unit lies.
+pub fn drop_in_path(unit: &str) -> String {
+    format!("{UNITS}/{unit}.d/ecs-firstrun-proxy.conf")
+}
+
+fn package_manager(config: &Config, instance: &Instance) -> Option<Planned> {
+    let path = instance.image.package_manager.clone()?;
+    let lines = config.proxy.as_ref().map(package_manager_lines).unwrap_or_default();
+    let edit = Edit { path, section: Some("main"), lines, separator: "=", read_by: None };
+    edited_or_restored(edit, "the package manager goes through the proxy", instance)
+}
+
+/// dnf.conf(5): the credentials of a proxy have options of their own.
+fn package_manager_lines(proxy: &Proxy) -> Vec<(&'static str, Contents)> {
+    let mut url = proxy.url.0.reveal().clone();
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (user, password) = (decoded(url.username()), url.password().map(decoded));
+    // A URL with a host accepts both; the parser took no other.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let mut lines = vec![("proxy", Contents::Open(url.as_str().trim_end_matches('/').to_owned()))];
+    if !user.is_empty() {
+        lines.push(("proxy_username", Contents::Secret(user)));
+    }
+    lines.extend(password.map(|password| ("proxy_password", Contents::Secret(password))));
+    lines
+}
+
+/// The edit, if it has lines or an earlier run left some.
+pub fn edited_or_restored(edit: Edit, why: &str, instance: &Instance) -> Option<Planned> {
+    match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
+        (false, _) => Some(planned(Action::EditFile(edit), why)),
+        (true, true) => Some(planned(Action::EditFile(edit), "no proxy is asked for any more")),
+        (true, false) => None,
+    }
+}

@@ -1,0 +1,80 @@
+//! The volumes: found, formatted when blank, mounted by their labels.
+//!
+//! A mount is a unit of its own, without an entry in `fstab`: it is started by this agent on every boot, after the
+//! filesystem was looked at, and pulled in by Docker. So a disk that is gone fails this agent, not the boot, and an
+//! instance store that came back blank is formatted before it is mounted.
+
+use std::time::Duration;
+
+use super::systemd::{UNITS, escaped_path, path_setting};
+use super::{Action, Condition, Contents, File, Planned, Start, planned};
+use crate::config::types::Mode;
+use crate::config::{Config, Volume};
+use crate::instance::Instance;
+
+/// The longest that an attachment may take: EC2 attaches volumes while the instance boots, mostly within seconds.
+const ATTACHMENT: Duration = Duration::from_secs(120);
+
+pub fn actions(config: &Config, _instance: &Instance) -> Vec<Planned> {
+    config.storage.iter().flat_map(volume).collect()
+}
+
+/// The name of the unit that mounts a volume.
+pub fn mount_unit(volume: &Volume) -> String {
+    format!("{}.mount", escaped_path(volume.mount.as_str()))
+}
+
+fn volume(volume: &Volume) -> Vec<Planned> {
+    let (device, label, unit) = (&volume.device, volume.label(), mount_unit(volume));
+    let present = Condition::DevicePresent { device: device.clone(), timeout: ATTACHMENT };
+    let filesystem =
+        Action::EnsureFilesystem { device: device.clone(), filesystem: volume.filesystem, label: label.clone() };
+    let file = File {
+        path: format!("{UNITS}/{unit}"),
+        contents: Contents::Open(unit_text(volume, &label)),
+        mode: Mode(0o644),
+        read_by: Some(unit.clone()),
+    };
+    let mut actions = vec![
+        planned(Action::WaitFor(present), "a volume may be attached after the boot began"),
+        planned(filesystem, "the same filesystem is kept; anything else on the device is refused"),
+        planned(
+            Action::WriteFile(file),
+            format!("{} is mounted by label, whatever the kernel calls the disk", volume.mount),
+        ),
+        planned(Action::ReloadUnits, "a unit file may have changed"),
+        planned(
+            Action::StartUnit { unit, start: Start::Await },
+            format!("{} must be there before Docker", volume.mount),
+        ),
+    ];
+    actions.extend(volume.directories.iter().map(|directory| {
+        let action = Action::EnsureDirectory {
+            path: format!("{}/{}", volume.mount, directory.path),
+            owner: directory.owner.as_ref().map_or((0, 0), |owner| owner.ids()),
+            mode: directory.mode.unwrap_or(Mode(0o755)),
+        };
+        planned(action, format!("asked for on {}", volume.mount))
+    }));
+    actions
+}
+
+fn unit_text(volume: &Volume, label: &str) -> String {
+    let options: Vec<_> = volume.options.iter().map(|option| option.as_str()).collect();
+    let options = if options.is_empty() { String::new() } else { format!("Options={}\n", options.join(",")) };
+    format!(
+        "# Written by ecs-firstrun.\n\
+         [Unit]\n\
+         Description=Volume of {device} ({label})\n\
+         Before=docker.service\n\
+         \n\
+         [Mount]\n\
+         What=/dev/disk/by-label/{label}\n\
+         Where={place}\n\
+         Type={filesystem}\n\
+         {options}",
+        device = volume.device.to_string().replace('%', "%%"),
+        place = path_setting(volume.mount.as_str()),
+        filesystem = volume.filesystem.name(),
+    )
+}

@@ -1,0 +1,313 @@
+//! `ecs-firstrun rehearse`: the whole job on this machine, against a fake cloud and recorded programs.
+//!
+//! The job is this very binary's `run`, as a process of its own: only its endpoints, its root and its PATH differ from
+//! those on an instance.
+
+#![allow(clippy::disallowed_methods, reason = "it builds the scratch folder that stands for a host")]
+
+pub mod cloud;
+pub mod programs;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use self::cloud::{Cloud, CloudOptions, RegisteredAs, Registration, Server};
+use self::programs::Programs;
+use crate::config::Parsed;
+use crate::config::types::Device;
+use crate::report::{Report, milliseconds};
+
+/// The user data that is rehearsed unless other is given.
+const EXAMPLE: &str = include_str!("../examples/user-data/complete.yaml");
+
+/// Units that the scratch host has.
+const UNITS: [&str; 4] =
+    ["amazon-cloudwatch-agent.service", "amazon-ssm-agent.service", "docker.service", "ecs.service"];
+
+/// How long the ECS agent takes from its start to its registration.
+const REGISTRATION: Duration = Duration::from_millis(1200);
+
+/// What `rehearse` is given.
+#[derive(Args, Clone, Debug)]
+pub struct Arguments {
+    /// What happens
+    #[arg(long, value_name = "NAME", default_value = "success")]
+    scenario: Scenario,
+    /// Your own user data instead of that of examples/
+    #[arg(long, value_name = "FILE")]
+    user_data: Option<PathBuf>,
+    /// List the scenarios
+    #[arg(long)]
+    list: bool,
+    /// Leave the scratch host in this folder, which must be empty or missing
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+/// What can happen in a rehearsal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Everything goes well
+    Success,
+    /// The user data has mistakes
+    BadUserData,
+    /// The ECS agent never registers; it is waited for 3 s
+    Never,
+    /// The ECS agent registers with another cluster
+    WrongCluster,
+    /// The ECS agent gives up with exit code 5
+    AgentExits5,
+    /// The Docker volume holds a filesystem of somebody else
+    ForeignDisk,
+    /// A proxy is asked for, and CloudFormation is reached through it
+    Proxy,
+}
+
+/// Rehearses, and shows what happened.
+///
+/// # Errors
+/// The scratch host or the fake cloud can't be made.
+pub async fn rehearse(arguments: Arguments) -> Result<u8> {
+    if arguments.list {
+        for scenario in Scenario::value_variants() {
+            let value = scenario.to_possible_value();
+            let words = value
+                .as_ref()
+                .map(|value| (value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default()));
+            let (name, help) = words.unwrap_or_default();
+            println!("{name:<15} {help}");
+        }
+        return Ok(0);
+    }
+    let scratch = tempfile::Builder::new().prefix("ecs-firstrun-").tempdir().context("make a scratch folder")?;
+    let folder = arguments.keep.clone().unwrap_or_else(|| scratch.path().to_owned());
+    if arguments.keep.is_some() && folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        anyhow::bail!("{} is not empty; choose another folder", folder.display());
+    }
+    let rehearsal = Rehearsal::prepare(&arguments, &folder)?;
+    let status = rehearsal.run().await?;
+    print!("{}", rehearsal.shown()?);
+    if let Some(folder) = &arguments.keep {
+        println!("\nThe scratch host is in {}.", folder.display());
+    }
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    println!("\nexit code {code}");
+    Ok(code)
+}
+
+/// A scratch host with its cloud.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The root of the scratch host.
+    pub root: PathBuf,
+    /// The folder of the stub programs.
+    pub bin: PathBuf,
+    state: PathBuf,
+    /// The stub programs.
+    pub programs: Programs,
+    /// The fake cloud.
+    pub cloud: Cloud,
+}
+
+impl Rehearsal {
+    fn prepare(arguments: &Arguments, folder: &Path) -> Result<Self> {
+        let text = match (&arguments.user_data, arguments.scenario) {
+            (Some(path), _) => crate::run::read_user_data(path)?,
+            (None, Scenario::BadUserData) => EXAMPLE.replace("cluster:", "clusterr:").into_bytes(),
+            (None, _) => EXAMPLE.as_bytes().to_vec(),
+        };
+        Self::of(arguments.scenario, text, folder, &std::env::current_exe().context("find this program")?)
+    }
+
+    /// A scratch host for a scenario, with this user data, whose stub programs are links to `binary`.
+    ///
+    /// # Errors
+    /// The folder can't be written, or loopback has no port.
+    pub fn of(scenario: Scenario, user_data: Vec<u8>, folder: &Path, binary: &Path) -> Result<Self> {
+        let (root, state, bin) = (folder.join("root"), folder.join("rehearsal"), folder.join("bin"));
+        let (parsed, _) = crate::run::documents("user data", &user_data);
+        furnish(&root, scenario, &parsed)?;
+        let programs = Programs::prepare(&state, &bin, binary, &UNITS).context("prepare the stub programs")?;
+        let cluster = parsed.config.ecs.as_ref().map(|ecs| ecs.cluster.to_string()).unwrap_or_default();
+        let registration = match scenario {
+            Scenario::Never | Scenario::AgentExits5 => Registration::Never,
+            Scenario::WrongCluster => Registration::After(REGISTRATION, RegisteredAs { cluster: "default".to_owned() }),
+            _ => Registration::After(REGISTRATION, RegisteredAs { cluster }),
+        };
+        match scenario {
+            Scenario::AgentExits5 => drop(programs.fail_after("ecs.service", Duration::from_millis(500), 5)?),
+            Scenario::ForeignDisk => {
+                for device in devices(&parsed) {
+                    programs.existing_filesystem(
+                        &root.join(device.trim_start_matches('/')),
+                        "ext4",
+                        "somebody-else",
+                    )?;
+                }
+            }
+            _ => {}
+        }
+        let registration_starts_on = Some(programs.started_marker("ecs.service"));
+        let cloud = Cloud::start(CloudOptions {
+            user_data: Some(user_data),
+            registration,
+            registration_starts_on,
+            ..CloudOptions::default()
+        })?;
+        if scenario == Scenario::Proxy {
+            let text = format!("proxy:\n  url: {}\n", cloud.proxy_endpoint());
+            put(&root, "/etc/ecs-firstrun/conf.d/50-rehearsal-proxy.yaml", &text)?;
+        }
+        Ok(Rehearsal { root, bin, state, programs, cloud })
+    }
+
+    /// The command that runs the job on this host.
+    pub fn command(&self, binary: &Path) -> tokio::process::Command {
+        let mut path = std::ffi::OsString::from(&self.bin);
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let mut command = tokio::process::Command::new(binary);
+        let ignored = crate::config::SHELL_VARIABLES.iter().map(|(name, _)| *name).chain([
+            "NOTIFY_SOCKET",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+        ]);
+        for name in ignored {
+            command.env_remove(name);
+        }
+        command
+            .arg("run")
+            .env("PATH", path)
+            .env("ECS_FIRSTRUN_REHEARSAL", &self.state)
+            .env("ECS_FIRSTRUN_ROOT", &self.root)
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", self.cloud.imds_endpoint())
+            .env("ECS_FIRSTRUN_ECS_ENDPOINT", self.cloud.ecs_endpoint())
+            .env("AWS_ENDPOINT_URL_CLOUDFORMATION", self.cloud.cloudformation_endpoint())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self) -> Result<std::process::ExitStatus> {
+        let binary = std::env::current_exe().context("find this program")?;
+        self.command(&binary).status().await.context("run this program")
+    }
+
+    /// The report that the last run left.
+    ///
+    /// # Errors
+    /// There is none, or it can't be read.
+    pub fn report(&self) -> Result<Report> {
+        let text =
+            std::fs::read_to_string(self.root.join("var/lib/ecs-firstrun/report.json")).context("read the report")?;
+        Report::parse(&text).map_err(anyhow::Error::msg)
+    }
+
+    fn shown(&self) -> Result<String> {
+        let mut out = String::new();
+        writeln!(out, "\n{}", self.report()?)?;
+        writeln!(out, "files")?;
+        for (path, size, mode) in files(&self.root)? {
+            writeln!(out, "  {mode:04o} {size:>6}  {path}")?;
+        }
+        writeln!(out, "\nprograms")?;
+        for call in self.programs.calls().iter().filter(|call| !call.args.iter().any(|arg| arg == "show")) {
+            writeln!(out, "  {} {}", call.program, call.args.join(" ").replace(&self.root.display().to_string(), ""))?;
+        }
+        writeln!(out, "\nCloudFormation received")?;
+        let signals = self.cloud.signals();
+        for signal in &signals {
+            let way = if signal.proxied { "through the proxy" } else { "directly" };
+            let at = milliseconds(crate::apply::millis(signal.at));
+            writeln!(
+                out,
+                "  {} for {} {} from {}, {way}, at {at}",
+                signal.status, signal.stack, signal.resource, signal.unique_id
+            )?;
+        }
+        if signals.is_empty() {
+            writeln!(out, "  nothing")?;
+        }
+        let requests = self.cloud.requests();
+        let count = |server: Server| requests.iter().filter(|request| request.server == server).count();
+        writeln!(
+            out,
+            "\nrequests: {} to the instance metadata, {} to the ECS agent, {} to CloudFormation",
+            count(Server::Imds),
+            count(Server::Ecs),
+            count(Server::CloudFormation)
+        )?;
+        Ok(out)
+    }
+}
+
+fn devices(parsed: &Parsed) -> Vec<String> {
+    let named = parsed.config.storage.iter().filter_map(|volume| match &volume.device {
+        Device::Named(path) => Some(path.to_string()),
+        Device::InstanceStore => None,
+    });
+    named.collect()
+}
+
+/// Makes the root look like an ECS-optimized Amazon Linux 2023 image with the CloudWatch agent.
+fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
+    put(root, "/etc/os-release", "NAME=\"Amazon Linux\"\nID=\"amzn\"\nVERSION_ID=\"2023\"\n")?;
+    put(root, "/etc/dnf/dnf.conf", "[main]\ngpgcheck=1\ninstallonly_limit=3\nclean_requirements_on_remove=True\n")?;
+    put(root, "/etc/ecs/ecs.config", "")?;
+    put(root, "/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION", "1.300071.0\n")?;
+    put(
+        root,
+        "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml",
+        "# This common-config is used to configure items used for both ssm and cloudwatch access\n",
+    )?;
+    put(root, "/usr/bin/amazon-ssm-agent", "")?;
+    put(root, "/dev/console", "")?;
+    for device in devices(parsed) {
+        put(root, &device, "")?;
+        let disk = std::fs::OpenOptions::new().write(true).open(root.join(device.trim_start_matches('/')))?;
+        disk.set_len(64 << 20).context("make a disk")?;
+    }
+    // The instance store is found by the model that the kernel tells.
+    if parsed.config.storage.iter().any(|volume| volume.device == Device::InstanceStore) {
+        put(root, "/sys/block/nvme1n1/device/model", "Amazon EC2 NVMe Instance Storage        \n")?;
+        put(root, "/dev/nvme1n1", "")?;
+    }
+    if scenario == Scenario::Never {
+        put(root, "/etc/ecs-firstrun/conf.d/50-rehearsal.yaml", "wait:\n  timeout: 3s\n")?;
+    }
+    Ok(())
+}
+
+fn put(root: &Path, path: &str, text: &str) -> Result<()> {
+    let at = root.join(path.trim_start_matches('/'));
+    std::fs::create_dir_all(at.parent().unwrap_or(root)).with_context(|| format!("make the folder of {path}"))?;
+    std::fs::write(&at, text).with_context(|| format!("write {path}"))
+}
+
+/// The files that the agent can have written: below `/etc`, `/opt` and `/var`.
+fn files(root: &Path) -> Result<Vec<(String, u64, u32)>> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut found = Vec::new();
+    let mut folders: Vec<_> = ["etc", "opt", "var"].iter().map(|name| root.join(name)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().into_iter().flatten() {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            match metadata.is_dir() {
+                true => folders.push(entry.path()),
+                false => {
+                    let path = format!("/{}", entry.path().strip_prefix(root).unwrap_or(&entry.path()).display());
+                    found.push((path, metadata.len(), metadata.permissions().mode() & 0o7777));
+                }
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,252 @@
+//! A fake cloud on loopback: instance metadata, the ECS agent's introspection, CloudFormation and a forward proxy.
+//!
+//! It runs on a thread and a runtime of its own, so that what is rehearsed may block as it likes
+//! and its timings are not those of the double.
+#![allow(clippy::disallowed_methods, reason = "the doubles stand outside the host boundary")]
+
+mod cloudformation;
+mod ecs;
+mod http;
+mod imds;
+mod proxy;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpSocket;
+
+pub use cloudformation::{CfnAnswer, ReceivedSignal, SignalAuth};
+pub use ecs::{AgentAnswer, RegisteredAs, Registration};
+pub use http::{Request, Server};
+pub use imds::{Identity, ImdsFaults};
+pub use proxy::ProxyCredentials;
+
+/// How often the cloud looks whether the units have been started, or it is to end.
+const TICK: Duration = Duration::from_millis(5);
+
+/// What the fake cloud is like.
+#[derive(Debug, Clone)]
+pub struct CloudOptions {
+    /// The instance's user data; none answers 404.
+    pub user_data: Option<Vec<u8>>,
+    /// Who the instance is.
+    pub identity: Identity,
+    /// The instance tags that the metadata shows; with none the category is absent, as when it isn't enabled.
+    pub tags: BTreeMap<String, String>,
+    /// `autoscaling/target-lifecycle-state`; none answers 404, as outside an Auto Scaling group.
+    pub target_lifecycle_state: Option<String>,
+    /// The names and devices of the block device mapping.
+    pub block_devices: BTreeMap<String, String>,
+    /// The instance profile's role, for which the metadata then offers credentials.
+    pub iam_role: Option<String>,
+    /// What goes wrong at the metadata service.
+    pub imds_faults: ImdsFaults,
+    /// Where the metadata service listens: any port of loopback, unless a test owns the real address.
+    pub imds_address: SocketAddr,
+    /// Whether, when and as what the ECS agent registers.
+    pub registration: Registration,
+    /// The time to registration counts from the appearance of this path, beside [`Cloud::begin_registration`].
+    pub registration_starts_on: Option<PathBuf>,
+    /// CloudFormation's answers to well-formed and authenticated signals, in order; then it accepts.
+    pub cloudformation: VecDeque<CfnAnswer>,
+    /// What the proxy asks of its clients.
+    pub proxy_credentials: Option<ProxyCredentials>,
+}
+
+impl Default for CloudOptions {
+    fn default() -> Self {
+        let devices = [("ami", "/dev/xvda"), ("root", "/dev/xvda"), ("ebs1", "xvdcy")];
+        Self {
+            user_data: None,
+            identity: Identity::default(),
+            tags: BTreeMap::new(),
+            target_lifecycle_state: None,
+            block_devices: devices.map(|(name, device)| (name.into(), device.into())).into(),
+            iam_role: None,
+            imds_faults: ImdsFaults::default(),
+            imds_address: any_port(),
+            registration: Registration::default(),
+            registration_starts_on: None,
+            cloudformation: VecDeque::new(),
+            proxy_credentials: None,
+        }
+    }
+}
+
+/// A running fake cloud; it ends when dropped.
+#[derive(Debug)]
+pub struct Cloud {
+    imds: SocketAddr,
+    ecs: SocketAddr,
+    cloudformation: SocketAddr,
+    proxy: SocketAddr,
+    log: Arc<http::Log>,
+    begun: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Cloud {
+    /// Starts the four servers. All ports are taken when this returns; that of the ECS agent refuses connections still.
+    pub fn start(options: CloudOptions) -> Result<Self> {
+        let sockets = Sockets::bind(options.imds_address)?;
+        let log = Arc::new(http::Log::new());
+        let begun = Arc::new(AtomicBool::new(false));
+        let ended = Arc::new(AtomicBool::new(false));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("the fake cloud's runtime")?;
+        let mut cloud = Self {
+            imds: sockets.imds.local_addr()?,
+            ecs: sockets.ecs.local_addr()?,
+            cloudformation: sockets.cloudformation.local_addr()?,
+            proxy: sockets.proxy.local_addr()?,
+            log: Arc::clone(&log),
+            begun: Arc::clone(&begun),
+            ended: Arc::clone(&ended),
+            thread: None,
+        };
+        let watch = Watch { begun, ended, path: options.registration_starts_on.clone() };
+        let thread = std::thread::Builder::new().name("fake-cloud".into()).spawn(move || {
+            if let Err(error) = runtime.block_on(serve(options, sockets, log, watch)) {
+                tracing::error!("the fake cloud ended: {error:#}");
+            }
+        })?;
+        cloud.thread = Some(thread);
+        Ok(cloud)
+    }
+
+    /// The metadata service's URL, without a path.
+    pub fn imds_endpoint(&self) -> String {
+        format!("http://{}", self.imds)
+    }
+
+    /// The ECS agent's URL, without a path.
+    pub fn ecs_endpoint(&self) -> String {
+        format!("http://{}", self.ecs)
+    }
+
+    /// CloudFormation's URL, without a path.
+    pub fn cloudformation_endpoint(&self) -> String {
+        format!("http://{}", self.cloudformation)
+    }
+
+    /// The forward proxy's URL, without credentials.
+    pub fn proxy_endpoint(&self) -> String {
+        format!("http://{}", self.proxy)
+    }
+
+    /// A wait condition handle's URL, shaped as a presigned one.
+    pub fn wait_handle_url(&self) -> String {
+        format!(
+            "http://{}/waithandle?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=86399&X-Amz-Signature=5ca1ab1e",
+            self.cloudformation
+        )
+    }
+
+    /// Starts the time to registration, as when the units are started.
+    pub fn begin_registration(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Every request so far, of all servers, in the order of arrival.
+    pub fn requests(&self) -> Vec<Request> {
+        self.log.requests()
+    }
+
+    /// The signals that CloudFormation has accepted so far.
+    pub fn signals(&self) -> Vec<ReceivedSignal> {
+        self.log.signals()
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been printed by then, and there is nobody to hand it to.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The sockets, bound before the thread exists so that their ports are known and errors are the caller's.
+struct Sockets {
+    imds: TcpListener,
+    ecs: TcpSocket,
+    cloudformation: TcpListener,
+    proxy: TcpListener,
+}
+
+impl Sockets {
+    fn bind(imds: SocketAddr) -> Result<Self> {
+        let ecs = TcpSocket::new_v4()?;
+        ecs.bind(any_port())?;
+        Ok(Self {
+            imds: listen(imds).with_context(|| format!("the fake metadata service on {imds}"))?,
+            ecs,
+            cloudformation: listen(any_port())?,
+            proxy: listen(any_port())?,
+        })
+    }
+}
+
+fn any_port() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// What the thread looks at while it serves.
+struct Watch {
+    begun: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
+    path: Option<PathBuf>,
+}
+
+impl Watch {
+    async fn until_begun(&self) {
+        let appeared = || self.path.as_ref().is_some_and(|path| path.exists());
+        while !self.begun.load(Ordering::Relaxed) && !appeared() {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    async fn until_ended(&self) {
+        while !self.ended.load(Ordering::Relaxed) {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+}
+
+async fn serve(options: CloudOptions, sockets: Sockets, log: Arc<http::Log>, watch: Watch) -> Result<()> {
+    let target = sockets.cloudformation.local_addr()?;
+    let credentials = options.proxy_credentials.clone();
+    let agent = ecs::Agent::new(&options);
+    let registration = options.registration.clone();
+    let formation = cloudformation::CloudFormation::new(&options, Arc::clone(&log));
+    let metadata = imds::Imds::new(options);
+    let introspection = async {
+        watch.until_begun().await;
+        ecs::serve(sockets.ecs, &registration, agent, Arc::clone(&log)).await
+    };
+    tokio::select! {
+        ended = http::serve(sockets.imds, metadata, Arc::clone(&log)) => ended.context("metadata"),
+        ended = http::serve(sockets.cloudformation, formation, Arc::clone(&log)) => ended.context("CloudFormation"),
+        ended = proxy::serve(sockets.proxy, target, credentials, Arc::clone(&log)) => ended.context("proxy"),
+        ended = introspection => ended.context("ECS agent"),
+        () = watch.until_ended() => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

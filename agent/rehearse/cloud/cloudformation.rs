@@ -1,0 +1,353 @@
+//! CloudFormation, as far as signals go: SignalResource, and the bucket behind wait condition handles.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::CloudOptions;
+use super::http::{Answer, Double, Log, Request, Server, held};
+
+const API_VERSION: &str = "2010-05-15";
+const REQUEST_ID: &str = "7d1e4a90-3f5c-4b1a-9c27-0e8f6d5a4b3c";
+
+/// CloudFormation's answer to a signal that is well-formed and authenticated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CfnAnswer {
+    /// It takes the signal.
+    Accept,
+    /// Too many requests at once.
+    Throttle,
+    /// The stack operation is over.
+    CannotBeSignaled,
+    /// There is no such stack.
+    NoSuchStack,
+    /// The caller may not signal.
+    AccessDenied,
+    /// It failed itself.
+    ServerError,
+    /// A page with this status, as from a middlebox.
+    HtmlPage(u16),
+    /// The connection is reset.
+    Reset,
+    /// It takes the signal, and says so after this long.
+    Slow(Duration),
+}
+
+/// How a signal was authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalAuth {
+    /// By the instance identity document and its signature.
+    InstanceIdentity,
+    /// By a signature with IAM credentials.
+    Iam,
+    /// By the presigned URL of a wait condition handle.
+    WaitHandle,
+}
+
+/// A signal that CloudFormation has accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedSignal {
+    /// The stack's name or ARN; empty at a wait condition handle.
+    pub stack: String,
+    /// The resource's logical id; empty at a wait condition handle.
+    pub resource: String,
+    /// `SUCCESS` or `FAILURE`.
+    pub status: String,
+    /// What tells this signal from others, mostly an instance id.
+    pub unique_id: String,
+    /// How it was authenticated.
+    pub auth: SignalAuth,
+    /// The reason, at a wait condition handle only.
+    pub reason: Option<String>,
+    /// The data, at a wait condition handle only.
+    pub data: Option<String>,
+    /// Time since the cloud's start.
+    pub at: Duration,
+    /// Whether it came through the proxy.
+    pub proxied: bool,
+}
+
+/// CloudFormation.
+pub(super) struct CloudFormation {
+    authorization: String,
+    answers: Mutex<VecDeque<CfnAnswer>>,
+    log: Arc<Log>,
+}
+
+impl CloudFormation {
+    pub(super) fn new(options: &CloudOptions, log: Arc<Log>) -> Self {
+        Self {
+            authorization: options.identity.authorization(),
+            answers: Mutex::new(options.cloudformation.clone()),
+            log,
+        }
+    }
+
+    /// Which of the two ways of authentication the caller used, and rightly.
+    fn authenticate(&self, request: &Request) -> Result<SignalAuth, Refusal> {
+        let Some(header) = request.header("authorization") else {
+            return Err(Refusal::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
+        };
+        if header.starts_with("AWS4-HMAC-SHA256 ") {
+            let scoped = header.contains("/cloudformation/aws4_request")
+                && header.contains("SignedHeaders=")
+                && header.contains("Signature=");
+            return if scoped { Ok(SignalAuth::Iam) } else { Err(Refusal::signature()) };
+        }
+        if header == self.authorization && request.method == "GET" {
+            return Ok(SignalAuth::InstanceIdentity);
+        }
+        Err(Refusal::denied("The instance identity document and its signature were not accepted"))
+    }
+
+    fn signal_resource(&self, request: &Request, given: &Parameters) -> Result<ReceivedSignal, Refusal> {
+        match given.get("Action").map(String::as_str) {
+            Some("SignalResource") => {}
+            action => {
+                let message = format!("Could not find operation {}", action.unwrap_or_default());
+                return Err(Refusal::new(400, "InvalidAction", &message));
+            }
+        }
+        if given.get("Version").is_none_or(|version| version != API_VERSION) {
+            return Err(Refusal::new(400, "InvalidAction", "Could not find this version of the API"));
+        }
+        let auth = self.authenticate(request)?;
+        let parameter = |name: &str| {
+            let value = given.get(name).filter(|value| !value.is_empty()).cloned();
+            value.ok_or_else(|| Refusal::invalid(&format!("1 validation error detected: '{name}' must not be null")))
+        };
+        Ok(ReceivedSignal {
+            stack: checked(parameter("StackName")?, "StackName", is_stack)?,
+            resource: parameter("LogicalResourceId")?,
+            status: checked(parameter("Status")?, "Status", is_status)?,
+            unique_id: checked(parameter("UniqueId")?, "UniqueId", |id| id.len() <= 64)?,
+            auth,
+            reason: None,
+            data: None,
+            at: request.at,
+            proxied: false,
+        })
+    }
+
+    /// Answers a signal as scripted, and records it where that accepts it.
+    async fn take(&self, mut signal: ReceivedSignal, peer: SocketAddr, form: Form) -> Option<Answer> {
+        let stack = signal.stack.clone();
+        signal.proxied = self.log.is_proxy(peer);
+        let scripted = held(&self.answers).pop_front().unwrap_or(CfnAnswer::Accept);
+        let refusal = match scripted {
+            CfnAnswer::Accept => {
+                self.log.signalled(signal);
+                return Some(form.accepted());
+            }
+            CfnAnswer::Slow(delay) => {
+                // Recorded before the wait: it is in, whether the caller stays for the answer or not.
+                self.log.signalled(signal);
+                tokio::time::sleep(delay).await;
+                return Some(form.accepted());
+            }
+            CfnAnswer::Reset => return None,
+            CfnAnswer::HtmlPage(status) => return Some(page(status)),
+            CfnAnswer::Throttle => Refusal::new(400, "Throttling", "Rate exceeded"),
+            CfnAnswer::CannotBeSignaled => {
+                Refusal::invalid(&format!("Stack {stack} is in CREATE_COMPLETE state and cannot be signaled"))
+            }
+            CfnAnswer::NoSuchStack => Refusal::invalid(&format!("Stack '{stack}' does not exist")),
+            CfnAnswer::AccessDenied => {
+                Refusal::denied("User is not authorized to perform: cloudformation:SignalResource")
+            }
+            CfnAnswer::ServerError => Refusal::new(500, "InternalFailure", "An internal error has occurred"),
+        };
+        Some(form.refused(&refusal))
+    }
+}
+
+impl Double for CloudFormation {
+    const SERVER: Server = Server::CloudFormation;
+
+    async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Answer> {
+        let (path, query) = request.path_and_query.split_once('?').unwrap_or((&request.path_and_query, ""));
+        // A proxy's client may have sent the whole URL; what counts is its path.
+        let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+        if path == "/waithandle" {
+            return match wait_handle(request) {
+                Ok(signal) => self.take(signal, peer, Form::Bucket).await,
+                Err(refusal) => Some(Form::Bucket.refused(&refusal)),
+            };
+        }
+        let given = match request.method.as_str() {
+            "GET" => parameters(query.as_bytes()),
+            "POST" => parameters(&request.body),
+            _ => return Some(page(405)),
+        };
+        let json = given.get("ContentType").is_some_and(|kind| kind == "JSON");
+        let form = if json { Form::Json } else { Form::Xml };
+        match self.signal_resource(request, &given) {
+            Ok(signal) => self.take(signal, peer, form).await,
+            Err(refusal) => Some(form.refused(&refusal)),
+        }
+    }
+}
+
+type Parameters = BTreeMap<String, String>;
+
+fn parameters(encoded: &[u8]) -> Parameters {
+    form_urlencoded::parse(encoded).into_owned().collect()
+}
+
+fn checked(value: String, name: &str, is_right: impl Fn(&str) -> bool) -> Result<String, Refusal> {
+    if is_right(&value) {
+        return Ok(value);
+    }
+    Err(Refusal::invalid(&format!(
+        "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint"
+    )))
+}
+
+fn is_stack(text: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+    };
+    is_name(text) || text.starts_with("arn:aws")
+}
+
+fn is_status(text: &str) -> bool {
+    matches!(text, "SUCCESS" | "FAILURE")
+}
+
+/// A signal put to a wait condition handle. The URL was signed for an upload without a content type.
+fn wait_handle(request: &Request) -> Result<ReceivedSignal, Refusal> {
+    let typed = request.header("content-type").is_some_and(|kind| !kind.is_empty());
+    if request.method != "PUT" || typed {
+        return Err(Refusal::signature());
+    }
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let text = |name: &str| {
+        let value = body.get(name).and_then(Value::as_str).map(str::to_owned);
+        value.ok_or_else(|| Refusal::invalid(&format!("'{name}' must be a string")))
+    };
+    if body.as_object().is_none_or(|members| members.len() != 4) {
+        return Err(Refusal::invalid("Status, Reason, UniqueId and Data, and nothing else"));
+    }
+    Ok(ReceivedSignal {
+        stack: String::new(),
+        resource: String::new(),
+        status: checked(text("Status")?, "Status", is_status)?,
+        unique_id: text("UniqueId")?,
+        auth: SignalAuth::WaitHandle,
+        reason: Some(text("Reason")?),
+        data: Some(text("Data")?),
+        at: request.at,
+        proxied: false,
+    })
+}
+
+/// Why a request is refused, whatever the form of the answer.
+struct Refusal {
+    status: u16,
+    code: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    fn new(status: u16, code: &'static str, message: &str) -> Self {
+        Self { status, code, message: message.to_owned() }
+    }
+
+    fn invalid(message: &str) -> Self {
+        Self::new(400, "ValidationError", message)
+    }
+
+    fn denied(message: &str) -> Self {
+        Self::new(403, "AccessDenied", message)
+    }
+
+    fn signature() -> Self {
+        Self::new(
+            403,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided",
+        )
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.status < 500 { "Sender" } else { "Receiver" }
+    }
+}
+
+/// The form of answers: the API's two, and that of the bucket.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Json,
+    Xml,
+    Bucket,
+}
+
+impl Form {
+    fn accepted(self) -> Answer {
+        match self {
+            Self::Json => {
+                let body = json!({"SignalResourceResponse": {"ResponseMetadata": {"RequestId": REQUEST_ID}}});
+                Answer::new(200, "application/json", body.to_string())
+            }
+            Self::Xml => Answer::new(
+                200,
+                "text/xml",
+                format!(
+                    "<SignalResourceResponse xmlns=\"http://cloudformation.amazonaws.com/doc/{API_VERSION}/\">\n  \
+                 <ResponseMetadata>\n    <RequestId>{REQUEST_ID}</RequestId>\n  </ResponseMetadata>\n\
+                 </SignalResourceResponse>\n"
+                ),
+            ),
+            Self::Bucket => Answer::new(200, "application/xml", ""),
+        }
+    }
+
+    fn refused(self, refusal: &Refusal) -> Answer {
+        let Refusal { status, code, message } = refusal;
+        let (kind, text) = (refusal.kind(), escaped(message));
+        match self {
+            Self::Json => {
+                let error = json!({"Code": code, "Message": message, "Type": kind});
+                let body = json!({"Error": error, "RequestId": REQUEST_ID});
+                Answer::new(*status, "application/json", body.to_string())
+            }
+            Self::Xml => Answer::new(
+                *status,
+                "text/xml",
+                format!(
+                    "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/{API_VERSION}/\">\n  <Error>\n    \
+                 <Type>{kind}</Type>\n    <Code>{code}</Code>\n    <Message>{text}</Message>\n  </Error>\n  \
+                 <RequestId>{REQUEST_ID}</RequestId>\n</ErrorResponse>\n"
+                ),
+            ),
+            Self::Bucket => Answer::new(
+                *status,
+                "application/xml",
+                format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{text}</Message></Error>"
+                ),
+            ),
+        }
+    }
+}
+
+fn escaped(text: &str) -> Cow<'_, str> {
+    if text.contains(['<', '>', '&']) {
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").into()
+    } else {
+        text.into()
+    }
+}
+
+/// What a middlebox says in CloudFormation's place.
+fn page(status: u16) -> Answer {
+    let text =
+        format!("<html><head><title>{status}</title></head><body><p>Your request was blocked.</p></body></html>\n");
+    Answer::new(status, "text/html", text)
+}

@@ -1,0 +1,256 @@
+//! What the servers share: the record of requests, and axum's plumbing.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::extract::connect_info::Connected;
+use axum::response::Response;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::cloudformation::ReceivedSignal;
+
+/// More than any request to these servers needs.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// Which of the servers was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// The instance metadata service.
+    Imds,
+    /// The ECS agent's introspection.
+    Ecs,
+    /// CloudFormation, and the bucket of its wait condition handles.
+    CloudFormation,
+    /// The forward proxy.
+    Proxy,
+}
+
+/// A request as a server saw it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Time since the cloud's start.
+    pub at: Duration,
+    /// The server that was asked.
+    pub server: Server,
+    /// The method.
+    pub method: String,
+    /// The request target; at the proxy the whole URL, or host and port of a CONNECT.
+    pub path_and_query: String,
+    /// The header fields, in order, their names in small letters.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The answer's status; 0 while there is none, and for ever where the connection was reset.
+    pub status: u16,
+}
+
+impl Request {
+    /// The value of the first header field of this name (in small letters).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let field = self.headers.iter().find(|(field, _)| field == name);
+        field.map(|(_, value)| value.as_str())
+    }
+}
+
+/// What has happened so far.
+#[derive(Debug)]
+pub(super) struct Log {
+    start: Instant,
+    requests: Mutex<Vec<Request>>,
+    signals: Mutex<Vec<ReceivedSignal>>,
+    /// The proxy's own ends of its connections: what comes from these came through the proxy.
+    proxied: Mutex<HashSet<SocketAddr>>,
+}
+
+impl Log {
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now(), requests: Mutex::default(), signals: Mutex::default(), proxied: Mutex::default() }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(super) fn requests(&self) -> Vec<Request> {
+        held(&self.requests).clone()
+    }
+
+    pub(super) fn signals(&self) -> Vec<ReceivedSignal> {
+        held(&self.signals).clone()
+    }
+
+    /// Records a request at once, so that one never answered is seen too; `answered` takes the index.
+    pub(super) fn asked(&self, request: Request) -> usize {
+        let mut requests = held(&self.requests);
+        requests.push(request);
+        requests.len() - 1
+    }
+
+    pub(super) fn answered(&self, index: usize, status: u16) {
+        if let Some(request) = held(&self.requests).get_mut(index) {
+            request.status = status;
+        }
+    }
+
+    pub(super) fn signalled(&self, signal: ReceivedSignal) {
+        held(&self.signals).push(signal);
+    }
+
+    pub(super) fn proxy_speaks_from(&self, address: SocketAddr) {
+        held(&self.proxied).insert(address);
+    }
+
+    pub(super) fn is_proxy(&self, address: SocketAddr) -> bool {
+        held(&self.proxied).contains(&address)
+    }
+}
+
+/// The lock, also after a panic elsewhere: the record is worth reading all the more then.
+pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a double says.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn into_response(self) -> Response {
+        let mut response = Response::builder().status(self.status);
+        for (name, value) in self.headers {
+            response = response.header(name, value);
+        }
+        response.body(Body::from(self.body)).unwrap_or_default()
+    }
+}
+
+/// One of the servers; answering nothing resets the connection.
+pub(super) trait Double: Send + Sync + 'static {
+    const SERVER: Server;
+
+    fn answer(&self, request: &Request, peer: SocketAddr) -> impl Future<Output = Option<Answer>> + Send;
+}
+
+/// Serves a double on a listener made outside the runtime.
+pub(super) async fn serve<D: Double>(listener: std::net::TcpListener, double: D, log: Arc<Log>) -> io::Result<()> {
+    serve_on(TcpListener::from_std(listener)?, double, log).await
+}
+
+/// Serves a double, recording what it is asked and the status of what it says.
+pub(super) async fn serve_on<D: Double>(listener: TcpListener, double: D, log: Arc<Log>) -> io::Result<()> {
+    let double = Arc::new(double);
+    let app = Router::new().fallback(move |ConnectInfo(line): ConnectInfo<Line>, request: axum::extract::Request| {
+        let (double, log) = (Arc::clone(&double), Arc::clone(&log));
+        async move {
+            let request = seen(D::SERVER, log.now(), request).await;
+            let index = log.asked(request.clone());
+            let Some(answer) = double.answer(&request, line.peer).await else {
+                line.cut.store(true, Ordering::Relaxed);
+                return Response::default();
+            };
+            log.answered(index, answer.status);
+            answer.into_response()
+        }
+    });
+    let service = app.into_make_service_with_connect_info::<Line>();
+    axum::serve(Door(listener), service).await
+}
+
+async fn seen(server: Server, at: Duration, request: axum::extract::Request) -> Request {
+    let (head, body) = request.into_parts();
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let fields = head.headers.iter();
+    Request {
+        at,
+        server,
+        method: head.method.to_string(),
+        path_and_query: head.uri.to_string(),
+        headers: fields.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect(),
+        body: axum::body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default().to_vec(),
+        status: 0,
+    }
+}
+
+/// A connection as its requests know it.
+#[derive(Debug, Clone)]
+struct Line {
+    peer: SocketAddr,
+    cut: Arc<AtomicBool>,
+}
+
+impl Connected<IncomingStream<'_, Door>> for Line {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        Self { peer: *stream.remote_addr(), cut: Arc::clone(&stream.io().cut) }
+    }
+}
+
+/// A listener whose connections can be reset from within a request, which axum has no way to ask for.
+struct Door(TcpListener);
+
+impl Listener for Door {
+    type Io = Wire;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Wire, SocketAddr) {
+        let (stream, peer) = Listener::accept(&mut self.0).await;
+        (Wire { stream, cut: Arc::default() }, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+struct Wire {
+    stream: TcpStream,
+    cut: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.cut.load(Ordering::Relaxed) {
+            // Closing without lingering is what makes the kernel send a reset.
+            self.stream.set_zero_linger()?;
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

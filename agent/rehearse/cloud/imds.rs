@@ -1,0 +1,316 @@
+//! The instance metadata service, version 2 only.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::CloudOptions;
+use super::http::{Answer, Double, Request, Server, held};
+
+const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
+const TOKEN: &str = "x-aws-ec2-metadata-token";
+
+/// Who the instance is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The instance's id.
+    pub instance_id: String,
+    /// The region's name.
+    pub region: String,
+    /// The availability zone's name.
+    pub availability_zone: String,
+    /// The account's number.
+    pub account: String,
+    /// The instance type.
+    pub instance_type: String,
+    /// The image's id.
+    pub image_id: String,
+    /// The processor architecture.
+    pub architecture: String,
+    /// The private IPv4 address.
+    pub private_ip: String,
+    /// The partition: `aws`, `aws-cn`…
+    pub partition: String,
+    /// The DNS suffix of the partition's services.
+    pub domain: String,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            instance_id: "i-0f1e2d3c4b5a69788".into(),
+            region: "eu-central-1".into(),
+            availability_zone: "eu-central-1b".into(),
+            account: "123456789012".into(),
+            instance_type: "m7g.large".into(),
+            image_id: "ami-0c1d2e3f405162738".into(),
+            architecture: "arm64".into(),
+            private_ip: "10.20.30.40".into(),
+            partition: "aws".into(),
+            domain: "amazonaws.com".into(),
+        }
+    }
+}
+
+impl Identity {
+    /// The instance identity document: these bytes are what is signed.
+    pub fn document(&self) -> String {
+        let document = json!({
+            "accountId": self.account,
+            "architecture": self.architecture,
+            "availabilityZone": self.availability_zone,
+            "billingProducts": null,
+            "devpayProductCodes": null,
+            "marketplaceProductCodes": null,
+            "imageId": self.image_id,
+            "instanceId": self.instance_id,
+            "instanceType": self.instance_type,
+            "kernelId": null,
+            "pendingTime": "2026-01-02T03:04:05Z",
+            "privateIp": self.private_ip,
+            "ramdiskId": null,
+            "region": self.region,
+            "version": "2017-09-30",
+        });
+        format!("{document:#}").replace("\": ", "\" : ")
+    }
+
+    /// The document's signature, in lines as the service gives it.
+    /// No key made it, but it follows from the document's bytes, so that another document's doesn't pass.
+    pub fn signature(&self) -> String {
+        wrapped(&derived(self.document().as_bytes(), 128), 76)
+    }
+
+    /// The document and its signature as PKCS #7, or something of that look.
+    pub fn pkcs7(&self) -> String {
+        let document = self.document();
+        let mut bytes = document.clone().into_bytes();
+        bytes.extend(derived(document.as_bytes(), 256));
+        wrapped(&bytes, 64)
+    }
+
+    /// The `Authorization` header of a caller that proves to be this very instance.
+    pub(super) fn authorization(&self) -> String {
+        let signature = self.signature().replace('\n', "");
+        format!("CFN_V1 {}:{signature}", STANDARD.encode(self.document()))
+    }
+}
+
+/// Bytes that follow from others: FNV-1a, stirred on. Not cryptography, and not meant to be.
+fn derived(from: &[u8], length: usize) -> Vec<u8> {
+    let stir = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut hash = from.iter().copied().fold(0xcbf2_9ce4_8422_2325, stir);
+    let next = |_| {
+        hash = stir(hash, 0x5a).rotate_left(29);
+        hash.to_be_bytes()[0]
+    };
+    (0..length).map(next).collect()
+}
+
+fn wrapped(bytes: &[u8], width: usize) -> String {
+    let text = STANDARD.encode(bytes);
+    let lines = text.as_bytes().chunks(width).map(String::from_utf8_lossy);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What goes wrong at the metadata service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImdsFaults {
+    /// So many requests are answered 503 first.
+    pub unavailable: usize,
+    /// Each token is good for so many requests, whatever its time to live.
+    pub token_uses: Option<usize>,
+    /// The service is switched off for this instance: 403 to everything.
+    pub disabled: bool,
+    /// How long each answer takes.
+    pub delay: Duration,
+}
+
+struct Token {
+    expires: Instant,
+    uses: usize,
+}
+
+/// The metadata service.
+pub(super) struct Imds {
+    tree: BTreeMap<String, Vec<u8>>,
+    faults: ImdsFaults,
+    unavailable: AtomicUsize,
+    tokens: Mutex<HashMap<String, Token>>,
+}
+
+impl Imds {
+    pub(super) fn new(options: CloudOptions) -> Self {
+        let faults = options.imds_faults.clone();
+        Self {
+            tree: tree(options),
+            unavailable: AtomicUsize::new(faults.unavailable),
+            faults,
+            tokens: Mutex::default(),
+        }
+    }
+
+    fn is_unavailable(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.unavailable.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    fn token(&self, request: &Request) -> Answer {
+        if request.header("x-forwarded-for").is_some() {
+            return error(403);
+        }
+        let ttl = request.header(TTL).and_then(|ttl| ttl.parse().ok());
+        let Some(ttl) = ttl.filter(|ttl| (1..=21_600).contains(ttl)) else {
+            return error(400);
+        };
+        let mut tokens = held(&self.tokens);
+        let count = u32::try_from(tokens.len()).unwrap_or_default();
+        let name = STANDARD.encode(derived(&count.to_be_bytes(), 42));
+        let uses = self.faults.token_uses.unwrap_or(usize::MAX);
+        let expires = Instant::now() + Duration::from_secs(ttl);
+        tokens.insert(name.clone(), Token { expires, uses });
+        Answer::new(200, "text/plain", name).with(TTL, ttl.to_string())
+    }
+
+    fn is_authorised(&self, request: &Request) -> bool {
+        let mut tokens = held(&self.tokens);
+        let token = request.header(TOKEN).and_then(|name| tokens.get_mut(name));
+        let Some(token) = token.filter(|token| token.expires > Instant::now() && token.uses > 0) else {
+            return false;
+        };
+        token.uses -= 1;
+        true
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        let path = path.trim_matches('/');
+        let (version, rest) = path.split_once('/').unwrap_or((path, ""));
+        if version.is_empty() {
+            return Answer::new(200, "text/plain", VERSIONS.join("\n"));
+        }
+        if !VERSIONS.contains(&version) {
+            return error(404);
+        }
+        if let Some(value) = self.tree.get(rest) {
+            let kind = if rest == "user-data" { "application/octet-stream" } else { "text/plain" };
+            return Answer::new(200, kind, value.clone());
+        }
+        let children = self.children(rest);
+        if children.is_empty() {
+            return error(404);
+        }
+        Answer::new(200, "text/plain", children.into_iter().collect::<Vec<_>>().join("\n"))
+    }
+
+    /// What a folder holds, folders among it with a slash behind: cloud-init finds its way by that.
+    fn children(&self, folder: &str) -> BTreeSet<String> {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let below = self.tree.keys().filter_map(|path| path.strip_prefix(&prefix));
+        let child = |path: &str| match path.split_once('/') {
+            Some((folder, _)) => format!("{folder}/"),
+            None => path.to_owned(),
+        };
+        below.map(child).collect()
+    }
+}
+
+/// The versions that cloud-init and others ask for; all are alike here.
+const VERSIONS: &[&str] = &["1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "2024-07-11", "latest"];
+
+impl Double for Imds {
+    const SERVER: Server = Server::Imds;
+
+    async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Answer> {
+        tokio::time::sleep(self.faults.delay).await;
+        let path = request.path_and_query.split('?').next().unwrap_or_default();
+        let answer = if self.is_unavailable() {
+            error(503)
+        } else if self.faults.disabled {
+            error(403)
+        } else if request.method == "PUT" && path == "/latest/api/token" {
+            self.token(request)
+        } else if request.method != "GET" {
+            error(405)
+        } else if !self.is_authorised(request) {
+            error(401)
+        } else {
+            self.get(path)
+        };
+        Some(answer.with("server", "EC2ws".into()))
+    }
+}
+
+fn error(status: u16) -> Answer {
+    let title = match status {
+        400 => "400 - Bad Request",
+        401 => "401 - Unauthorized",
+        403 => "403 - Forbidden",
+        404 => "404 - Not Found",
+        405 => "405 - Method Not Allowed",
+        _ => "503 - Service Unavailable",
+    };
+    let page = format!("<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n");
+    Answer::new(status, "text/html", page)
+}
+
+/// Everything the service knows, by its path below the version.
+fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
+    let CloudOptions { identity, .. } = &options;
+    let mut tree: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut put = |path: &str, value: &str| tree.insert(path.to_owned(), value.as_bytes().to_vec());
+    put("dynamic/instance-identity/document", &identity.document());
+    put("dynamic/instance-identity/signature", &identity.signature());
+    put("dynamic/instance-identity/pkcs7", &identity.pkcs7());
+    put("meta-data/ami-id", &identity.image_id);
+    put("meta-data/instance-id", &identity.instance_id);
+    put("meta-data/instance-type", &identity.instance_type);
+    put("meta-data/local-ipv4", &identity.private_ip);
+    put("meta-data/local-hostname", &hostname(identity));
+    put("meta-data/hostname", &hostname(identity));
+    put("meta-data/placement/region", &identity.region);
+    put("meta-data/placement/availability-zone", &identity.availability_zone);
+    put("meta-data/services/domain", &identity.domain);
+    put("meta-data/services/partition", &identity.partition);
+    for (name, device) in &options.block_devices {
+        put(&format!("meta-data/block-device-mapping/{name}"), device);
+    }
+    for (key, value) in &options.tags {
+        put(&format!("meta-data/tags/instance/{key}"), value);
+    }
+    if let Some(state) = &options.target_lifecycle_state {
+        put("meta-data/autoscaling/target-lifecycle-state", state);
+    }
+    if let Some(role) = &options.iam_role {
+        put(&format!("meta-data/iam/security-credentials/{role}"), &credentials());
+    }
+    if let Some(user_data) = options.user_data {
+        tree.insert("user-data".into(), user_data);
+    }
+    tree
+}
+
+fn hostname(identity: &Identity) -> String {
+    format!("ip-{}.{}.compute.internal", identity.private_ip.replace('.', "-"), identity.region)
+}
+
+/// A role's credentials, good for as long as any rehearsal lasts.
+fn credentials() -> String {
+    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    let now = SystemTime::now();
+    json!({
+        "Code": "Success",
+        "LastUpdated": time(now),
+        "Type": "AWS-HMAC",
+        "AccessKeyId": "ASIAREHEARSALREHEARS",
+        "SecretAccessKey": "rehearsal-secret",
+        "Token": "rehearsal-token",
+        "Expiration": time(now + Duration::from_secs(6 * 3600)),
+    })
+    .to_string()
+}

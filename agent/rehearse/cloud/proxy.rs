@@ -1,0 +1,170 @@
+//! A forward proxy in front of CloudFormation. It speaks just enough HTTP of its own:
+//! tunnels are below what axum hands out, and one request to a connection is all it needs.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use url::{Host, Url};
+
+use super::http::{Log, Request, Server};
+
+/// A head longer than this is no client's of ours.
+const LONGEST_HEAD: u64 = 64 << 10;
+
+/// What the proxy asks of its clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyCredentials {
+    /// The user's name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+impl ProxyCredentials {
+    fn header(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password)))
+    }
+}
+
+struct Proxy {
+    target: SocketAddr,
+    authorization: Option<String>,
+    log: Arc<Log>,
+}
+
+/// Forwards everything to one address, whatever the host asked for.
+pub(super) async fn serve(
+    listener: std::net::TcpListener,
+    target: SocketAddr,
+    credentials: Option<ProxyCredentials>,
+    log: Arc<Log>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let authorization = credentials.map(|credentials| credentials.header());
+    let proxy = Arc::new(Proxy { target, authorization, log });
+    loop {
+        let (client, _) = listener.accept().await?;
+        let proxy = Arc::clone(&proxy);
+        // A client that goes away in the middle is its own affair.
+        tokio::spawn(async move { proxy.attend(client).await });
+    }
+}
+
+impl Proxy {
+    async fn attend(&self, client: TcpStream) -> io::Result<()> {
+        let mut client = BufReader::new(client);
+        let request = self.read(&mut client).await?;
+        let index = self.log.asked(request.clone());
+        if let Some((status, text)) = self.refusal(&request) {
+            self.log.answered(index, status);
+            return refuse(client, status, text).await;
+        }
+        let mut target = TcpStream::connect(self.target).await?;
+        self.log.proxy_speaks_from(target.local_addr()?);
+        if request.method == "CONNECT" {
+            self.log.answered(index, 200);
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+            copy_bidirectional(&mut client, &mut target).await?;
+            return Ok(());
+        }
+        target.write_all(&forwarded(&request)).await?;
+        let mut answer = Vec::new();
+        // A reset here passes on as an early end, as of a real proxy that lost its upstream.
+        target.read_to_end(&mut answer).await?;
+        self.log.answered(index, status_of(&answer));
+        client.write_all(&answer).await?;
+        client.shutdown().await
+    }
+
+    async fn read(&self, client: &mut BufReader<TcpStream>) -> io::Result<Request> {
+        let mut head = client.take(LONGEST_HEAD);
+        let mut start = String::new();
+        head.read_line(&mut start).await?;
+        let mut words = start.split_whitespace().map(str::to_owned);
+        let (Some(method), Some(path_and_query)) = (words.next(), words.next()) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            head.read_line(&mut line).await?;
+            let Some((name, value)) = line.split_once(':') else {
+                break;
+            };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let at = self.log.now();
+        let mut request =
+            Request { at, server: Server::Proxy, method, path_and_query, headers, body: Vec::new(), status: 0 };
+        let length = request.header("content-length").and_then(|length| length.parse().ok());
+        client.take(length.unwrap_or(0)).read_to_end(&mut request.body).await?;
+        Ok(request)
+    }
+
+    fn refusal(&self, request: &Request) -> Option<(u16, &'static str)> {
+        if self.authorization.as_deref() != request.header("proxy-authorization") && self.authorization.is_some() {
+            return Some((407, "Proxy Authentication Required"));
+        }
+        let url = if request.method == "CONNECT" {
+            Url::parse(&format!("http://{}", request.path_and_query))
+        } else {
+            Url::parse(&request.path_and_query)
+        };
+        match url {
+            Ok(url) if url.host().is_some_and(|host| is_link_local(&host)) => Some((403, "Forbidden")),
+            Ok(url) if url.scheme() == "http" => None,
+            _ => Some((400, "Bad Request")),
+        }
+    }
+}
+
+/// Whether this is the metadata service, or another address that is never a proxy's to reach.
+fn is_link_local(host: &Host<&str>) -> bool {
+    let address = match host {
+        Host::Ipv4(address) => IpAddr::V4(*address),
+        Host::Ipv6(address) => IpAddr::V6(*address),
+        Host::Domain(_) => return false,
+    };
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        // fe80::/10, and fd00:ec2::/32 where the metadata service and its kind live.
+        IpAddr::V6(address) => address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2],
+    }
+}
+
+/// The request as a proxy passes it on: with the path alone, without what was meant for the proxy.
+fn forwarded(request: &Request) -> Vec<u8> {
+    let target = request.path_and_query.split_once("://").map_or("", |(_, rest)| rest);
+    let path = target.find(['/', '?']).map_or("", |at| &target[at..]);
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let mut head = format!("{} {slash}{path} HTTP/1.1\r\n", request.method);
+    let dropped = ["proxy-authorization", "proxy-connection", "connection", "keep-alive"];
+    for (name, value) in request.headers.iter().filter(|(name, _)| !dropped.contains(&name.as_str())) {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += "via: 1.1 rehearsal\r\nconnection: close\r\n\r\n";
+    let mut bytes = head.into_bytes();
+    bytes.extend_from_slice(&request.body);
+    bytes
+}
+
+fn status_of(answer: &[u8]) -> u16 {
+    let line = answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok());
+    line.and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+async fn refuse(mut client: BufReader<TcpStream>, status: u16, text: &str) -> io::Result<()> {
+    let body = format!("<html><head><title>{status} {text}</title></head><body>{text}</body></html>\n");
+    let challenge = if status == 407 { "Proxy-Authenticate: Basic realm=\"rehearsal\"\r\n" } else { "" };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} {text}\r\n{challenge}Content-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    client.write_all(format!("{head}{body}").as_bytes()).await?;
+    client.shutdown().await
+}

@@ -1,0 +1,175 @@
+//! Stub programs: this binary under the names of those that the agent calls, on a `PATH` of their own.
+//!
+//! They behave as the real ones do, failures included, but keep what they did in a folder
+//! instead of doing it to the machine.
+#![allow(clippy::disallowed_methods, reason = "the doubles stand outside the host boundary")]
+
+mod disks;
+mod state;
+mod systemctl;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use state::State;
+
+/// The variable that names the folder where the stubs keep their state.
+pub const STATE_VARIABLE: &str = "ECS_FIRSTRUN_REHEARSAL";
+
+/// The variable that names the root the agent works under.
+const ROOT_VARIABLE: &str = "ECS_FIRSTRUN_ROOT";
+
+/// The programs there are stubs of.
+pub const NAMES: &[&str] =
+    &["systemctl", "blkid", "mkfs.xfs", "mkfs.ext4", "mount", "umount", "mountpoint", "findmnt", "udevadm", "mdadm"];
+
+/// A call of a stub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The program's name.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// When it started, in milliseconds since 1970.
+    pub start: u64,
+    /// Its exit code.
+    pub exit: i32,
+}
+
+/// What a stub prints, and its exit code.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Outcome {
+    exit: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    fn printed(text: impl Into<String>) -> Self {
+        Self { stdout: text.into(), ..Self::default() }
+    }
+
+    fn failed(exit: i32, text: impl Into<String>) -> Self {
+        Self { exit, stderr: text.into(), ..Self::default() }
+    }
+}
+
+/// Links the stubs into a folder, under their names.
+pub fn install(dir: &Path, binary: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    for name in NAMES {
+        let link = dir.join(name);
+        // A rehearsal may be repeated in the same folder, with another build of the binary.
+        match std::fs::remove_file(&link) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => std::os::unix::fs::symlink(binary, &link)?,
+        }
+    }
+    Ok(())
+}
+
+/// Does the stub's work where the binary was called by a stub's name, and returns its exit code.
+pub fn main_if_stub(argv0: &OsStr, args: impl IntoIterator<Item = OsString>) -> Option<i32> {
+    let called = Path::new(argv0).file_name()?.to_str()?;
+    let program = NAMES.iter().find(|name| **name == called)?;
+    let Some(folder) = std::env::var_os(STATE_VARIABLE) else {
+        eprintln!("{program}: a stub, and {STATE_VARIABLE} isn't set");
+        return Some(127);
+    };
+    let root = std::env::var_os(ROOT_VARIABLE).unwrap_or_else(|| "/".into());
+    let state = State::new(folder.into(), root.into());
+    let text = |arg: OsString| arg.to_string_lossy().into_owned();
+    let args: Vec<String> = args.into_iter().map(text).collect();
+    let outcome = run(program, &args, &state)
+        .unwrap_or_else(|error| Outcome::failed(126, format!("{program}: the stub's own state failed: {error}\n")));
+    // Whoever called may have closed its ends; the exit code tells all the same.
+    let _ = io::stderr().write_all(outcome.stderr.as_bytes());
+    let _ = io::stdout().write_all(outcome.stdout.as_bytes());
+    Some(outcome.exit)
+}
+
+/// Runs a stub and records the call.
+fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
+    let start = now();
+    let outcome = match program {
+        "systemctl" => systemctl::run(args, state),
+        "udevadm" => Ok(Outcome::default()),
+        _ => disks::run(program, args, state),
+    }?;
+    let (program, args) = (program.to_owned(), args.to_vec());
+    let exit = outcome.exit;
+    state.record(&Call { program, args, start, exit })?;
+    Ok(outcome)
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The calls of stubs so far, in the order of their ends. None where nothing was called.
+pub fn calls(state: &Path) -> Vec<Call> {
+    let lines = std::fs::read_to_string(state.join(state::CALLS)).unwrap_or_default();
+    lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The file that appears when the stub systemctl starts a unit.
+pub fn started_marker(state: &Path, unit: &str) -> PathBuf {
+    state.join(state::STARTED).join(state::escaped(unit))
+}
+
+/// The stubs and what they find, made ready before a rehearsal.
+#[derive(Debug)]
+pub struct Programs {
+    state: PathBuf,
+}
+
+impl Programs {
+    /// Links the stubs into `bin_dir` and prepares their state, with the units that systemd is to know.
+    pub fn prepare(state: &Path, bin_dir: &Path, binary: &Path, units: &[&str]) -> io::Result<Self> {
+        install(bin_dir, binary)?;
+        std::fs::create_dir_all(state)?;
+        std::fs::write(state.join(state::UNITS), units.join("\n"))?;
+        Ok(Self { state: state.to_owned() })
+    }
+
+    /// Lets a unit fail so long after each start, its main process ending with this code.
+    pub fn fail_after(&self, unit: &str, delay: Duration, code: i32) -> io::Result<&Self> {
+        self.put(state::FAIL_AFTER, &state::escaped(unit), &format!("{} {code}", delay.as_millis()))
+    }
+
+    /// Puts a filesystem, or whatever else has a type (`LVM2_member`, `swap`…), on a device.
+    pub fn existing_filesystem(&self, device: &Path, kind: &str, label: &str) -> io::Result<&Self> {
+        let found = disks::found(device, kind, label);
+        self.put(state::FILESYSTEMS, &state::escaped_device(device), &found)
+    }
+
+    /// Puts an empty partition table (`gpt`, `dos`) on a device.
+    pub fn existing_partition_table(&self, device: &Path, kind: &str) -> io::Result<&Self> {
+        let found = format!("PTUUID=5e1f0d2c-3b4a-4958-8677-a6b5c4d3e2f1\nPTTYPE={kind}\n");
+        self.put(state::FILESYSTEMS, &state::escaped_device(device), &found)
+    }
+
+    /// The stubs' calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        calls(&self.state)
+    }
+
+    /// What to set [`CloudOptions::registration_starts_on`](super::cloud::CloudOptions) to.
+    pub fn started_marker(&self, unit: &str) -> PathBuf {
+        started_marker(&self.state, unit)
+    }
+
+    fn put(&self, folder: &str, name: &str, text: &str) -> io::Result<&Self> {
+        let folder = self.state.join(folder);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(name), text)?;
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

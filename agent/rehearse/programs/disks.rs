@@ -1,0 +1,436 @@
+//! `blkid`, `mkfs`, `mount` and their kind, over a record of what is on which device.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::Path;
+
+use super::Outcome;
+use super::state::{ARRAYS, FILESYSTEMS, Mount, State, real};
+
+/// The longest label of each filesystem, in bytes.
+const XFS_LABEL: usize = 12;
+const EXT4_LABEL: usize = 16;
+/// What mountpoint(1) says of a folder that isn't one.
+const NOT_A_MOUNT_POINT: i32 = 32;
+
+pub(super) fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
+    let args = Args::parse(args, &options_with_value(program));
+    match program {
+        "blkid" => Ok(blkid(&args, state)),
+        "mkfs.xfs" => mkfs_xfs(&args, state),
+        "mkfs.ext4" => mkfs_ext4(&args, state),
+        "mount" => mount(&args, state),
+        "umount" => umount(&args, state),
+        "mountpoint" => Ok(mountpoint(&args, state)),
+        "findmnt" => Ok(findmnt(&args, state)),
+        "mdadm" => mdadm(&args, state),
+        _ => Ok(Outcome::failed(127, format!("{program}: no such stub\n"))),
+    }
+}
+
+/// The options of each program that are followed by a value.
+fn options_with_value(program: &str) -> Vec<&'static str> {
+    let options = match program {
+        "blkid" => "-o --output -s --match-tag -c --cache-file -u --usages -n --match-types -O -S",
+        "mkfs.xfs" => "-L -m -d -i -l -n -r -s -b -p",
+        "mkfs.ext4" => "-L -U -E -O -m -i -I -b -N -T -J -e",
+        "mount" => "-t --types -o --options -L --label -U --uuid",
+        "findmnt" => "-o --output -t --types -M --mountpoint -T --target -S --source",
+        "mdadm" => "-l -n -c -N --name --level --raid-devices --chunk --homehost --metadata",
+        _ => "",
+    };
+    options.split_whitespace().collect()
+}
+
+/// A command line: options with their values, and the rest.
+struct Args<'a> {
+    options: Vec<(&'a str, &'a str)>,
+    operands: Vec<&'a str>,
+}
+
+impl<'a> Args<'a> {
+    fn parse(args: &'a [String], with_value: &[&'static str]) -> Self {
+        let (mut options, mut operands) = (Vec::new(), Vec::new());
+        let mut args = args.iter().map(String::as_str);
+        while let Some(arg) = args.next() {
+            match arg.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => options.push((name, value)),
+                _ if with_value.contains(&arg) => options.push((arg, args.next().unwrap_or_default())),
+                // Short options written together, the last of them with its value behind: `-no SOURCE`.
+                _ if with_value.iter().any(|name| is_last_of(arg, name)) => {
+                    let (flags, last) = arg.split_at(arg.len() - 1);
+                    let name = with_value.iter().find(|name| name[1..] == *last);
+                    options.push((flags, ""));
+                    options.push((name.copied().unwrap_or_default(), args.next().unwrap_or_default()));
+                }
+                _ if arg.starts_with('-') => options.push((arg, "")),
+                _ => operands.push(arg),
+            }
+        }
+        Self { options, operands }
+    }
+
+    fn has(&self, names: &[&str]) -> bool {
+        self.options.iter().any(|(name, _)| names.contains(name))
+    }
+
+    fn all<'s>(&'s self, names: &'s [&str]) -> impl Iterator<Item = &'a str> + 's {
+        let named = self.options.iter().filter(|(name, _)| names.contains(name));
+        named.map(|(_, value)| *value)
+    }
+
+    fn value(&self, names: &[&str]) -> Option<&'a str> {
+        self.all(names).last()
+    }
+}
+
+/// Whether a cluster of short options ends with this one.
+fn is_last_of(cluster: &str, name: &str) -> bool {
+    let is_cluster = cluster.len() > 2 && cluster.starts_with('-') && !cluster.starts_with("--");
+    is_cluster && name.len() == 2 && cluster.is_ascii() && cluster.ends_with(&name[1..])
+}
+
+/// The record of what blkid finds on a device: its own export form without the device's name.
+pub(super) fn found(device: &Path, kind: &str, label: &str) -> String {
+    let usage = match kind {
+        "LVM2_member" | "linux_raid_member" => "raid",
+        "crypto_LUKS" => "crypto",
+        "swap" => "other",
+        _ => "filesystem",
+    };
+    let label = if label.is_empty() { String::new() } else { format!("LABEL={label}\n") };
+    format!("{label}UUID={}\nBLOCK_SIZE=4096\nTYPE={kind}\nUSAGE={usage}\n", uuid(device, kind, label.trim()))
+}
+
+/// An id that follows from what it identifies, so that a rehearsal repeats to the letter.
+fn uuid(device: &Path, kind: &str, label: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    (device, kind, label).hash(&mut hasher);
+    let (high, low) = (hasher.finish(), hasher.finish().rotate_left(23));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xfff,
+        low >> 52,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+fn on_device(device: &Path, state: &State) -> Option<String> {
+    let name = real(device).to_string_lossy().into_owned();
+    state.read(FILESYSTEMS, &name)
+}
+
+fn field<'a>(found: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = found.lines().filter_map(|line| line.split_once('='));
+    fields.find(|(field, _)| *field == name).map(|(_, value)| value)
+}
+
+/// Nothing found and no such device are alike to blkid: exit 2, and not a word.
+fn blkid(args: &Args<'_>, state: &State) -> Outcome {
+    let wanted: Vec<&str> = args.all(&["-s", "--match-tag"]).collect();
+    let style = args.value(&["-o", "--output"]).unwrap_or("full");
+    let mut output = String::new();
+    for device in &args.operands {
+        let found = on_device(&state.device(device), state).unwrap_or_default();
+        let fields = found.lines().filter_map(|line| line.split_once('='));
+        let fields: Vec<_> = fields.filter(|(name, _)| wanted.is_empty() || wanted.contains(name)).collect();
+        if fields.is_empty() {
+            continue;
+        }
+        output += &match style {
+            "export" => format!("DEVNAME={device}\n{}", lines(&fields, |name, value| format!("{name}={value}"))),
+            "value" => lines(&fields, |_, value| value.to_owned()),
+            "udev" => lines(&fields, |name, value| format!("ID_FS_{name}={value}")),
+            _ => {
+                let pairs = fields.iter().map(|(name, value)| format!(" {name}=\"{value}\""));
+                format!("{device}:{}\n", pairs.collect::<String>())
+            }
+        };
+    }
+    Outcome { exit: if output.is_empty() { 2 } else { 0 }, stdout: output, stderr: String::new() }
+}
+
+fn lines(fields: &[(&str, &str)], line: impl Fn(&str, &str) -> String) -> String {
+    fields.iter().map(|(name, value)| line(name, value) + "\n").collect()
+}
+
+/// The one device of a mkfs, or what mkfs says without one.
+fn device<'a>(program: &str, args: &Args<'a>, state: &State) -> Result<&'a str, Outcome> {
+    let Some(device) = args.operands.first() else {
+        return Err(Outcome::failed(1, format!("{program}: no device name given\n")));
+    };
+    if !state.device(device).exists() {
+        let text = format!("{program}: cannot open {device}: No such file or directory\n");
+        return Err(Outcome::failed(1, text));
+    }
+    let path = real(&state.device(device));
+    if state.mounts().iter().any(|mount| real(&state.device(&mount.source)) == path) {
+        let text = format!("{program}: {device} contains a mounted filesystem\n");
+        return Err(Outcome::failed(1, text));
+    }
+    Ok(device)
+}
+
+fn make(device: &str, kind: &str, label: &str, uuid: Option<&str>, state: &State) -> io::Result<()> {
+    let path = real(&state.device(device));
+    let mut text = found(&path, kind, label);
+    if let (Some(given), Some(made)) = (uuid, field(&text, "UUID").map(str::to_owned)) {
+        text = text.replace(&made, given);
+    }
+    state.write(FILESYSTEMS, &path.to_string_lossy(), &text)
+}
+
+fn mkfs_xfs(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+    let label = args.value(&["-L"]).unwrap_or_default();
+    if label.len() > XFS_LABEL {
+        return Ok(Outcome::failed(1, format!("Invalid value {label} for -L option\nUsage: mkfs.xfs\n")));
+    }
+    let device = match device("mkfs.xfs", args, state) {
+        Ok(device) => device,
+        Err(outcome) => return Ok(outcome),
+    };
+    if let Some(found) = on_device(&state.device(device), state).filter(|_| !args.has(&["-f"])) {
+        let what = match (field(&found, "TYPE"), field(&found, "PTTYPE")) {
+            (Some(kind), _) => format!("an existing filesystem ({kind})"),
+            (None, kind) => format!("a partition table ({})", kind.unwrap_or("unknown")),
+        };
+        let text =
+            format!("mkfs.xfs: {device} appears to contain {what}.\nmkfs.xfs: Use the -f option to force overwrite.\n");
+        return Ok(Outcome::failed(1, text));
+    }
+    let uuid = args.value(&["-m"]).and_then(|meta| meta.split(',').find_map(|option| option.strip_prefix("uuid=")));
+    make(device, "xfs", label, uuid, state)?;
+    Ok(Outcome::printed(format!("meta-data={device:<22} isize=512    agcount=4, agsize=65536 blks\n")))
+}
+
+/// mke2fs asks about an existing filesystem on a terminal only: without one it overwrites it, and so does this.
+/// A label that is too long is no error to it either.
+fn mkfs_ext4(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+    let device = match device("mke2fs", args, state) {
+        Ok(device) => device,
+        Err(outcome) => return Ok(outcome),
+    };
+    let given = args.value(&["-L"]).unwrap_or_default();
+    let label = &given[..given.floor_char_boundary(EXT4_LABEL)];
+    let mut stderr = String::new();
+    if label != given {
+        stderr = format!("Warning: label too long; will be truncated to '{label}'\n\n");
+    }
+    make(device, "ext4", label, args.value(&["-U"]), state)?;
+    Ok(Outcome { exit: 0, stdout: "Creating filesystem with 65536 4k blocks and 65536 inodes\n".into(), stderr })
+}
+
+/// The device and the filesystem that a mount's source names.
+fn resolved(source: &str, state: &State) -> Option<(String, String)> {
+    let named = |field_name: &str, wanted: &str| {
+        let mut all = state.entries(FILESYSTEMS).into_iter();
+        let (name, found) = all.find(|(_, found)| field(found, field_name) == Some(wanted))?;
+        Some((name.replace("%2F", "/").replace("%25", "%"), found))
+    };
+    for (prefix, name) in
+        [("LABEL=", "LABEL"), ("UUID=", "UUID"), ("/dev/disk/by-label/", "LABEL"), ("/dev/disk/by-uuid/", "UUID")]
+    {
+        if let Some(wanted) = source.strip_prefix(prefix) {
+            return named(name, wanted.trim_matches('"'));
+        }
+    }
+    let device = real(&state.device(source));
+    let found = on_device(&device, state)?;
+    Some((device.to_string_lossy().into_owned(), found))
+}
+
+/// Mounts what there is to mount; false where the real one would fail.
+fn mount_source(source: &str, target: &str, kind: &str, options: &str, state: &State) -> io::Result<bool> {
+    let target = state.hosted(target);
+    let is_bind = options.split(',').any(|option| option == "bind" || option == "rbind");
+    let (source, kind) = if is_bind {
+        (source.to_owned(), "none".to_owned())
+    } else {
+        let Some((device, found)) = resolved(source, state) else {
+            return Ok(false);
+        };
+        let there = field(&found, "TYPE").unwrap_or_default();
+        if !matches!(kind, "" | "auto") && kind != there {
+            return Ok(false);
+        }
+        (device, there.to_owned())
+    };
+    let options = if options.is_empty() { "rw".to_owned() } else { format!("rw,{options}") };
+    state.mount(&Mount { source, target, kind, options })?;
+    Ok(true)
+}
+
+/// Mounts as a mount unit's own file says.
+pub(super) fn mount_unit(unit: &str, state: &State) -> io::Result<bool> {
+    let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
+    let get = |key: &str| field(&text, key).unwrap_or_default().trim();
+    mount_source(get("What"), get("Where"), get("Type"), get("Options"), state)
+}
+
+/// Unmounts what a mount unit mounted.
+pub(super) fn unmount_unit(unit: &str, state: &State) -> io::Result<()> {
+    let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
+    state.unmount(&state.hosted(field(&text, "Where").unwrap_or_default()))
+}
+
+/// The line of fstab for a target: source, target, type, options.
+fn fstab(target: &str, state: &State) -> Option<[String; 4]> {
+    let text = fs::read_to_string(state.hosted("/etc/fstab")).ok()?;
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let mut lines = lines.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let line = lines.find(|fields| fields.get(1).is_some_and(|field| field == target))?;
+    line.into_iter().take(4).collect::<Vec<_>>().try_into().ok()
+}
+
+fn mount(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+    let kind = args.value(&["-t", "--types"]).unwrap_or_default();
+    let options = args.value(&["-o", "--options"]).unwrap_or_default();
+    let labelled = args.value(&["-L", "--label"]).map(|label| format!("LABEL={label}"));
+    let by_id = args.value(&["-U", "--uuid"]).map(|uuid| format!("UUID={uuid}"));
+    let (mounted, source, target) = match (args.operands.as_slice(), labelled.or(by_id)) {
+        ([target], Some(source)) => (mount_source(&source, target, kind, options, state)?, source, *target),
+        ([source, target], _) => (mount_source(source, target, kind, options, state)?, (*source).to_owned(), *target),
+        ([target], None) => {
+            let Some([source, at, kind, options]) = fstab(target, state) else {
+                return Ok(Outcome::failed(1, format!("mount: {target}: can't find in /etc/fstab.\n")));
+            };
+            (mount_source(&source, &at, &kind, &options, state)?, source, *target)
+        }
+        _ => return Ok(Outcome::printed(listed(state))),
+    };
+    if mounted {
+        return Ok(Outcome::default());
+    }
+    let text = format!(
+        "mount: {target}: wrong fs type, bad option, bad superblock on {source}, missing codepage or helper program, or other error.\n"
+    );
+    Ok(Outcome::failed(32, text))
+}
+
+fn listed(state: &State) -> String {
+    let line = |mount: Mount| {
+        format!("{} on {} type {} ({})\n", mount.source, mount.target.display(), mount.kind, mount.options)
+    };
+    state.mounts().into_iter().map(line).collect()
+}
+
+fn umount(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+    for target in &args.operands {
+        let path = state.hosted(target);
+        if !is_mounted(target, state) {
+            return Ok(Outcome::failed(32, format!("umount: {target}: not mounted.\n")));
+        }
+        state.unmount(&path)?;
+    }
+    Ok(Outcome::default())
+}
+
+fn is_mounted(target: &str, state: &State) -> bool {
+    let target = state.hosted(target);
+    state.mounts().iter().any(|mount| mount.target == target)
+}
+
+fn mountpoint(args: &Args<'_>, state: &State) -> Outcome {
+    let target = args.operands.first().copied().unwrap_or_default();
+    let quiet = args.has(&["-q", "--quiet"]);
+    let said = |text: String| if quiet { String::new() } else { text };
+    if is_mounted(target, state) {
+        return Outcome::printed(said(format!("{target} is a mountpoint\n")));
+    }
+    if !state.hosted(target).exists() {
+        return Outcome::failed(1, said(format!("mountpoint: {target}: No such file or directory\n")));
+    }
+    let stdout = said(format!("{target} is not a mountpoint\n"));
+    Outcome { exit: NOT_A_MOUNT_POINT, stdout, stderr: String::new() }
+}
+
+fn findmnt(args: &Args<'_>, state: &State) -> Outcome {
+    let by_option = args.value(&["-M", "--mountpoint", "-T", "--target"]);
+    let target = by_option.or(args.operands.first().copied());
+    let source = args.value(&["-S", "--source"]).map(|source| real(&state.device(source)));
+    let columns = args.value(&["-o", "--output"]).unwrap_or("TARGET,SOURCE,FSTYPE,OPTIONS");
+    let mut lines = String::new();
+    for mount in state.mounts() {
+        let is_target = target.is_none_or(|target| state.hosted(target) == mount.target);
+        let is_source = source.as_ref().is_none_or(|source| Path::new(&mount.source) == source);
+        if is_target && is_source {
+            let values = columns.split(',').map(|column| column_of(&mount, column, state));
+            lines += &(values.collect::<Vec<_>>().join(" ") + "\n");
+        }
+    }
+    if lines.is_empty() {
+        return Outcome::failed(1, "");
+    }
+    let no_heading =
+        args.options.iter().any(|(name, _)| matches!(*name, "-n" | "--noheadings") || is_cluster_with_n(name));
+    let heading = if no_heading { String::new() } else { columns.replace(',', " ") + "\n" };
+    Outcome::printed(heading + &lines)
+}
+
+/// Whether `-n` is among options written together, as in `-rn`.
+fn is_cluster_with_n(name: &str) -> bool {
+    !name.starts_with("--") && name.contains('n')
+}
+
+fn column_of(mount: &Mount, column: &str, state: &State) -> String {
+    match column.to_ascii_uppercase().as_str() {
+        "SOURCE" => mount.source.clone(),
+        "TARGET" => mount.target.display().to_string(),
+        "FSTYPE" => mount.kind.clone(),
+        "OPTIONS" => mount.options.clone(),
+        name => {
+            let found = on_device(Path::new(&mount.source), state).unwrap_or_default();
+            field(&found, name).unwrap_or_default().to_owned()
+        }
+    }
+}
+
+/// Arrays as far as an instance store needs them: create, scan, look, assemble, stop.
+fn mdadm(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+    let scans = args.has(&["--scan", "-s", "-Ds", "-Es"]);
+    if scans && args.has(&["--detail", "-D", "--examine", "-E", "-Ds", "-Es"]) {
+        let line = |(_, text): (String, String)| text.lines().next().map(|line| format!("{line}\n"));
+        return Ok(Outcome::printed(state.entries(ARRAYS).into_iter().filter_map(line).collect::<String>()));
+    }
+    let Some(array) = args.operands.first().copied() else {
+        return Ok(Outcome::default());
+    };
+    let path = state.hosted(array).to_string_lossy().into_owned();
+    if args.has(&["--create", "-C"]) {
+        return create_array(array, &path, &args.operands[1..], state);
+    }
+    if args.has(&["--stop", "-S"]) {
+        state.remove(ARRAYS, &path)?;
+        return Ok(Outcome::failed(0, format!("mdadm: stopped {array}\n")));
+    }
+    if state.read(ARRAYS, &path).is_none() {
+        return Ok(Outcome::failed(1, format!("mdadm: cannot open {array}: No such file or directory\n")));
+    }
+    Ok(Outcome::printed(format!(
+        "{array}:\n           Version : 1.2\n        Raid Level : raid0\n             State : clean\n"
+    )))
+}
+
+fn create_array(array: &str, path: &str, members: &[&str], state: &State) -> io::Result<Outcome> {
+    for member in members {
+        if !state.device(member).exists() {
+            return Ok(Outcome::failed(1, format!("mdadm: cannot open {member}: No such file or directory\n")));
+        }
+    }
+    if let Some(parent) = Path::new(path).parent() {
+        fs::create_dir_all(parent)?;
+    }
+    // A file stands for the device, so that what comes next finds one.
+    fs::File::create(path)?;
+    let id = uuid(Path::new(path), "array", &members.join(" ")).replace('-', ":");
+    state.write(ARRAYS, path, &format!("ARRAY {array} metadata=1.2 UUID={id}\n{}\n", members.join("\n")))?;
+    for member in members {
+        let device = state.device(member);
+        let text = found(&device, "linux_raid_member", "");
+        state.write(FILESYSTEMS, &real(&device).to_string_lossy(), &text)?;
+    }
+    Ok(Outcome::failed(0, format!("mdadm: Defaulting to version 1.2 metadata\nmdadm: array {array} started.\n")))
+}

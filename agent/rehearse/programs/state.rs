@@ -1,0 +1,145 @@
+//! The folder in which the stubs keep what the machine would.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::Call;
+
+pub(super) const CALLS: &str = "calls.jsonl";
+pub(super) const UNITS: &str = "units";
+pub(super) const STARTED: &str = "started";
+pub(super) const ENABLED: &str = "enabled";
+pub(super) const FAIL_AFTER: &str = "fail-after";
+pub(super) const FILESYSTEMS: &str = "filesystems";
+pub(super) const MOUNTS: &str = "mounts";
+pub(super) const ARRAYS: &str = "arrays";
+
+/// What is mounted: source, target below the root, type and options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mount {
+    pub(super) source: String,
+    pub(super) target: PathBuf,
+    pub(super) kind: String,
+    pub(super) options: String,
+}
+
+/// The stubs' state, and the root that the agent works under.
+#[derive(Debug)]
+pub(super) struct State {
+    folder: PathBuf,
+    root: PathBuf,
+}
+
+impl State {
+    pub(super) fn new(folder: PathBuf, root: PathBuf) -> Self {
+        Self { folder, root }
+    }
+
+    /// A path of the host, below the root; one that lies there already stays.
+    pub(super) fn hosted(&self, path: &str) -> PathBuf {
+        if Path::new(path).starts_with(&self.root) {
+            return path.into();
+        }
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// A device that a unit or a command names: below the root where it is there, else as named.
+    pub(super) fn device(&self, name: &str) -> PathBuf {
+        let hosted = self.hosted(name);
+        if hosted.exists() { hosted } else { name.into() }
+    }
+
+    /// Appends a call. One write of one line, so that stubs that run at the same time don't mix.
+    pub(super) fn record(&self, call: &Call) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut line = serde_json::to_vec(call)?;
+        line.push(b'\n');
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.folder.join(CALLS))?;
+        file.write_all(&line)
+    }
+
+    pub(super) fn read(&self, kind: &str, name: &str) -> Option<String> {
+        fs::read_to_string(self.folder.join(kind).join(escaped(name))).ok()
+    }
+
+    /// Writes an entry whole: the fake cloud and other stubs look at these files at any time.
+    pub(super) fn write(&self, kind: &str, name: &str, text: &str) -> io::Result<()> {
+        let folder = self.folder.join(kind);
+        fs::create_dir_all(&folder)?;
+        let unfinished = self.folder.join(format!("unfinished-{}", std::process::id()));
+        fs::write(&unfinished, text)?;
+        fs::rename(unfinished, folder.join(escaped(name)))
+    }
+
+    pub(super) fn remove(&self, kind: &str, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.folder.join(kind).join(escaped(name))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// All entries of a kind, by name.
+    pub(super) fn entries(&self, kind: &str) -> Vec<(String, String)> {
+        let Ok(folder) = fs::read_dir(self.folder.join(kind)) else {
+            return Vec::new();
+        };
+        let entry = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some((name, fs::read_to_string(entry.path()).ok()?))
+        };
+        let mut entries: Vec<_> = folder.flatten().filter_map(entry).collect();
+        entries.sort();
+        entries
+    }
+
+    /// The path of a unit's own file below the root, for units that the agent writes.
+    pub(super) fn unit_file(&self, unit: &str) -> PathBuf {
+        self.hosted("/etc/systemd/system").join(unit)
+    }
+
+    /// Whether systemd knows the unit.
+    pub(super) fn has_unit(&self, unit: &str) -> bool {
+        let units = fs::read_to_string(self.folder.join(UNITS)).unwrap_or_default();
+        units.lines().any(|known| known.trim() == unit) || self.unit_file(unit).is_file()
+    }
+
+    pub(super) fn mounts(&self) -> Vec<Mount> {
+        let mount = |(_, text): (String, String)| {
+            let mut lines = text.lines().map(str::to_owned);
+            Some(Mount {
+                source: lines.next()?,
+                target: lines.next()?.into(),
+                kind: lines.next()?,
+                options: lines.next()?,
+            })
+        };
+        self.entries(MOUNTS).into_iter().filter_map(mount).collect()
+    }
+
+    /// Records a mount, and makes its mount point as systemd does.
+    pub(super) fn mount(&self, mount: &Mount) -> io::Result<()> {
+        fs::create_dir_all(&mount.target)?;
+        let target = mount.target.to_string_lossy();
+        let text = format!("{}\n{target}\n{}\n{}\n", mount.source, mount.kind, mount.options);
+        self.write(MOUNTS, &target, &text)
+    }
+
+    pub(super) fn unmount(&self, target: &Path) -> io::Result<()> {
+        self.remove(MOUNTS, &target.to_string_lossy())
+    }
+}
+
+/// A name for a file, from any text: slashes become `%2F`.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('/', "%2F")
+}
+
+/// The name of the file that says what is on a device, whichever link leads there.
+pub(super) fn escaped_device(device: &Path) -> String {
+    escaped(&real(device).to_string_lossy())
+}
+
+pub(super) fn real(device: &Path) -> PathBuf {
+    fs::canonicalize(device).unwrap_or_else(|_| device.to_owned())
+}

@@ -1,0 +1,267 @@
+//! `systemctl`, over units whose behaviour is written down beforehand.
+
+use std::io;
+
+use super::disks;
+use super::state::{ENABLED, FAIL_AFTER, STARTED, State};
+use super::{Outcome, now};
+
+/// A unit that isn't there: the exit code of the init scripts' standard.
+const NOT_FOUND: i32 = 5;
+/// A unit that isn't running, likewise.
+const NOT_RUNNING: i32 = 3;
+
+/// The command line, taken apart.
+#[derive(Debug, Default)]
+struct Request<'a> {
+    verb: &'a str,
+    units: Vec<String>,
+    properties: Vec<&'a str>,
+    no_block: bool,
+    now: bool,
+    quiet: bool,
+    value: bool,
+}
+
+pub(super) fn run(args: &[String], state: &State) -> io::Result<Outcome> {
+    let request = match parse(args) {
+        Ok(request) => request,
+        Err(option) => {
+            let text = format!("systemctl: unrecognized option '{option}'\n");
+            return Ok(Outcome::failed(1, text));
+        }
+    };
+    match request.verb {
+        "daemon-reload" | "reset-failed" | "preset" => Ok(Outcome::default()),
+        "list-jobs" => Ok(Outcome::printed("No jobs running.\n")),
+        "start" | "restart" | "reload-or-restart" | "try-restart" => start(&request, state),
+        "stop" => stop(&request, state),
+        "enable" | "disable" => enable(&request, state),
+        "show" => Ok(show(&request, state)),
+        "is-active" => Ok(is_active(&request, state)),
+        "is-enabled" => Ok(is_enabled(&request, state)),
+        "is-failed" => Ok(is_failed(&request, state)),
+        verb => Ok(Outcome::failed(1, format!("Unknown command verb '{verb}'.\n"))),
+    }
+}
+
+fn parse(args: &[String]) -> Result<Request<'_>, &str> {
+    let mut request = Request::default();
+    let mut args = args.iter().map(String::as_str);
+    while let Some(arg) = args.next() {
+        match arg {
+            "--no-block" => request.no_block = true,
+            "--now" => request.now = true,
+            "--quiet" | "-q" => request.quiet = true,
+            "--value" => request.value = true,
+            "--system" | "--no-pager" | "--plain" | "--no-legend" | "--no-ask-password" | "--no-reload" | "--full"
+            | "-l" | "--force" | "-f" | "--" => {}
+            "-p" | "--property" => request.properties.extend(args.next().unwrap_or_default().split(',')),
+            _ if arg.starts_with("--property=") => request.properties.extend(arg["--property=".len()..].split(',')),
+            _ if arg.starts_with("-p") => request.properties.extend(arg["-p".len()..].split(',')),
+            _ if arg.starts_with('-') => return Err(arg),
+            _ if request.verb.is_empty() => request.verb = arg,
+            _ => request.units.push(suffixed(arg)),
+        }
+    }
+    Ok(request)
+}
+
+/// A unit's full name: a service where no type is given.
+fn suffixed(unit: &str) -> String {
+    let types = [".service", ".socket", ".mount", ".target", ".timer", ".path", ".slice", ".device", ".swap"];
+    let has_type = types.iter().any(|suffix| unit.ends_with(suffix));
+    if has_type { unit.to_owned() } else { format!("{unit}.service") }
+}
+
+fn start(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for unit in &request.units {
+        if request.verb == "try-restart" && unit_state(unit, state).active != "active" {
+            continue;
+        }
+        if !state.has_unit(unit) {
+            let verb = if request.verb == "start" { "start" } else { "restart" };
+            outcome.exit = NOT_FOUND;
+            outcome.stderr += &format!("Failed to {verb} {unit}: Unit {unit} not found.\n");
+            continue;
+        }
+        // Starting what runs is no restart.
+        if request.verb != "start" || unit_state(unit, state).active != "active" {
+            start_one(unit, state)?;
+        }
+        // Without waiting, the caller learns of the job's failure from the unit's state only.
+        if !request.no_block && unit_state(unit, state).active == "failed" {
+            outcome.exit = 1;
+            outcome.stderr += &job_failed(unit);
+        }
+    }
+    Ok(outcome)
+}
+
+fn start_one(unit: &str, state: &State) -> io::Result<()> {
+    let mounted = if unit.ends_with(".mount") { disks::mount_unit(unit, state)? } else { true };
+    let text = if mounted { now().to_string() } else { format!("{} failed", now()) };
+    state.write(STARTED, unit, &text)
+}
+
+fn job_failed(unit: &str) -> String {
+    let is_mount = unit.ends_with(".mount");
+    let why = if is_mount { "" } else { " because the control process exited with error code" };
+    format!(
+        "Job for {unit} failed{why}.\nSee \"systemctl status {unit}\" and \"journalctl -xeu {unit}\" for details.\n"
+    )
+}
+
+fn stop(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for unit in &request.units {
+        if !state.has_unit(unit) {
+            outcome.exit = NOT_FOUND;
+            outcome.stderr += &format!("Failed to stop {unit}: Unit {unit} not loaded.\n");
+            continue;
+        }
+        stop_one(unit, state)?;
+    }
+    Ok(outcome)
+}
+
+fn stop_one(unit: &str, state: &State) -> io::Result<()> {
+    if unit.ends_with(".mount") {
+        disks::unmount_unit(unit, state)?;
+    }
+    state.remove(STARTED, unit)
+}
+
+fn enable(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    // All or none, as systemd does it.
+    if let Some(unit) = request.units.iter().find(|unit| !state.has_unit(unit)) {
+        let text = format!("Failed to {} unit: Unit file {unit} does not exist.\n", request.verb);
+        return Ok(Outcome::failed(1, text));
+    }
+    for unit in &request.units {
+        let is_enabled = state.read(ENABLED, unit).is_some();
+        let link = format!("/etc/systemd/system/multi-user.target.wants/{unit}");
+        match (request.verb, is_enabled) {
+            ("enable", false) => {
+                state.write(ENABLED, unit, "")?;
+                outcome.stderr += &format!("Created symlink {link} → /usr/lib/systemd/system/{unit}.\n");
+            }
+            ("disable", true) => {
+                state.remove(ENABLED, unit)?;
+                outcome.stderr += &format!("Removed \"{link}\".\n");
+            }
+            _ => {}
+        }
+        match (request.verb, request.now) {
+            ("enable", true) => start_one(unit, state)?,
+            ("disable", true) => stop_one(unit, state)?,
+            _ => {}
+        }
+    }
+    if request.quiet {
+        outcome.stderr.clear();
+    }
+    Ok(outcome)
+}
+
+/// What systemd would say of a unit.
+struct UnitState {
+    active: &'static str,
+    sub: &'static str,
+    result: &'static str,
+    exit: i32,
+}
+
+fn unit_state(unit: &str, state: &State) -> UnitState {
+    let is_mount = unit.ends_with(".mount");
+    let known = |active, sub, result, exit| UnitState { active, sub, result, exit };
+    let Some(started) = state.read(STARTED, unit) else {
+        return known("inactive", "dead", "success", 0);
+    };
+    if started.ends_with(" failed") {
+        return known("failed", "failed", "exit-code", 32);
+    }
+    let since = started.parse().map_or(0, |started| now().saturating_sub(started));
+    match scripted_failure(unit, state) {
+        Some((after, exit)) if since >= after => known("failed", "failed", "exit-code", exit),
+        _ if is_mount => known("active", "mounted", "success", 0),
+        _ if unit.ends_with(".target") => known("active", "active", "success", 0),
+        _ if unit.ends_with(".socket") => known("active", "listening", "success", 0),
+        _ => known("active", "running", "success", 0),
+    }
+}
+
+/// After how many milliseconds the unit fails, and with which exit code.
+fn scripted_failure(unit: &str, state: &State) -> Option<(u64, i32)> {
+    let script = state.read(FAIL_AFTER, unit)?;
+    let (after, exit) = script.trim().split_once(' ')?;
+    Some((after.parse().ok()?, exit.parse().ok()?))
+}
+
+fn unit_file_state(unit: &str, state: &State) -> &'static str {
+    if !state.has_unit(unit) {
+        return "";
+    }
+    if state.read(ENABLED, unit).is_some() { "enabled" } else { "disabled" }
+}
+
+fn show(request: &Request<'_>, state: &State) -> Outcome {
+    let shown = request.units.iter().map(|unit| properties(unit, request, state));
+    Outcome::printed(shown.collect::<Vec<_>>().join("\n"))
+}
+
+/// The properties asked for, in the order that systemd has them and not in that of the question.
+fn properties(unit: &str, request: &Request<'_>, state: &State) -> String {
+    let load = if state.has_unit(unit) { "loaded" } else { "not-found" };
+    let is_service = unit.ends_with(".service");
+    let now = unit_state(unit, state);
+    let exit = now.exit.to_string();
+    let all = [
+        ("Result", now.result),
+        ("ExecMainStatus", if is_service { exit.as_str() } else { "" }),
+        ("Id", unit),
+        ("LoadState", load),
+        ("ActiveState", now.active),
+        ("SubState", now.sub),
+        ("UnitFileState", unit_file_state(unit, state)),
+    ];
+    let is_asked = |name: &str| request.properties.is_empty() || request.properties.contains(&name);
+    let is_there = |name: &str| is_service || name != "ExecMainStatus";
+    let lines = all.iter().filter(|(name, _)| is_asked(name) && is_there(name));
+    let line = |(name, value): &(&str, &str)| {
+        if request.value { format!("{value}\n") } else { format!("{name}={value}\n") }
+    };
+    lines.map(line).collect()
+}
+
+/// Answers for each unit, with the exit code of success where any of them satisfies.
+fn each(request: &Request<'_>, failure: i32, answer: impl Fn(&str) -> (&'static str, bool)) -> Outcome {
+    let answers: Vec<_> = request.units.iter().map(|unit| answer(unit)).collect();
+    let exit = if answers.iter().any(|(_, is_good)| *is_good) { 0 } else { failure };
+    let lines = answers.iter().map(|(word, _)| format!("{word}\n"));
+    let stdout = if request.quiet { String::new() } else { lines.collect() };
+    Outcome { exit, stdout, stderr: String::new() }
+}
+
+fn is_active(request: &Request<'_>, state: &State) -> Outcome {
+    each(request, NOT_RUNNING, |unit| {
+        let active = unit_state(unit, state).active;
+        (active, active == "active")
+    })
+}
+
+fn is_failed(request: &Request<'_>, state: &State) -> Outcome {
+    each(request, 1, |unit| {
+        let active = unit_state(unit, state).active;
+        (active, active == "failed")
+    })
+}
+
+fn is_enabled(request: &Request<'_>, state: &State) -> Outcome {
+    each(request, 1, |unit| match unit_file_state(unit, state) {
+        "" => ("not-found", false),
+        word => (word, word == "enabled"),
+    })
+}

@@ -1,0 +1,147 @@
+use tempfile::TempDir;
+
+use super::*;
+
+struct Machine {
+    folder: TempDir,
+    programs: Programs,
+    state: State,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let units = ["docker.service", "ecs.service"];
+        let programs = Programs::prepare(&at("state"), &at("bin"), Path::new("/bin/true"), &units).unwrap();
+        let state = State::new(at("state"), at("root"));
+        std::fs::create_dir_all(at("root/dev")).unwrap();
+        std::fs::write(at("root/dev/xvdcy"), "").unwrap();
+        Self { folder, programs, state }
+    }
+
+    fn run(&self, line: &str) -> Outcome {
+        let mut words = line.split(' ').map(str::to_owned);
+        let program = words.next().unwrap();
+        run(&program, &words.collect::<Vec<_>>(), &self.state).unwrap()
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.folder.path().join("root").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+#[test]
+fn the_stubs_are_linked() {
+    let machine = Machine::new();
+    let bin = machine.folder.path().join("bin");
+    install(&bin, Path::new("/bin/false")).unwrap();
+    assert_eq!(std::fs::read_link(bin.join("mkfs.xfs")).unwrap(), Path::new("/bin/false"));
+    assert_eq!(main_if_stub(OsStr::new("/usr/bin/ecs-firstrun"), []), None);
+}
+
+#[test]
+fn an_unknown_unit_is_not_found() {
+    let machine = Machine::new();
+    let outcome = machine.run("systemctl start awslogsd");
+    assert_eq!(outcome.exit, 5);
+    assert_eq!(outcome.stderr, "Failed to start awslogsd.service: Unit awslogsd.service not found.\n");
+    let shown = machine.run("systemctl show awslogsd.service -p LoadState,ActiveState");
+    assert_eq!(shown, Outcome::printed("LoadState=not-found\nActiveState=inactive\n"));
+    assert_eq!(machine.run("systemctl enable awslogsd").exit, 1);
+}
+
+#[test]
+fn a_unit_fails_as_scripted() {
+    let machine = Machine::new();
+    machine.programs.fail_after("ecs.service", Duration::from_millis(60), 5).unwrap();
+    let show = "systemctl show ecs.service --property=ActiveState,SubState,Result,ExecMainStatus";
+    assert_eq!(machine.run("systemctl is-active ecs").exit, 3);
+    assert!(!machine.programs.started_marker("ecs.service").exists());
+    assert_eq!(machine.run("systemctl start --no-block docker.service ecs.service").exit, 0);
+    assert!(machine.programs.started_marker("ecs.service").exists());
+    let running = "Result=success\nExecMainStatus=0\nActiveState=active\nSubState=running\n";
+    assert_eq!(machine.run(show).stdout, running);
+    std::thread::sleep(Duration::from_millis(70));
+    let failed = "Result=exit-code\nExecMainStatus=5\nActiveState=failed\nSubState=failed\n";
+    assert_eq!(machine.run(show).stdout, failed);
+    assert_eq!(machine.run("systemctl is-active docker").stdout, "active\n");
+    let calls = machine.programs.calls();
+    assert_eq!(calls.len(), 5);
+    assert_eq!(calls[1].args, ["start", "--no-block", "docker.service", "ecs.service"]);
+    assert_eq!((calls[0].program.as_str(), calls[0].exit), ("systemctl", 3));
+}
+
+#[test]
+fn enabled_units_stay_enabled() {
+    let machine = Machine::new();
+    let state = "systemctl is-enabled docker.service";
+    assert_eq!(machine.run(state), Outcome { exit: 1, stdout: "disabled\n".into(), stderr: String::new() });
+    assert_eq!(machine.run("systemctl enable --now docker.service").exit, 0);
+    assert_eq!(machine.run(state).stdout, "enabled\n");
+    assert_eq!(machine.run("systemctl is-active -q docker.service"), Outcome::default());
+    assert_eq!(machine.run("systemctl disable docker.service").exit, 0);
+    assert_eq!(machine.run(state).exit, 1);
+}
+
+#[test]
+fn blkid_finds_what_mkfs_made() {
+    let machine = Machine::new();
+    let probe = "blkid -p -o export /dev/xvdcy";
+    assert_eq!(machine.run(probe), Outcome::failed(2, ""));
+    assert_eq!(machine.run("mkfs.xfs -L longer-than-twelve /dev/xvdcy").exit, 1);
+    assert_eq!(machine.run("mkfs.xfs -L docker /dev/xvdcy").exit, 0);
+    let found = machine.run(probe).stdout;
+    assert!(found.starts_with("DEVNAME=/dev/xvdcy\nLABEL=docker\nUUID="), "{found}");
+    assert!(found.ends_with("\nTYPE=xfs\nUSAGE=filesystem\n"), "{found}");
+    assert_eq!(machine.run("blkid -po value -s TYPE /dev/xvdcy").stdout, "xfs\n");
+    let again = machine.run("mkfs.xfs /dev/xvdcy");
+    assert!(again.exit == 1 && again.stderr.contains("existing filesystem (xfs)"), "{again:?}");
+    assert_eq!(machine.run("mkfs.ext4 -L a-label-of-more-than-16 /dev/xvdcy").exit, 0);
+    assert_eq!(machine.run("blkid -p -s LABEL -o value /dev/xvdcy").stdout, "a-label-of-more-\n");
+    assert_eq!(machine.run("mkfs.xfs /dev/xvdcz").exit, 1);
+}
+
+#[test]
+fn what_is_on_a_device_beforehand_is_found() {
+    let machine = Machine::new();
+    let device = machine.folder.path().join("root/dev/xvdcy");
+    machine.programs.existing_filesystem(&device, "LVM2_member", "").unwrap();
+    assert!(machine.run("blkid -p -o export /dev/xvdcy").stdout.contains("TYPE=LVM2_member\nUSAGE=raid\n"));
+    machine.programs.existing_partition_table(&device, "gpt").unwrap();
+    let named = format!("blkid --probe -o export {}", device.display());
+    assert!(machine.run(&named).stdout.ends_with("PTTYPE=gpt\n"));
+    assert!(machine.run("mkfs.xfs /dev/xvdcy").stderr.contains("partition table (gpt)"));
+}
+
+#[test]
+fn a_mount_unit_mounts_what_is_there() {
+    let machine = Machine::new();
+    let unit = "[Mount]\nWhat=/dev/disk/by-label/docker\nWhere=/data\nType=xfs\nOptions=noatime\n";
+    assert_eq!(machine.run("systemctl start data.mount").exit, 5);
+    machine.write("etc/systemd/system/data.mount", unit);
+    let failed = machine.run("systemctl start data.mount");
+    assert!(failed.exit == 1 && failed.stderr.starts_with("Job for data.mount failed."), "{failed:?}");
+    assert_eq!(machine.run("mkfs.xfs -L docker /dev/xvdcy").exit, 0);
+    assert_eq!(machine.run("systemctl start data.mount").exit, 0);
+    assert_eq!(machine.run("mountpoint -q /data").exit, 0);
+    assert_eq!(machine.run("findmnt -no FSTYPE,OPTIONS /data").stdout, "xfs rw,noatime\n");
+    assert_eq!(machine.run("mkfs.xfs -f /dev/xvdcy").exit, 1, "it is mounted");
+    assert_eq!(machine.run("systemctl stop data.mount").exit, 0);
+    assert_eq!(machine.run("mountpoint -q /data").exit, 32);
+}
+
+#[test]
+fn arrays_are_made_once() {
+    let machine = Machine::new();
+    machine.write("dev/nvme1n1", "");
+    machine.write("dev/nvme2n1", "");
+    assert_eq!(machine.run("mdadm --detail --scan"), Outcome::default());
+    let create = "mdadm --create /dev/md/store --level=0 --raid-devices=2 /dev/nvme1n1 /dev/nvme2n1";
+    assert_eq!(machine.run(create).exit, 0);
+    assert!(machine.run("mdadm --detail --scan").stdout.starts_with("ARRAY /dev/md/store metadata=1.2 UUID="));
+    assert!(machine.run("blkid -p -o export /dev/nvme1n1").stdout.contains("linux_raid_member"));
+    assert_eq!(machine.run("mkfs.xfs /dev/md/store").exit, 0);
+}

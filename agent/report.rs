@@ -1,0 +1,195 @@
+//! The report of a run: what was done, how long each step took, how it ended, and what CloudFormation was told.
+//!
+//! It is kept as `report.json` in the state directory, rewritten whenever something changed, and read by `status`.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the JSON form of [`Report`].
+pub const VERSION: u32 = 1;
+
+/// How a run went, or goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`VERSION`] of the agent that wrote it.
+    pub version: u32,
+    /// Version of the agent.
+    pub agent: String,
+    /// The instance; none before it is known.
+    pub instance_id: Option<String>,
+    /// When the run began, RFC 3339 in UTC.
+    pub started: String,
+    /// How it ended; `running` until then.
+    pub outcome: Outcome,
+    /// Why, when it failed; what a person should know, when it did not.
+    pub reason: Option<String>,
+    /// The steps so far.
+    pub steps: Vec<StepReport>,
+    /// What was told to CloudFormation; none where nothing was to be told.
+    pub signal: Option<SignalReport>,
+    /// The whole run, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// How a run, or a step, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It has not ended.
+    Running,
+    /// All was done.
+    Success,
+    /// Something could not be done.
+    Failure,
+    /// The configuration was refused, and nothing was done.
+    Refused,
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// `fetch`, a step of the plan, or `signal`.
+    pub name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Milliseconds from the start of the run.
+    pub start_ms: u64,
+    /// Milliseconds that it took.
+    pub duration_ms: u64,
+    /// What it did.
+    pub actions: Vec<ActionReport>,
+}
+
+/// One action of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionReport {
+    /// The action, in the words of the plan.
+    pub action: String,
+    /// Whether something had to be changed.
+    pub change: Change,
+    /// Milliseconds that it took.
+    pub duration_ms: u64,
+}
+
+/// What an action came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// The end state was brought about.
+    Made,
+    /// It held already.
+    AlreadyDone,
+    /// It could not be brought about.
+    Failed,
+}
+
+/// What CloudFormation was told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignalReport {
+    /// Stack and resource, or the wait condition handle without its secret part.
+    pub target: String,
+    /// `SUCCESS` or `FAILURE`.
+    pub status: String,
+    /// What became of it.
+    pub delivery: DeliveryState,
+    /// More about that, for a person.
+    pub message: String,
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// CloudFormation accepted it.
+    Accepted,
+    /// An earlier run sent it.
+    AcceptedEarlier,
+    /// The stack does not wait for signals, as when a group scales out.
+    NotWaitedFor,
+    /// CloudFormation refused it.
+    Refused,
+    /// It could not be sent; the next run tries again.
+    Undelivered,
+}
+
+impl Report {
+    /// The report of a run that begins now.
+    pub fn begin() -> Self {
+        Report {
+            version: VERSION,
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            instance_id: None,
+            started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            outcome: Outcome::Running,
+            reason: None,
+            steps: Vec::new(),
+            signal: None,
+            duration_ms: 0,
+        }
+    }
+
+    /// Reads a report back.
+    ///
+    /// # Errors
+    /// Text that is no report, or the report of a newer agent; both in words for a person.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let versioned: Versioned = serde_json::from_str(text).map_err(|error| format!("not a report: {error}"))?;
+        if versioned.version > VERSION {
+            return Err(format!("a newer agent wrote it (version {}); read it with that one", versioned.version));
+        }
+        serde_json::from_str(text).map_err(|error| format!("not a report: {error}"))
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Outcome::Running => "running",
+            Outcome::Success => "success",
+            Outcome::Failure => "failure",
+            Outcome::Refused => "refused",
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let instance = self.instance_id.as_deref().unwrap_or("an unknown instance");
+        writeln!(f, "{} on {instance}, started {}, {}", self.outcome, self.started, milliseconds(self.duration_ms))?;
+        if let Some(reason) = &self.reason {
+            writeln!(f, "reason: {reason}")?;
+        }
+        if !self.steps.is_empty() {
+            writeln!(f, "\n{:<10} {:>10} {:>10}  result", "step", "start", "duration")?;
+        }
+        for step in &self.steps {
+            let made = step.actions.iter().filter(|action| action.change == Change::Made).count();
+            let result = match step.outcome {
+                Outcome::Success if step.actions.is_empty() => "done".to_owned(),
+                Outcome::Success => format!("done, {made} of {} changed", step.actions.len()),
+                other => other.to_string(),
+            };
+            let (start, duration) = (milliseconds(step.start_ms), milliseconds(step.duration_ms));
+            writeln!(f, "{:<10} {start:>10} {duration:>10}  {result}", step.name)?;
+        }
+        match &self.signal {
+            Some(signal) => writeln!(f, "\nsignal {} for {}: {}", signal.status, signal.target, signal.message),
+            None => writeln!(f, "\nno signal was asked for"),
+        }
+    }
+}
+
+/// A time for a person: `12 ms`, `3.4 s`, `2m 5s`.
+pub fn milliseconds(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        _ => humantime::format_duration(Duration::from_secs(ms / 1_000)).to_string(),
+    }
+}

@@ -1,0 +1,449 @@
+//! The boot job, from the user data to the signal: the one module that knows all the others.
+//!
+//! Reporting stands outside what can fail. Whatever happens between the first byte of the user data and the last action,
+//! a panic included, becomes an outcome; the outcome is decided once, kept, and told to CloudFormation.
+
+mod gather;
+mod state;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use tokio::time::Instant;
+
+pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
+use self::state::{Decision, State};
+use crate::apply::{apply, millis};
+use crate::cloudformation::{self, Delivery, Signal, Status, Target};
+use crate::config::problem::redact;
+use crate::config::{self, Config, Parsed};
+use crate::host::Host;
+use crate::http;
+use crate::plan::{Plan, plan};
+use crate::report::{DeliveryState, Outcome, Report, SignalReport, StepReport};
+
+/// What a run is given.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Every path of the host lies under it.
+    pub root: PathBuf,
+    /// User data from a file instead of the instance metadata.
+    pub user_data: Option<PathBuf>,
+    /// Where the instance metadata service answers; the service's own addresses unless given.
+    pub imds_endpoint: Option<String>,
+    /// Where the ECS agent answers.
+    pub ecs_endpoint: String,
+    /// Where CloudFormation answers; by region and partition unless given.
+    pub cloudformation_endpoint: Option<String>,
+}
+
+/// How a run ends, for the shell and for systemd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All is done: 0.
+    Done,
+    /// Something failed, and that was reported: 1.
+    Failed,
+    /// The configuration was refused, and that was reported: 2.
+    Refused,
+    /// The outcome could not be reported: 3.
+    Unreported,
+}
+
+impl Ending {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Ending::Done => 0,
+            Ending::Failed => 1,
+            Ending::Refused => 2,
+            Ending::Unreported => 3,
+        }
+    }
+}
+
+/// Runs the whole job. It always ends, with an [`Ending`] that says how.
+///
+/// # Errors
+/// Only a root or an endpoint that makes no sense; nothing was done then.
+pub async fn run(options: &Options) -> Result<Ending> {
+    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let mut run = Run {
+        options,
+        host,
+        began: Instant::now(),
+        report: Report::begin(),
+        state: State::default(),
+        gathered: Gathered::default(),
+    };
+    run.state = State::load(&run.host);
+    let result = caught(run.provision()).await;
+    Ok(run.conclude(result).await)
+}
+
+/// How a provisioning can end without an error.
+enum Provisioned {
+    /// The host is as it should be.
+    Complete(Config),
+    /// There was no configuration.
+    Nothing,
+}
+
+/// A failure, and whatever of the configuration can still be used to report it.
+struct Failure {
+    outcome: Outcome,
+    reason: String,
+    config: Config,
+}
+
+struct Run<'a> {
+    options: &'a Options,
+    host: Host,
+    began: Instant,
+    report: Report,
+    state: State,
+    gathered: Gathered,
+}
+
+impl Run<'_> {
+    async fn provision(&mut self) -> Result<Provisioned, Failure> {
+        let failed = |error: anyhow::Error, config: Config| Failure {
+            outcome: Outcome::Failure,
+            reason: format!("{error:#}"),
+            config,
+        };
+        self.status("reading the instance metadata and the user data");
+        let began = Instant::now();
+        let gathered = gather::gather(&self.host, self.options, &self.state).await;
+        self.report.steps.push(StepReport {
+            name: "fetch".to_owned(),
+            outcome: if gathered.error.is_none() { Outcome::Success } else { Outcome::Failure },
+            start_ms: millis(began - self.began),
+            duration_ms: millis(began.elapsed()),
+            actions: Vec::new(),
+        });
+        self.report.instance_id = Some(gathered.instance_id()).filter(|id| !id.is_empty());
+        self.state.begin_instance(&gathered.instance_id());
+        let parsed = gathered.parse();
+        self.gathered = gathered;
+        self.save();
+        if let Some(error) = self.gathered.error.take() {
+            return Err(failed(error, parsed.config));
+        }
+        let config = accepted(parsed, &self.gathered.notes)?;
+        let Some(config) = config else { return Ok(Provisioned::Nothing) };
+        let instance = match self.host.instance(&self.gathered.identity) {
+            Ok(instance) => instance,
+            Err(error) => return Err(failed(error, config)),
+        };
+        let plan = self.plan_for_this_boot(&config, &instance);
+        plan.notes.iter().for_each(|note| tracing::info!("{note}"));
+        match self.apply(&plan, &config).await {
+            Ok(()) => Ok(Provisioned::Complete(config)),
+            Err(error) => Err(failed(error, config)),
+        }
+    }
+
+    /// The plan. The wait belongs to the first run of an instance: later boots only start what has to run.
+    fn plan_for_this_boot(&self, config: &Config, instance: &crate::instance::Instance) -> Plan {
+        let mut plan = plan(config, instance);
+        if self.state.decision.is_some() {
+            plan.steps.retain(|step| step.name != "wait");
+        }
+        plan
+    }
+
+    async fn apply(&mut self, plan: &Plan, config: &Config) -> Result<()> {
+        let deadline = self.began + config.time_allowed();
+        let (host, report) = (&self.host, &mut self.report);
+        let before = report.steps.clone();
+        let mut announced = 0;
+        let progress = |steps: &[StepReport]| {
+            report.steps = before.iter().chain(steps).cloned().collect();
+            save_report(host, report, self.began);
+            let Some(step) = steps.last() else { return };
+            if steps.len() > announced {
+                announced = steps.len();
+                tracing::info!("{}: started", step.name);
+                host.notify(&[sd_notify::NotifyState::Status(&step.name)]);
+            } else {
+                let changed = step.actions.iter().filter(|action| action.change == crate::report::Change::Made).count();
+                tracing::info!(
+                    "{}: {}, {changed} of {} changed, {} ms",
+                    step.name,
+                    step.outcome,
+                    step.actions.len(),
+                    step.duration_ms
+                );
+            }
+        };
+        let applied =
+            apply(plan, self.began, deadline, async |action, deadline| host.perform(action, deadline).await, progress)
+                .await;
+        self.report.steps = before.into_iter().chain(applied.steps).collect();
+        applied.result
+    }
+
+    /// Decides the outcome, keeps the decision, tells CloudFormation, and writes the report.
+    async fn conclude(&mut self, result: Result<Result<Provisioned, Failure>, String>) -> Ending {
+        let (outcome, reason, config) = match result {
+            Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, None, config),
+            Ok(Ok(Provisioned::Nothing)) => {
+                let what = "there is no ecs-firstrun configuration: nothing was started, nothing is signalled";
+                (Outcome::Success, Some(what.to_owned()), Config::default())
+            }
+            Ok(Err(failure)) => (failure.outcome, Some(redact(&failure.reason)), failure.config),
+            // A panic: what can be reported is what the documents say.
+            Err(panic) => {
+                (Outcome::Failure, Some(format!("a defect in this agent: {panic}")), self.gathered.parse().config)
+            }
+        };
+        self.say(outcome, reason.as_deref());
+        self.report.reason = reason.clone();
+        let status = if outcome == Outcome::Success { Status::Success } else { Status::Failure };
+        let ending = match config.signal.as_ref().and_then(target) {
+            Some(target) => {
+                self.decide(status, reason.unwrap_or_default());
+                self.signal(target, &config).await
+            }
+            None if outcome == Outcome::Success => {
+                self.decide(status, String::new());
+                Ending::Done
+            }
+            // There is nobody to tell but the console and the report.
+            None => Ending::Unreported,
+        };
+        self.report.outcome = outcome;
+        self.save();
+        match (ending, outcome) {
+            (Ending::Unreported, _) => Ending::Unreported,
+            (_, Outcome::Success) => Ending::Done,
+            (_, Outcome::Refused) => Ending::Refused,
+            _ => Ending::Failed,
+        }
+    }
+
+    /// The first outcome of an instance is what CloudFormation is told, now or at a later boot.
+    fn decide(&mut self, status: Status, reason: String) {
+        if self.state.decision.is_none() && !self.state.instance_id.is_empty() {
+            self.state.decision = Some(Decision { status, reason, settled: None });
+            self.state.keep_documents(&self.gathered);
+            self.state.save(&self.host);
+        }
+    }
+
+    async fn signal(&mut self, target: Target, config: &Config) -> Ending {
+        let decision = self.state.decision.clone();
+        let words = target.to_string();
+        let Some(decision) = decision else {
+            let message = "the instance's id is not known, so that no signal can be sent".to_owned();
+            tracing::error!("{message}");
+            let (status, delivery) = (Status::Failure.to_string(), DeliveryState::Undelivered);
+            self.report.signal = Some(SignalReport { target: words, status, delivery, message });
+            return Ending::Unreported;
+        };
+        let began = Instant::now();
+        let (delivery, message) = match decision.settled {
+            Some(message) => (DeliveryState::AcceptedEarlier, message),
+            None => {
+                self.status("signalling CloudFormation");
+                let (delivery, message) = self.send(&target, config, &decision).await;
+                if matches!(delivery, DeliveryState::Accepted | DeliveryState::NotWaitedFor) {
+                    self.state.decision = Some(Decision { settled: Some(message.clone()), ..decision.clone() });
+                    self.state.save(&self.host);
+                }
+                let outcome = if matches!(delivery, DeliveryState::Accepted | DeliveryState::NotWaitedFor) {
+                    Outcome::Success
+                } else {
+                    Outcome::Failure
+                };
+                let (start_ms, duration_ms) = (millis(began - self.began), millis(began.elapsed()));
+                self.report.steps.push(StepReport {
+                    name: "signal".to_owned(),
+                    outcome,
+                    start_ms,
+                    duration_ms,
+                    actions: Vec::new(),
+                });
+                (delivery, message)
+            }
+        };
+        let reported = !matches!(delivery, DeliveryState::Refused | DeliveryState::Undelivered);
+        self.report.signal =
+            Some(SignalReport { target: words, status: decision.status.to_string(), delivery, message });
+        if reported { Ending::Done } else { Ending::Unreported }
+    }
+
+    async fn send(&self, target: &Target, config: &Config, decision: &Decision) -> (DeliveryState, String) {
+        let deadline = (self.began + config.signal.clone().unwrap_or_default().timeout.0.0)
+            .max(Instant::now() + Duration::from_secs(10));
+        let delivered = match outbound(config) {
+            Ok(client) => {
+                let signal = self.signal_request(target, config, decision);
+                let identity = &self.gathered.identity;
+                let proof = (!identity.document.is_empty())
+                    .then_some((identity.document.as_str(), identity.signature.as_str()));
+                cloudformation::send(&signal, proof, &client, deadline).await
+            }
+            Err(error) => Delivery::Undelivered(format!("{error:#}")),
+        };
+        let status = decision.status;
+        let (state, message) = match delivered {
+            Delivery::Accepted { by, .. } => (DeliveryState::Accepted, format!("accepted, proved by {by}")),
+            Delivery::NotWaitedFor(message) => {
+                (DeliveryState::NotWaitedFor, format!("the stack does not wait for it: {message}"))
+            }
+            Delivery::Refused(message) => (DeliveryState::Refused, format!("refused: {}", redact(&message))),
+            Delivery::Undelivered(message) => {
+                (DeliveryState::Undelivered, format!("not delivered, the next run tries again: {}", redact(&message)))
+            }
+        };
+        match state {
+            DeliveryState::Refused | DeliveryState::Undelivered => {
+                tracing::error!("signal {status} for {target}: {message}");
+                self.host.say_on_console(&format!("signal {status} for {target}: {message}"));
+            }
+            _ => tracing::info!("signal {status} for {target}: {message}"),
+        }
+        (state, message)
+    }
+
+    fn signal_request(&self, target: &Target, config: &Config, decision: &Decision) -> Signal {
+        let wanted = config.signal.clone().unwrap_or_default();
+        let of_stack = wanted.stack.as_ref().and_then(|stack| stack.region().map(str::to_owned));
+        let identity = &self.gathered.identity;
+        let region =
+            wanted.region.map(|region| region.to_string()).or(of_stack).unwrap_or_else(|| identity.region.clone());
+        Signal {
+            target: target.clone(),
+            status: decision.status,
+            unique_id: self.state.instance_id.clone(),
+            reason: decision.reason.clone(),
+            region,
+            partition_domain: identity.partition_domain.clone(),
+            endpoint: self.options.cloudformation_endpoint.clone(),
+            auth: wanted.auth,
+            data: String::new(),
+        }
+    }
+
+    /// The outcome in one line: in the journal, in the log file, and on the console where it is a failure.
+    fn say(&self, outcome: Outcome, reason: Option<&str>) {
+        let line = match reason {
+            Some(reason) => format!("{}: {reason}", outcome.to_string().to_uppercase()),
+            None => outcome.to_string().to_uppercase(),
+        };
+        self.host.notify(&[sd_notify::NotifyState::Status(&line)]);
+        if outcome == Outcome::Success {
+            tracing::info!("{line}");
+        } else {
+            tracing::error!("{line}");
+            self.host.say_on_console(&line.replace('\n', " "));
+        }
+    }
+
+    fn status(&self, what: &str) {
+        tracing::info!("{what}");
+        self.host.notify(&[sd_notify::NotifyState::Status(what)]);
+    }
+
+    fn save(&mut self) {
+        save_report(&self.host, &mut self.report, self.began);
+    }
+}
+
+/// A report that can't be written must not keep the signal from being sent.
+fn save_report(host: &Host, report: &mut Report, began: Instant) {
+    report.duration_ms = millis(began.elapsed());
+    let saved = serde_json::to_string_pretty(report).context("render the report");
+    let path = host.state_path("report.json");
+    if let Err(error) = saved.and_then(|text| host.write(&path, format!("{text}\n").as_bytes(), 0o644)) {
+        tracing::warn!("the report is not kept: {error:#}");
+    }
+}
+
+/// The configuration, if there is one and nothing is wrong with it.
+fn accepted(parsed: Parsed, notes: &[String]) -> Result<Option<Config>, Failure> {
+    if !parsed.problems.is_empty() {
+        for problem in &parsed.problems {
+            tracing::error!("{}", problem.render(false));
+        }
+        let reason = config::summary(&parsed.problems);
+        return Err(Failure { outcome: Outcome::Refused, reason, config: parsed.config });
+    }
+    if !parsed.found {
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        return Ok(None);
+    }
+    Ok(Some(parsed.config))
+}
+
+fn target(signal: &config::Signal) -> Option<Target> {
+    let resource = || {
+        let (stack, resource) = (signal.stack.as_ref()?, signal.resource.as_ref()?);
+        Some(Target::Resource { stack: stack.to_string(), resource: resource.to_string() })
+    };
+    signal.wait_handle.as_ref().map(|handle| Target::WaitHandle(handle.0.reveal().clone())).or_else(resource)
+}
+
+fn outbound(config: &Config) -> Result<reqwest::Client> {
+    let proxy = config
+        .proxy
+        .as_ref()
+        .map(|proxy| http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() });
+    http::outbound(proxy.as_ref())
+}
+
+/// Waits for a future; a panic in it becomes an error.
+async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |context| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                std::task::Poll::Ready(Err(text.unwrap_or_else(|| "a panic".to_owned())))
+            }
+        }
+    })
+    .await
+}
+
+/// The plan of a dry run: everything up to the plan, as `run` does it, and no further.
+///
+/// # Errors
+/// What `run` would fail with before it acts. A configuration that is refused is not an error here.
+pub async fn dry_run(
+    options: &Options,
+    facts: Option<crate::instance::Instance>,
+) -> Result<(Parsed, Plan, Vec<String>)> {
+    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;
+    let parsed = gathered.parse();
+    let instance = match facts {
+        Some(facts) => facts,
+        None => gather::facts_or_example(&host, &gathered)?,
+    };
+    if parsed.problems.is_empty() && !parsed.found {
+        return Err(anyhow!(
+            "there is no ecs-firstrun configuration in the user data; give one with --user-data FILE\n{}",
+            gathered.notes.join("\n")
+        ));
+    }
+    let plan = plan(&parsed.config, &instance);
+    Ok((parsed, plan, gathered.notes))
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn a_panic_becomes_an_error() {
+        let result: Result<(), String> = super::caught(async { panic!("no {}", "way") }).await;
+        assert_eq!(result.unwrap_err(), "no way");
+    }
+}

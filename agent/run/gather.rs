@@ -1,0 +1,226 @@
+//! Where a run gets its configuration and its identity from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::time::Instant;
+
+use super::Options;
+use super::state::{Kept, State};
+use crate::config::decode::{Document, decode};
+use crate::config::problem::{Problem, Source};
+use crate::config::{self, Parsed, SHELL_VARIABLES};
+use crate::host::Host;
+use crate::imds::{Identity, Imds};
+use crate::instance::Instance;
+
+/// How long the instance metadata may take on the first boot; cloud-init waits as long.
+const FIRST_BOOT: Duration = Duration::from_secs(240);
+/// How long they may take when a run before kept what is needed.
+const LATER_BOOT: Duration = Duration::from_secs(5);
+/// How long they may take for a dry run, which may be on a laptop.
+const DRY_RUN: Duration = Duration::from_secs(2);
+
+/// Where the image's or the user's own configuration files lie.
+pub const CONF_D: &str = "/etc/ecs-firstrun/conf.d";
+
+/// What was gathered, and what went wrong with that.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Who the instance is; empty if that is not known.
+    pub identity: Identity,
+    /// Raw user data.
+    pub user_data: Option<Vec<u8>>,
+    /// Where the user data came from.
+    user_data_name: String,
+    variables: BTreeMap<String, String>,
+    conf_d: Vec<Document>,
+    /// Why something is missing.
+    pub error: Option<anyhow::Error>,
+    /// What a person should know about the user data.
+    pub notes: Vec<String>,
+    from_dmi: Option<String>,
+}
+
+impl Gathered {
+    /// The instance's id; empty if it is not known.
+    pub fn instance_id(&self) -> String {
+        let known = Some(self.identity.instance_id.clone()).filter(|id| !id.is_empty());
+        known.or_else(|| self.from_dmi.clone()).unwrap_or_default()
+    }
+
+    /// What is kept for a boot without instance metadata.
+    pub fn kept(&self) -> Kept {
+        let user_data = self.user_data.as_ref().map(|bytes| STANDARD.encode(bytes));
+        Kept { user_data, variables: self.variables.clone(), identity: self.identity.clone() }
+    }
+
+    /// The configuration of all the documents: `conf.d`, the user data's, the shell original's variables.
+    pub fn parse(&self) -> Parsed {
+        let decoded = self.user_data.as_ref().map(|bytes| decode(&self.user_data_name, bytes));
+        let (documents, problems) = decoded.map(|decoded| (decoded.documents, decoded.problems)).unwrap_or_default();
+        let variables = config::shell_variables(|name| self.variables.get(name).cloned());
+        let all: Vec<_> = self.conf_d.iter().cloned().chain(documents).chain(variables).collect();
+        let mut parsed = config::parse(&all);
+        parsed.problems.splice(0..0, problems);
+        parsed
+    }
+
+    fn note_parts(&mut self) {
+        if let Some(bytes) = &self.user_data {
+            self.notes.extend(decode(&self.user_data_name, bytes).notes);
+        }
+    }
+}
+
+/// Everything that a run needs; what is missing is in `error`, so that the rest can serve to report it.
+pub async fn gather(host: &Host, options: &Options, state: &State) -> Gathered {
+    let mut gathered = local(host, options);
+    let same_instance =
+        state.kept.as_ref().filter(|_| gathered.from_dmi.as_deref() == Some(state.instance_id.as_str()));
+    let patience = if same_instance.is_some() { LATER_BOOT } else { FIRST_BOOT };
+    match from_imds(&mut gathered, options, patience).await {
+        Ok(()) => {}
+        Err(error) => match same_instance {
+            Some(kept) => {
+                tracing::warn!("going by what an earlier boot of this instance kept: {error:#}");
+                use_kept(&mut gathered, kept);
+            }
+            None => gathered.error = gathered.error.take().or(Some(error)),
+        },
+    }
+    gathered.note_parts();
+    gathered
+}
+
+fn use_kept(gathered: &mut Gathered, kept: &Kept) {
+    gathered.identity = kept.identity.clone();
+    if gathered.user_data.is_none() {
+        gathered.user_data = kept.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok());
+    }
+    if gathered.variables.is_empty() {
+        gathered.variables = kept.variables.clone();
+    }
+}
+
+/// What needs no network.
+fn local(host: &Host, options: &Options) -> Gathered {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variables = SHELL_VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), set(name)?)));
+    let mut gathered = Gathered {
+        variables: variables.collect(),
+        user_data_name: "user data".to_owned(),
+        from_dmi: host.instance_id_from_dmi(),
+        ..Gathered::default()
+    };
+    match host.read_folder(CONF_D, ".yaml") {
+        Ok(files) => gathered.conf_d = files.into_iter().map(|(path, text)| document(path, text)).collect(),
+        Err(error) => gathered.error = Some(error),
+    }
+    if let Some(path) = &options.user_data {
+        match read_user_data(path) {
+            Ok(bytes) => gathered.user_data = Some(bytes),
+            Err(error) => gathered.error = gathered.error.or(Some(error)),
+        }
+        gathered.user_data_name = path.display().to_string();
+    }
+    gathered
+}
+
+fn document(name: String, text: String) -> Document {
+    let embedded = text.lines().any(|line| line.starts_with("ecs_firstrun:"));
+    Document { source: Source::new(name, text), embedded }
+}
+
+/// Reads a file of user data; `-` is standard input.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn read_user_data(path: &Path) -> Result<Vec<u8>> {
+    use std::io::Read as _;
+    // More is refused by the decoder, which says so.
+    let limit = 2 << 20;
+    let mut bytes = Vec::new();
+    match path.as_os_str() == "-" {
+        true => std::io::stdin().take(limit).read_to_end(&mut bytes).context("read standard input")?,
+        false => {
+            let file = std::fs::File::open(path).with_context(|| format!("read {}", path.display()))?;
+            file.take(limit).read_to_end(&mut bytes).with_context(|| format!("read {}", path.display()))?
+        }
+    };
+    Ok(bytes)
+}
+
+async fn from_imds(gathered: &mut Gathered, options: &Options, patience: Duration) -> Result<()> {
+    let imds = Imds::new(options.imds_endpoint.as_deref(), Instant::now() + patience)?;
+    gathered.identity = imds.identity().await.context("read the instance metadata")?;
+    if options.user_data.is_none() {
+        gathered.user_data = imds.user_data().await.context("read the user data")?;
+    }
+    Ok(())
+}
+
+/// What a dry run needs: without instance metadata, where the user data and the facts come from files.
+///
+/// # Errors
+/// Something can't be read.
+pub async fn for_dry_run(host: &Host, options: &Options, has_facts: bool) -> Result<Gathered> {
+    let mut gathered = local(host, options);
+    if let Some(error) = gathered.error.take() {
+        return Err(error);
+    }
+    if has_facts && options.user_data.is_some() {
+        gathered.note_parts();
+        return Ok(gathered);
+    }
+    match from_imds(&mut gathered, options, DRY_RUN).await {
+        Ok(()) => {}
+        Err(error) if options.user_data.is_none() => {
+            return Err(error.context("give the user data with --user-data FILE"));
+        }
+        Err(error) => tracing::debug!("no instance metadata: {error:#}"),
+    }
+    gathered.note_parts();
+    Ok(gathered)
+}
+
+/// The facts of this machine; those of an example where it is no instance.
+///
+/// # Errors
+/// A file of the image that can't be read.
+pub fn facts_or_example(host: &Host, gathered: &Gathered) -> Result<Instance> {
+    if gathered.identity.instance_id.is_empty() {
+        eprintln!(
+            "note: this machine has no instance metadata; the plan is for an example instance (--facts FILE gives the facts of yours)"
+        );
+        return Ok(Instance::example());
+    }
+    host.instance(&gathered.identity)
+}
+
+/// The facts of this machine.
+///
+/// # Errors
+/// No instance metadata, or a file of the image that can't be read.
+pub async fn instance_facts(options: &Options) -> Result<Instance> {
+    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let imds = Imds::new(options.imds_endpoint.as_deref(), Instant::now() + LATER_BOOT)?;
+    let identity = imds.identity().await.context("read the instance metadata")?;
+    if identity.instance_id.is_empty() {
+        bail!("the instance metadata have no instance id");
+    }
+    host.instance(&identity)
+}
+
+/// The documents of a file of user data, for `validate`.
+pub fn documents(name: &str, bytes: &[u8]) -> (Parsed, Vec<String>) {
+    let decoded = decode(name, bytes);
+    let mut parsed = config::parse(&decoded.documents);
+    let problems: Vec<Problem> = decoded.problems;
+    parsed.problems.splice(0..0, problems);
+    (parsed, decoded.notes)
+}

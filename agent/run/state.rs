@@ -1,0 +1,95 @@
+//! What is kept of an instance between runs, readable by root alone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Gathered;
+use crate::cloudformation::Status;
+use crate::host::Host;
+use crate::imds::Identity;
+
+const VERSION: u32 = 1;
+const FILE: &str = "state.json";
+const MODE: u32 = 0o600;
+
+/// The state of one instance. That of another instance, baked into an image by mistake, is not used.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    version: u32,
+    /// The instance that this is the state of.
+    pub instance_id: String,
+    /// The outcome of its first run, once that is known.
+    pub decision: Option<Decision>,
+    /// What a boot without instance metadata goes by.
+    pub kept: Option<Kept>,
+}
+
+/// What CloudFormation is told, whatever happens later.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decision {
+    /// SUCCESS or FAILURE.
+    pub status: Status,
+    /// Why, for a wait condition.
+    pub reason: String,
+    /// How it was received; none as long as it has to be sent.
+    pub settled: Option<String>,
+}
+
+/// The configuration and identity of the last run that had them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// The user data, in base64.
+    pub user_data: Option<String>,
+    /// The variables of the shell original.
+    pub variables: BTreeMap<String, String>,
+    /// Who the instance is.
+    pub identity: Identity,
+}
+
+impl State {
+    /// The state that an earlier run left; a new one if there is none that can be read.
+    pub fn load(host: &Host) -> Self {
+        let path = host.state_path(FILE);
+        let text = match host.read(&path) {
+            Ok(Some(text)) => text,
+            Ok(None) => return State::default(),
+            Err(error) => {
+                tracing::warn!("begin anew, the state can't be read: {error:#}");
+                return State::default();
+            }
+        };
+        match serde_json::from_str::<State>(&text) {
+            Ok(state) if state.version == VERSION => state,
+            Ok(state) => {
+                tracing::warn!("begin anew, {path} has version {}, not {VERSION}", state.version);
+                State::default()
+            }
+            Err(error) => {
+                tracing::warn!("begin anew, {path} is not a state: {error}");
+                State::default()
+            }
+        }
+    }
+
+    /// Forgets what belongs to another instance.
+    pub fn begin_instance(&mut self, instance_id: &str) {
+        if self.instance_id != instance_id && !instance_id.is_empty() {
+            *self = State { instance_id: instance_id.to_owned(), ..State::default() };
+        }
+    }
+
+    /// Keeps what a boot without instance metadata needs.
+    pub fn keep_documents(&mut self, gathered: &Gathered) {
+        self.kept = Some(gathered.kept());
+    }
+
+    /// Writes the state. Failing to do so must not keep the signal from being sent.
+    pub fn save(&mut self, host: &Host) {
+        self.version = VERSION;
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        if let Err(error) = host.write(&host.state_path(FILE), text.as_bytes(), MODE) {
+            tracing::warn!("the state is not kept: {error:#}");
+        }
+    }
+}
