@@ -1,6 +1,6 @@
 //! Carries out a plan: in order, within a deadline, to the first failure.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use tokio::time::{Instant, timeout_at};
 
 use crate::plan::{Action, Plan};
@@ -46,7 +46,11 @@ pub async fn apply(
             let duration_ms = millis(action_start.elapsed());
             report.actions.push(ActionReport { action: planned.action.to_string(), change, duration_ms });
             if let Err(error) = performed {
-                result = Err(error).with_context(|| format!("{}: {}", step.name, planned.action));
+                // A wait that fails says itself what it waited for.
+                result = Err(match planned.action {
+                    Action::WaitFor(_) => error.context(step.name),
+                    _ => error.context(format!("{}: {}", step.name, planned.action)),
+                });
                 break;
             }
         }

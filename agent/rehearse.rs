@@ -112,6 +112,7 @@ pub struct Rehearsal {
     pub programs: Programs,
     /// The fake cloud.
     pub cloud: Cloud,
+    scenario: Scenario,
 }
 
 impl Rehearsal {
@@ -163,7 +164,15 @@ impl Rehearsal {
             let text = format!("proxy:\n  url: {}\n", cloud.proxy_endpoint());
             put(&root, "/etc/ecs-firstrun/conf.d/50-rehearsal-proxy.yaml", &text)?;
         }
-        Ok(Rehearsal { root, bin, state, programs, cloud })
+        Ok(Rehearsal { root, bin, state, programs, cloud, scenario })
+    }
+
+    /// Behind the proxy CloudFormation has its real name, which only the proxy can reach here.
+    fn cloudformation_endpoint(&self) -> String {
+        match self.scenario {
+            Scenario::Proxy => "http://cloudformation.eu-central-1.amazonaws.com".to_owned(),
+            _ => self.cloud.cloudformation_endpoint(),
+        }
     }
 
     /// The command that runs the job on this host.
@@ -188,7 +197,7 @@ impl Rehearsal {
             .env("ECS_FIRSTRUN_ROOT", &self.root)
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", self.cloud.imds_endpoint())
             .env("ECS_FIRSTRUN_ECS_ENDPOINT", self.cloud.ecs_endpoint())
-            .env("AWS_ENDPOINT_URL_CLOUDFORMATION", self.cloud.cloudformation_endpoint())
+            .env("AWS_ENDPOINT_URL_CLOUDFORMATION", self.cloudformation_endpoint())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

@@ -20,12 +20,7 @@ pub fn image_daemon_json() -> String {
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     let mut actions = daemon(config, instance);
-    let drop_ins: Vec<_> =
-        [mounts(config, instance), proxy::drop_in(UNIT, config, instance)].into_iter().flatten().collect();
-    if !drop_ins.is_empty() {
-        actions.extend(drop_ins);
-        actions.push(planned(Action::ReloadUnits, "a drop-in may have changed"));
-    }
+    actions.extend([mounts(config, instance), proxy::drop_in(UNIT, config, instance)].into_iter().flatten());
     actions
 }
 

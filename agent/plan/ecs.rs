@@ -28,11 +28,9 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         };
         actions.push(planned(Action::WriteFile(file), format!("the ECS agent joins the cluster `{}`", ecs.cluster)));
     }
+    // A unit that is not started needs no proxy; what an earlier run left is taken away all the same.
     let wants_drop_in = config.ecs.is_some() || config.proxy.is_none();
-    if let Some(drop_in) = proxy::drop_in(UNIT, config, instance).filter(|_| wants_drop_in) {
-        actions.push(drop_in);
-        actions.push(planned(Action::ReloadUnits, "a drop-in may have changed"));
-    }
+    actions.extend(proxy::drop_in(UNIT, config, instance).filter(|_| wants_drop_in));
     actions
 }
 
@@ -62,7 +60,10 @@ fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {
 
 pub fn start(config: &Config) -> Vec<Planned> {
     let queue = |unit: &str, why: &str| planned(Action::StartUnit { unit: unit.to_owned(), start: Start::Queue }, why);
-    let mut actions = vec![planned(Action::NotifyReady, "units that are ordered after this agent may start now")];
+    let mut actions = vec![
+        planned(Action::ReloadUnits, "drop-ins may have changed"),
+        planned(Action::NotifyReady, "units that are ordered after this agent may start now"),
+    ];
     if config.ecs.is_some() || config.docker.is_some() {
         actions.push(queue(docker::UNIT, "everything that Docker reads is in place"));
     }
