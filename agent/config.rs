@@ -411,13 +411,9 @@ pub fn parse(documents: &[Document]) -> Parsed {
     let mut problems = Vec::new();
     let mut merged: Option<Node> = None;
     for document in documents {
-        let (node, more) = yaml::load(&document.source);
+        let (node, more) = document.load();
         problems.extend(more);
-        let ours = match document.embedded {
-            true => node.and_then(|node| node.get("ecs_firstrun").cloned()),
-            false => node,
-        };
-        let Some(node) = ours else { continue };
+        let Some(node) = node else { continue };
         merged = Some(match merged {
             Some(base) => yaml::merge(base, node),
             None => node,
@@ -514,14 +510,10 @@ fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
             );
         }
     }
-    if let Some(docker) = config.docker.as_ref().filter(|docker| docker.data_root.is_some()) {
-        if docker.daemon.contains_key("data-root") {
-            report(
-                &["docker", "daemon", "data-root"],
-                "Docker's data root is given twice".to_owned(),
-                "keep `docker.data_root`",
-            );
-        }
+    let given_twice = |docker: &Docker| docker.data_root.is_some() && docker.daemon.contains_key("data-root");
+    if config.docker.as_ref().is_some_and(given_twice) {
+        let message = "Docker's data root is given twice".to_owned();
+        report(&["docker", "daemon", "data-root"], message, "keep `docker.data_root`");
     }
     problems
 }
@@ -545,14 +537,14 @@ fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], S
         ),
         (false, false, _) => report(&["signal"], "the signal has no target".to_owned(), both),
     }
-    if let (Some(region), Some(of_stack)) = (&signal.region, signal.stack.as_ref().and_then(StackName::region)) {
-        if region.as_str() != of_stack {
-            report(
-                &["signal", "region"],
-                format!("the stack is in {of_stack}, not in {region}"),
-                "leave `region` out: the stack's ARN has it",
-            );
-        }
+    if let (Some(region), Some(of_stack)) = (&signal.region, signal.stack.as_ref().and_then(StackName::region))
+        && region.as_str() != of_stack
+    {
+        report(
+            &["signal", "region"],
+            format!("the stack is in {of_stack}, not in {region}"),
+            "leave `region` out: the stack's ARN has it",
+        );
     }
 }
 

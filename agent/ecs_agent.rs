@@ -105,6 +105,12 @@ pub struct EcsAgent {
     probe: Option<SocketAddr>,
 }
 
+impl std::fmt::Debug for EcsAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EcsAgent").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 impl EcsAgent {
     /// The agent at `endpoint`, such as `http://127.0.0.1:51678`.
     ///

@@ -145,6 +145,12 @@ enum Failure {
     Final(ImdsError),
 }
 
+impl std::fmt::Debug for Imds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Imds").field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
+}
+
 impl Imds {
     /// A client of `endpoint`, or of the IPv4 and IPv6 defaults in turn until one answers. No read goes on after `deadline`.
     ///

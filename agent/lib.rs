@@ -15,6 +15,8 @@
 //! - [`report`] says how it went; [`cloudformation`] passes that on.
 //! - [`run`] is the pipeline, and the only module that knows all the others.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
+
 pub mod apply;
 pub mod cloudformation;
 pub mod config;

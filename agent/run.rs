@@ -88,7 +88,7 @@ pub async fn run(options: &Options) -> Result<Ending> {
 /// How a provisioning can end without an error.
 enum Provisioned {
     /// The host is as it should be.
-    Complete(Config),
+    Complete(Box<Config>),
     /// There was no configuration.
     Nothing,
 }
@@ -97,7 +97,7 @@ enum Provisioned {
 struct Failure {
     outcome: Outcome,
     reason: String,
-    config: Config,
+    config: Box<Config>,
 }
 
 struct Run<'a> {
@@ -111,7 +111,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn provision(&mut self) -> Result<Provisioned, Failure> {
-        let failed = |error: anyhow::Error, config: Config| Failure {
+        let failed = |error: anyhow::Error, config: Box<Config>| Failure {
             outcome: Outcome::Failure,
             reason: format!("{error:#}"),
             config,
@@ -132,7 +132,7 @@ impl Run<'_> {
         self.gathered = gathered;
         self.save();
         if let Some(error) = self.gathered.error.take() {
-            return Err(failed(error, parsed.config));
+            return Err(failed(error, Box::new(parsed.config)));
         }
         let config = accepted(parsed, &self.gathered.notes)?;
         let Some(config) = config else { return Ok(Provisioned::Nothing) };
@@ -194,13 +194,15 @@ impl Run<'_> {
             Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, None, config),
             Ok(Ok(Provisioned::Nothing)) => {
                 let what = "there is no ecs-firstrun configuration: nothing was started, nothing is signalled";
-                (Outcome::Success, Some(what.to_owned()), Config::default())
+                (Outcome::Success, Some(what.to_owned()), Box::default())
             }
             Ok(Err(failure)) => (failure.outcome, Some(redact(&failure.reason)), failure.config),
             // A panic: what can be reported is what the documents say.
-            Err(panic) => {
-                (Outcome::Failure, Some(format!("a defect in this agent: {panic}")), self.gathered.parse().config)
-            }
+            Err(panic) => (
+                Outcome::Failure,
+                Some(format!("a defect in this agent: {panic}")),
+                Box::new(self.gathered.parse().config),
+            ),
         };
         self.say(outcome, reason.as_deref());
         self.report.reason = reason.clone();
@@ -367,19 +369,19 @@ fn save_report(host: &Host, report: &mut Report, began: Instant) {
 }
 
 /// The configuration, if there is one and nothing is wrong with it.
-fn accepted(parsed: Parsed, notes: &[String]) -> Result<Option<Config>, Failure> {
+fn accepted(parsed: Parsed, notes: &[String]) -> Result<Option<Box<Config>>, Failure> {
     if !parsed.problems.is_empty() {
         for problem in &parsed.problems {
             tracing::error!("{}", problem.render(false));
         }
         let reason = config::summary(&parsed.problems);
-        return Err(Failure { outcome: Outcome::Refused, reason, config: parsed.config });
+        return Err(Failure { outcome: Outcome::Refused, reason, config: Box::new(parsed.config) });
     }
     if !parsed.found {
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         return Ok(None);
     }
-    Ok(Some(parsed.config))
+    Ok(Some(Box::new(parsed.config)))
 }
 
 fn target(signal: &config::Signal) -> Option<Target> {

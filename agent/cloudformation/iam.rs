@@ -201,3 +201,29 @@ async fn exchange(request: reqwest::RequestBuilder, direct: bool) -> Result<Http
     }
     Ok(converted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudformation::tests::{Server, proxied};
+
+    #[tokio::test]
+    async fn the_metadata_service_is_asked_without_the_proxy() {
+        let proxy = Server::start(&[(200, "from the proxy")]).await;
+        let metadata = Server::start(&[(200, "from the metadata service")]).await;
+        let connector = Connector {
+            outbound: proxied(&proxy, &[]),
+            direct: http::direct().unwrap(),
+            metadata: vec![metadata.url().parse::<Url>().unwrap().origin()],
+            timeout: None,
+        };
+        for (url, expected) in [
+            (metadata.url() + "/latest/api/token", "from the metadata service"),
+            ("http://cloudformation.internal/".to_owned(), "from the proxy"),
+        ] {
+            let answer = connector.call(HttpRequest::get(url).unwrap()).await.unwrap();
+            assert_eq!(answer.body().bytes(), Some(expected.as_bytes()));
+        }
+        assert_eq!(proxy.requests().len(), 1);
+    }
+}

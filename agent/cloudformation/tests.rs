@@ -18,13 +18,13 @@ const SIGNALLED: &str =
 const PAGE: &str = "<!DOCTYPE html><html>Please log in</html>";
 
 /// A server that gives these answers in turn, the last one for ever, and keeps the requests as they came.
-struct Server {
-    address: String,
+pub(super) struct Server {
+    pub(super) address: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    async fn start(answers: &[(u16, &str)]) -> Self {
+    pub(super) async fn start(answers: &[(u16, &str)]) -> Self {
         let answers: Vec<_> = answers.iter().map(|(status, body)| (*status, body.to_string())).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -48,11 +48,11 @@ impl Server {
         Self { address, requests }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -254,7 +254,7 @@ async fn a_wait_handles_query_is_not_printed() {
     assert!(text.contains("refused") && !text.contains("secret"), "{text}");
 }
 
-fn proxied(proxy: &Server, no_proxy: &[&str]) -> reqwest::Client {
+pub(super) fn proxied(proxy: &Server, no_proxy: &[&str]) -> reqwest::Client {
     let url = format!("http://me:p%40%25ss@{}", proxy.address).parse().unwrap();
     let no_proxy = no_proxy.iter().map(ToString::to_string).collect();
     outbound(Some(&Proxy { url, no_proxy })).unwrap()

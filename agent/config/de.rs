@@ -2,27 +2,23 @@
 //!
 //! serde stops at the first mistake. So what was refused is left out, and the rest tried again, until it is all right.
 
+mod error;
+
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::problem::{Problem, Span};
+use super::problem::Problem;
 use super::yaml::{Entry, Node, NodeId, Value};
+use error::Error;
 
 /// Problems reported at once. Nobody reads more, and each costs a pass.
 const MAX_PROBLEMS: usize = 100;
-/// How alike a wrong and a right word must be (normalised Damerau-Levenshtein) for a suggestion: one slip in two
-/// letters is a coincidence, one in five is a typo.
-const ALIKE: f64 = 0.6;
-/// Right words that a message lists; a longer list is cut.
-const MAX_LISTED: usize = 20;
-
 /// The newtype name by which the deserializer knows [`ScalarText`].
 const SCALAR_TEXT: &str = "$ScalarText";
 
@@ -79,224 +75,6 @@ struct Refused {
 impl Refused {
     fn entry(&self, entry: &Entry) -> bool {
         self.ids.contains(&entry.key_id) || self.ids.contains(&entry.value.id)
-    }
-}
-
-/// A mistake on its way up: it learns its place from the innermost list or mapping, and its path from all of them.
-#[derive(Debug)]
-struct Error {
-    kind: Kind,
-    place: Option<(NodeId, Span)>,
-    /// The values around the place.
-    above: Vec<NodeId>,
-    /// `storage[0].label`, built from its end.
-    path: String,
-}
-
-/// What is wrong, as far as serde tells.
-#[derive(Debug)]
-enum Kind {
-    UnknownKey(String, &'static [&'static str]),
-    UnknownValue(String, &'static [&'static str]),
-    MissingKey(&'static str),
-    WrongKind(Found, String),
-    Custom(String),
-}
-
-/// A kind of value, and the text or number when that helps.
-#[derive(Debug)]
-enum Found {
-    Kind(&'static str),
-    Text(String),
-    Number(String),
-}
-
-impl Error {
-    fn new(kind: Kind) -> Self {
-        Self { kind, place: None, above: Vec::new(), path: String::new() }
-    }
-
-    /// Gives the error its place, unless it has one that is further in.
-    fn at(mut self, id: NodeId, span: &Span) -> Self {
-        match self.place {
-            None => self.place = Some((id, span.clone())),
-            Some(_) => self.above.push(id),
-        }
-        self
-    }
-
-    /// Puts a step before the path.
-    fn under(mut self, step: &str) -> Self {
-        let joint = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        self.path = format!("{step}{joint}{}", self.path);
-        self
-    }
-
-    /// Whether it may only be wrong because a part was left out.
-    fn about_whole(&self) -> bool {
-        matches!(self.kind, Kind::MissingKey(_) | Kind::Custom(_))
-    }
-
-    fn problem(&self, span: &Span) -> Problem {
-        let (message, remedy) = match &self.kind {
-            Kind::UnknownKey(key, known) => (format!("unknown key `{key}`"), Some(suggestion(key, known, "keys"))),
-            Kind::UnknownValue(value, known) => (
-                format!("`{value}` isn't a possible value of {}", self.subject()),
-                Some(suggestion(value, known, "values")),
-            ),
-            Kind::MissingKey(key) => {
-                (format!("the key `{key}` is missing in {}", self.subject()), Some(format!("add `{key}: ...`")))
-            }
-            Kind::WrongKind(found, expected) => self.wrong_kind(found, expected),
-            Kind::Custom(text) => self.said(text),
-        };
-        let problem = Problem::at(span, message);
-        match remedy {
-            Some(remedy) => problem.remedy(remedy),
-            None => problem,
-        }
-    }
-
-    /// What the message calls the value.
-    fn subject(&self) -> String {
-        match self.path.as_str() {
-            "" => "the document".into(),
-            path => format!("`{path}`"),
-        }
-    }
-
-    fn wrong_kind(&self, found: &Found, expected: &str) -> (String, Option<String>) {
-        let wanted = plain_words(expected);
-        let is = match found {
-            Found::Kind("nothing") => "has no value".to_string(),
-            Found::Kind(kind) => format!("is {kind}"),
-            Found::Text(_) => "is text".into(),
-            Found::Number(number) if wanted.contains("number") => format!("is {number}"),
-            Found::Number(_) => "is a number".into(),
-        };
-        let remedy = match (found, wanted.as_str()) {
-            (Found::Kind("nothing"), _) => Some("give it one, or leave the key out"),
-            (Found::Number(_) | Found::Kind("true or false"), "text") => Some("put it in quotes"),
-            (Found::Text(text), "true or false") => match text.to_ascii_lowercase().as_str() {
-                "yes" | "on" | "y" => Some("write `true`"),
-                "no" | "off" | "n" => Some("write `false`"),
-                "true" | "false" => Some("remove the quotes"),
-                _ => None,
-            },
-            (Found::Text(text), wanted) if wanted.contains("number") && text.parse::<f64>().is_ok() => {
-                Some("remove the quotes")
-            }
-            (Found::Text(_), "a list") => Some("write `[...]` around it"),
-            (Found::Kind("a mapping"), "a list") => Some("begin each item with `- `"),
-            _ => None,
-        };
-        (format!("{} {is}, but {wanted} is expected", self.subject()), remedy.map(Into::into))
-    }
-
-    fn said(&self, text: &str) -> (String, Option<String>) {
-        let (message, remedy) = match text.split_once('\n') {
-            Some((message, remedy)) => (message, Some(remedy.to_string())),
-            None => (text, None),
-        };
-        // serde's words for an enum whose forms are told apart by their content; ours name no types.
-        if message.starts_with("data did not match any variant of untagged enum") {
-            return (format!("{} has none of the forms it can have", self.subject()), remedy);
-        }
-        match self.path.as_str() {
-            "" => (message.to_string(), remedy),
-            path => (format!("{path}: {message}"), remedy),
-        }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.kind)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl de::Error for Error {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(Kind::Custom(message.to_string()))
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let found = match found {
-            Unexpected::Bool(_) => Found::Kind("true or false"),
-            Unexpected::Unsigned(number) => Found::Number(number.to_string()),
-            Unexpected::Signed(number) => Found::Number(number.to_string()),
-            Unexpected::Float(number) => Found::Number(number.to_string()),
-            Unexpected::Str(text) => Found::Text(text.into()),
-            Unexpected::Char(text) => Found::Text(text.into()),
-            Unexpected::Seq => Found::Kind("a list"),
-            Unexpected::Map => Found::Kind("a mapping"),
-            Unexpected::Unit | Unexpected::Option => Found::Kind("nothing"),
-            _ => Found::Kind("something else"),
-        };
-        Self::new(Kind::WrongKind(found, expected.to_string()))
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(found, expected)
-    }
-
-    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
-        Self::custom(format!("{length} items, but {expected} is expected"))
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Kind::UnknownValue(variant.into(), expected))
-    }
-
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Kind::UnknownKey(field.into(), expected))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::new(Kind::MissingKey(field))
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Self::custom(format!("the key `{field}` is given twice\nkeep one"))
-    }
-}
-
-/// serde's words for what a type takes, in the words of YAML.
-fn plain_words(expected: &str) -> String {
-    let words = match expected {
-        "a string" | "a char" | "str" | "string" => "text",
-        "a boolean" | "bool" => "true or false",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
-        "u8" => "a whole number from 0 to 255",
-        "u16" => "a whole number from 0 to 65535",
-        "u32" => "a whole number from 0 to 4294967295",
-        "u64" | "usize" => "a whole number from 0",
-        "f32" | "f64" => "a number",
-        "a sequence" => "a list",
-        "a map" => "a mapping",
-        "unit" => "nothing",
-        other if other.starts_with("struct ") => "a mapping",
-        other if other.starts_with("tuple ") => "a list",
-        other if other.starts_with("enum ") => "text",
-        other => other,
-    };
-    words.into()
-}
-
-/// The right word that the wrong one is most like, else all right words.
-fn suggestion(wrong: &str, known: &[&str], what: &str) -> String {
-    let likeness = |word: &str| strsim::normalized_damerau_levenshtein(&wrong.to_lowercase(), &word.to_lowercase());
-    let best = known.iter().map(|word| (likeness(word), word)).max_by(|(a, _), (b, _)| a.total_cmp(b));
-    match best {
-        Some((likeness, word)) if likeness >= ALIKE => format!("did you mean `{word}`?"),
-        None => format!("no {what} are possible here"),
-        _ => {
-            let more = if known.len() > MAX_LISTED { ", ..." } else { "" };
-            let listed: Vec<&str> = known.iter().take(MAX_LISTED).copied().collect();
-            format!("the {what} here are {}{more}", listed.join(", "))
-        }
     }
 }
 

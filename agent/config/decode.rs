@@ -4,6 +4,7 @@
 //! recognised must not vanish without a word.
 
 mod mime;
+mod recognise;
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -15,8 +16,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::bufread::GzDecoder;
 
 use super::problem::{Problem, Source};
-use super::yaml::{self, Node, Value};
+use super::yaml::{self, Node};
 use mime::Entity;
+use recognise::{OUR_KEY, OUR_TYPE, Recognised, has_our_top_level, is_headed, recognise};
 
 /// Bytes of user data, before and after each unpacking. EC2 takes 16 KiB; a file on a laptop may be longer.
 const MAX_BYTES: usize = 1 << 20;
@@ -26,15 +28,6 @@ const MAX_LAYERS: usize = 4;
 const MAX_NESTING: usize = 4;
 /// Parts of one message.
 const MAX_PARTS: usize = 100;
-
-/// The MIME type of our documents. cloud-init skips types that it doesn't know.
-const OUR_TYPE: &str = "application/vnd.ecs-firstrun+yaml";
-/// The first line of our documents.
-const OUR_HEADER: &str = "#ecs-firstrun";
-/// The key that holds our document in another.
-const OUR_KEY: &str = "ecs_firstrun";
-/// Keys by which a document is recognised that lacks the first line.
-const OUR_TOP_LEVEL: [&str; 7] = ["signal", "proxy", "storage", "docker", "logs", "ecs", "wait"];
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -48,7 +41,7 @@ pub struct Decoded {
 }
 
 /// A document of ours.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Document {
     /// Its text; lines are counted from its own beginning.
     pub source: Arc<Source>,
@@ -170,106 +163,6 @@ impl Walk<'_> {
     fn left(&mut self, label: &str, kind: &str) {
         self.found.notes.push(format!("{label} ({kind}) is left to cloud-init"));
     }
-}
-
-/// Whose a document is.
-enum Recognised {
-    Ours {
-        embedded: bool,
-    },
-    /// Probably meant to be ours; the end of a sentence that says what is amiss.
-    Nearly(&'static str),
-    /// Another's; what it is.
-    Others(&'static str),
-    /// Empty.
-    Nothing,
-}
-
-/// Tells whose a document is: by its type, its first line (cloud-init too skips blanks before it), then its keys.
-fn recognise(declared: Option<&str>, text: &str) -> Recognised {
-    let header = text.trim_start().lines().next().unwrap_or("").trim_end();
-    let word = header.split_whitespace().next().unwrap_or("").to_ascii_lowercase();
-    if declared == Some(OUR_TYPE) || header.eq_ignore_ascii_case(OUR_HEADER) {
-        return Recognised::Ours { embedded: has_only_our_key(text) };
-    }
-    if header.is_empty() {
-        return Recognised::Nothing;
-    }
-    let mentioned = text.contains(OUR_KEY);
-    if word == "#cloud-config" || (declared == Some("text/cloud-config") && !header.starts_with("##")) {
-        return match mentioned && has_our_key(text) {
-            true => Recognised::Ours { embedded: true },
-            false => Recognised::Others("cloud-config"),
-        };
-    }
-    if header.starts_with("##") && header.contains("jinja") {
-        return match mentioned {
-            true => Recognised::Nearly(
-                "is a Jinja template, which ecs-firstrun doesn't read; put its configuration into a part of its own",
-            ),
-            false => Recognised::Others("Jinja template"),
-        };
-    }
-    if is_nearly_our_header(header) {
-        return Recognised::Nearly("looks like ecs-firstrun configuration, but its first line is not `#ecs-firstrun`");
-    }
-    if header.starts_with("#!") || header.starts_with("#include") {
-        return Recognised::Others("script or include");
-    }
-    recognise_keys(text)
-}
-
-/// A mapping without a header.
-fn recognise_keys(text: &str) -> Recognised {
-    if text.contains(OUR_KEY) {
-        if has_only_our_key(text) {
-            return Recognised::Ours { embedded: true };
-        }
-        if has_our_key(text) {
-            return Recognised::Nearly(
-                "holds `ecs_firstrun` beside other keys, but its first line is not `#cloud-config`",
-            );
-        }
-    }
-    match has_our_top_level(text) {
-        true => Recognised::Nearly("looks like ecs-firstrun configuration, but its first line is not `#ecs-firstrun`"),
-        false => Recognised::Others("unknown kind"),
-    }
-}
-
-/// `# ecs-firstrun`, `#ecs_firstrun: ...` and the like.
-fn is_nearly_our_header(header: &str) -> bool {
-    let letters: String = header.chars().filter(char::is_ascii_alphanumeric).collect();
-    header.starts_with('#') && letters.to_ascii_lowercase().starts_with("ecsfirstrun")
-}
-
-/// Whether bytes that aren't UTF-8 begin as ours; Windows likes to write UTF-16.
-fn is_headed(bytes: &[u8]) -> bool {
-    let start: Vec<u8> = bytes.iter().take(64).copied().filter(|byte| byte.is_ascii_graphic()).collect();
-    start.to_ascii_lowercase().starts_with(OUR_HEADER.as_bytes())
-}
-
-fn root(text: &str) -> Option<Node> {
-    yaml::load(&Source::new("", text)).0
-}
-
-/// Whether the document has our key; also when it breaks off before, so that its mistake is reported.
-fn has_our_key(text: &str) -> bool {
-    match root(text) {
-        Some(root) if root.get(OUR_KEY).is_some() => true,
-        _ => text.lines().any(|line| line.strip_prefix(OUR_KEY).is_some_and(|rest| rest.trim_start().starts_with(':'))),
-    }
-}
-
-fn has_only_our_key(text: &str) -> bool {
-    // Loading is dear for what can't be it.
-    let root = text.contains(OUR_KEY).then(|| root(text)).flatten();
-    matches!(root.map(|root| root.value), Some(Value::Mapping(entries)) if entries.len() == 1 && entries[0].key == OUR_KEY)
-}
-
-fn has_our_top_level(text: &str) -> bool {
-    OUR_TOP_LEVEL.iter().any(|key| text.contains(key))
-        && root(text).is_some_and(|root| OUR_TOP_LEVEL.iter().any(|key| root.get(key).is_some()))
 }
 
 /// The content without the base64 and gzip around it.

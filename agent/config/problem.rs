@@ -3,6 +3,9 @@
 //! A problem ends up on a terminal, in the console log and in CloudFormation's events, so nothing that looks like a
 //! secret passes through here: neither the offending line nor the message.
 
+mod excerpt;
+mod redact;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -11,12 +14,10 @@ use std::sync::{Arc, OnceLock};
 use annotate_snippets::renderer::{DEFAULT_LINE_NUM_STYLE, DecorStyle};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-/// What stands in for a secret.
-const MASK: &str = "***";
-/// Characters of a long line that are shown before the offending place.
-const CONTEXT_BEFORE: usize = 40;
-/// Characters of a long line that are shown from the offending place on: with the former, a line of 120 fits most logs.
-const CONTEXT_AFTER: usize = 80;
+use excerpt::{Excerpt, LINE_WIDTH};
+use redact::{joined, secret_ranges, secret_value};
+
+pub use redact::{is_secret_key, redact};
 
 /// The text of one document, and where it came from.
 pub struct Source {
@@ -73,7 +74,7 @@ impl Source {
         let text = &self.text[line.clone()];
         if self.continues_a_secret(line) {
             let blank = text.len() - text.trim_start().len();
-            return vec![blank..text.len()];
+            return std::iter::once(blank..text.len()).collect();
         }
         let mut masks = secret_ranges(text);
         for secret in self.secrets.get().into_iter().flatten() {
@@ -187,10 +188,8 @@ impl Problem {
             group = group.element(Snippet::source(&*excerpt.text).line_start(excerpt.line).annotation(caret));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let rendered = renderer
-            .decor_style(DecorStyle::Ascii)
-            .term_width(2 * (CONTEXT_BEFORE + CONTEXT_AFTER))
-            .render(&[group.elements(help)]);
+        let rendered =
+            renderer.decor_style(DecorStyle::Ascii).term_width(2 * LINE_WIDTH).render(&[group.elements(help)]);
         match (&self.span, &excerpt) {
             (Some(span), Some(excerpt)) => with_place(&rendered, span, excerpt, color),
             _ => rendered,
@@ -239,179 +238,6 @@ pub fn sort(problems: &mut Vec<Problem>) {
         span.map(|span| (order.iter().position(|source| *source == span.source), span.start))
     });
     problems.dedup();
-}
-
-/// The part of a line that is shown, after masking and shortening.
-struct Excerpt {
-    text: String,
-    caret: Range<usize>,
-    line: usize,
-    column: usize,
-}
-
-impl Excerpt {
-    fn of(span: &Span) -> Self {
-        let (line, column) = span.position();
-        let range = span.source.line_at(span.start);
-        let start = span.start.clamp(range.start, range.end) - range.start;
-        let end = span.end.clamp(range.start, range.end) - range.start;
-        let shown = Shown::new(&span.source.text[range.clone()], &span.source.masks(&range));
-        let caret = shown.position(start)..shown.position(end);
-        let from = caret.start.saturating_sub(CONTEXT_BEFORE);
-        let to = (caret.start + CONTEXT_AFTER).min(shown.chars.len());
-        let (before, after) = (from > 0, to < shown.chars.len());
-        let mut text = String::from(if before { "..." } else { "" });
-        let mut bytes = text.len()..text.len();
-        for (at, &(_, c)) in shown.chars.iter().enumerate().take(to).skip(from) {
-            if at == caret.start {
-                bytes = text.len()..text.len();
-            }
-            text.push(c);
-            if at < caret.end {
-                bytes.end = text.len();
-            }
-        }
-        if caret.start >= to {
-            bytes = text.len()..text.len();
-        }
-        bytes.end = bytes.end.max(bytes.start);
-        text.push_str(if after { "..." } else { "" });
-        Self { text, caret: bytes, line, column }
-    }
-}
-
-/// A line as shown: each character with the offset in the line that it stands for.
-struct Shown {
-    chars: Vec<(usize, char)>,
-}
-
-impl Shown {
-    fn new(line: &str, masks: &[Range<usize>]) -> Self {
-        let mut chars = Vec::new();
-        let mut masks = masks.iter().peekable();
-        for (at, c) in line.char_indices() {
-            while masks.next_if(|mask| mask.end <= at).is_some() {}
-            match masks.peek() {
-                Some(mask) if mask.start == at => chars.extend(MASK.chars().map(|c| (at, c))),
-                Some(mask) if mask.start < at => {}
-                _ => chars.push((at, visible_char(c))),
-            }
-        }
-        Self { chars }
-    }
-
-    /// Where the byte at `offset` of the line is shown; a place within a mask is the mask's end.
-    fn position(&self, offset: usize) -> usize {
-        self.chars.partition_point(|(at, _)| *at < offset)
-    }
-}
-
-/// The text with everything that looks like a secret replaced by `***`: user info and query strings of URLs, and
-/// whatever follows a key that names a secret. It would rather hide too much than show a password's last letters.
-pub fn redact(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(redact_line).collect();
-    lines.join("\n")
-}
-
-fn redact_line(line: &str) -> String {
-    let mut redacted = String::with_capacity(line.len());
-    let mut shown_to = 0;
-    for mask in joined(secret_ranges(line)) {
-        redacted.push_str(&line[shown_to..mask.start]);
-        redacted.push_str(MASK);
-        shown_to = mask.end;
-    }
-    redacted.push_str(&line[shown_to..]);
-    redacted
-}
-
-/// Whether a key of this name holds a secret: what the ECS agent and the AWS SDKs call theirs, and anything that
-/// calls itself a password, a secret or a token.
-pub fn is_secret_key(key: &str) -> bool {
-    let key = key.to_ascii_uppercase();
-    let named = ["ECS_ENGINE_AUTH_DATA", "AWS_ACCESS_KEY_ID"];
-    let words = ["PASSWORD", "SECRET", "TOKEN"];
-    named.iter().any(|name| key.contains(name)) || words.iter().any(|word| key.contains(word))
-}
-
-/// Byte ranges of a line that hold secrets, in no order.
-fn secret_ranges(line: &str) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
-    ranges.extend(secret_value(line));
-    ranges.extend(url_secrets(line));
-    ranges.extend(bare_user_info(line));
-    ranges
-}
-
-/// What follows the first key of the line that names a secret, up to the end of the line.
-fn secret_value(line: &str) -> Option<Range<usize>> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    let mut from = 0;
-    while let Some(at) = line[from..].find([':', '=']).map(|at| from + at) {
-        let before = line[..at].trim_end().trim_end_matches(['"', '\'', '`']);
-        let name = &before[before.trim_end_matches(is_name).len()..];
-        if is_secret_key(name) {
-            let rest = &line[at + 1..];
-            let start = line.len() - rest.trim_start().len();
-            return (start < line.len()).then_some(start..line.len()).or(Some(line.len()..line.len()));
-        }
-        from = at + 1;
-    }
-    None
-}
-
-/// User info (up to the last `@`, since a wrongly written password may hold one) and query string of each URL.
-fn url_secrets(line: &str) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
-    for (at, scheme) in line.match_indices("://") {
-        let start = at + scheme.len();
-        let url = &line[start..start + url_length(&line[start..])];
-        if let Some(end) = url.rfind('@').filter(|end| *end > 0) {
-            ranges.push(start..start + end);
-        }
-        if let Some(query) = url.find('?').filter(|query| query + 1 < url.len()) {
-            ranges.push(start + query + 1..start + url.len());
-        }
-    }
-    ranges
-}
-
-/// A URL goes on to a quote that closes it. Not to a blank or to a quote in its midst: a password may hold these.
-fn url_length(rest: &str) -> usize {
-    let closes = |at: usize| {
-        let next = rest[at + 1..].chars().next();
-        next.is_none_or(|c| c.is_whitespace() || ",:]}".contains(c))
-    };
-    rest.match_indices(['"', '\'', '`']).map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(rest.len())
-}
-
-/// `user:password` before an `@` without a scheme: a proxy is often written like that.
-fn bare_user_info(line: &str) -> Option<Range<usize>> {
-    let end = line.rfind('@')?;
-    let before = &line[..end];
-    if before.contains("://") {
-        return None;
-    }
-    let after_key = before.find(": ").map(|at| at + 2);
-    let after_quote = before.find(['"', '\'', '`']).map(|at| at + 1);
-    let after_sign = before.find('=').map(|at| at + 1);
-    let after_dash = before.trim_start().strip_prefix("- ").map(|rest| end - rest.len());
-    let starts = [after_key, after_quote, after_sign, after_dash];
-    let start = starts.into_iter().flatten().min().unwrap_or(0);
-    before[start..].contains(':').then_some(start..end)
-}
-
-/// The ranges in order, those that touch made one.
-fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    ranges.sort_by_key(|range| range.start);
-    let mut apart: Vec<Range<usize>> = Vec::new();
-    for range in ranges.into_iter().filter(|range| !range.is_empty()) {
-        match apart.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => apart.push(range),
-        }
-    }
-    apart
 }
 
 fn indentation(line: &str) -> usize {
@@ -530,7 +356,7 @@ error: unknown key `clusterr`
     #[test]
     fn what_the_loader_hides_is_masked() {
         let problem = problem("[visible, hushhush]", "hushhush");
-        problem.span.as_ref().unwrap().source.hide(vec![10..18]);
+        problem.span.as_ref().unwrap().source.hide(std::iter::once(10..18).collect());
         assert!(problem.render(false).contains("[visible, ***]"));
     }
 
@@ -556,7 +382,7 @@ error: unknown key `clusterr`
         #[test]
         fn rendering_never_panics(text in "(?s).{0,80}", start in 0..300usize, length in 0..300usize) {
             let source = Source::new("x", text);
-            source.hide(vec![start..start + length]);
+            source.hide(std::iter::once(start..start + length).collect());
             let span = Span { source, start, end: start.saturating_add(length) };
             let problem = Problem::at(&span, span.source.text.clone());
             problem.render(true);

@@ -28,21 +28,48 @@ fn a_bad_ca_bundle_is_named() {
     assert!(text.contains("no certificate"), "{text}");
 }
 
-#[test]
-fn a_ca_bundle_adds_to_the_roots() {
-    use base64::Engine as _;
-    let der = &webpki_root_certs::TLS_SERVER_ROOT_CERTS[0];
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in text.as_bytes().chunks(64) {
-        pem.push_str(std::str::from_utf8(line).unwrap());
-        pem.push('\n');
+/// A TLS server with a certificate of the test CA, for `localhost`; returns its port.
+fn tls_server() -> u16 {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let chain = CertificateDer::pem_slice_iter(include_bytes!("testdata/server.pem"));
+    let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(include_bytes!("testdata/server.key"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key.unwrap())
+        .unwrap();
+    std::thread::spawn(move || {
+        let config = Arc::new(config);
+        for stream in listener.incoming() {
+            let tls = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(tls, stream.unwrap());
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            // A client that doesn't trust the server hangs up here.
+            if stream.read(&mut [0; 4096]).is_ok() {
+                stream.write_all(answer).unwrap();
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn the_ca_bundle_is_trusted_and_names_resolve_inside_the_process() {
+    let url = format!("https://localhost:{}/", tls_server());
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("agent/http/testdata/ca.pem");
+    let with = outbound_trusting(None, Some(&bundle)).unwrap();
+    let response = with.get(&url).send().await.map_err(explain).unwrap();
+    assert_eq!(read_body(response, 2).await.unwrap(), b"ok");
+    let without = outbound_trusting(None, None).unwrap();
+    for client in [without, direct().unwrap()] {
+        let error = client.get(&url).send().await.map_err(explain).unwrap_err();
+        assert!(error.contains("certificate"), "{error}");
     }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), pem).unwrap();
-    let with = roots(Some(file.path())).unwrap().len();
-    assert_eq!(with, roots(None).unwrap().len() + 1);
 }
 
 #[test]

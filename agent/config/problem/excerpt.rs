@@ -1,0 +1,83 @@
+//! The part of the offending line that is shown.
+
+use std::ops::Range;
+
+use super::redact::MASK;
+use super::{Span, visible_char};
+
+/// Characters of a long line that are shown before the offending place.
+const CONTEXT_BEFORE: usize = 40;
+/// Characters of a long line that are shown from the offending place on: with the former, a line of 120 fits most logs.
+const CONTEXT_AFTER: usize = 80;
+
+/// The most characters of an excerpt, but for the dots at its ends and the masks.
+pub(super) const LINE_WIDTH: usize = CONTEXT_BEFORE + CONTEXT_AFTER;
+
+/// The part of a line that is shown, after masking and shortening.
+pub(super) struct Excerpt {
+    /// The part.
+    pub text: String,
+    /// The bytes of it that are pointed at.
+    pub caret: Range<usize>,
+    /// Line and column in the document, from 1.
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Excerpt {
+    /// What to show for a span: of its first line, without its secrets, as much as fits.
+    pub fn of(span: &Span) -> Self {
+        let (line, column) = span.position();
+        let range = span.source.line_at(span.start);
+        let start = span.start.clamp(range.start, range.end) - range.start;
+        let end = span.end.clamp(range.start, range.end) - range.start;
+        let shown = Shown::new(&span.source.text[range.clone()], &span.source.masks(&range));
+        let caret = shown.position(start)..shown.position(end);
+        let from = caret.start.saturating_sub(CONTEXT_BEFORE);
+        let to = (caret.start + CONTEXT_AFTER).min(shown.chars.len());
+        let (before, after) = (from > 0, to < shown.chars.len());
+        let mut text = String::from(if before { "..." } else { "" });
+        let mut bytes = text.len()..text.len();
+        for (at, &(_, c)) in shown.chars.iter().enumerate().take(to).skip(from) {
+            if at == caret.start {
+                bytes = text.len()..text.len();
+            }
+            text.push(c);
+            if at < caret.end {
+                bytes.end = text.len();
+            }
+        }
+        if caret.start >= to {
+            bytes = text.len()..text.len();
+        }
+        bytes.end = bytes.end.max(bytes.start);
+        text.push_str(if after { "..." } else { "" });
+        Self { text, caret: bytes, line, column }
+    }
+}
+
+/// A line as shown: each character with the offset in the line that it stands for.
+struct Shown {
+    chars: Vec<(usize, char)>,
+}
+
+impl Shown {
+    fn new(line: &str, masks: &[Range<usize>]) -> Self {
+        let mut chars = Vec::new();
+        let mut masks = masks.iter().peekable();
+        for (at, c) in line.char_indices() {
+            while masks.next_if(|mask| mask.end <= at).is_some() {}
+            match masks.peek() {
+                Some(mask) if mask.start == at => chars.extend(MASK.chars().map(|c| (at, c))),
+                Some(mask) if mask.start < at => {}
+                _ => chars.push((at, visible_char(c))),
+            }
+        }
+        Self { chars }
+    }
+
+    /// Where the byte at `offset` of the line is shown; a place within a mask is the mask's end.
+    fn position(&self, offset: usize) -> usize {
+        self.chars.partition_point(|(at, _)| *at < offset)
+    }
+}

@@ -1,0 +1,114 @@
+//! Finds what looks like a secret in a line.
+
+use std::ops::Range;
+
+/// What stands in for a secret.
+pub(super) const MASK: &str = "***";
+
+/// The text with everything that looks like a secret replaced by `***`: user info and query strings of URLs, and
+/// whatever follows a key that names a secret. It would rather hide too much than show a password's last letters.
+pub fn redact(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(redact_line).collect();
+    lines.join("\n")
+}
+
+fn redact_line(line: &str) -> String {
+    let mut redacted = String::with_capacity(line.len());
+    let mut shown_to = 0;
+    for mask in joined(secret_ranges(line)) {
+        redacted.push_str(&line[shown_to..mask.start]);
+        redacted.push_str(MASK);
+        shown_to = mask.end;
+    }
+    redacted.push_str(&line[shown_to..]);
+    redacted
+}
+
+/// Whether a key of this name holds a secret: what the ECS agent and the AWS SDKs call theirs, and anything that
+/// calls itself a password, a secret or a token.
+pub fn is_secret_key(key: &str) -> bool {
+    let key = key.to_ascii_uppercase();
+    let named = ["ECS_ENGINE_AUTH_DATA", "AWS_ACCESS_KEY_ID"];
+    let words = ["PASSWORD", "SECRET", "TOKEN"];
+    named.iter().any(|name| key.contains(name)) || words.iter().any(|word| key.contains(word))
+}
+
+/// Byte ranges of a line that hold secrets, in no order.
+pub(super) fn secret_ranges(line: &str) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    ranges.extend(secret_value(line));
+    ranges.extend(url_secrets(line));
+    ranges.extend(bare_user_info(line));
+    ranges
+}
+
+/// What follows the first key of the line that names a secret, up to the end of the line.
+pub(super) fn secret_value(line: &str) -> Option<Range<usize>> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let mut from = 0;
+    while let Some(at) = line[from..].find([':', '=']).map(|at| from + at) {
+        let before = line[..at].trim_end().trim_end_matches(['"', '\'', '`']);
+        let name = &before[before.trim_end_matches(is_name).len()..];
+        if is_secret_key(name) {
+            let rest = &line[at + 1..];
+            let start = line.len() - rest.trim_start().len();
+            return (start < line.len()).then_some(start..line.len()).or(Some(line.len()..line.len()));
+        }
+        from = at + 1;
+    }
+    None
+}
+
+/// User info (up to the last `@`, since a wrongly written password may hold one) and query string of each URL.
+fn url_secrets(line: &str) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    for (at, scheme) in line.match_indices("://") {
+        let start = at + scheme.len();
+        let url = &line[start..start + url_length(&line[start..])];
+        if let Some(end) = url.rfind('@').filter(|end| *end > 0) {
+            ranges.push(start..start + end);
+        }
+        if let Some(query) = url.find('?').filter(|query| query + 1 < url.len()) {
+            ranges.push(start + query + 1..start + url.len());
+        }
+    }
+    ranges
+}
+
+/// A URL goes on to a quote that closes it. Not to a blank or to a quote in its midst: a password may hold these.
+fn url_length(rest: &str) -> usize {
+    let closes = |at: usize| {
+        let next = rest[at + 1..].chars().next();
+        next.is_none_or(|c| c.is_whitespace() || ",:]}".contains(c))
+    };
+    rest.match_indices(['"', '\'', '`']).map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(rest.len())
+}
+
+/// `user:password` before an `@` without a scheme: a proxy is often written like that.
+fn bare_user_info(line: &str) -> Option<Range<usize>> {
+    let end = line.rfind('@')?;
+    let before = &line[..end];
+    if before.contains("://") {
+        return None;
+    }
+    let after_key = before.find(": ").map(|at| at + 2);
+    let after_quote = before.find(['"', '\'', '`']).map(|at| at + 1);
+    let after_sign = before.find('=').map(|at| at + 1);
+    let after_dash = before.trim_start().strip_prefix("- ").map(|rest| end - rest.len());
+    let starts = [after_key, after_quote, after_sign, after_dash];
+    let start = starts.into_iter().flatten().min().unwrap_or(0);
+    before[start..].contains(':').then_some(start..end)
+}
+
+/// The ranges in order, those that touch made one.
+pub(super) fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut apart: Vec<Range<usize>> = Vec::new();
+    for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+        match apart.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
+        }
+    }
+    apart
+}

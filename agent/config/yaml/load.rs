@@ -1,0 +1,367 @@
+//! Builds the tree out of the parser's events.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+
+use super::scalar::resolve;
+use super::{Entry, Node, NodeId, Value};
+use crate::config::problem::{Problem, Source, Span, is_secret_key};
+
+/// Nodes in one document, aliases expanded. A configuration has dozens; this stops "billion laughs" early.
+pub(super) const MAX_NODES: usize = 20_000;
+/// Nesting of one document. The configuration needs five levels; the recursion in here and in serde stays shallow.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// How the message of a key's repetition ends. Other readers of a shared document may not mind it.
+pub(in crate::config) const GIVEN_TWICE: &str = "is given twice";
+
+/// Loads one document. The tree is nothing when the document is empty, and partial when a problem says so.
+pub fn load(source: &Arc<Source>) -> (Option<Node>, Vec<Problem>) {
+    let mut loader = Loader::new(source);
+    let mut parser = Parser::new_from_str(&source.text[..loader.readable]);
+    while let Some(event) = parser.next_event() {
+        let more = match event {
+            Ok((event, span)) => {
+                let span = loader.characters(span);
+                loader.event(event, span)
+            }
+            Err(error) => {
+                loader.syntax(&error);
+                false
+            }
+        };
+        if !more {
+            break;
+        }
+    }
+    // What a mistake left open is closed here, so that the part before it can be used.
+    while let Some(frame) = loader.open.pop() {
+        let (node, anchor) = frame.close(None);
+        loader.add(node, anchor);
+    }
+    source.hide(loader.secrets);
+    (loader.root, loader.problems)
+}
+
+/// A list or mapping whose end hasn't come yet.
+struct Frame {
+    span: Span,
+    anchor: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    Sequence(Vec<Node>),
+    Mapping(Vec<Entry>, Pending),
+}
+
+/// What a mapping waits for.
+enum Pending {
+    Key,
+    Value(String, Span),
+    /// The value of a key that was refused; it is dropped.
+    Refused,
+}
+
+impl Frame {
+    /// The finished node and its anchor. A block ends where its last child does, not at the next line's text.
+    fn close(self, end: Option<usize>) -> (Node, usize) {
+        let (value, last) = match self.kind {
+            Kind::Sequence(items) => {
+                let last = items.last().map(|item| item.span.end);
+                (Value::Sequence(items), last)
+            }
+            Kind::Mapping(entries, _) => {
+                // An alias is spanned by what it stands for, which lies before its key.
+                let last = entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
+                (Value::Mapping(entries), last)
+            }
+        };
+        let mut span = self.span;
+        span.end = end.or(last).unwrap_or(span.end).max(span.start);
+        (Node::new(span, value), self.anchor)
+    }
+}
+
+struct Loader<'a> {
+    source: &'a Arc<Source>,
+    /// The byte offset of each character: the parser counts characters.
+    offsets: Vec<usize>,
+    /// How much of the text can be YAML at all.
+    readable: usize,
+    open: Vec<Frame>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    documents: usize,
+    root: Option<Node>,
+    secrets: Vec<Range<usize>>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(source: &'a Arc<Source>) -> Self {
+        let mut loader = Self {
+            source,
+            offsets: source.text.char_indices().map(|(at, _)| at).collect(),
+            readable: source.text.len(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            nodes: 0,
+            documents: 0,
+            root: None,
+            secrets: Vec::new(),
+            problems: Vec::new(),
+        };
+        // The parser takes a NUL for the end and would keep quiet about the rest.
+        if let Some(at) = source.text.find(|c| c < ' ' && !"\t\n\r".contains(c)) {
+            loader.readable = at;
+            let span = loader.bytes(at, at + 1);
+            loader.problems.push(
+                Problem::at(&span, "a control character can't be part of a document; nothing is read from here on")
+                    .remedy("remove it, or write it as an escape such as `\\x1b` in double quotes"),
+            );
+        }
+        loader
+    }
+
+    fn bytes(&self, start: usize, end: usize) -> Span {
+        Span { source: self.source.clone(), start, end }
+    }
+
+    /// A span given in characters.
+    fn characters(&self, span: saphyr_parser::Span) -> Span {
+        let byte = |at: usize| self.offsets.get(at).copied().unwrap_or(self.source.text.len());
+        let (start, end) = (byte(span.start.index()), byte(span.end.index()));
+        self.bytes(start, end.max(start))
+    }
+
+    /// Takes one event of the parser; false when reading ends here.
+    fn event(&mut self, event: Event<'_>, span: Span) -> bool {
+        let place = span.clone();
+        match event {
+            Event::DocumentStart(_) => return self.document(&span),
+            Event::Scalar(text, style, anchor, tag) => {
+                let node = self.scalar(&text, style, tag.as_deref(), span);
+                self.add(node, anchor);
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.collection_tag(tag.as_deref(), "seq", &span);
+                return self.start(span, anchor, Kind::Sequence(Vec::new()));
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.collection_tag(tag.as_deref(), "map", &span);
+                return self.start(span, anchor, Kind::Mapping(Vec::new(), Pending::Key));
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(frame) = self.open.pop() {
+                    // Only brackets have an end of their own.
+                    let (node, anchor) = frame.close((span.start < span.end).then_some(span.end));
+                    self.add(node, anchor);
+                }
+            }
+            Event::Alias(anchor) => self.alias(anchor, &span),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        self.within_budget(&place)
+    }
+
+    fn document(&mut self, span: &Span) -> bool {
+        self.documents += 1;
+        if self.documents == 1 {
+            return true;
+        }
+        let problem = Problem::at(span, "there is more than one YAML document");
+        self.problems.push(problem.remedy("keep one, or make each a MIME part of its own"));
+        false
+    }
+
+    fn start(&mut self, span: Span, anchor: usize, kind: Kind) -> bool {
+        if self.open.len() >= MAX_DEPTH {
+            let message =
+                format!("lists and mappings are nested more than {MAX_DEPTH} deep; nothing is read from here on");
+            self.problems.push(Problem::at(&span, message));
+            return false;
+        }
+        self.open.push(Frame { span, anchor, kind });
+        true
+    }
+
+    fn within_budget(&mut self, place: &Span) -> bool {
+        let within = self.nodes <= MAX_NODES;
+        if !within {
+            let message = format!("the document has more than {MAX_NODES} values; nothing is read from here on");
+            self.problems.push(Problem::at(place, message));
+        }
+        within
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Node {
+        let plain = || match style {
+            ScalarStyle::Plain => resolve(text),
+            _ => Value::String(text.into()),
+        };
+        let value = match tag {
+            None => plain(),
+            Some(tag) if is_bang(tag) => Value::String(text.into()),
+            Some(tag) => self.tagged(text, tag, &span).unwrap_or_else(plain),
+        };
+        let text = match value {
+            Value::Null | Value::String(_) => None,
+            _ => Some(text.into()),
+        };
+        Node { span, id: NodeId::next(), value, text }
+    }
+
+    /// The value under a tag of the core schema. Nothing, and a problem, for other tags and for what the tag doesn't fit.
+    fn tagged(&mut self, text: &str, tag: &Tag, span: &Span) -> Option<Value> {
+        let suffix = if tag.is_yaml_core_schema() { tag.suffix.as_str() } else { "" };
+        let value = match (suffix, resolve(text)) {
+            ("str", _) => Value::String(text.into()),
+            ("float", Value::Int(number)) => Value::Float(number as f64),
+            ("null", value @ Value::Null)
+            | ("bool", value @ Value::Bool(_))
+            | ("int", value @ Value::Int(_))
+            | ("float", value @ Value::Float(_)) => value,
+            ("null" | "bool" | "int" | "float", _) => {
+                self.problems.push(Problem::at(span, format!("the value doesn't fit its tag `!!{suffix}`")));
+                return None;
+            }
+            _ => {
+                self.unknown_tag(tag, span);
+                return None;
+            }
+        };
+        Some(value)
+    }
+
+    fn collection_tag(&mut self, tag: Option<&Tag>, wanted: &str, span: &Span) {
+        if let Some(tag) = tag
+            && !is_bang(tag)
+            && !(tag.is_yaml_core_schema() && tag.suffix == wanted)
+        {
+            self.unknown_tag(tag, span);
+        }
+    }
+
+    fn unknown_tag(&mut self, tag: &Tag, span: &Span) {
+        let problem = Problem::at(span, format!("the tag `{tag}` has no meaning here"));
+        self.problems.push(problem.remedy(
+            "remove it; CloudFormation's functions work in a template: put `Fn::Sub` around the whole user data",
+        ));
+    }
+
+    fn alias(&mut self, anchor: usize, span: &Span) {
+        let Some(target) = self.anchors.get(&anchor) else {
+            self.problems.push(Problem::at(span, "the alias stands within the very value that it repeats"));
+            return self.refuse();
+        };
+        let (count, depth) = target.size();
+        if self.nodes + count > MAX_NODES || self.open.len() + depth > MAX_DEPTH {
+            let message = format!("aliases make the document larger than {MAX_NODES} values or {MAX_DEPTH} levels");
+            // Said once: a document of that kind has thousands of them.
+            if !self.problems.iter().any(|problem| problem.message == message) {
+                self.problems.push(Problem::at(span, message));
+            }
+            return self.refuse();
+        }
+        self.nodes += count;
+        let node = target.copy();
+        self.add(node, 0);
+    }
+
+    /// Leaves out the value that comes here, or the key and its value.
+    fn refuse(&mut self) {
+        if let Some(Frame { kind: Kind::Mapping(_, pending), .. }) = self.open.last_mut() {
+            *pending = match pending {
+                Pending::Key => Pending::Refused,
+                Pending::Value(..) | Pending::Refused => Pending::Key,
+            };
+        }
+    }
+
+    /// Puts a finished node where it belongs.
+    fn add(&mut self, mut node: Node, anchor: usize) {
+        self.nodes += 1;
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|frame| &mut frame.kind) {
+            None => self.root = Some(node),
+            Some(Kind::Sequence(items)) => items.push(node),
+            Some(Kind::Mapping(entries, pending)) => match std::mem::replace(pending, Pending::Key) {
+                Pending::Refused => {}
+                Pending::Key => {
+                    *pending = Pending::Refused;
+                    match key(&node, entries) {
+                        Ok(key) => *pending = Pending::Value(key, node.span),
+                        Err(problem) => self.problems.push(problem),
+                    }
+                }
+                Pending::Value(key, key_span) => {
+                    if is_secret_key(&key) {
+                        self.secrets.push(node.span.start..node.span.end);
+                    }
+                    if node.span.start == node.span.end {
+                        node.span = key_span.clone();
+                    }
+                    entries.push(Entry { key, key_span, key_id: NodeId::next(), value: node });
+                }
+            },
+        }
+    }
+
+    fn syntax(&mut self, error: &ScanError) {
+        if self.readable < self.source.text.len() {
+            return; // It broke off where it was cut.
+        }
+        let mark = *error.marker();
+        let next = saphyr_parser::Marker::new(mark.index() + 1, mark.line(), mark.col() + 1);
+        let span = self.characters(saphyr_parser::Span::new(mark, next));
+        let problem = Problem::at(&span, format!("this isn't valid YAML: {}", error.info()));
+        self.problems.push(problem.remedy(syntax_remedy(&span, error.info())));
+    }
+}
+
+/// The text of a key that can be used.
+fn key(node: &Node, entries: &[Entry]) -> Result<String, Problem> {
+    let Some(key) = node.text() else {
+        let message = match node.value {
+            Value::Null => "a key is missing before the `:`",
+            _ => "a key must be text, not a list or a mapping",
+        };
+        return Err(Problem::at(&node.span, message));
+    };
+    match entries.iter().find(|entry| entry.key == key) {
+        None => Ok(key.into()),
+        Some(first) => {
+            let (line, _) = first.key_span.position();
+            let problem = Problem::at(&node.span, format!("the key `{key}` {GIVEN_TWICE}"));
+            Err(problem.remedy(format!("keep one; the first is in line {line}")))
+        }
+    }
+}
+
+/// The tag `!`, which makes any scalar text and says nothing else.
+fn is_bang(tag: &Tag) -> bool {
+    (tag.handle.as_str(), tag.suffix.as_str()) == ("", "!") || (tag.handle == "!" && tag.suffix.is_empty())
+}
+
+/// What usually leads to a syntax error, judged by the line and the parser's words.
+fn syntax_remedy(span: &Span, info: &str) -> &'static str {
+    let text = &span.source.text;
+    let line = text[..text.floor_char_boundary(span.start)].rsplit('\n').next().unwrap_or("");
+    if line.starts_with([' ', '\t']) && line.trim_start_matches(' ').starts_with('\t') || info.contains("tab") {
+        "indent with blanks; YAML doesn't allow tabs there"
+    } else if info.contains("mapping values") {
+        "put text that holds `: ` in quotes, or correct the indentation"
+    } else if info.contains("quoted scalar") {
+        "close the quotes"
+    } else if info.contains("flow") || info.contains("':' indicator") || info.contains("bracket") {
+        "close the brackets, and separate their items by commas"
+    } else {
+        "check the indentation and the quotes of this line and the one before"
+    }
+}

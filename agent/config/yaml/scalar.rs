@@ -1,0 +1,36 @@
+//! What a plain scalar is.
+
+use super::Value;
+
+/// A plain scalar by the core schema (YAML 1.2.2, chapter 10.3.2). A whole number beyond 64 bits becomes a float.
+pub(super) fn resolve(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => return Value::Float(f64::NAN),
+        _ => {}
+    }
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if let ".inf" | ".Inf" | ".INF" = digits {
+        return Value::Float(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
+    }
+    let radix = |prefix, radix| {
+        let digits: &str = text.strip_prefix(prefix)?;
+        digits.starts_with(|c: char| c.is_ascii_alphanumeric()).then(|| i64::from_str_radix(digits, radix).ok())?
+    };
+    if let Some(number) = radix("0o", 8).or_else(|| radix("0x", 16)) {
+        return Value::Int(number);
+    }
+    // Rust's own syntax is wider: it also takes `inf` and `nan`.
+    let numeric = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && digits.chars().all(|c| c.is_ascii_digit() || ".eE+-".contains(c));
+    match (numeric, text.parse::<i64>(), text.parse::<f64>()) {
+        (true, Ok(number), _) => Value::Int(number),
+        (true, _, Ok(number)) => Value::Float(number),
+        _ => Value::String(text.into()),
+    }
+}
