@@ -190,6 +190,7 @@ impl Run<'_> {
 
     /// Decides the outcome, keeps the decision, tells CloudFormation, and writes the report.
     async fn conclude(&mut self, result: Result<Result<Provisioned, Failure>, String>) -> Ending {
+        let has_configuration = matches!(result, Ok(Ok(Provisioned::Complete(_))));
         let (outcome, reason, config) = match result {
             Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, None, config),
             Ok(Ok(Provisioned::Nothing)) => {
@@ -212,12 +213,14 @@ impl Run<'_> {
                 self.decide(status, reason.unwrap_or_default());
                 self.signal(target, &config).await
             }
-            None if outcome == Outcome::Success => {
-                self.decide(status, String::new());
+            None if outcome == Outcome::Refused || !self.fetched() => Ending::Unreported,
+            // Nothing was to be signalled: the report and the console are told, and that is all that was asked for.
+            None => {
+                if has_configuration {
+                    self.decide(status, String::new());
+                }
                 Ending::Done
             }
-            // There is nobody to tell but the console and the report.
-            None => Ending::Unreported,
         };
         self.report.outcome = outcome;
         self.save();
@@ -227,6 +230,10 @@ impl Run<'_> {
             (_, Outcome::Refused) => Ending::Refused,
             _ => Ending::Failed,
         }
+    }
+
+    fn fetched(&self) -> bool {
+        self.report.steps.first().is_some_and(|step| step.outcome == Outcome::Success)
     }
 
     /// The first outcome of an instance is what CloudFormation is told, now or at a later boot.
