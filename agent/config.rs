@@ -449,7 +449,7 @@ pub fn summary(problems: &[Problem]) -> String {
         1 => ", and 1 more error".to_owned(),
         more => format!(", and {more} more errors"),
     };
-    format!("the configuration is refused: {}{}{remedy}{more}", place.unwrap_or_default(), first.message)
+    format!("{}{}{remedy}{more}", place.unwrap_or_default(), first.message)
 }
 
 fn empty(source: &Arc<Source>) -> Problem {

@@ -207,7 +207,7 @@ fn validate(file: &std::path::Path) -> Result<ExitCode> {
             "{name} holds no ecs-firstrun configuration; its first line must be `#ecs-firstrun`, or a MIME part or the key `ecs_firstrun` must hold it"
         );
     }
-    print(&format!("{name} is right.\n"))
+    print(&format!("{name}: no mistakes found\n"))
 }
 
 fn refuse(problems: &[ecs_firstrun::config::problem::Problem]) -> Result<ExitCode> {

@@ -297,6 +297,8 @@ impl fmt::Display for Action {
                 write!(f, "make directory {path} ({}:{}, {mode})", owner.0, owner.1)
             }
             Action::EnsureFilesystem { device, filesystem, label } => {
+                let device =
+                    if *device == Device::InstanceStore { "the instance store".to_owned() } else { device.to_string() };
                 write!(f, "make {} `{label}` on {device} if it is blank", filesystem.name())
             }
             Action::ReloadUnits => f.write_str("reload systemd's units"),

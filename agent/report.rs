@@ -163,7 +163,7 @@ impl fmt::Display for Report {
         let instance = self.instance_id.as_deref().unwrap_or("an unknown instance");
         writeln!(f, "{} on {instance}, started {}, {}", self.outcome, self.started, milliseconds(self.duration_ms))?;
         if let Some(reason) = &self.reason {
-            writeln!(f, "reason: {reason}")?;
+            writeln!(f, "{}: {reason}", if self.outcome == Outcome::Success { "note" } else { "reason" })?;
         }
         if !self.steps.is_empty() {
             writeln!(f, "\n{:<10} {:>10} {:>10}  result", "step", "start", "duration")?;
@@ -173,6 +173,7 @@ impl fmt::Display for Report {
             let result = match step.outcome {
                 Outcome::Success if step.actions.is_empty() => "done".to_owned(),
                 Outcome::Success => format!("done, {made} of {} changed", step.actions.len()),
+                Outcome::Failure => "failed".to_owned(),
                 other => other.to_string(),
             };
             let (start, duration) = (milliseconds(step.start_ms), milliseconds(step.duration_ms));

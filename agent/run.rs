@@ -175,7 +175,7 @@ impl Run<'_> {
                 tracing::info!(
                     "{}: {}, {changed} of {} changed, {} ms",
                     step.name,
-                    step.outcome,
+                    if step.outcome == Outcome::Success { "done" } else { "failed" },
                     step.actions.len(),
                     step.duration_ms
                 );
@@ -379,7 +379,7 @@ fn save_report(host: &Host, report: &mut Report, began: Instant) {
 fn accepted(parsed: Parsed, notes: &[String]) -> Result<Option<Box<Config>>, Failure> {
     if !parsed.problems.is_empty() {
         for problem in &parsed.problems {
-            tracing::error!("{}", problem.render(false));
+            tracing::error!("{problem}");
         }
         let reason = config::summary(&parsed.problems);
         return Err(Failure { outcome: Outcome::Refused, reason, config: Box::new(parsed.config) });

@@ -37,6 +37,12 @@ impl Host {
         Some(tag.trim().to_owned()).filter(|id| id.starts_with("i-"))
     }
 
+    /// Whether the firmware says that this is an EC2 instance.
+    pub fn is_ec2_instance(&self) -> bool {
+        let vendor = self.read("/sys/class/dmi/id/sys_vendor").ok().flatten();
+        vendor.is_some_and(|vendor| vendor.trim() == "Amazon EC2")
+    }
+
     fn operating_system(&self) -> Result<OperatingSystem> {
         let text = match self.read("/etc/os-release")? {
             Some(text) => text,

@@ -98,12 +98,12 @@ impl Host {
             }
             let hint = match (unit, state.exit.as_str()) {
                 ("ecs.service", TERMINAL) => {
-                    "the ECS agent gave up for good: the cluster does not exist, or an attribute or the saved state is wrong; /var/log/ecs/ecs-agent.log says which"
+                    "so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
                 }
-                ("ecs.service", _) => "/var/log/ecs/ecs-init.log says why",
-                _ => "`journalctl -u docker.service` says why",
+                ("ecs.service", _) => "and /var/log/ecs/ecs-init.log says why",
+                _ => "and `journalctl -u docker.service` says why",
             };
-            bail!("{unit} failed ({}, exit code {}): {hint}", state.result, state.exit);
+            bail!("{unit} failed with exit code {}, {hint}", state.exit);
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ fn volume(volume: &Volume) -> Vec<Planned> {
             owner: directory.owner.as_ref().map_or((0, 0), |owner| owner.ids()),
             mode: directory.mode.unwrap_or(Mode(0o755)),
         };
-        planned(action, format!("asked for on {}", volume.mount))
+        planned(action, "asked for in `storage`")
     }));
     actions
 }

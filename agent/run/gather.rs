@@ -173,14 +173,16 @@ pub async fn for_dry_run(host: &Host, options: &Options, has_facts: bool) -> Res
     if let Some(error) = gathered.error.take() {
         return Err(error);
     }
-    if has_facts && options.user_data.is_some() {
+    // A laptop has no instance metadata, and must not be made to look for them.
+    let may_ask = options.imds_endpoint.is_some() || host.is_ec2_instance();
+    if options.user_data.is_some() && (has_facts || !may_ask) {
         gathered.note_parts();
         return Ok(gathered);
     }
     match from_imds(&mut gathered, options, DRY_RUN).await {
         Ok(()) => {}
         Err(error) if options.user_data.is_none() => {
-            return Err(error.context("give the user data with --user-data FILE"));
+            return Err(error.context("there is no user data; give it with --user-data FILE"));
         }
         Err(error) => tracing::debug!("no instance metadata: {error:#}"),
     }
