@@ -1,1 +1,14 @@
-//! Integration tests.
+//! Integration tests: golden plans, golden refusals, properties over all configurations, and runs of the real binary.
+//!
+//! A golden case is a folder; `UPDATE=1 cargo test --all-features` writes what it expects anew.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "tests make files and processes of their own, and fail by panicking"
+)]
+
+mod plans;
+mod refused;
+mod support;

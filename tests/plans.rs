@@ -1,0 +1,81 @@
+//! Golden plans. Each folder of `tests/cases` has
+//!
+//! - `user-data`: in any of its encodings;
+//! - `facts.json`, if they are not those of `examples/facts/amazon-linux-2023.json`;
+//! - `variables`, if there are any of the shell original's: a line `NAME=VALUE` each;
+//!
+//! and, as what must come out,
+//!
+//! - `plan.txt`: the plan as `ecs-firstrun plan` prints it;
+//! - `notes.txt`, if there is something to say of the user data;
+//! - `root/`: the files, secrets included. One that belongs to another program is shown as if it had been empty.
+
+use std::path::Path;
+
+use ecs_firstrun::config::decode::decode;
+use ecs_firstrun::config::{self, Parsed};
+use ecs_firstrun::instance::Instance;
+use ecs_firstrun::plan::{Action, Plan, plan};
+use ecs_firstrun::run::documents;
+
+use crate::support::golden::{self, Files};
+use crate::support::repository;
+
+#[test]
+fn user_data_gives_the_plan_that_is_expected() {
+    golden::check("cases", &["user-data", "facts.json", "variables"], 30, |case| {
+        let (parsed, notes) = parse(case);
+        let problems: Vec<_> = parsed.problems.iter().map(|problem| problem.render(false)).collect();
+        assert!(problems.is_empty(), "{}: {}", case.display(), problems.join("\n"));
+        assert!(parsed.found, "{}: nothing is for us: {notes:?}", case.display());
+        let mut files = files_of(&plan(&parsed.config, &facts(case)));
+        if !notes.is_empty() {
+            files.insert("notes.txt".to_owned(), notes.join("\n") + "\n");
+        }
+        files
+    });
+}
+
+#[test]
+fn the_facts_in_examples_are_those_of_the_example_instance() {
+    assert_eq!(read_facts(&repository("examples/facts/amazon-linux-2023.json")), Instance::example());
+}
+
+fn parse(case: &Path) -> (Parsed, Vec<String>) {
+    let bytes = std::fs::read(case.join("user-data")).unwrap();
+    let Ok(variables) = std::fs::read_to_string(case.join("variables")) else {
+        return documents("user data", &bytes);
+    };
+    let variables = config::shell_variables(|wanted| {
+        let mut lines = variables.lines().filter_map(|line| line.split_once('='));
+        lines.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned())
+    });
+    let decoded = decode("user data", &bytes);
+    assert!(decoded.problems.is_empty(), "{}", case.display());
+    let all: Vec<_> = decoded.documents.into_iter().chain(variables).collect();
+    (config::parse(&all), decoded.notes)
+}
+
+fn facts(case: &Path) -> Instance {
+    let own = case.join("facts.json");
+    read_facts(&if own.exists() { own } else { repository("examples/facts/amazon-linux-2023.json") })
+}
+
+fn read_facts(path: &Path) -> Instance {
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn files_of(plan: &Plan) -> Files {
+    let mut files = Files::from([("plan.txt".to_owned(), plan.to_string())]);
+    for planned in plan.steps.iter().flat_map(|step| &step.actions) {
+        let (path, text) = match &planned.action {
+            Action::WriteFile(file) => (&file.path, file.contents.reveal().to_owned()),
+            Action::EditFile(edit) if !edit.lines.is_empty() => (&edit.path, edit.applied_to("")),
+            _ => continue,
+        };
+        let other = files.insert(format!("root{path}"), text);
+        assert!(other.is_none(), "{path} is written twice");
+    }
+    files
+}

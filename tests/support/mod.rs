@@ -1,0 +1,10 @@
+//! What several tests share.
+
+pub mod golden;
+
+use std::path::{Path, PathBuf};
+
+/// A path in the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
