@@ -12,5 +12,6 @@
 mod command_line;
 mod job;
 mod plans;
+mod properties;
 mod refused;
 mod support;
