@@ -9,6 +9,9 @@
     reason = "tests make files and processes of their own, and fail by panicking"
 )]
 
+mod command_line;
+mod job;
 mod plans;
+mod properties;
 mod refused;
 mod support;

@@ -1,6 +1,7 @@
 //! What several tests share.
 
 pub mod golden;
+pub mod host;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,146 @@
+//! The commands beside `run`: what they print, and their exit codes.
+
+use std::process::{Command, Stdio};
+
+use ecs_firstrun::instance::Instance;
+use ecs_firstrun::rehearse::Scenario;
+use ecs_firstrun::rehearse::cloud::Identity;
+
+use crate::support::host::{BINARY, Ended, Host};
+use crate::support::repository;
+
+/// Runs the binary in an environment of its own. Nothing answers at its endpoints.
+fn ecs_firstrun(arguments: &[&str]) -> Ended {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).env_clear().current_dir(repository("")).stdin(Stdio::null());
+    command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9").output().unwrap().into()
+}
+
+const FACTS: &str = "examples/facts/amazon-linux-2023.json";
+
+#[test]
+fn a_plan_from_files_is_that_of_the_golden_case_and_needs_no_network() {
+    for name in ["smallest", "complete"] {
+        let user_data = format!("examples/user-data/{name}.yaml");
+        let ended = ecs_firstrun(&["plan", "--facts", FACTS, "--user-data", &user_data]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        let expected = std::fs::read_to_string(repository(&format!("tests/cases/{name}/plan.txt"))).unwrap();
+        assert_eq!(ended.stdout, expected);
+    }
+}
+
+#[test]
+fn a_dry_run_prints_the_plan() {
+    let ended = ecs_firstrun(&["run", "--dry-run", "--user-data", "examples/user-data/smallest.yaml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("write /etc/ecs/ecs.config"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("example instance"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_plan_in_json_has_the_steps_and_no_secret() {
+    for name in ["everything", "proxy-with-password", "ecs-variables"] {
+        let user_data = format!("tests/cases/{name}/user-data");
+        let ended = ecs_firstrun(&["plan", "--json", "--facts", FACTS, "--user-data", &user_data]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let plan: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(plan["steps"].as_array().unwrap().last().unwrap()["name"], "wait");
+        for secret in ["squid:", "p%40ss", "p@ss", "squid:secret", "canary"] {
+            assert!(!ended.stdout.contains(secret), "{name} shows {secret}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_of_refused_user_data_shows_the_errors_and_exits_with_2() {
+    let ended = ecs_firstrun(&["plan", "--facts", FACTS, "--user-data", "tests/refused/unknown-key/user-data"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("did you mean `cluster`?"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_plan_without_user_data_says_how_to_give_it() {
+    let ended = ecs_firstrun(&["plan", "--facts", FACTS]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("--user-data FILE"), "{}", ended.stderr);
+}
+
+#[test]
+fn facts_that_are_not_facts_are_refused() {
+    let user_data = "examples/user-data/smallest.yaml";
+    let ended = ecs_firstrun(&["plan", "--facts", user_data, "--user-data", user_data]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("does not hold facts"), "{}", ended.stderr);
+}
+
+#[test]
+fn validate_tells_right_from_wrong() {
+    let right = ecs_firstrun(&["validate", "examples/user-data/complete.yaml"]);
+    assert_eq!((right.code, right.stdout.as_str()), (Some(0), "examples/user-data/complete.yaml is right.\n"));
+    for (file, words) in [
+        ("tests/refused/unknown-key/user-data", "1 error found."),
+        ("tests/refused/several-errors/user-data", "7 errors found."),
+        ("tests/refused/truncated-gzip/user-data", "ends too early"),
+        ("Cargo.toml", "holds no ecs-firstrun configuration"),
+        ("no-such-file", "no-such-file"),
+    ] {
+        let wrong = ecs_firstrun(&["validate", file]);
+        assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(2), ""), "{file}: {}", wrong.stderr);
+        assert!(wrong.stderr.contains(words), "{file}: {}", wrong.stderr);
+    }
+}
+
+#[test]
+fn validate_reads_standard_input() {
+    let file = std::fs::File::open(repository("tests/cases/base64-of-gzip/user-data")).unwrap();
+    let ended = Ended::from(Command::new(BINARY).arg("validate").stdin(file).output().unwrap());
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "standard input is right.\n"));
+}
+
+#[test]
+fn usage_that_is_wrong_exits_with_2() {
+    for arguments in [&["plan", "--no-such-option"][..], &["no-such-command"], &[]] {
+        assert_eq!(ecs_firstrun(arguments).code, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn facts_of_an_instance_can_be_given_back_to_plan() {
+    let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+    let root = host.rehearsal.root.display().to_string();
+    let imds = host.rehearsal.cloud.imds_endpoint();
+    let ended = ecs_firstrun(&["facts", "--root", &root, "--imds-endpoint", &imds]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let facts: Instance = serde_json::from_str(&ended.stdout).unwrap();
+    let identity = Identity::default();
+    assert_eq!((facts.instance_id, facts.region), (identity.instance_id, identity.region));
+    assert_eq!(facts.image.cloudwatch_agent.as_deref(), Some("1.300071.0"));
+    host.put("/facts.json", &ended.stdout);
+    let facts = host.at("/facts.json").display().to_string();
+    let ended = ecs_firstrun(&["plan", "--facts", &facts, "--user-data", "examples/user-data/smallest.yaml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn status_shows_the_last_run_and_its_exit_code_says_how_it_went() {
+    let well = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+    let badly = Host::of(Scenario::BadUserData, "#ecs-firstrun\necs: {}\n");
+    let status = |host: &Host, json: &[&str]| {
+        let root = host.rehearsal.root.display().to_string();
+        ecs_firstrun(&[&["status", "--root", &root], json].concat())
+    };
+    let none = status(&well, &[]);
+    assert_eq!(none.code, Some(2));
+    assert!(none.stderr.contains("no run on this host yet"), "{}", none.stderr);
+    well.run();
+    let shown = status(&well, &["--wait"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    assert!(shown.stdout.starts_with("success on i-0f1e2d3c4b5a69788"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("signal SUCCESS for Instances in stack web: accepted"), "{}", shown.stdout);
+    assert_eq!(status(&well, &["--json"]).stdout, well.text("/var/lib/ecs-firstrun/report.json"));
+    // Nobody is named who could be told.
+    assert_eq!(badly.run().code, Some(3));
+    let shown = status(&badly, &[]);
+    assert_eq!(shown.code, Some(1));
+    assert!(shown.stdout.contains("refused"), "{}", shown.stdout);
+}

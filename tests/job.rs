@@ -1,0 +1,325 @@
+//! Runs of the real binary on a scratch host: `run`, from the user data to the signal.
+
+use std::collections::BTreeSet;
+
+use ecs_firstrun::rehearse::Scenario;
+use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, ReceivedSignal, Server, SignalAuth};
+use ecs_firstrun::report::{Change, DeliveryState, Outcome};
+
+use crate::support::host::{Host, Tree, tree};
+
+const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
+const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
+const INSTANCE: &str = "i-0f1e2d3c4b5a69788";
+
+fn one_signal(host: &Host, status: &str) -> ReceivedSignal {
+    let signals = host.rehearsal.cloud.signals();
+    assert_eq!(signals.len(), 1, "{signals:?}");
+    let signal = signals.into_iter().next().unwrap();
+    let got = (signal.status.as_str(), signal.stack.as_str(), signal.resource.as_str(), signal.unique_id.as_str());
+    assert_eq!(got, (status, "web", "Instances", INSTANCE));
+    assert_eq!(signal.auth, SignalAuth::InstanceIdentity);
+    signal
+}
+
+/// What lies beside the root, without the stub programs' own state.
+fn beside_the_root(host: &Host) -> Tree {
+    let mut beside = tree(host.folder.path());
+    beside.retain(|path, _| !path.starts_with("root/") && !path.starts_with("rehearsal/"));
+    beside
+}
+
+fn reason(host: &Host) -> String {
+    host.report().reason.unwrap_or_default()
+}
+
+#[test]
+fn when_all_goes_well_the_host_is_set_up_and_success_is_signalled() {
+    let host = Host::of(Scenario::Success, COMPLETE);
+    std::fs::write(host.folder.path().join("sibling"), "not ours").unwrap();
+    let before = beside_the_root(&host);
+    let ended = host.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!one_signal(&host, "SUCCESS").proxied);
+
+    let report = host.report();
+    assert_eq!((report.outcome, report.instance_id.as_deref()), (Outcome::Success, Some(INSTANCE)));
+    assert_eq!(report.reason, None);
+    let steps: Vec<_> = report.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(steps, ["fetch", "logs", "storage", "docker", "ecs", "start", "wait", "signal"]);
+    assert!(report.steps.iter().all(|step| step.outcome == Outcome::Success));
+    assert_eq!(report.signal.unwrap().delivery, DeliveryState::Accepted);
+
+    let config = host.text("/etc/ecs/ecs.config");
+    assert!(config.starts_with("ECS_CLUSTER=production\n"), "{config}");
+    assert!(host.text("/etc/systemd/system/data.mount").contains("What=/dev/disk/by-label/docker\n"));
+    assert!(host.text("/etc/docker/daemon.json").contains("\"data-root\": \"/data/docker\""));
+    assert!(host.at("/data/public").is_dir());
+    let proxies = host
+        .tree()
+        .into_iter()
+        .filter(|(_, (_, bytes))| String::from_utf8_lossy(bytes).to_lowercase().contains("proxy="));
+    assert_eq!(proxies.map(|(path, _)| path).collect::<Vec<_>>(), Vec::<String>::new());
+    let started = host.started();
+    assert_eq!(started, ["amazon-cloudwatch-agent.service", "data.mount", "docker.service", "ecs.service"]);
+
+    assert!(before == beside_the_root(&host), "something outside of the root was touched");
+}
+
+#[test]
+fn the_instance_metadata_are_read_with_one_token_and_each_once() {
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    assert_eq!(host.run().code, Some(0));
+    let requests = host.requests(Server::Imds);
+    let sequence: Vec<_> =
+        requests.iter().map(|request| format!("{} {}", request.method, request.path_and_query)).collect();
+    assert_eq!(
+        sequence,
+        [
+            "PUT /latest/api/token",
+            "GET /latest/dynamic/instance-identity/document",
+            "GET /latest/dynamic/instance-identity/signature",
+            "GET /latest/meta-data/services/partition",
+            "GET /latest/meta-data/autoscaling/target-lifecycle-state",
+            "GET /latest/meta-data/tags/instance",
+            "GET /latest/meta-data/services/domain",
+            "GET /latest/user-data",
+        ]
+    );
+    assert!(requests[0].header("x-aws-ec2-metadata-token-ttl-seconds").is_some());
+    let tokens: BTreeSet<_> = requests[1..].iter().map(|request| request.header("x-aws-ec2-metadata-token")).collect();
+    assert!(tokens.len() == 1 && tokens.iter().all(Option::is_some), "{tokens:?}");
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_signals_nothing() {
+    let host = Host::of(Scenario::Success, COMPLETE);
+    assert_eq!(host.run().code, Some(0));
+    let (before, started) = (host.tree(), host.started());
+    let ended = host.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let report = host.report();
+    let steps: Vec<_> = report.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(steps, ["fetch", "logs", "storage", "docker", "ecs", "start"]);
+    let made = report.steps.iter().flat_map(|step| &step.actions).filter(|action| action.change == Change::Made);
+    let made: Vec<_> = made
+        .map(|action| action.action.as_str())
+        .filter(|action| *action != "tell systemd that the host is configured")
+        .collect();
+    assert_eq!(made, Vec::<&str>::new());
+    assert_eq!(host.started(), started);
+    let after = host.tree();
+    let differing: Vec<_> =
+        before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+    assert_eq!(report.signal.unwrap().delivery, DeliveryState::AcceptedEarlier);
+    one_signal(&host, "SUCCESS");
+}
+
+#[test]
+fn user_data_with_a_mistake_is_refused_and_failure_is_signalled_at_once() {
+    let host = Host::of(Scenario::BadUserData, COMPLETE.replace("cluster:", "clusterr:"));
+    let before = host.tree();
+    let ended = host.run();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    one_signal(&host, "FAILURE");
+    assert_eq!(host.report().outcome, Outcome::Refused);
+    assert!(
+        reason(&host).contains("unknown key `clusterr`") && reason(&host).contains("did you mean `cluster`?"),
+        "{}",
+        reason(&host)
+    );
+    assert_eq!(host.started(), Vec::<String>::new());
+    assert!(before == host.tree(), "a refused configuration changed the host");
+    assert!(host.text("/dev/console").contains("clusterr"));
+}
+
+#[test]
+fn user_data_that_breaks_off_half_way_still_signals_on_the_stack() {
+    let host = Host::of(Scenario::BadUserData, format!("{SMALLEST}  attributes: {{a: [b\n"));
+    assert_eq!(host.run().code, Some(2));
+    one_signal(&host, "FAILURE");
+}
+
+#[test]
+fn an_ecs_agent_that_never_registers_fails_the_run_when_the_wait_is_over() {
+    let host = Host::of(Scenario::Never, COMPLETE);
+    let ended = host.run();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    one_signal(&host, "FAILURE");
+    let report = host.report();
+    let wait = report.steps.iter().find(|step| step.name == "wait").unwrap();
+    assert_eq!(wait.outcome, Outcome::Failure);
+    assert!((3_000..5_000).contains(&wait.duration_ms), "{}", wait.duration_ms);
+    assert!(reason(&host).contains("registered with `production`"), "{}", reason(&host));
+}
+
+#[test]
+fn an_ecs_agent_in_another_cluster_fails_the_run_and_names_that_cluster() {
+    let host = Host::of(Scenario::WrongCluster, SMALLEST);
+    assert_eq!(host.run().code, Some(1));
+    one_signal(&host, "FAILURE");
+    assert!(reason(&host).contains("`default`") && reason(&host).contains("`production`"), "{}", reason(&host));
+}
+
+#[test]
+fn an_ecs_agent_that_gives_up_fails_the_run_with_its_exit_code() {
+    let host = Host::of(Scenario::AgentExits5, SMALLEST);
+    assert_eq!(host.run().code, Some(1));
+    one_signal(&host, "FAILURE");
+    assert!(reason(&host).contains('5'), "{}", reason(&host));
+    assert!(host.report().duration_ms < 10_000);
+}
+
+#[test]
+fn a_disk_with_a_filesystem_of_somebody_else_is_left_alone_and_nothing_is_started_on_it() {
+    let host = Host::of(Scenario::ForeignDisk, COMPLETE);
+    assert_eq!(host.run().code, Some(1));
+    one_signal(&host, "FAILURE");
+    assert!(reason(&host).contains("somebody-else"), "{}", reason(&host));
+    let calls = host.rehearsal.programs.calls();
+    assert!(!calls.iter().any(|call| call.program.starts_with("mkfs")), "{calls:?}");
+    assert_eq!(host.started(), ["amazon-cloudwatch-agent.service"]);
+}
+
+#[test]
+fn a_proxy_that_is_asked_for_is_used_for_cloudformation_and_never_for_the_instance_metadata() {
+    let host = Host::of(Scenario::Proxy, COMPLETE);
+    // The fake CloudFormation itself is on loopback, which is never reached through a proxy.
+    let beyond = "http://cloudformation.eu-central-1.amazonaws.com";
+    let ended = host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", beyond)]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(one_signal(&host, "SUCCESS").proxied);
+    let proxied = host.requests(Server::Proxy);
+    assert!(!proxied.is_empty());
+    let imds = host.rehearsal.cloud.imds_endpoint();
+    let ecs = host.rehearsal.cloud.ecs_endpoint();
+    for request in &proxied {
+        assert!(!request.path_and_query.starts_with(&imds) && !request.path_and_query.starts_with(&ecs), "{request:?}");
+    }
+    let url = host.rehearsal.cloud.proxy_endpoint();
+    for unit in ["docker.service", "ecs.service", "amazon-ssm-agent.service"] {
+        let drop_in = host.text(&format!("/etc/systemd/system/{unit}.d/ecs-firstrun-proxy.conf"));
+        let upper = drop_in.to_uppercase();
+        assert!(upper.contains(&format!("HTTPS_PROXY={}", url.to_uppercase())), "{unit}: {drop_in}");
+        assert!(
+            upper.contains("NO_PROXY=LOCALHOST,127.0.0.1,::1,169.254.169.254,FD00:EC2::254,169.254.170.2"),
+            "{drop_in}"
+        );
+    }
+    assert!(host.text("/etc/ecs/ecs.config").contains("NO_PROXY=localhost,127.0.0.1,::1,169.254.169.254"));
+    assert!(host.text("/etc/dnf/dnf.conf").contains(&format!("proxy={url}")));
+    assert!(host.text("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml").contains(&url));
+}
+
+#[test]
+fn a_proxy_that_is_not_asked_for_any_more_leaves_no_trace() {
+    let host = Host::of(Scenario::Proxy, SMALLEST);
+    let shared = ["/etc/dnf/dnf.conf", "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml"];
+    let before = shared.map(|path| host.text(path));
+    assert_eq!(host.run().code, Some(0));
+    assert_ne!(before, shared.map(|path| host.text(path)));
+    std::fs::remove_file(host.at("/etc/ecs-firstrun/conf.d/50-rehearsal-proxy.yaml")).unwrap();
+    let ended = host.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(before, shared.map(|path| host.text(path)));
+    let traces = host
+        .tree()
+        .into_iter()
+        .filter(|(path, (_, bytes))| path.contains("proxy") || String::from_utf8_lossy(bytes).contains("PROXY"));
+    assert_eq!(traces.map(|(path, _)| path).collect::<Vec<_>>(), Vec::<String>::new());
+    let restarted =
+        host.rehearsal.programs.calls().into_iter().filter(|call| call.args.iter().any(|arg| arg == "restart"));
+    let restarted: BTreeSet<_> = restarted.filter_map(|call| call.args.last().cloned()).collect();
+    for unit in ["docker.service", "ecs.service", "amazon-ssm-agent.service"] {
+        assert!(restarted.contains(unit), "{unit} still runs with the proxy; restarted: {restarted:?}");
+    }
+}
+
+#[test]
+fn without_user_data_nothing_is_started_and_nothing_is_signalled() {
+    let host = Host::in_cloud("", |options| options.user_data = None);
+    let before = host.tree();
+    assert_eq!(host.run().code, Some(0));
+    assert_eq!(host.report().outcome, Outcome::Success);
+    assert_eq!(host.started(), Vec::<String>::new());
+    assert!(host.rehearsal.cloud.signals().is_empty());
+    assert!(before == host.tree());
+}
+
+#[test]
+fn user_data_for_cloud_init_alone_starts_nothing() {
+    let host = Host::of(Scenario::Success, "#!/bin/sh\necho hello\n");
+    assert_eq!(host.run().code, Some(0));
+    assert_eq!(host.started(), Vec::<String>::new());
+    assert!(host.requests(Server::CloudFormation).is_empty());
+}
+
+#[test]
+fn the_variables_of_the_shell_original_stand_in_for_user_data() {
+    let host = Host::in_cloud("", |options| options.user_data = None);
+    let ended =
+        host.run_with(&[("ECS_CLUSTER", "production"), ("STACK_NAME", "web"), ("AUTOSCALING_GROUP", "Instances")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    one_signal(&host, "SUCCESS");
+    assert_eq!(host.text("/etc/ecs/ecs.config"), "ECS_CLUSTER=production\n");
+}
+
+#[test]
+fn instance_metadata_that_are_not_ready_are_asked_again() {
+    let host = Host::in_cloud(SMALLEST, |options| {
+        options.imds_faults = ImdsFaults { unavailable: 3, ..ImdsFaults::default() }
+    });
+    assert_eq!(host.run().code, Some(0));
+    one_signal(&host, "SUCCESS");
+    assert_eq!(host.requests(Server::Imds).iter().filter(|request| request.status == 503).count(), 3);
+}
+
+#[test]
+fn a_token_that_expires_is_replaced() {
+    let host = Host::in_cloud(SMALLEST, |options| {
+        options.imds_faults = ImdsFaults { token_uses: Some(2), ..ImdsFaults::default() }
+    });
+    assert_eq!(host.run().code, Some(0));
+    one_signal(&host, "SUCCESS");
+    let requests = host.requests(Server::Imds);
+    assert!(requests.iter().any(|request| request.status == 401));
+    assert!(requests.iter().filter(|request| request.method == "PUT").count() > 1);
+}
+
+#[test]
+fn a_cloudformation_that_throttles_is_signalled_until_it_accepts() {
+    let host =
+        Host::in_cloud(SMALLEST, |options| options.cloudformation = [CfnAnswer::Throttle, CfnAnswer::Throttle].into());
+    assert_eq!(host.run().code, Some(0));
+    one_signal(&host, "SUCCESS");
+    assert_eq!(host.requests(Server::CloudFormation).len(), 3);
+}
+
+#[test]
+fn a_stack_that_does_not_wait_is_no_failure() {
+    let host = Host::in_cloud(SMALLEST, |options| options.cloudformation = [CfnAnswer::CannotBeSignaled].into());
+    let ended = host.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::NotWaitedFor);
+    assert!(host.rehearsal.cloud.signals().is_empty());
+    assert_eq!(host.run().code, Some(0));
+    assert_eq!(host.requests(Server::CloudFormation).len(), 1);
+}
+
+#[test]
+fn a_signal_that_cloudformation_refuses_ends_with_exit_code_3() {
+    let user_data = SMALLEST.replace("resource: Instances", "resource: Instances\n  auth: instance_identity");
+    let host = Host::in_cloud(&user_data, |options| options.cloudformation = [CfnAnswer::NoSuchStack].into());
+    assert_eq!(host.run().code, Some(3));
+    assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::Refused);
+}
+
+#[test]
+fn a_host_that_failed_once_signals_no_success_later() {
+    let host = Host::of(Scenario::BadUserData, SMALLEST.replace("cluster:", "clusterr:"));
+    assert_eq!(host.run().code, Some(2));
+    host.put("/etc/ecs-firstrun/conf.d/60-nothing.yaml", "wait: {timeout: 5s}\n");
+    assert_eq!(host.run().code, Some(2));
+    one_signal(&host, "FAILURE");
+}

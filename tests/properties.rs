@@ -1,0 +1,291 @@
+//! What holds for every configuration that is right, and for any bytes at all.
+
+use std::collections::BTreeSet;
+
+use ecs_firstrun::config::{Config, Parsed};
+use ecs_firstrun::instance::{Image, Instance, OperatingSystem};
+use ecs_firstrun::plan::{Action, Condition, Plan, leftovers, plan};
+use ecs_firstrun::run::documents;
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+/// In the password of the proxy, in the wait handle and in the registry's credentials.
+const CANARY: &str = "hunter2canary";
+
+/// A mapping of those keys that have a value.
+fn mapping<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
+    entries
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn span() -> impl Strategy<Value = Value> {
+    (1..600_u32, select(vec!["s", "m"])).prop_map(|(number, unit)| format!("{number}{unit}").into())
+}
+
+fn path() -> impl Strategy<Value = String> {
+    "(/[a-zA-Z0-9_.-]*[a-zA-Z0-9_ %é-]*[a-z]){1,3}"
+}
+
+fn signal() -> impl Strategy<Value = Value> {
+    let stack = prop_oneof![
+        "[a-zA-Z][a-zA-Z0-9-]{0,20}",
+        "arn:aws:cloudformation:eu-central-1:123456789012:stack/[a-z]{1,9}/[0-9a-f]{8}",
+    ];
+    let target = prop_oneof![
+        3 => (stack, "[a-zA-Z0-9]{1,20}").prop_map(|(stack, resource)| (Some(json!(stack)), Some(json!(resource)), None)),
+        1 => Just((None, None, Some(json!(format!("https://bucket.s3.amazonaws.com/x?X-Amz-Signature={CANARY}"))))),
+    ];
+    let auth = of(select(vec!["auto", "iam", "instance_identity"]));
+    (target, auth, of(span())).prop_map(|((stack, resource, handle), auth, timeout)| {
+        let auth = auth.map(Value::from);
+        mapping([
+            ("stack", stack),
+            ("resource", resource),
+            ("wait_handle", handle),
+            ("auth", auth),
+            ("timeout", timeout),
+        ])
+    })
+}
+
+fn proxy() -> impl Strategy<Value = Value> {
+    let user = prop_oneof![Just(String::new()), Just(format!("me:{CANARY}@")), Just(format!("{CANARY}@"))];
+    let entries = vec("\\.?[a-z]{1,8}(\\.[a-z]{1,5})?", 0..3);
+    (user, select(vec!["http", "https"]), 1..65535_u16, entries).prop_map(|(user, scheme, port, entries)| {
+        json!({ "url": format!("{scheme}://{user}proxy.internal:{port}"), "no_proxy": entries })
+    })
+}
+
+fn storage() -> impl Strategy<Value = Value> {
+    let directory =
+        ("[a-z]{1,6}(/[a-z]{1,6})?", of("[0-9]{1,4}:[0-9]{1,4}"), of("0[0-7]{3}")).prop_map(|(path, owner, mode)| {
+            mapping([("path", Some(path.into())), ("owner", owner.map(Value::from)), ("mode", mode.map(Value::from))])
+        });
+    let volume =
+        (path(), select(vec!["xfs", "ext4"]), vec(directory, 0..3), vec("[a-z=0-9]{1,9}", 0..3), any::<bool>());
+    vec(volume, 0..4).prop_map(|volumes| {
+        let volumes = volumes.into_iter().enumerate();
+        let volume = volumes.map(|(index, (mount, filesystem, directories, options, ephemeral))| {
+            let device = match ephemeral && index == 0 {
+                true => "instance_store".to_owned(),
+                false => format!("/dev/xvd{}", char::from(b'b' + u8::try_from(index).unwrap())),
+            };
+            json!({
+                "device": device, "mount": format!("{mount}{index}"), "label": format!("volume{index}"),
+                "filesystem": filesystem, "directories": directories, "options": options,
+            })
+        });
+        volume.collect::<Vec<_>>().into()
+    })
+}
+
+fn docker() -> impl Strategy<Value = Value> {
+    let daemon = btree_map("[a-z]{1,5}(-[a-z]{1,5})?", any::<bool>(), 0..3).prop_map(|mut daemon| {
+        daemon.remove("data-root");
+        json!(daemon)
+    });
+    (of(path()), daemon)
+        .prop_map(|(root, daemon)| mapping([("data_root", root.map(Value::from)), ("daemon", Some(daemon))]))
+}
+
+fn logs() -> impl Strategy<Value = Value> {
+    let file = (path(), of("%[a-zA-Z]-%[a-zA-Z]")).prop_map(|(path, format)| {
+        mapping([("path", Some(path.into())), ("timestamp_format", format.map(Value::from))])
+    });
+    let group = of(select(vec!["fixed/name", "${region}/${account}"]));
+    let agent = select(vec!["auto", "cloudwatch", "awslogs", "none"]);
+    (agent, group, of(select(vec![1, 30, 3653])), vec(file, 0..3), any::<bool>()).prop_map(
+        |(agent, group, days, files, journal)| {
+            mapping([
+                ("agent", Some(agent.into())),
+                ("group", group.map(Value::from)),
+                ("retention_days", days.map(Value::from)),
+                ("files", Some(files.into())),
+                ("journal", Some(journal.into())),
+            ])
+        },
+    )
+}
+
+fn ecs() -> impl Strategy<Value = Value> {
+    let cluster = prop_oneof!["[a-zA-Z0-9_-]{1,20}", "arn:aws:ecs:us-east-1:123456789012:cluster/[a-zA-Z0-9_-]{1,20}"];
+    let auth = json!({ "https://index.docker.io/v1/": { "username": "me", "password": CANARY } });
+    let config = (of(any::<bool>()), of(0..4096_u32), of(Just(auth)), of(any::<bool>())).prop_map(
+        |(draining, memory, auth, warm)| {
+            mapping([
+                ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", draining.map(Value::from)),
+                ("ECS_RESERVED_MEMORY", memory.map(Value::from)),
+                ("ECS_ENGINE_AUTH_DATA", auth),
+                ("ECS_WARM_POOLS_CHECK", warm.map(Value::from)),
+            ])
+        },
+    );
+    (cluster, btree_map("[a-z]{1,9}", "[a-z0-9]{1,9}", 0..3), btree_map("[a-z]{1,9}", "[a-z0-9]{1,9}", 0..3), config)
+        .prop_map(|(cluster, attributes, tags, config)| {
+            json!({ "cluster": cluster, "attributes": attributes, "tags": tags, "config": config })
+        })
+}
+
+/// Documents that are right by construction; JSON is YAML.
+fn document() -> impl Strategy<Value = String> {
+    let sections = (of(signal()), of(proxy()), of(storage()), of(docker()), of(logs()), of(ecs()), span());
+    sections.prop_map(|(signal, proxy, storage, docker, logs, ecs, timeout)| {
+        let config = mapping([
+            ("signal", signal),
+            ("proxy", proxy),
+            ("storage", storage),
+            ("docker", docker),
+            ("logs", logs),
+            ("ecs", ecs),
+            // Longer than the default, so that the document is never one that configures nothing.
+            ("wait", Some(json!({ "timeout": timeout }))),
+        ]);
+        format!("#ecs-firstrun\n{config}\n")
+    })
+}
+
+fn instance() -> impl Strategy<Value = Instance> {
+    let image = (
+        of(select(vec!["1.300069.0", "1.300071.0"])),
+        any::<[bool; 3]>(),
+        of(select(vec!["/etc/dnf/dnf.conf", "/etc/yum.conf"])),
+        any::<bool>(),
+    );
+    let shared = leftovers::shared_paths().map(str::to_owned);
+    let left: Vec<_> = leftovers::own_paths().into_iter().chain(shared).collect();
+    let count = left.len();
+    let ours = proptest::sample::subsequence(left, 0..=count);
+    let state = of(select(vec!["InService", "Warmed:Stopped"]));
+    (image, ours, state, any::<bool>()).prop_map(
+        |((cloudwatch, [awslogs, rsyslog, ssm_agent], package_manager, has_daemon), ours, state, older)| Instance {
+            target_lifecycle_state: state.map(str::to_owned),
+            os: OperatingSystem { id: "amzn".to_owned(), version_id: if older { "2" } else { "2023" }.to_owned() },
+            image: Image {
+                cloudwatch_agent: cloudwatch.map(str::to_owned),
+                awslogs,
+                rsyslog,
+                ssm_agent,
+                package_manager: package_manager.map(str::to_owned),
+                daemon_json: has_daemon.then(|| ("debug".to_owned(), true.into())).into_iter().collect(),
+            },
+            ours: ours.into_iter().collect(),
+            ..Instance::example()
+        },
+    )
+}
+
+fn parsed(text: &str) -> Result<Config, TestCaseError> {
+    let (Parsed { config, problems, .. }, _) = documents("user data", text.as_bytes());
+    let shown: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
+    match shown.is_empty() {
+        true => Ok(config),
+        // That is what the parser says to a document that equals the defaults.
+        false if shown[0].contains("nothing is configured") => Err(TestCaseError::reject("nothing is configured")),
+        false => Err(TestCaseError::fail(shown.join("\n"))),
+    }
+}
+
+fn actions(plan: &Plan) -> Vec<&Action> {
+    plan.steps.iter().flat_map(|step| step.actions.iter().map(|planned| &planned.action)).collect()
+}
+
+fn path_of(action: &Action) -> Option<&str> {
+    match action {
+        Action::WriteFile(file) => Some(&file.path),
+        Action::EditFile(edit) => Some(&edit.path),
+        Action::RemoveFile { path, .. } | Action::EnsureDirectory { path, .. } => Some(path),
+        _ => None,
+    }
+}
+
+/// A unit file's change counts only once systemd has been told of it.
+fn units_are_reloaded_in_time(plan: &Plan) -> bool {
+    let mut changed = false;
+    actions(plan).into_iter().all(|action| {
+        match action {
+            Action::ReloadUnits => changed = false,
+            Action::StartUnit { .. } => return !changed,
+            other => changed |= path_of(other).is_some_and(|path| path.starts_with("/etc/systemd/system/")),
+        }
+        true
+    })
+}
+
+const STEPS: [&str; 7] = ["logs", "proxy", "storage", "docker", "ecs", "start", "wait"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_plan_has_its_steps_in_order_and_each_path_once(text in document(), instance in instance()) {
+        let config = parsed(&text)?;
+        let plan = plan(&config, &instance);
+        prop_assert_eq!(&plan, &ecs_firstrun::plan::plan(&parsed(&text)?, &instance.clone()));
+
+        let names: Vec<_> = plan.steps.iter().map(|step| step.name).collect();
+        let places: Vec<_> = names.iter().map(|name| STEPS.iter().position(|known| known == name)).collect();
+        prop_assert!(places.is_sorted() && !places.contains(&None), "{:?}", names);
+        prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        prop_assert!(plan.steps.iter().all(|step| !step.actions.is_empty()));
+
+        let ends: Vec<_> = actions(&plan).into_iter().map(|action| {
+            matches!(action, Action::WaitFor(Condition::Registered { .. } | Condition::UnitActive { .. }))
+        }).collect();
+        let last = ends.len() - 1;
+        prop_assert!(ends.iter().enumerate().all(|(index, is_end)| !is_end || index == last), "{}", plan);
+
+        let paths: Vec<_> = actions(&plan).into_iter().filter_map(path_of).collect();
+        prop_assert!(paths.iter().all(|path| path.starts_with('/')), "{:?}", paths);
+        let files: Vec<_> = actions(&plan).into_iter().filter(|action| !matches!(action, Action::EnsureDirectory { .. })).filter_map(path_of).collect();
+        prop_assert_eq!(files.iter().collect::<BTreeSet<_>>().len(), files.len(), "{:?}", files);
+        prop_assert!(units_are_reloaded_in_time(&plan), "{}", plan);
+        // Where no proxy is asked for, nothing names one.
+        if config.proxy.is_none() {
+            prop_assert!(plan.files().all(|(_, file)| !file.contents.reveal().to_uppercase().contains("HTTPS_PROXY=")));
+        }
+    }
+
+    #[test]
+    fn no_secret_is_shown(text in document(), instance in instance()) {
+        let config = parsed(&text)?;
+        let plan = plan(&config, &instance);
+        for shown in [plan.to_string(), format!("{plan:?}"), format!("{config:?}"), serde_json::to_string(&plan).unwrap()] {
+            prop_assert!(!shown.contains(CANARY), "{}", shown);
+        }
+        // The files that hold one are readable by root alone.
+        for (_, file) in plan.files().filter(|(_, file)| file.contents.reveal().contains(CANARY)) {
+            prop_assert_eq!(file.mode.0, 0o600, "{}", &file.path);
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_cut_anywhere_shows_no_secret(text in document(), at in any::<proptest::sample::Index>()) {
+        let text: String = text.chars().take(at.index(text.chars().count() + 1)).collect();
+        let (parsed, notes) = documents("user data", text.as_bytes());
+        let shown = parsed.problems.iter().map(|problem| problem.render(false)).chain(notes);
+        let shown: String = shown.chain([ecs_firstrun::config::summary(&parsed.problems)]).collect();
+        prop_assert!(!shown.contains(CANARY), "{}", shown);
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_panic(bytes in vec(any::<u8>(), 0..300), head in select(vec![
+        &b""[..], b"#ecs-firstrun\n", b"#cloud-config\necs_firstrun:\n", b"\x1f\x8b\x08\x00", b"Content-Type: multipart/mixed; boundary=B\n\n--B\n",
+    ])) {
+        documents("user data", &[head, &bytes].concat());
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(lines in vec("[ ]{0,4}(- )?(ecs|signal|storage|cluster|[a-z&*!|>%@`\"'{}\\[\\]é]{1,4}):? ?[ -~é]{0,12}", 0..12)) {
+        let text = format!("#ecs-firstrun\n{}", lines.join("\n"));
+        let (parsed, _) = documents("user data", text.as_bytes());
+        // Even of a configuration that is refused a plan can be made.
+        parsed.problems.iter().for_each(|problem| drop(problem.render(true)));
+        plan(&parsed.config, &Instance::example());
+    }
+}
