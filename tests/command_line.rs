@@ -76,7 +76,7 @@ fn facts_that_are_not_facts_are_refused() {
 #[test]
 fn validate_tells_right_from_wrong() {
     let right = ecs_firstrun(&["validate", "examples/user-data/complete.yaml"]);
-    assert_eq!((right.code, right.stdout.as_str()), (Some(0), "examples/user-data/complete.yaml is right.\n"));
+    assert_eq!((right.code, right.stdout.as_str()), (Some(0), "examples/user-data/complete.yaml: no mistakes found\n"));
     for (file, words) in [
         ("tests/refused/unknown-key/user-data", "1 error found."),
         ("tests/refused/several-errors/user-data", "7 errors found."),
@@ -94,7 +94,7 @@ fn validate_tells_right_from_wrong() {
 fn validate_reads_standard_input() {
     let file = std::fs::File::open(repository("tests/cases/base64-of-gzip/user-data")).unwrap();
     let ended = Ended::from(Command::new(BINARY).arg("validate").stdin(file).output().unwrap());
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "standard input is right.\n"));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "standard input: no mistakes found\n"));
 }
 
 #[test]
