@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, ReceivedSignal, Server, SignalAuth};
+use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, ProxyCredentials, ReceivedSignal, Server, SignalAuth};
 use ecs_firstrun::report::{Change, DeliveryState, Outcome};
 
 use crate::support::host::{Host, Tree, tree};
@@ -322,4 +322,62 @@ fn a_host_that_failed_once_signals_no_success_later() {
     host.put("/etc/ecs-firstrun/conf.d/60-nothing.yaml", "wait: {timeout: 5s}\n");
     assert_eq!(host.run().code, Some(2));
     one_signal(&host, "FAILURE");
+}
+
+#[test]
+fn a_proxy_with_a_password_is_used_and_its_password_is_written_for_root_alone() {
+    let credentials = ProxyCredentials { user: "squid".to_owned(), password: "hunter2canary".to_owned() };
+    let host = Host::in_cloud(SMALLEST, |options| options.proxy_credentials = Some(credentials));
+    let url = host.rehearsal.cloud.proxy_endpoint().replace("http://", "http://squid:hunter2canary@");
+    let beyond = "http://cloudformation.eu-central-1.amazonaws.com";
+    let ended = host.run_with(&[("PROXY_URL", &url), ("AWS_ENDPOINT_URL_CLOUDFORMATION", beyond)]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(one_signal(&host, "SUCCESS").proxied);
+    assert!(!ended.stderr.contains("hunter2canary"), "{}", ended.stderr);
+    let holds = tree(&host.rehearsal.root).into_iter();
+    let holds: Vec<_> =
+        holds.filter(|(_, (_, bytes))| String::from_utf8_lossy(bytes).contains("hunter2canary")).collect();
+    assert!(holds.len() >= 6, "{}", holds.len());
+    for (path, (mode, _)) in holds {
+        assert_eq!(mode, 0o600, "{path}");
+    }
+}
+
+#[test]
+fn a_wait_condition_is_told_why_the_run_failed_and_its_url_is_shown_nowhere() {
+    let host = Host::in_cloud("", |_| {});
+    let handle = host.rehearsal.cloud.wait_handle_url();
+    host.put(
+        "/etc/ecs-firstrun/conf.d/10.yaml",
+        &format!("signal: {{wait_handle: \"{handle}\"}}\necs: {{clusterr: x}}\n"),
+    );
+    let ended = host.run();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let signals = host.rehearsal.cloud.signals();
+    assert_eq!(signals.len(), 1);
+    assert_eq!((signals[0].status.as_str(), signals[0].auth), ("FAILURE", SignalAuth::WaitHandle));
+    let reason = signals[0].reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("unknown key `clusterr`"), "{reason}");
+    let shown = [ended.stderr, host.text("/var/log/ecs-firstrun.log"), host.text("/var/lib/ecs-firstrun/report.json")];
+    assert!(shown.iter().all(|text| !text.contains("5ca1ab1e")), "{shown:?}");
+}
+
+#[test]
+fn a_document_of_the_image_is_merged_under_the_user_data() {
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    host.put("/etc/ecs-firstrun/conf.d/10.yaml", "ecs: {cluster: default, attributes: {image: golden}}\n");
+    assert_eq!(host.run().code, Some(0));
+    let expected = "ECS_CLUSTER=production\nECS_INSTANCE_ATTRIBUTES={\"image\":\"golden\"}\n";
+    assert_eq!(host.text("/etc/ecs/ecs.config"), expected);
+}
+
+#[test]
+fn a_signal_that_could_not_be_sent_is_sent_by_the_next_run() {
+    let user_data = SMALLEST.replace("resource: Instances", "resource: Instances\n  timeout: 20s");
+    let host = Host::in_cloud(&user_data, |_| {});
+    let ended = host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:9")]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::Undelivered);
+    assert_eq!(host.run().code, Some(0));
+    one_signal(&host, "SUCCESS");
 }
