@@ -270,7 +270,7 @@ pub struct EcsVariables(pub BTreeMap<String, String>);
 
 impl fmt::Debug for EcsVariables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| match ecs_variables::is_secret(name) {
+        let shown = self.0.iter().map(|(name, value)| match ecs_variables::is_secret(name, value) {
             true => (name, "***"),
             false => (name, value.as_str()),
         });
@@ -393,24 +393,31 @@ pub const SHELL_VARIABLES: [(&str, [&str; 2]); 5] = [
     ("AWS_DEFAULT_REGION", ["signal", "region"]),
 ];
 
+/// The document of `AWS_DEFAULT_REGION`.
+const REGION_VARIABLE: &str = "variable AWS_DEFAULT_REGION";
+
 /// The documents that the shell original's variables stand for; empty variables count as not set.
 pub fn shell_variables(value: impl Fn(&str) -> Option<String>) -> Vec<Document> {
     let set = |(name, path): &(&str, [&str; 2])| {
         let value = value(name).filter(|value| !value.is_empty())?;
-        // The region alone names nothing to signal: it is set for many programs.
         let text = serde_json::json!({ path[0]: { path[1]: value } }).to_string();
         Some(Document { source: Source::new(format!("variable {name}"), text), embedded: false })
     };
-    let documents: Vec<_> = SHELL_VARIABLES.iter().filter_map(set).collect();
-    let only_region = documents.iter().all(|document| document.source.name.ends_with("AWS_DEFAULT_REGION"));
-    if only_region { Vec::new() } else { documents }
+    SHELL_VARIABLES.iter().filter_map(set).collect()
 }
 
 /// Merges the documents, later over earlier, and checks the result.
 pub fn parse(documents: &[Document]) -> Parsed {
     let mut problems = Vec::new();
     let mut merged: Option<Node> = None;
+    let mut found = false;
     for document in documents {
+        // Many programs have this variable set: it is of use to a signal, and says nothing by itself.
+        let is_region = document.source.name == REGION_VARIABLE;
+        if is_region && merged.as_ref().is_none_or(|node| node.get("signal").is_none()) {
+            continue;
+        }
+        found = true;
         let (node, more) = document.load();
         problems.extend(more);
         let Some(node) = node else { continue };
@@ -420,10 +427,10 @@ pub fn parse(documents: &[Document]) -> Parsed {
         });
     }
     let Some(node) = merged else {
-        if let Some(document) = documents.first().filter(|_| problems.is_empty()) {
+        if let Some(document) = documents.first().filter(|_| found && problems.is_empty()) {
             problems.push(empty(&document.source));
         }
-        return Parsed { problems, found: !documents.is_empty(), ..Parsed::default() };
+        return Parsed { problems, found, ..Parsed::default() };
     };
     let (config, more) = de::from_node::<Config>(&node);
     let right_so_far = more.is_empty() && problems.is_empty();
@@ -502,6 +509,17 @@ fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
                 "choose another path",
             );
         }
+        if let Some(other) = config.storage[..index].iter().position(|other| other.device == volume.device) {
+            let message = format!("storage {other} is on {} already", volume.device);
+            report(&["storage", &at, "device"], message, "give each volume a device of its own");
+        }
+        let below = config.storage[..index]
+            .iter()
+            .find(|other| other.mount != volume.mount && other.mount.is_within(&volume.mount));
+        if let Some(below) = below {
+            let message = format!("mounting {} would hide {}, which is mounted before it", volume.mount, below.mount);
+            report(&["storage", &at, "mount"], message, "put the volume with the shorter path first");
+        }
         if let Some(other) = labels.insert(label.clone(), index) {
             report(
                 &["storage", &at],
@@ -549,6 +567,12 @@ fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], S
 }
 
 fn check_log_names(config: &Config, report: &mut impl FnMut(&[&str], String, &str)) {
+    for (index, file) in config.logs.files.iter().enumerate() {
+        if config.logs.files[..index].iter().any(|other| other.path == file.path) {
+            let at = index.to_string();
+            report(&["logs", "files", &at, "path"], format!("{} is listed twice", file.path), "list it once");
+        }
+    }
     let signal = config.signal.as_ref();
     let templates = [("group", config.logs.group.as_ref()), ("stream", Some(&config.logs.stream))];
     for (key, template) in templates.into_iter().filter_map(|(key, template)| Some((key, template?))) {

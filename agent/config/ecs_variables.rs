@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use super::problem::is_secret_key;
+
 /// What the value of a variable has to be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -155,8 +157,23 @@ pub fn kind(name: &str) -> Option<Kind> {
 }
 
 /// Whether the value of this variable must never be shown.
-pub fn is_secret(name: &str) -> bool {
-    matches!(kind(name), Some(Kind::Secret | Kind::SecretObject))
+pub fn is_secret(name: &str, value: &str) -> bool {
+    match kind(name) {
+        Some(Kind::Secret | Kind::SecretObject) => true,
+        // A log driver's options can hold its token.
+        Some(Kind::Object) => serde_json::from_str(value).is_ok_and(|json| holds_secret(&json)),
+        _ => false,
+    }
+}
+
+/// Whether a JSON value has a key that names a secret, or a URL with a password.
+pub fn holds_secret(json: &Value) -> bool {
+    match json {
+        Value::Object(entries) => entries.iter().any(|(key, value)| is_secret_key(key) || holds_secret(value)),
+        Value::Array(items) => items.iter().any(holds_secret),
+        Value::String(text) => text.contains("://") && text.contains('@'),
+        _ => false,
+    }
 }
 
 /// The text that `ecs.config` holds for a value, or what is wrong with it and, on a second line, the remedy.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::systemd::{UNITS, path_setting};
 use super::{Action, Contents, File, Planned, STATE_DIRECTORY, planned, proxy, wanted_or_removed};
 use crate::config::Config;
+use crate::config::ecs_variables::holds_secret;
 use crate::config::types::Mode;
 use crate::instance::Instance;
 
@@ -39,9 +40,10 @@ fn daemon(config: &Config, instance: &Instance) -> Vec<Planned> {
     let image = &instance.image.daemon_json;
     let merged = merged(image.clone(), wanted);
     let file = |path: &str, json: &Map<String, Value>, read_by: Option<&str>| {
-        let text = format!("{:#}\n", Value::Object(json.clone()));
-        // A proxy or a registry may be named with its password.
-        let secret = text.contains('@') && text.contains("://");
+        let json = Value::Object(json.clone());
+        let text = format!("{json:#}\n");
+        // A proxy may be named with its password, and a log driver with its token.
+        let secret = holds_secret(&json);
         let contents = if secret { Contents::Secret(text) } else { Contents::Open(text) };
         let mode = proxy::mode(&contents);
         Action::WriteFile(File { path: path.to_owned(), contents, mode, read_by: read_by.map(str::to_owned) })

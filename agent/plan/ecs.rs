@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{Action, Condition, Contents, File, Planned, Start, docker, planned, proxy};
+use crate::config::ecs_variables;
 use crate::config::types::Mode;
 use crate::config::{Config, Ecs};
 use crate::instance::Instance;
@@ -53,7 +54,7 @@ fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {
         lines.extend(proxy::variables(proxy).into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     let text = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    let secret = ecs.config.0.keys().any(|name| crate::config::ecs_variables::is_secret(name))
+    let secret = ecs.config.0.iter().any(|(name, value)| ecs_variables::is_secret(name, value))
         || config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret());
     if secret { Contents::Secret(text) } else { Contents::Open(text) }
 }

@@ -168,8 +168,9 @@ impl HostLogs<'_> {
         let host =
             host.map(|log| (log.path.to_owned(), self.group(log.group), log.timestamp_format.map(str::to_owned)));
         let wanted = self.config.logs.files.iter().map(|LogFile { path, timestamp_format }| {
-            let name: String =
-                path.as_str().chars().filter(|c| c.is_ascii_alphanumeric() || "-_/.#".contains(*c)).collect();
+            // What CloudWatch Logs does not allow in the name of a log group.
+            let allowed = |c: char| if c.is_ascii_alphanumeric() || "-_/.#".contains(c) { c } else { '_' };
+            let name: String = path.as_str().chars().map(allowed).collect();
             (path.to_string(), self.group(&name), timestamp_format.as_ref().map(ToString::to_string))
         });
         let wanted: Vec<_> = wanted.collect();
