@@ -8,6 +8,7 @@
 pub mod cloud;
 pub mod programs;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -113,6 +114,8 @@ pub struct Rehearsal {
     /// The fake cloud.
     pub cloud: Cloud,
     scenario: Scenario,
+    /// What the image had.
+    image: BTreeMap<String, Vec<u8>>,
 }
 
 impl Rehearsal {
@@ -164,7 +167,8 @@ impl Rehearsal {
             let text = format!("proxy:\n  url: {}\n", cloud.proxy_endpoint());
             put(&root, "/etc/ecs-firstrun/conf.d/50-rehearsal-proxy.yaml", &text)?;
         }
-        Ok(Rehearsal { root, bin, state, programs, cloud, scenario })
+        let image = files(&root)?.into_iter().map(|(path, ..)| (path.clone(), contents(&root, &path))).collect();
+        Ok(Rehearsal { root, bin, state, programs, cloud, scenario, image })
     }
 
     /// Behind the proxy CloudFormation has its real name, which only the proxy can reach here.
@@ -221,9 +225,11 @@ impl Rehearsal {
     fn shown(&self) -> Result<String> {
         let mut out = String::new();
         writeln!(out, "\n{}", self.report()?)?;
-        writeln!(out, "files")?;
+        writeln!(out, "files written")?;
         for (path, size, mode) in files(&self.root)? {
-            writeln!(out, "  {mode:04o} {size:>6}  {path}")?;
+            if self.image.get(&path) != Some(&contents(&self.root, &path)) {
+                writeln!(out, "  {mode:04o} {size:>6}  {path}")?;
+            }
         }
         writeln!(out, "\nprograms")?;
         for call in self.programs.calls().iter().filter(|call| !call.args.iter().any(|arg| arg == "show")) {
@@ -297,6 +303,10 @@ fn put(root: &Path, path: &str, text: &str) -> Result<()> {
     let at = root.join(path.trim_start_matches('/'));
     std::fs::create_dir_all(at.parent().unwrap_or(root)).with_context(|| format!("make the folder of {path}"))?;
     std::fs::write(&at, text).with_context(|| format!("write {path}"))
+}
+
+fn contents(root: &Path, path: &str) -> Vec<u8> {
+    std::fs::read(root.join(path.trim_start_matches('/'))).unwrap_or_default()
 }
 
 /// The files that the agent can have written: below `/etc`, `/opt` and `/var`.

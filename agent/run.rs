@@ -143,7 +143,14 @@ impl Run<'_> {
         let plan = self.plan_for_this_boot(&config, &instance);
         plan.notes.iter().for_each(|note| tracing::info!("{note}"));
         match self.apply(&plan, &config).await {
-            Ok(()) => Ok(Provisioned::Complete(config)),
+            Ok(()) => {
+                // The user data may be others than at the first boot.
+                if self.state.decision.is_some() {
+                    self.state.keep_documents(&self.gathered);
+                    self.state.save(&self.host);
+                }
+                Ok(Provisioned::Complete(config))
+            }
             Err(error) => Err(failed(error, config)),
         }
     }
