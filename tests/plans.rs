@@ -79,3 +79,19 @@ fn files_of(plan: &Plan) -> Files {
     }
     files
 }
+
+#[test]
+fn the_role_of_the_examples_covers_every_log_group() {
+    let role = std::fs::read_to_string("examples/cloudformation/role.yaml").unwrap();
+    let (_, resource) = role.split_once(":log-group:").expect("the role has a statement on log groups");
+    let covered = resource.lines().next().unwrap().trim_end_matches(['"', '*']).replace("${AWS::StackName}", "web");
+
+    let user_data = std::fs::read("examples/user-data/complete.yaml").unwrap();
+    let (parsed, _) = ecs_firstrun::run::documents("user data", &user_data);
+    let plan = ecs_firstrun::plan::plan(&parsed.config, &ecs_firstrun::instance::Instance::example());
+    let (_, file) = plan.files().find(|(step, _)| *step == "logs").unwrap();
+    let groups: Vec<_> =
+        file.contents.reveal().lines().filter_map(|line| line.trim().strip_prefix(r#""log_group_name": ""#)).collect();
+    assert_eq!(groups.len(), 8);
+    groups.iter().for_each(|group| assert!(group.starts_with(&covered), "{group} is not covered by {covered}"));
+}
