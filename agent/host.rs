@@ -257,7 +257,8 @@ impl Host {
         if state.is_active() && !changed {
             return Ok(Change::AlreadyDone);
         }
-        let verb = if state.is_active() { "restart" } else { "start" };
+        // A unit that is just starting may have read the old configuration. `restart` starts what does not run, too.
+        let verb = if changed && state.active != "inactive" { "restart" } else { "start" };
         let queue: &[&str] = if start == Start::Queue { &["--no-block"] } else { &[] };
         self.run("systemctl", &[&[verb], queue, &[unit]].concat()).await?;
         if changed {

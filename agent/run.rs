@@ -202,6 +202,8 @@ impl Run<'_> {
             Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, None, config),
             Ok(Ok(Provisioned::Nothing)) => {
                 let what = "there is no ecs-firstrun configuration: nothing was started, nothing is signalled";
+                // Nothing is held back from starting on a host that never asked for this agent.
+                self.host.notify(&[sd_notify::NotifyState::Ready]);
                 (Outcome::Success, Some(what.to_owned()), Box::default())
             }
             Ok(Err(failure)) => (failure.outcome, Some(redact(&failure.reason)), failure.config),
@@ -247,7 +249,10 @@ impl Run<'_> {
     fn decide(&mut self, status: Status, reason: String) {
         if self.state.decision.is_none() && !self.state.instance_id.is_empty() {
             self.state.decision = Some(Decision { status, reason, settled: None });
-            self.state.keep_documents(&self.gathered);
+            // What could not be fetched must not be what a later boot goes by.
+            if self.fetched() {
+                self.state.keep_documents(&self.gathered);
+            }
             self.state.save(&self.host);
         }
     }

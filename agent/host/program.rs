@@ -22,6 +22,8 @@ pub struct UnitState {
     pub sub: String,
     /// `Result`, such as `success` or `exit-code`.
     pub result: String,
+    /// Whether systemd still has something to do for it, such as a start that was queued.
+    pub has_job: bool,
     /// `ExecMainStatus`: the exit code of the main process.
     pub exit: String,
 }
@@ -78,7 +80,7 @@ impl Host {
     /// systemctl fails.
     pub async fn unit_state(&self, unit: &str) -> Result<UnitState> {
         let shown =
-            self.run("systemctl", &["show", unit, "--property=ActiveState,SubState,Result,ExecMainStatus"]).await?;
+            self.run("systemctl", &["show", unit, "--property=ActiveState,SubState,Result,ExecMainStatus,Job"]).await?;
         let value = |name: &str| {
             let line = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
             line.unwrap_or_default().to_owned()
@@ -87,6 +89,7 @@ impl Host {
             active: value("ActiveState"),
             sub: value("SubState"),
             result: value("Result"),
+            has_job: !matches!(value("Job").as_str(), "" | "0"),
             exit: value("ExecMainStatus"),
         })
     }

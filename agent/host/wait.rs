@@ -12,6 +12,8 @@ use crate::report::Change;
 
 /// How often the units are asked for: each time runs a program.
 const UNIT_POLL: Duration = Duration::from_secs(2);
+/// What a wait leaves of the time that is left.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often a device is looked for.
 const DEVICE_POLL: Duration = Duration::from_millis(100);
 /// systemd's exit status of an ECS agent that will never register: `ExitTerminal` of the ECS agent.
@@ -20,10 +22,11 @@ const TERMINAL: &str = "5";
 impl Host {
     pub(super) async fn wait_for(&self, condition: &Condition, deadline: Instant) -> Result<Change> {
         let began = Instant::now();
-        let ends = (began + condition.timeout()).min(deadline);
+        // It ends before the deadline does, so that there is time to say what was last seen.
+        let ends = (began + condition.timeout()).min(deadline.checked_sub(LAST_WORDS).unwrap_or(deadline));
         tracing::info!(
             "waiting until {condition}, at most {}",
-            humantime::format_duration(whole_seconds(ends - began))
+            humantime::format_duration(whole_seconds(ends.saturating_duration_since(began)))
         );
         match condition {
             Condition::DevicePresent { device, .. } => {
@@ -93,7 +96,8 @@ impl Host {
     async fn refuse_failed_units(&self) -> Result<()> {
         for unit in ["docker.service", "ecs.service"] {
             let state = self.unit_state(unit).await?;
-            if state.active != "failed" {
+            // With a start still queued, a failure is one of before.
+            if state.active != "failed" || state.has_job {
                 continue;
             }
             let hint = match (unit, state.exit.as_str()) {

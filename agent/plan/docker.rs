@@ -81,9 +81,14 @@ fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
     let places: Vec<_> = config.storage.iter().map(|volume| path_setting(volume.mount.as_str())).collect();
     let write = || {
         let text = format!("# Written by ecs-firstrun.\n[Unit]\nRequiresMountsFor={}\n", places.join(" "));
-        let file = File { path: path.clone(), contents: Contents::Open(text), mode: Mode(0o644), read_by: None };
+        let file = File {
+            path: path.clone(),
+            contents: Contents::Open(text),
+            mode: Mode(0o644),
+            read_by: Some(UNIT.to_owned()),
+        };
         planned(Action::WriteFile(file), "Docker must not start on the bare directory under a mount")
     };
     let wanted = (!places.is_empty()).then(write);
-    wanted_or_removed(wanted, &path, None, instance)
+    wanted_or_removed(wanted, &path, Some(UNIT), instance)
 }

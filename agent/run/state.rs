@@ -74,7 +74,8 @@ impl State {
 
     /// Forgets what belongs to another instance.
     pub fn begin_instance(&mut self, instance_id: &str) {
-        if self.instance_id != instance_id && !instance_id.is_empty() {
+        // Where the id is not known, this may be the state of another instance, baked into the image: it is not used.
+        if self.instance_id != instance_id || instance_id.is_empty() {
             *self = State { instance_id: instance_id.to_owned(), ..State::default() };
         }
     }

@@ -67,12 +67,29 @@ fn url_secrets(line: &str) -> Vec<Range<usize>> {
         let url = &line[start..start + url_length(&line[start..])];
         if let Some(end) = url.rfind('@').filter(|end| *end > 0) {
             ranges.push(start..start + end);
+        } else if is_cut_off(&line[..at], url, &line[start..]) {
+            ranges.push(start..start + url.len());
+        } else if let Some(end) = unfinished_user_info(url) {
+            ranges.push(start..start + end);
         }
         if let Some(query) = url.find('?').filter(|query| query + 1 < url.len()) {
             ranges.push(start + query + 1..start + url.len());
         }
     }
     ranges
+}
+
+/// Whether a quote opens before the URL and nothing closes it: its host may be the beginning of its user info.
+fn is_cut_off(before: &str, url: &str, rest: &str) -> bool {
+    let before = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
+    before.ends_with(['"', '\'']) && url.len() == rest.len()
+}
+
+/// Where the text broke off within the user info: what follows the colon is no port.
+fn unfinished_user_info(url: &str) -> Option<usize> {
+    let end = url.find(|c: char| c.is_whitespace() || "/?#\"'`,]}".contains(c)).unwrap_or(url.len());
+    let (_, port) = url[..end].split_once(':').filter(|_| !url.starts_with('['))?;
+    (!port.bytes().all(|byte| byte.is_ascii_digit())).then_some(end)
 }
 
 /// A URL goes on to a quote that closes it. Not to a blank or to a quote in its midst: a password may hold these.
