@@ -4,6 +4,7 @@
 //! deserialised ([`de`]) so that every error is found at once. What is right is kept even when something else is wrong:
 //! the signal target and the proxy of a configuration that is refused still serve to report the refusal.
 
+mod check;
 pub mod de;
 pub mod decode;
 pub mod ecs_variables;
@@ -12,14 +13,13 @@ pub mod types;
 pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 
 use self::decode::Document;
+use self::ecs_variables::EcsVariables;
 use self::problem::{Problem, Source};
 use self::types::*;
 use self::yaml::Node;
@@ -264,80 +264,6 @@ pub struct Ecs {
     pub config: EcsVariables,
 }
 
-/// Variables of the ECS agent, as `ecs.config` holds them; each name and value was checked.
-#[derive(Clone, Default, PartialEq)]
-pub struct EcsVariables(pub BTreeMap<String, String>);
-
-impl fmt::Debug for EcsVariables {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| match ecs_variables::is_secret(name, value) {
-            true => (name, "***"),
-            false => (name, value.as_str()),
-        });
-        f.debug_map().entries(shown).finish()
-    }
-}
-
-impl<'de> Deserialize<'de> for EcsVariables {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EcsVariablesVisitor)
-    }
-}
-
-struct EcsVariablesVisitor;
-
-impl<'de> Visitor<'de> for EcsVariablesVisitor {
-    type Value = EcsVariables;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping of the ECS agent's variables")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EcsVariables, A::Error> {
-        let mut variables = BTreeMap::new();
-        while let Some(name) = map.next_key::<VariableName>()? {
-            let value = map.next_value_seed(VariableValue(name.1))?;
-            variables.insert(name.0, value);
-        }
-        Ok(EcsVariables(variables))
-    }
-}
-
-struct VariableName(String, ecs_variables::Kind);
-
-impl<'de> Deserialize<'de> for VariableName {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        match ecs_variables::kind(&name) {
-            Some(ecs_variables::Kind::Elsewhere(key)) => {
-                Err(D::Error::custom(format!("`{name}` has a key of its own\nuse `{key}`")))
-            }
-            Some(kind) => Ok(VariableName(name, kind)),
-            None => {
-                let near = ecs_variables::names()
-                    .max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)));
-                let near = near.filter(|near| strsim::jaro_winkler(near, &name) > 0.85);
-                let remedy = near.map_or_else(
-                    || "the ECS agent's documentation lists its variables".to_owned(),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                Err(D::Error::custom(format!("the ECS agent has no variable `{name}`\n{remedy}")))
-            }
-        }
-    }
-}
-
-struct VariableValue(ecs_variables::Kind);
-
-impl<'de> DeserializeSeed<'de> for VariableValue {
-    type Value = String;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        ecs_variables::render(self.0, &value).map_err(D::Error::custom)
-    }
-}
-
 /// `wait`: the wait for the registration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -438,7 +364,7 @@ pub fn parse(documents: &[Document]) -> Parsed {
     if right_so_far && config == Config::default() {
         problems.push(empty(&node.span.source));
     }
-    problems.extend(check_together(&config, &node));
+    problems.extend(check::check_together(&config, &node));
     problem::sort(&mut problems);
     Parsed { config, problems, found: true }
 }
@@ -464,138 +390,5 @@ fn empty(source: &Arc<Source>) -> Problem {
         span: None,
         message: format!("{}: nothing is configured", source.name),
         remedy: Some("add at least `ecs` with a `cluster`, or leave the document out".to_owned()),
-    }
-}
-
-/// The checks that concern more than one value.
-fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut report = |path: &[&str], message: String, remedy: &str| {
-        let nearest = (0..=path.len()).rev().find_map(|length| root.at(&path[..length]));
-        problems.push(Problem {
-            span: nearest.map(|node| node.span.clone()),
-            message,
-            remedy: Some(remedy.to_owned()),
-        });
-    };
-    if let Some(signal) = &config.signal {
-        check_signal(signal, root, &mut report);
-    }
-    check_log_names(config, &mut report);
-    let mut mounts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut labels: BTreeMap<String, usize> = BTreeMap::new();
-    for (index, volume) in config.storage.iter().enumerate() {
-        let at = index.to_string();
-        let (label, longest) = (volume.label(), volume.filesystem.longest_label());
-        if label.len() > longest {
-            let name = volume.filesystem.name();
-            report(
-                &["storage", &at, "label"],
-                format!("the label `{label}` is too long for {name}"),
-                &format!("{name} has labels of up to {longest} characters"),
-            );
-        }
-        if volume.mount.as_str() == "/" {
-            report(
-                &["storage", &at, "mount"],
-                "a volume can't be mounted over the root".to_owned(),
-                "choose another path, as /data",
-            );
-        }
-        if let Some(other) = mounts.insert(volume.mount.as_str(), index) {
-            report(
-                &["storage", &at, "mount"],
-                format!("storage {other} is mounted on {} already", volume.mount),
-                "choose another path",
-            );
-        }
-        if let Some(other) = config.storage[..index].iter().position(|other| other.device == volume.device) {
-            let message = format!("storage {other} is on {} already", volume.device);
-            report(&["storage", &at, "device"], message, "give each volume a device of its own");
-        }
-        let below = config.storage[..index]
-            .iter()
-            .find(|other| other.mount != volume.mount && other.mount.is_within(&volume.mount));
-        if let Some(below) = below {
-            let message = format!("mounting {} would hide {}, which is mounted before it", volume.mount, below.mount);
-            report(&["storage", &at, "mount"], message, "put the volume with the shorter path first");
-        }
-        if let Some(other) = labels.insert(label.clone(), index) {
-            report(
-                &["storage", &at],
-                format!("storage {other} has the label `{label}` already"),
-                "give each volume a label of its own: it is mounted by it",
-            );
-        }
-    }
-    let given_twice = |docker: &Docker| docker.data_root.is_some() && docker.daemon.contains_key("data-root");
-    if config.docker.as_ref().is_some_and(given_twice) {
-        let message = "Docker's data root is given twice".to_owned();
-        report(&["docker", "daemon", "data-root"], message, "keep `docker.data_root`");
-    }
-    problems
-}
-
-fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], String, &str)) {
-    let both = "`signal` wants `stack` and `resource`, or `wait_handle`";
-    // A value that was refused is missing here, too, and has been reported.
-    let given = |key: &str| root.at(&["signal", key]).is_some();
-    match (given("stack"), given("resource"), given("wait_handle")) {
-        (true, true, false) | (false, false, true) => {}
-        (_, _, true) => report(&["signal", "wait_handle"], "there are two targets for one signal".to_owned(), both),
-        (true, false, _) => report(
-            &["signal", "stack"],
-            "the signal has a stack, but no resource".to_owned(),
-            "add `resource`: the logical id of the Auto Scaling group or instance in the template",
-        ),
-        (false, true, _) => report(
-            &["signal", "resource"],
-            "the signal has a resource, but no stack".to_owned(),
-            "add `stack`: ${AWS::StackName} or ${AWS::StackId}",
-        ),
-        (false, false, _) => report(&["signal"], "the signal has no target".to_owned(), both),
-    }
-    if let (Some(region), Some(of_stack)) = (&signal.region, signal.stack.as_ref().and_then(StackName::region))
-        && region.as_str() != of_stack
-    {
-        report(
-            &["signal", "region"],
-            format!("the stack is in {of_stack}, not in {region}"),
-            "leave `region` out: the stack's ARN has it",
-        );
-    }
-}
-
-fn check_log_names(config: &Config, report: &mut impl FnMut(&[&str], String, &str)) {
-    for (index, file) in config.logs.files.iter().enumerate() {
-        if config.logs.files[..index].iter().any(|other| other.path == file.path) {
-            let at = index.to_string();
-            report(&["logs", "files", &at, "path"], format!("{} is listed twice", file.path), "list it once");
-        }
-    }
-    let signal = config.signal.as_ref();
-    let templates = [("group", config.logs.group.as_ref()), ("stream", Some(&config.logs.stream))];
-    for (key, template) in templates.into_iter().filter_map(|(key, template)| Some((key, template?))) {
-        for variable in template.variables() {
-            let (name, known, remedy) = match variable {
-                Variable::Stack => (
-                    "${stack}",
-                    signal.is_some_and(|signal| signal.stack.is_some()),
-                    "set `signal.stack`, or write the name itself",
-                ),
-                Variable::Resource => (
-                    "${resource}",
-                    signal.is_some_and(|signal| signal.resource.is_some()),
-                    "set `signal.resource`, or write the name itself",
-                ),
-                Variable::Cluster => {
-                    ("${cluster}", config.ecs.is_some(), "set `ecs.cluster`, or write the name itself")
-                }
-                Variable::Region | Variable::Account => continue,
-            };
-            if !known {
-                report(&["logs", key], format!("`{name}` stands for nothing"), remedy);
-            }
-        }
     }
 }

@@ -3,6 +3,11 @@
 //! From the agent's README and `agent/config/parse.go`, version 1.105. Names that another key of our configuration
 //! stands for are refused here, so that each fact has one home.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::problem::is_secret_key;
@@ -245,6 +250,78 @@ fn is_go_duration(text: &str) -> bool {
         rest = &rest[unit.len()..];
     }
     !text.is_empty()
+}
+
+/// Variables of the ECS agent, as `ecs.config` holds them; each name and value was checked.
+#[derive(Clone, Default, PartialEq)]
+pub struct EcsVariables(pub BTreeMap<String, String>);
+
+impl fmt::Debug for EcsVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| match is_secret(name, value) {
+            true => (name, "***"),
+            false => (name, value.as_str()),
+        });
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+impl<'de> Deserialize<'de> for EcsVariables {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EcsVariablesVisitor)
+    }
+}
+
+struct EcsVariablesVisitor;
+
+impl<'de> Visitor<'de> for EcsVariablesVisitor {
+    type Value = EcsVariables;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping of the ECS agent's variables")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EcsVariables, A::Error> {
+        let mut variables = BTreeMap::new();
+        while let Some(name) = map.next_key::<VariableName>()? {
+            let value = map.next_value_seed(VariableValue(name.1))?;
+            variables.insert(name.0, value);
+        }
+        Ok(EcsVariables(variables))
+    }
+}
+
+struct VariableName(String, Kind);
+
+impl<'de> Deserialize<'de> for VariableName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match kind(&name) {
+            Some(Kind::Elsewhere(key)) => Err(D::Error::custom(format!("`{name}` has a key of its own\nuse `{key}`"))),
+            Some(kind) => Ok(VariableName(name, kind)),
+            None => {
+                let near =
+                    names().max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)));
+                let near = near.filter(|near| strsim::jaro_winkler(near, &name) > 0.85);
+                let remedy = near.map_or_else(
+                    || "the ECS agent's documentation lists its variables".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                Err(D::Error::custom(format!("the ECS agent has no variable `{name}`\n{remedy}")))
+            }
+        }
+    }
+}
+
+struct VariableValue(Kind);
+
+impl<'de> DeserializeSeed<'de> for VariableValue {
+    type Value = String;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        render(self.0, &value).map_err(D::Error::custom)
+    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,16 @@
 //! Each type is made from text only if the text is right, so that nothing past the parser has to check it again. An
 //! error's first line says what is wrong, a second line says what to do.
 
+mod names;
+mod urls;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::names::{NameTemplate, Variable};
+pub use self::urls::{ProxyUrl, SecretUrl, WaitHandle};
 
 /// Text that is made only through a check of its grammar.
 macro_rules! checked_text {
@@ -302,183 +308,6 @@ impl From<TimeSpan> for String {
 impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_duration(self.0).fmt(f)
-    }
-}
-
-/// A URL that holds a secret: of a proxy, or of a wait condition handle. Shown without user, password and query.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretUrl(url::Url);
-
-impl SecretUrl {
-    /// The whole URL, secrets included.
-    pub fn reveal(&self) -> &url::Url {
-        &self.0
-    }
-
-    /// Whether something in it must be kept from other users of the host.
-    pub fn has_secret(&self) -> bool {
-        !self.0.username().is_empty() || self.0.password().is_some() || self.0.query().is_some()
-    }
-}
-
-impl fmt::Display for SecretUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = if self.0.username().is_empty() && self.0.password().is_none() { "" } else { "***@" };
-        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let path = self.0.path().trim_end_matches('/');
-        let query = if self.0.query().is_some() { "?***" } else { "" };
-        write!(f, "{}://{user}{}{port}{path}{query}", self.0.scheme(), self.0.host_str().unwrap_or_default())
-    }
-}
-
-impl fmt::Debug for SecretUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> {
-    let remedy = format!("write it as {example}");
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(format!("the {what} has a blank or a line break in it\n{remedy}"));
-    }
-    if !text.contains("://") {
-        return Err(format!("the {what} has no scheme\n{remedy}"));
-    }
-    let url = url::Url::parse(text).map_err(|error| format!("the {what} is not a URL: {error}\n{remedy}"))?;
-    match !["http", "https"].contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
-        true => Err(format!("the {what} does not begin with http:// or https:// and a host\n{remedy}")),
-        false => Ok(url),
-    }
-}
-
-/// The URL of an HTTP proxy, such as `http://proxy.internal:3128`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct ProxyUrl(pub SecretUrl);
-
-impl TryFrom<String> for ProxyUrl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let example = "http://proxy.internal:3128";
-        let url = parse_url(&text, "URL of the proxy", example)?;
-        match url.path().len() > 1 || url.query().is_some() || url.fragment().is_some() {
-            true => Err(format!("the URL of the proxy has more than a host and a port\nwrite it as {example}")),
-            false => Ok(ProxyUrl(SecretUrl(url))),
-        }
-    }
-}
-
-impl ProxyUrl {
-    /// The URL as programs want it: without the `/` that a URL without a path is normalised to.
-    pub fn for_programs(&self) -> &str {
-        self.0.reveal().as_str().trim_end_matches('/')
-    }
-}
-
-/// The presigned URL of a wait condition handle.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct WaitHandle(pub SecretUrl);
-
-impl TryFrom<String> for WaitHandle {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let url = parse_url(
-            &text,
-            "URL of the wait condition handle",
-            "https://…, what !Ref gives for the WaitConditionHandle",
-        )?;
-        Ok(WaitHandle(SecretUrl(url)))
-    }
-}
-
-/// A name in which `${stack}` and its like are filled in when the plan is made.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct NameTemplate(Vec<Segment>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
-    Variable(Variable),
-}
-
-/// What a [`NameTemplate`] can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variable {
-    /// `${stack}`: the name of the stack of `signal.stack`.
-    Stack,
-    /// `${resource}`: `signal.resource`.
-    Resource,
-    /// `${region}`: the region of the instance.
-    Region,
-    /// `${account}`: the id of the AWS account.
-    Account,
-    /// `${cluster}`: the name of the cluster of `ecs.cluster`.
-    Cluster,
-}
-
-impl Variable {
-    const ALL: [(&str, Variable); 5] = [
-        ("stack", Variable::Stack),
-        ("resource", Variable::Resource),
-        ("region", Variable::Region),
-        ("account", Variable::Account),
-        ("cluster", Variable::Cluster),
-    ];
-}
-
-impl TryFrom<String> for NameTemplate {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let mut segments = Vec::new();
-        let mut rest = text.as_str();
-        while let Some((literal, tail)) = rest.split_once("${") {
-            segments.push(Segment::Literal(literal.to_owned()));
-            let (name, tail) = tail.split_once('}').ok_or_else(|| format!("`{text}` has `${{` without `}}`"))?;
-            let variable = Variable::ALL.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-                format!("there is no variable `${{{name}}}`\nthere are ${{stack}}, ${{resource}}, ${{region}}, ${{account}} and ${{cluster}}; in a template's Fn::Sub write them as ${{!stack}}")
-            })?;
-            segments.push(Segment::Variable(variable.1));
-            rest = tail;
-        }
-        segments.push(Segment::Literal(rest.to_owned()));
-        let literals_are_right = segments.iter().all(|segment| match segment {
-            Segment::Literal(literal) => is_word(literal, "-_/.#{}"),
-            Segment::Variable(_) => true,
-        });
-        // CloudWatch Logs: log group names have 1 to 512 characters of these; braces are the log agent's placeholders.
-        match literals_are_right && (1..=512).contains(&text.len()) {
-            true => Ok(NameTemplate(segments)),
-            false => Err(format!(
-                "`{text}` is not a name that CloudWatch Logs allows\n1 to 512 letters, digits and - _ / . #, and ${{stack}} and its like"
-            )),
-        }
-    }
-}
-
-impl NameTemplate {
-    /// The variables that it names.
-    pub fn variables(&self) -> impl Iterator<Item = Variable> {
-        self.0.iter().filter_map(|segment| match segment {
-            Segment::Variable(variable) => Some(*variable),
-            Segment::Literal(_) => None,
-        })
-    }
-
-    /// The name with its variables filled in.
-    pub fn expand(&self, value: impl Fn(Variable) -> String) -> String {
-        self.0
-            .iter()
-            .map(|segment| match segment {
-                Segment::Literal(literal) => literal.clone(),
-                Segment::Variable(variable) => value(*variable),
-            })
-            .collect()
     }
 }
 

@@ -1,0 +1,95 @@
+//! URLs that hold a secret.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// A URL that holds a secret: of a proxy, or of a wait condition handle. Shown without user, password and query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(url::Url);
+
+impl SecretUrl {
+    /// The whole URL, secrets included.
+    pub fn reveal(&self) -> &url::Url {
+        &self.0
+    }
+
+    /// Whether something in it must be kept from other users of the host.
+    pub fn has_secret(&self) -> bool {
+        !self.0.username().is_empty() || self.0.password().is_some() || self.0.query().is_some()
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = if self.0.username().is_empty() && self.0.password().is_none() { "" } else { "***@" };
+        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let path = self.0.path().trim_end_matches('/');
+        let query = if self.0.query().is_some() { "?***" } else { "" };
+        write!(f, "{}://{user}{}{port}{path}{query}", self.0.scheme(), self.0.host_str().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> {
+    let remedy = format!("write it as {example}");
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(format!("the {what} has a blank or a line break in it\n{remedy}"));
+    }
+    if !text.contains("://") {
+        return Err(format!("the {what} has no scheme\n{remedy}"));
+    }
+    let url = url::Url::parse(text).map_err(|error| format!("the {what} is not a URL: {error}\n{remedy}"))?;
+    match !["http", "https"].contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
+        true => Err(format!("the {what} does not begin with http:// or https:// and a host\n{remedy}")),
+        false => Ok(url),
+    }
+}
+
+/// The URL of an HTTP proxy, such as `http://proxy.internal:3128`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ProxyUrl(pub SecretUrl);
+
+impl TryFrom<String> for ProxyUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let example = "http://proxy.internal:3128";
+        let url = parse_url(&text, "URL of the proxy", example)?;
+        match url.path().len() > 1 || url.query().is_some() || url.fragment().is_some() {
+            true => Err(format!("the URL of the proxy has more than a host and a port\nwrite it as {example}")),
+            false => Ok(ProxyUrl(SecretUrl(url))),
+        }
+    }
+}
+
+impl ProxyUrl {
+    /// The URL as programs want it: without the `/` that a URL without a path is normalised to.
+    pub fn for_programs(&self) -> &str {
+        self.0.reveal().as_str().trim_end_matches('/')
+    }
+}
+
+/// The presigned URL of a wait condition handle.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct WaitHandle(pub SecretUrl);
+
+impl TryFrom<String> for WaitHandle {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let url = parse_url(
+            &text,
+            "URL of the wait condition handle",
+            "https://…, what !Ref gives for the WaitConditionHandle",
+        )?;
+        Ok(WaitHandle(SecretUrl(url)))
+    }
+}
