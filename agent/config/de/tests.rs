@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::config::problem::Source;
 use crate::config::yaml::load;

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::config::de::from_node;
 use crate::config::problem;
