@@ -124,6 +124,8 @@ pub struct Imds {
     endpoints: Vec<String>,
     deadline: Instant,
     session: Mutex<Session>,
+    /// Held while a token is fetched, so that reads in parallel share one.
+    token: tokio::sync::Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -132,7 +134,6 @@ struct Session {
     current: usize,
     /// Whether the current one has ever answered; then it stays.
     answered: bool,
-    token: Option<String>,
 }
 
 /// What became of one try.
@@ -165,7 +166,13 @@ impl Imds {
                 vec![text.trim_end_matches('/').to_owned()]
             }
         };
-        Ok(Self { client: http::direct()?, endpoints, deadline, session: Mutex::default() })
+        Ok(Self {
+            client: http::direct()?,
+            endpoints,
+            deadline,
+            session: Mutex::default(),
+            token: tokio::sync::Mutex::default(),
+        })
     }
 
     /// What `path` (from `/latest/…` on) holds, at most 64 KiB; `None` when it doesn't exist.
@@ -269,23 +276,29 @@ impl Imds {
 
     /// One try, with a token that is fetched first if there is none.
     async fn attempt(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Failure> {
-        // A statement of its own, so that the lock is free again before the await.
-        let known = self.session().token.clone();
-        let token = match known {
-            Some(token) => token,
-            None => self.new_token().await?,
-        };
+        let token = self.token().await?;
         let request = self.client.get(self.url(path)).header(TOKEN_HEADER, &token);
         let response = self.send(request).await?;
         match response.status() {
             StatusCode::OK => self.body(path, response, limit).await.map(Some),
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::UNAUTHORIZED => {
-                self.drop_token(&token);
+                self.drop_token(&token).await;
                 Err(Failure::Unauthorized)
             }
             status => Err(failure(path, status)),
         }
+    }
+
+    /// The token in use, or a new one.
+    async fn token(&self) -> Result<String, Failure> {
+        let mut current = self.token.lock().await;
+        if let Some(token) = &*current {
+            return Ok(token.clone());
+        }
+        let token = self.new_token().await?;
+        *current = Some(token.clone());
+        Ok(token)
     }
 
     async fn new_token(&self) -> Result<String, Failure> {
@@ -299,9 +312,7 @@ impl Imds {
         let token = String::from_utf8(body)
             .ok()
             .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
-        let token = token.ok_or_else(|| Failure::Final(malformed(TOKEN, "it is no token")))?;
-        self.session().token = Some(token.clone());
-        Ok(token)
+        token.ok_or_else(|| Failure::Final(malformed(TOKEN, "it is no token")))
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
@@ -323,10 +334,10 @@ impl Imds {
     }
 
     /// Forgets `token`, unless another read has replaced it already.
-    fn drop_token(&self, token: &str) {
-        let mut session = self.session();
-        if session.token.as_deref() == Some(token) {
-            session.token = None;
+    async fn drop_token(&self, token: &str) {
+        let mut current = self.token.lock().await;
+        if current.as_deref() == Some(token) {
+            *current = None;
         }
     }
 

@@ -280,13 +280,13 @@ fn instance_metadata_that_are_not_ready_are_asked_again() {
 #[test]
 fn a_token_that_expires_is_replaced() {
     let host = Host::in_cloud(SMALLEST, |options| {
-        options.imds_faults = ImdsFaults { token_uses: Some(2), ..ImdsFaults::default() }
+        options.imds_faults = ImdsFaults { first_token_uses: Some(2), ..ImdsFaults::default() }
     });
     assert_eq!(host.run().code, Some(0));
     one_signal(&host, "SUCCESS");
     let requests = host.requests(Server::Imds);
     assert!(requests.iter().any(|request| request.status == 401));
-    assert!(requests.iter().filter(|request| request.method == "PUT").count() > 1);
+    assert_eq!(requests.iter().filter(|request| request.method == "PUT").count(), 2);
 }
 
 #[test]

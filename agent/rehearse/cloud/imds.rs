@@ -124,8 +124,8 @@ fn wrapped(bytes: &[u8], width: usize) -> String {
 pub struct ImdsFaults {
     /// So many requests are answered 503 first.
     pub unavailable: usize,
-    /// Each token is good for so many requests, whatever its time to live.
-    pub token_uses: Option<usize>,
+    /// The first token is good for so many requests, whatever its time to live.
+    pub first_token_uses: Option<usize>,
     /// The service is switched off for this instance: 403 to everything.
     pub disabled: bool,
     /// How long each answer takes.
@@ -172,7 +172,7 @@ impl Imds {
         let mut tokens = held(&self.tokens);
         let count = u32::try_from(tokens.len()).unwrap_or_default();
         let name = STANDARD.encode(derived(&count.to_be_bytes(), 42));
-        let uses = self.faults.token_uses.unwrap_or(usize::MAX);
+        let uses = self.faults.first_token_uses.filter(|_| tokens.is_empty()).unwrap_or(usize::MAX);
         let expires = Instant::now() + Duration::from_secs(ttl);
         tokens.insert(name.clone(), Token { expires, uses });
         Answer::new(200, "text/plain", name).with(TTL, ttl.to_string())

@@ -68,7 +68,7 @@ fn tokens_are_asked_for_and_checked() {
 
 #[test]
 fn a_token_expires() {
-    let imds_faults = ImdsFaults { unavailable: 1, token_uses: Some(1), ..ImdsFaults::default() };
+    let imds_faults = ImdsFaults { unavailable: 1, first_token_uses: Some(1), ..ImdsFaults::default() };
     let cloud = Cloud::start(CloudOptions { imds_faults, ..CloudOptions::default() }).unwrap();
     assert_eq!(get(&cloud, "none", "/latest/meta-data/instance-id").0, 503);
     let token = token(&cloud);
