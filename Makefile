@@ -6,7 +6,7 @@
 TARGET ?= x86_64-unknown-linux-gnu
 CARGO_DENY ?= 0.20.2
 
-.PHONY: help demo build test lint setup clean
+.PHONY: help demo build test bench lint setup clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -20,6 +20,9 @@ build: ## Build the static binary of an image: dist/ecs-firstrun
 
 test: ## Run every test
 	cargo test --locked --all-features
+
+bench: build ## Measure the binary of an image against what it may cost
+	cargo test --locked --all-features --test budgets
 
 lint: setup ## Check format, lints and dependencies
 	cargo fmt --check
