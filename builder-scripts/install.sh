@@ -1,0 +1,24 @@
+#!/bin/bash
+# Installs the agent into an image, or into the folder of a package or of a mounted image.
+#
+#   BINARY  the agent's binary (default: dist/ecs-firstrun)
+#   ROOT    where to install (default: /)
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+root=${ROOT:-/}
+binary=${BINARY:-$here/../dist/ecs-firstrun}
+
+install -D -m 0755 "$binary" "$root/usr/bin/ecs-firstrun"
+(cd "$here/files" && find . -type f -exec install -D -m 0644 {} "$root/{}" \;)
+install -d -m 0755 "$root/etc/ecs-firstrun/conf.d"
+install -d -m 0700 "$root/var/lib/ecs-firstrun"
+
+# The agent starts Docker and ECS on every boot, when the host is configured. Enabling ecs.service would make an
+# ordering cycle where cloud-final.service is after multi-user.target.
+systemctl --root="$root" enable ecs-firstrun.service
+for unit in docker.service docker.socket ecs.service; do
+	if systemctl --root="$root" cat "$unit" >/dev/null 2>&1; then
+		systemctl --root="$root" disable "$unit"
+	fi
+done
