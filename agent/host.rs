@@ -26,6 +26,8 @@ use crate::report::Change;
 
 /// No file that is read from the host is larger than this, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
+/// Asserted by the drop-ins of Docker and ECS in `builder-scripts/files`.
+const CONFIGURED: &str = "/run/ecs-firstrun/configured";
 /// The mark that systemd has to read its unit files again; the name of no unit.
 const UNIT_FILES: &str = "unit-files";
 
@@ -83,19 +85,24 @@ impl Host {
             }
             Action::ReloadUnits => self.reload_units().await,
             Action::StartUnit { unit, start } => self.start_unit(unit, *start).await,
-            Action::NotifyReady => {
-                self.notify(&[sd_notify::NotifyState::Ready]);
-                Ok(Change::Made)
-            }
+            Action::NotifyReady => self.release(),
             Action::WaitFor(condition) => self.wait_for(condition, deadline).await,
         }
     }
 
-    /// Tells systemd, where it listens.
-    pub fn notify(&self, states: &[sd_notify::NotifyState<'_>]) {
-        if let Err(error) = sd_notify::notify(states) {
-            tracing::debug!("systemd was not told: {error}");
-        }
+    /// Lets Docker and ECS start: their drop-ins ask for a file of this boot, and wait until this unit is ready.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn release(&self) -> Result<Change> {
+        let change = self.write(CONFIGURED, b"", 0o644)?;
+        notify(sd_notify::NotifyState::Ready);
+        Ok(change)
+    }
+
+    /// What `systemctl status` shows of a run.
+    pub fn say_status(&self, text: &str) {
+        notify(sd_notify::NotifyState::Status(&text.replace('\n', " ")));
     }
 
     /// Reads a file; none if there is none.
@@ -301,6 +308,13 @@ impl Host {
             true => Ok(None),
             false => Ok(Some(self.read(path)?.unwrap_or_default())),
         }
+    }
+}
+
+/// Tells systemd, where it listens.
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!("systemd was not told: {error}");
     }
 }
 

@@ -4,6 +4,7 @@
 //! a panic included, becomes an outcome; the outcome is decided once, kept, and told to CloudFormation.
 
 mod gather;
+mod hand_over;
 mod signal;
 mod state;
 
@@ -71,6 +72,11 @@ impl Ending {
 /// Only a root or an endpoint that makes no sense; nothing was done then.
 pub async fn run(options: &Options) -> Result<Ending> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    if let Some(stage) = hand_over::stage(&host) {
+        hand_over::hand_over(&host, options, stage).await?;
+        return Ok(Ending::Done);
+    }
+    let alive = tokio::spawn(keep_alive());
     let mut run = Run {
         options,
         host,
@@ -81,7 +87,18 @@ pub async fn run(options: &Options) -> Result<Ending> {
     };
     run.state = State::load(&run.host);
     let result = caught(run.provision()).await;
-    Ok(run.conclude(result).await)
+    let ending = run.conclude(result).await;
+    alive.abort();
+    Ok(ending)
+}
+
+/// Tells systemd's watchdog, where there is one, that this process is not stuck.
+async fn keep_alive() {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        tokio::time::sleep(limit / 2).await;
+    }
 }
 
 /// How a provisioning can end without an error.
@@ -175,7 +192,7 @@ impl Run<'_> {
             if steps.len() > announced {
                 announced = steps.len();
                 tracing::info!("{}: started", step.name);
-                host.notify(&[sd_notify::NotifyState::Status(&step.name)]);
+                host.say_status(&step.name);
             } else {
                 let changed = step.actions.iter().filter(|action| action.change == crate::report::Change::Made).count();
                 tracing::info!(
@@ -202,7 +219,9 @@ impl Run<'_> {
             Ok(Ok(Provisioned::Nothing)) => {
                 let what = "there is no ecs-firstrun configuration: nothing was started, nothing is signalled";
                 // Nothing is held back from starting on a host that never asked for this agent.
-                self.host.notify(&[sd_notify::NotifyState::Ready]);
+                if let Err(error) = self.host.release() {
+                    tracing::warn!("Docker and ECS can't be started by hand: {error:#}");
+                }
                 (Outcome::Success, Some(what.to_owned()), Box::default())
             }
             Ok(Err(failure)) => (failure.outcome, Some(redact(&failure.reason)), failure.config),
@@ -262,7 +281,7 @@ impl Run<'_> {
             Some(reason) => format!("{}: {reason}", outcome.to_string().to_uppercase()),
             None => outcome.to_string().to_uppercase(),
         };
-        self.host.notify(&[sd_notify::NotifyState::Status(&line)]);
+        self.host.say_status(&line);
         if outcome == Outcome::Success {
             tracing::info!("{line}");
         } else {
@@ -273,7 +292,7 @@ impl Run<'_> {
 
     fn status(&self, what: &str) {
         tracing::info!("{what}");
-        self.host.notify(&[sd_notify::NotifyState::Status(what)]);
+        self.host.say_status(what);
     }
 
     fn save(&mut self) {

@@ -31,10 +31,12 @@ impl Host {
         })
     }
 
-    /// The instance id that the hypervisor tells, on Nitro: no network is needed for it.
-    pub fn instance_id_from_dmi(&self) -> Option<String> {
-        let tag = self.read("/sys/class/dmi/id/board_asset_tag").ok()??;
-        Some(tag.trim().to_owned()).filter(|id| id.starts_with("i-"))
+    /// The instance id, without the network: from the firmware of Nitro, else as cloud-init knows it on this boot.
+    pub fn local_instance_id(&self) -> Option<String> {
+        ["/sys/class/dmi/id/board_asset_tag", "/var/lib/cloud/data/instance-id"].into_iter().find_map(|path| {
+            let id = self.read(path).ok()??;
+            Some(id.trim().to_owned()).filter(|id| id.starts_with("i-"))
+        })
     }
 
     /// Whether the firmware says that this is an EC2 instance.

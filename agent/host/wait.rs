@@ -16,6 +16,9 @@ const UNIT_POLL: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often a device is looked for.
 const DEVICE_POLL: Duration = Duration::from_millis(100);
+const ECS: &str = "ecs.service";
+const DOCKER: &str = "docker.service";
+const CLOUD_FINAL: &str = "cloud-final.service";
 /// systemd's exit status of an ECS agent that will never register: `ExitTerminal` of the ECS agent.
 const TERMINAL: &str = "5";
 
@@ -24,10 +27,10 @@ impl Host {
         let began = Instant::now();
         // It ends before the deadline does, so that there is time to say what was last seen.
         let ends = (began + condition.timeout()).min(deadline.checked_sub(LAST_WORDS).unwrap_or(deadline));
-        tracing::info!(
-            "waiting until {condition}, at most {}",
-            humantime::format_duration(whole_seconds(ends.saturating_duration_since(began)))
-        );
+        let most = humantime::format_duration(whole_seconds(ends.saturating_duration_since(began)));
+        let words = format!("waiting until {condition}, at most {most}");
+        tracing::info!("{words}");
+        self.say_status(&words);
         match condition {
             Condition::DevicePresent { device, .. } => {
                 let mut waited = false;
@@ -62,11 +65,16 @@ impl Host {
     async fn wait_for_registration(&self, cluster: &str, began: Instant, ends: Instant) -> Result<Change> {
         let mut units_looked_at = began;
         let mut last = String::new();
+        let mut held_up = None;
         loop {
             let seen = match self.ecs_agent.look(cluster).await {
                 Seen::Registered { container_instance_arn, version, .. } => {
-                    tracing::info!("registered as {container_instance_arn} ({version})");
-                    return Ok(Change::Made);
+                    // One that is to be restarted has registered with the configuration of before.
+                    if !self.unit_state(ECS).await?.has_job {
+                        tracing::info!("registered as {container_instance_arn} ({version})");
+                        return Ok(Change::Made);
+                    }
+                    "it is about to be restarted".to_owned()
                 }
                 Seen::WrongCluster { wanted, found } => bail!(
                     "the ECS agent is registered with `{found}`, not with `{wanted}`: it was started before it was configured, or with another configuration; stop it, delete /var/lib/ecs/data and start again"
@@ -74,13 +82,16 @@ impl Host {
                 Seen::Refused => "its port refuses connections, as it does until it is registered".to_owned(),
                 Seen::Unreachable(what) | Seen::NotReady(what) => what,
             };
-            if seen != last {
-                tracing::info!("the ECS agent is not registered yet: {seen}");
-                last = seen;
-            }
             if units_looked_at.elapsed() >= UNIT_POLL {
                 units_looked_at = Instant::now();
                 self.refuse_failed_units().await?;
+                held_up = self.held_up_by_cloud_init().await?;
+            }
+            let seen = held_up.clone().unwrap_or(seen);
+            if seen != last {
+                tracing::info!("the ECS agent is not registered yet: {seen}");
+                self.say_status(&format!("waiting for the ECS agent to register with `{cluster}`: {seen}"));
+                last = seen;
             }
             if Instant::now() >= ends {
                 let states = self.units_in_words().await;
@@ -93,18 +104,27 @@ impl Host {
         }
     }
 
+    /// Says so where ecs.service waits in systemd's queue for the end of cloud-init.
+    async fn held_up_by_cloud_init(&self) -> Result<Option<String>> {
+        let ecs = self.unit_state(ECS).await?;
+        if !ecs.has_job || ecs.is_active() || self.unit_state(CLOUD_FINAL).await?.active != "activating" {
+            return Ok(None);
+        }
+        Ok(Some(format!("{ECS} is queued until {CLOUD_FINAL} has ended, which still runs scripts of the user data")))
+    }
+
     async fn refuse_failed_units(&self) -> Result<()> {
-        for unit in ["docker.service", "ecs.service"] {
+        for unit in [DOCKER, ECS] {
             let state = self.unit_state(unit).await?;
             // With a start still queued, a failure is one of before.
             if state.active != "failed" || state.has_job {
                 continue;
             }
             let hint = match (unit, state.exit.as_str()) {
-                ("ecs.service", TERMINAL) => {
+                (ECS, TERMINAL) => {
                     "so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
                 }
-                ("ecs.service", _) => "and /var/log/ecs/ecs-init.log says why",
+                (ECS, _) => "and /var/log/ecs/ecs-init.log says why",
                 _ => "and `journalctl -u docker.service` says why",
             };
             bail!("{unit} failed with exit code {}, {hint}", state.exit);
@@ -114,7 +134,7 @@ impl Host {
 
     async fn units_in_words(&self) -> String {
         let mut words = Vec::new();
-        for unit in ["docker.service", "ecs.service"] {
+        for unit in [DOCKER, ECS] {
             words.push(match self.unit_state(unit).await {
                 Ok(state) => format!("{unit} is {} ({})", state.active, state.sub),
                 Err(error) => format!("{unit}: {error:#}"),

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 use super::Options;
+use super::hand_over::HandedOver;
 use super::state::{Kept, State};
 use crate::config::decode::{Document, decode};
 use crate::config::problem::{Problem, Source};
@@ -43,14 +44,14 @@ pub struct Gathered {
     pub error: Option<anyhow::Error>,
     /// What a person should know about the user data.
     pub notes: Vec<String>,
-    from_dmi: Option<String>,
+    local_instance_id: Option<String>,
 }
 
 impl Gathered {
     /// The instance's id; empty if it is not known.
     pub fn instance_id(&self) -> String {
         let known = Some(self.identity.instance_id.clone()).filter(|id| !id.is_empty());
-        known.or_else(|| self.from_dmi.clone()).unwrap_or_default()
+        known.or_else(|| self.local_instance_id.clone()).unwrap_or_default()
     }
 
     /// What is kept for a boot without instance metadata.
@@ -81,7 +82,7 @@ impl Gathered {
 pub async fn gather(host: &Host, options: &Options, state: &State) -> Gathered {
     let mut gathered = local(host, options);
     let same_instance =
-        state.kept.as_ref().filter(|_| gathered.from_dmi.as_deref() == Some(state.instance_id.as_str()));
+        state.kept.as_ref().filter(|_| gathered.local_instance_id.as_deref() == Some(state.instance_id.as_str()));
     let patience = if same_instance.is_some() { LATER_BOOT } else { FIRST_BOOT };
     match from_imds(&mut gathered, options, patience).await {
         Ok(()) => {}
@@ -107,14 +108,18 @@ fn use_kept(gathered: &mut Gathered, kept: &Kept) {
     }
 }
 
+/// The variables of the shell original that are set and not empty.
+pub fn shell_variables() -> BTreeMap<String, String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    SHELL_VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), set(name)?))).collect()
+}
+
 /// What needs no network.
 fn local(host: &Host, options: &Options) -> Gathered {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let variables = SHELL_VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), set(name)?)));
     let mut gathered = Gathered {
-        variables: variables.collect(),
+        variables: shell_variables(),
         user_data_name: "user data".to_owned(),
-        from_dmi: host.instance_id_from_dmi(),
+        local_instance_id: host.local_instance_id(),
         ..Gathered::default()
     };
     match host.read_folder(CONF_D, ".yaml") {
@@ -127,6 +132,13 @@ fn local(host: &Host, options: &Options) -> Gathered {
             Err(error) => gathered.error = gathered.error.or(Some(error)),
         }
         gathered.user_data_name = path.display().to_string();
+    }
+    let handed_over = HandedOver::load(host);
+    if options.user_data.is_none() {
+        gathered.user_data = handed_over.user_data();
+    }
+    if gathered.variables.is_empty() {
+        gathered.variables = handed_over.variables;
     }
     gathered
 }
@@ -158,7 +170,7 @@ pub fn read_user_data(path: &Path) -> Result<Vec<u8>> {
 async fn from_imds(gathered: &mut Gathered, options: &Options, patience: Duration) -> Result<()> {
     let imds = Imds::new(options.imds_endpoint.as_deref(), Instant::now() + patience)?;
     gathered.identity = imds.identity().await.context("read the instance metadata")?;
-    if options.user_data.is_none() {
+    if gathered.user_data.is_none() {
         gathered.user_data = imds.user_data().await.context("read the user data")?;
     }
     Ok(())

@@ -87,6 +87,7 @@ impl Host {
             "var/lib/ecs-firstrun/state.json",
             "var/log/ecs-firstrun.log",
             "dev/console",
+            "run/ecs-firstrun/configured",
         ] {
             tree.remove(told);
         }

@@ -1,0 +1,98 @@
+//! A run inside cloud-init hands its configuration over to `ecs-firstrun.service` and returns.
+//!
+//! `ecs.service` is ordered after `cloud-final.service` on Amazon Linux: a script of the user data that waited for the ECS
+//! agent would wait for itself. The unit runs beside cloud-init, so it can wait.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::{Options, gather};
+use crate::host::Host;
+
+/// The unit that does the job.
+pub const UNIT: &str = "ecs-firstrun.service";
+const FILE: &str = "handed-over.json";
+const VERSION: u32 = 1;
+
+/// The units of cloud-init's stages, under their names before and since cloud-init 24.3.
+const STAGES: [&str; 6] = [
+    "cloud-init-local.service",
+    "cloud-init.service",
+    "cloud-init-network.service",
+    "cloud-config.service",
+    "cloud-final.service",
+    "cloud-init-main.service",
+];
+
+/// What a run inside cloud-init was given. It holds on every boot of the instance: cloud-init runs a script only once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HandedOver {
+    version: u32,
+    /// The instance that it is for; empty where neither the firmware nor cloud-init tells it.
+    instance_id: String,
+    /// The variables of the shell original.
+    pub variables: BTreeMap<String, String>,
+    /// User data from a file, in base64, in place of the instance's own.
+    pub user_data: Option<String>,
+}
+
+impl HandedOver {
+    /// What was handed over on this instance; nothing if that is not to be read, which is logged.
+    pub fn load(host: &Host) -> Self {
+        let read = || -> Result<Option<Self>> {
+            let Some(text) = host.read(&host.state_path(FILE))? else { return Ok(None) };
+            Ok(Some(serde_json::from_str(&text).context("it is not what an earlier run wrote")?))
+        };
+        let found = read().unwrap_or_else(|error| {
+            tracing::warn!("what was handed over by cloud-init is not used: {FILE}: {error:#}");
+            None
+        });
+        let of_this_instance = |found: &Self| {
+            let id = host.local_instance_id().unwrap_or_default();
+            found.version == VERSION && found.instance_id == id
+        };
+        found.filter(of_this_instance).unwrap_or_default()
+    }
+
+    /// The user data as they were read.
+    pub fn user_data(&self) -> Option<Vec<u8>> {
+        self.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok())
+    }
+}
+
+/// The stage of cloud-init that this process belongs to, by its control group; none outside cloud-init.
+pub fn stage(host: &Host) -> Option<&'static str> {
+    let groups = host.read("/proc/self/cgroup").ok()??;
+    let mut units = groups.lines().flat_map(|line| line.split('/'));
+    units.find_map(|unit| STAGES.into_iter().find(|stage| *stage == unit))
+}
+
+/// Leaves the configuration to the unit, and has it run again, without waiting for that.
+///
+/// # Errors
+/// A file of user data that can't be read, or a unit that isn't installed.
+pub async fn hand_over(host: &Host, options: &Options, stage: &str) -> Result<()> {
+    let user_data = options.user_data.as_deref().map(gather::read_user_data).transpose()?;
+    let handed = HandedOver {
+        version: VERSION,
+        instance_id: host.local_instance_id().unwrap_or_default(),
+        variables: gather::shell_variables(),
+        user_data: user_data.map(|bytes| STANDARD.encode(bytes)),
+    };
+    // A run that was given nothing must not take away what another script of the same user data gave.
+    if !handed.variables.is_empty() || handed.user_data.is_some() {
+        let text = serde_json::to_string_pretty(&handed).context("render what is handed over")?;
+        host.write(&host.state_path(FILE), text.as_bytes(), 0o600)?;
+    }
+    let remedy = "a run inside cloud-init can't wait for ecs.service, which is ordered after cloud-final.service; \
+                  install the unit into the image with builder-scripts/install.sh";
+    host.run("systemctl", &["restart", "--no-block", UNIT]).await.context(remedy)?;
+    tracing::info!(
+        "inside {stage}: handed over to {UNIT}, which goes on by itself; `ecs-firstrun status --wait` follows it"
+    );
+    Ok(())
+}
