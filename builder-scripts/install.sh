@@ -6,7 +6,7 @@
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
-root=${ROOT:-/}
+root=$(readlink -f "${ROOT:-/}")
 binary=${BINARY:-$here/../dist/ecs-firstrun}
 
 install -D -m 0755 "$binary" "$root/usr/bin/ecs-firstrun"
