@@ -290,12 +290,19 @@ impl Config {
         })
     }
 
-    /// The time after the start by which everything must have ended, so that FAILURE comes before the stack's own
-    /// timeout: a tenth of it, at least 15 s and at most 60 s, is kept for the signal.
-    pub fn time_allowed(&self) -> Duration {
+    /// How long the stack still waits, as far as a host knows that has been up for `uptime`: it has waited since before
+    /// the boot. Where its timeout is over nobody waits any more, as in a run by hand, and all of it is allowed again.
+    pub fn time_left(&self, uptime: Duration) -> Duration {
         let timeout = self.signal.clone().unwrap_or_default().timeout.0.0;
-        let reserve = (timeout / 10).clamp(Duration::from_secs(15), Duration::from_secs(60));
-        timeout.saturating_sub(reserve).max(timeout / 2)
+        timeout.checked_sub(uptime).filter(|left| !left.is_zero()).unwrap_or(timeout)
+    }
+
+    /// The time after the start by which everything must have ended, so that FAILURE comes before the stack's own
+    /// timeout: a tenth of what is left, at least 15 s and at most 60 s, is kept for the signal.
+    pub fn time_allowed(&self, uptime: Duration) -> Duration {
+        let left = self.time_left(uptime);
+        let reserve = (left / 10).clamp(Duration::from_secs(15), Duration::from_secs(60));
+        left.saturating_sub(reserve).max(left / 2)
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ecs_firstrun::host::Host;
 use ecs_firstrun::instance::Instance;
-use ecs_firstrun::report::Report;
+use ecs_firstrun::report::{Outcome, Report};
 use ecs_firstrun::run::{self, Ending, Options};
 
 /// Finishes an Amazon ECS container instance at first boot and signals CloudFormation
@@ -225,14 +225,13 @@ async fn status(host: &Host, wait: bool, json: bool) -> Result<ExitCode> {
         let text = host.read(&path)?;
         let report =
             text.as_deref().map(Report::parse).transpose().map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
-        let running = report.as_ref().is_none_or(|report| report.outcome == ecs_firstrun::report::Outcome::Running);
+        let running = report.as_ref().is_none_or(|report| report.outcome == Outcome::Running);
         if wait && running {
             tokio::time::sleep(std::time::Duration::from_millis(250)).await;
             continue;
         }
         let Some(report) = report else { bail!("there was no run on this host yet: {path} is missing") };
-        let failed =
-            matches!(report.outcome, ecs_firstrun::report::Outcome::Failure | ecs_firstrun::report::Outcome::Refused);
+        let failed = !matches!(report.outcome, Outcome::Success | Outcome::Running);
         match json {
             true => print(&text.unwrap_or_default())?,
             false => print(&report.to_string())?,

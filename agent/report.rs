@@ -45,6 +45,8 @@ pub enum Outcome {
     Failure,
     /// The configuration was refused, and nothing was done.
     Refused,
+    /// It was told to stop; the next run goes on.
+    Interrupted,
 }
 
 /// One step of a run.
@@ -154,6 +156,7 @@ impl fmt::Display for Outcome {
             Outcome::Success => "success",
             Outcome::Failure => "failure",
             Outcome::Refused => "refused",
+            Outcome::Interrupted => "interrupted",
         })
     }
 }

@@ -12,6 +12,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use tokio::time::Instant;
@@ -84,12 +85,32 @@ pub async fn run(options: &Options) -> Result<Ending> {
         report: Report::begin(),
         state: State::default(),
         gathered: Gathered::default(),
+        uptime: Duration::ZERO,
     };
     run.state = State::load(&run.host);
-    let result = caught(run.provision()).await;
-    let ending = run.conclude(result).await;
+    let result = tokio::select! {
+        result = caught(run.provision()) => Some(result),
+        () = told_to_stop() => None,
+    };
+    let ending = match result {
+        Some(result) => run.conclude(result).await,
+        None => run.interrupted(),
+    };
     alive.abort();
     Ok(ending)
+}
+
+/// Ends when the process is told to stop: at a shutdown, by systemctl, or at the keyboard.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }
 
 /// Tells systemd's watchdog, where there is one, that this process is not stuck.
@@ -123,6 +144,8 @@ struct Run<'a> {
     report: Report,
     state: State,
     gathered: Gathered,
+    /// How long the host had been up when the run began, as far as the stack's timeout counts for it.
+    uptime: Duration,
 }
 
 impl Run<'_> {
@@ -144,6 +167,9 @@ impl Run<'_> {
         });
         self.report.instance_id = Some(gathered.instance_id()).filter(|id| !id.is_empty());
         self.state.begin_instance(&gathered.instance_id());
+        if self.state.decision.is_none() {
+            self.uptime = self.host.uptime();
+        }
         let parsed = gathered.parse();
         self.gathered = gathered;
         self.save();
@@ -181,7 +207,9 @@ impl Run<'_> {
     }
 
     async fn apply(&mut self, plan: &Plan, config: &Config) -> Result<()> {
-        let deadline = self.began + config.time_allowed();
+        let allowed = config.time_allowed(self.uptime);
+        tracing::debug!("{} are left for the run", humantime::format_duration(allowed));
+        let deadline = self.began + allowed;
         let (host, report) = (&self.host, &mut self.report);
         let before = report.steps.clone();
         let mut announced = 0;
@@ -235,7 +263,10 @@ impl Run<'_> {
         self.say(outcome, reason.as_deref());
         self.report.reason = reason.clone();
         let status = if outcome == Outcome::Success { Status::Success } else { Status::Failure };
-        let ending = match config.signal.as_ref().and_then(signal::target) {
+        let target = config.signal.as_ref().and_then(signal::target);
+        // What was refused may have held the target in what can't be read of it.
+        let of_tags = || (outcome == Outcome::Refused).then(|| signal::target_in_tags(&self.gathered.identity.tags));
+        let ending = match target.or_else(|| of_tags().flatten()) {
             Some(target) => {
                 self.decide(status, reason.unwrap_or_default());
                 self.signal(target, &config).await
@@ -257,6 +288,19 @@ impl Run<'_> {
             (_, Outcome::Refused) => Ending::Refused,
             _ => Ending::Failed,
         }
+    }
+
+    /// Nothing is decided: the run was stopped from outside, and the next one goes on where this one was.
+    fn interrupted(&mut self) -> Ending {
+        let reason = "the run was told to stop, as at a shutdown; nothing is signalled, the next run goes on";
+        self.say(Outcome::Interrupted, Some(reason));
+        self.report.outcome = Outcome::Interrupted;
+        self.report.reason = Some(reason.to_owned());
+        for step in self.report.steps.iter_mut().filter(|step| step.outcome == Outcome::Running) {
+            step.outcome = Outcome::Interrupted;
+        }
+        self.save();
+        Ending::Unreported
     }
 
     fn fetched(&self) -> bool {

@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, RegisteredAs, Registration};
-use support::host::Host;
+use support::host::{Host, until};
 use support::repository;
 
 /// What `make build` makes.
@@ -114,14 +114,6 @@ fn quiet(host: &Host) -> Command {
     let mut command = host.rehearsal.command(Path::new(AGENT)).into_std();
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-fn until(condition: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it never came to be");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Runs a command to its end. It has one thread, whose processor time the kernel tells until the process is reaped.

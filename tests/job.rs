@@ -3,24 +3,13 @@
 use std::collections::BTreeSet;
 
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, ProxyCredentials, ReceivedSignal, Server, SignalAuth};
+use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, ProxyCredentials, Server, SignalAuth};
 use ecs_firstrun::report::{Change, DeliveryState, Outcome};
 
-use crate::support::host::{Host, Tree, tree};
+use crate::support::host::{Host, INSTANCE, Tree, tree};
 
 const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
 const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
-const INSTANCE: &str = "i-0f1e2d3c4b5a69788";
-
-fn one_signal(host: &Host, status: &str) -> ReceivedSignal {
-    let signals = host.rehearsal.cloud.signals();
-    assert_eq!(signals.len(), 1, "{signals:?}");
-    let signal = signals.into_iter().next().unwrap();
-    let got = (signal.status.as_str(), signal.stack.as_str(), signal.resource.as_str(), signal.unique_id.as_str());
-    assert_eq!(got, (status, "web", "Instances", INSTANCE));
-    assert_eq!(signal.auth, SignalAuth::InstanceIdentity);
-    signal
-}
 
 /// What lies beside the root, without the stub programs' own state.
 fn beside_the_root(host: &Host) -> Tree {
@@ -40,7 +29,7 @@ fn when_all_goes_well_the_host_is_set_up_and_success_is_signalled() {
     let before = beside_the_root(&host);
     let ended = host.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(!one_signal(&host, "SUCCESS").proxied);
+    assert!(!host.one_signal("SUCCESS").proxied);
 
     let report = host.report();
     assert_eq!((report.outcome, report.instance_id.as_deref()), (Outcome::Success, Some(INSTANCE)));
@@ -115,7 +104,7 @@ fn a_second_run_changes_nothing_and_signals_nothing() {
         before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
     assert!(differing.is_empty(), "{differing:?}");
     assert_eq!(report.signal.unwrap().delivery, DeliveryState::AcceptedEarlier);
-    one_signal(&host, "SUCCESS");
+    host.one_signal("SUCCESS");
 }
 
 #[test]
@@ -124,7 +113,7 @@ fn user_data_with_a_mistake_is_refused_and_failure_is_signalled_at_once() {
     let before = host.tree();
     let ended = host.run();
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    one_signal(&host, "FAILURE");
+    host.one_signal("FAILURE");
     assert_eq!(host.report().outcome, Outcome::Refused);
     assert!(
         reason(&host).contains("unknown key `clusterr`") && reason(&host).contains("did you mean `cluster`?"),
@@ -140,7 +129,7 @@ fn user_data_with_a_mistake_is_refused_and_failure_is_signalled_at_once() {
 fn user_data_that_breaks_off_half_way_still_signals_on_the_stack() {
     let host = Host::of(Scenario::BadUserData, format!("{SMALLEST}  attributes: {{a: [b\n"));
     assert_eq!(host.run().code, Some(2));
-    one_signal(&host, "FAILURE");
+    host.one_signal("FAILURE");
 }
 
 #[test]
@@ -148,7 +137,7 @@ fn an_ecs_agent_that_never_registers_fails_the_run_when_the_wait_is_over() {
     let host = Host::of(Scenario::Never, COMPLETE);
     let ended = host.run();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    one_signal(&host, "FAILURE");
+    host.one_signal("FAILURE");
     let report = host.report();
     let wait = report.steps.iter().find(|step| step.name == "wait").unwrap();
     assert_eq!(wait.outcome, Outcome::Failure);
@@ -160,7 +149,7 @@ fn an_ecs_agent_that_never_registers_fails_the_run_when_the_wait_is_over() {
 fn an_ecs_agent_in_another_cluster_fails_the_run_and_names_that_cluster() {
     let host = Host::of(Scenario::WrongCluster, SMALLEST);
     assert_eq!(host.run().code, Some(1));
-    one_signal(&host, "FAILURE");
+    host.one_signal("FAILURE");
     assert!(reason(&host).contains("`default`") && reason(&host).contains("`production`"), "{}", reason(&host));
 }
 
@@ -168,7 +157,7 @@ fn an_ecs_agent_in_another_cluster_fails_the_run_and_names_that_cluster() {
 fn an_ecs_agent_that_gives_up_fails_the_run_with_its_exit_code() {
     let host = Host::of(Scenario::AgentExits5, SMALLEST);
     assert_eq!(host.run().code, Some(1));
-    one_signal(&host, "FAILURE");
+    host.one_signal("FAILURE");
     assert!(reason(&host).contains('5'), "{}", reason(&host));
     assert!(host.report().duration_ms < 10_000);
 }
@@ -177,7 +166,7 @@ fn an_ecs_agent_that_gives_up_fails_the_run_with_its_exit_code() {
 fn a_disk_with_a_filesystem_of_somebody_else_is_left_alone_and_nothing_is_started_on_it() {
     let host = Host::of(Scenario::ForeignDisk, COMPLETE);
     assert_eq!(host.run().code, Some(1));
-    one_signal(&host, "FAILURE");
+    host.one_signal("FAILURE");
     assert!(reason(&host).contains("somebody-else"), "{}", reason(&host));
     let calls = host.rehearsal.programs.calls();
     assert!(!calls.iter().any(|call| call.program.starts_with("mkfs")), "{calls:?}");
@@ -191,7 +180,7 @@ fn a_proxy_that_is_asked_for_is_used_for_cloudformation_and_never_for_the_instan
     let beyond = "http://cloudformation.eu-central-1.amazonaws.com";
     let ended = host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", beyond)]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(one_signal(&host, "SUCCESS").proxied);
+    assert!(host.one_signal("SUCCESS").proxied);
     let proxied = host.requests(Server::Proxy);
     assert!(!proxied.is_empty());
     let imds = host.rehearsal.cloud.imds_endpoint();
@@ -272,7 +261,7 @@ fn a_run_inside_cloud_init_hands_its_variables_over_to_the_unit() {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert_eq!(host.text("/etc/ecs/ecs.config"), "ECS_CLUSTER=production\n");
     }
-    one_signal(&host, "SUCCESS");
+    host.one_signal("SUCCESS");
 }
 
 #[test]
@@ -311,7 +300,7 @@ fn the_variables_of_the_shell_original_stand_in_for_user_data() {
     let ended =
         host.run_with(&[("ECS_CLUSTER", "production"), ("STACK_NAME", "web"), ("AUTOSCALING_GROUP", "Instances")]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    one_signal(&host, "SUCCESS");
+    host.one_signal("SUCCESS");
     assert_eq!(host.text("/etc/ecs/ecs.config"), "ECS_CLUSTER=production\n");
 }
 
@@ -321,7 +310,7 @@ fn instance_metadata_that_are_not_ready_are_asked_again() {
         options.imds_faults = ImdsFaults { unavailable: 3, ..ImdsFaults::default() }
     });
     assert_eq!(host.run().code, Some(0));
-    one_signal(&host, "SUCCESS");
+    host.one_signal("SUCCESS");
     assert_eq!(host.requests(Server::Imds).iter().filter(|request| request.status == 503).count(), 3);
 }
 
@@ -331,7 +320,7 @@ fn a_token_that_expires_is_replaced() {
         options.imds_faults = ImdsFaults { first_token_uses: Some(2), ..ImdsFaults::default() }
     });
     assert_eq!(host.run().code, Some(0));
-    one_signal(&host, "SUCCESS");
+    host.one_signal("SUCCESS");
     let requests = host.requests(Server::Imds);
     assert!(requests.iter().any(|request| request.status == 401));
     assert_eq!(requests.iter().filter(|request| request.method == "PUT").count(), 2);
@@ -342,7 +331,7 @@ fn a_cloudformation_that_throttles_is_signalled_until_it_accepts() {
     let host =
         Host::in_cloud(SMALLEST, |options| options.cloudformation = [CfnAnswer::Throttle, CfnAnswer::Throttle].into());
     assert_eq!(host.run().code, Some(0));
-    one_signal(&host, "SUCCESS");
+    host.one_signal("SUCCESS");
     assert_eq!(host.requests(Server::CloudFormation).len(), 3);
 }
 
@@ -371,7 +360,7 @@ fn a_host_that_failed_once_signals_no_success_later() {
     assert_eq!(host.run().code, Some(2));
     host.put("/etc/ecs-firstrun/conf.d/60-nothing.yaml", "wait: {timeout: 5s}\n");
     assert_eq!(host.run().code, Some(2));
-    one_signal(&host, "FAILURE");
+    host.one_signal("FAILURE");
 }
 
 #[test]
@@ -382,7 +371,7 @@ fn a_proxy_with_a_password_is_used_and_its_password_is_written_for_root_alone() 
     let beyond = "http://cloudformation.eu-central-1.amazonaws.com";
     let ended = host.run_with(&[("PROXY_URL", &url), ("AWS_ENDPOINT_URL_CLOUDFORMATION", beyond)]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(one_signal(&host, "SUCCESS").proxied);
+    assert!(host.one_signal("SUCCESS").proxied);
     assert!(!ended.stderr.contains("hunter2canary"), "{}", ended.stderr);
     let holds = tree(&host.rehearsal.root).into_iter();
     let holds: Vec<_> =
@@ -429,5 +418,5 @@ fn a_signal_that_could_not_be_sent_is_sent_by_the_next_run() {
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::Undelivered);
     assert_eq!(host.run().code, Some(0));
-    one_signal(&host, "SUCCESS");
+    host.one_signal("SUCCESS");
 }

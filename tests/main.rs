@@ -14,4 +14,5 @@ mod job;
 mod plans;
 mod properties;
 mod refused;
+mod signal;
 mod support;

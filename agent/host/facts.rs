@@ -1,6 +1,7 @@
 //! The facts that the host itself tells: its operating system, what its image has, what an earlier run left.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -43,6 +44,13 @@ impl Host {
     pub fn is_ec2_instance(&self) -> bool {
         let vendor = self.read("/sys/class/dmi/id/sys_vendor").ok().flatten();
         vendor.is_some_and(|vendor| vendor.trim() == "Amazon EC2")
+    }
+
+    /// How long the host has been up; nothing where it does not say, as in a scratch folder.
+    pub fn uptime(&self) -> Duration {
+        let text = self.read("/proc/uptime").ok().flatten().unwrap_or_default();
+        let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
+        Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default()
     }
 
     fn operating_system(&self) -> Result<OperatingSystem> {

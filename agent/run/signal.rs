@@ -1,5 +1,6 @@
 //! The signal of a run: what was decided, sent until it is accepted.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -59,8 +60,7 @@ impl Run<'_> {
     }
 
     async fn send(&self, target: &Target, config: &Config, decision: &Decision) -> (DeliveryState, String) {
-        let deadline = (self.began + config.signal.clone().unwrap_or_default().timeout.0.0)
-            .max(Instant::now() + Duration::from_secs(10));
+        let deadline = (self.began + config.time_left(self.uptime)).max(Instant::now() + Duration::from_secs(10));
         let delivered = match outbound(config) {
             Ok(client) => {
                 let signal = self.signal_request(target, config, decision);
@@ -119,6 +119,13 @@ pub(super) fn target(signal: &config::Signal) -> Option<Target> {
         Some(Target::Resource { stack: stack.to_string(), resource: resource.to_string() })
     };
     signal.wait_handle.as_ref().map(|handle| Target::WaitHandle(handle.0.reveal().clone())).or_else(resource)
+}
+
+/// Whom to signal by the instance's own tags, where the instance metadata show them: those that CloudFormation puts on
+/// what it makes, with the stack's ARN and the logical id.
+pub(super) fn target_in_tags(tags: &BTreeMap<String, String>) -> Option<Target> {
+    let tag = |name: &str| tags.get(&format!("aws:cloudformation:{name}")).cloned();
+    Some(Target::Resource { stack: tag("stack-id").or_else(|| tag("stack-name"))?, resource: tag("logical-id")? })
 }
 
 fn outbound(config: &Config) -> Result<reqwest::Client> {

@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, RegisteredAs, Registration, Request, Server};
+use ecs_firstrun::rehearse::cloud::{
+    Cloud, CloudOptions, ReceivedSignal, RegisteredAs, Registration, Request, Server, SignalAuth,
+};
 use ecs_firstrun::rehearse::{Rehearsal, Scenario};
 use ecs_firstrun::report::Report;
+
+/// The instance of the fake cloud.
+pub const INSTANCE: &str = "i-0f1e2d3c4b5a69788";
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ecs-firstrun");
@@ -54,12 +60,28 @@ impl Host {
     }
 
     pub fn run_with(&self, variables: &[(&str, &str)]) -> Ended {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let output = runtime.block_on(async {
-            let mut command = self.rehearsal.command(Path::new(BINARY));
-            command.envs(variables.iter().copied()).current_dir(self.folder.path()).output().await.unwrap()
-        });
-        Ended::from(output)
+        let mut command = self.rehearsal.command(Path::new(BINARY)).into_std();
+        Ended::from(command.envs(variables.iter().copied()).current_dir(self.folder.path()).output().unwrap())
+    }
+
+    /// Runs, and does something with the process's id meanwhile.
+    pub fn run_and(&self, meanwhile: impl FnOnce(u32)) -> Ended {
+        let mut command = self.rehearsal.command(Path::new(BINARY)).into_std();
+        command.current_dir(self.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        meanwhile(child.id());
+        Ended::from(child.wait_with_output().unwrap())
+    }
+
+    /// The one signal that CloudFormation has received.
+    pub fn one_signal(&self, status: &str) -> ReceivedSignal {
+        let signals = self.rehearsal.cloud.signals();
+        assert_eq!(signals.len(), 1, "{signals:?}");
+        let signal = signals.into_iter().next().unwrap();
+        let got = (signal.status.as_str(), signal.stack.as_str(), signal.resource.as_str(), signal.unique_id.as_str());
+        assert_eq!(got, (status, "web", "Instances", INSTANCE));
+        assert_eq!(signal.auth, SignalAuth::InstanceIdentity);
+        signal
     }
 
     pub fn report(&self) -> Report {
@@ -130,4 +152,13 @@ pub fn tree(folder: &Path) -> Tree {
         }
     }
     tree
+}
+
+/// Waits for what must come to be within half a minute.
+pub fn until(condition: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !condition() {
+        assert!(began.elapsed().as_secs() < 30, "it never came to be");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
