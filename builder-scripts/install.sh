@@ -18,7 +18,7 @@ install -d -m 0700 "$root/var/lib/ecs-firstrun"
 # ordering cycle where cloud-final.service is after multi-user.target.
 systemctl --root="$root" enable ecs-firstrun.service
 for unit in docker.service docker.socket ecs.service; do
-	if systemctl --root="$root" cat "$unit" >/dev/null 2>&1; then
+	if systemctl --root="$root" list-unit-files --no-legend "$unit" | grep -q .; then
 		systemctl --root="$root" disable "$unit"
 	fi
 done
