@@ -162,14 +162,15 @@ impl Method {
 /// Sends `signal`, again and again until an answer that counts or the deadline.
 ///
 /// `identity` is the identity document byte for byte and its signature, as IMDS gave them; without it only IAM or a
-/// wait handle can do. `client` is the outbound one.
+/// wait handle can do. `credentials` stand in for those that the host offers. `client` is the outbound one.
 pub async fn send(
     signal: &Signal,
     identity: Option<(&str, &str)>,
+    credentials: Option<SharedCredentialsProvider>,
     client: &reqwest::Client,
     deadline: Instant,
 ) -> Delivery {
-    let courier = Courier { signal, identity, client, deadline, credentials: None };
+    let courier = Courier { signal, identity, client, deadline, credentials };
     courier.deliver().await
 }
 

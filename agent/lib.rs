@@ -13,7 +13,7 @@
 //! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
 //!   be repeated.
 //! - [`report`] says how it went; [`cloudformation`] passes that on.
-//! - [`run`] is the pipeline, and the only module that knows all the others.
+//! - [`run`] is the pipeline, and the only module that knows all the others. [`mod@signal`] sends one signal by hand.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
 
@@ -30,3 +30,4 @@ pub mod plan;
 pub mod rehearse;
 pub mod report;
 pub mod run;
+pub mod signal;

@@ -10,6 +10,7 @@ use ecs_firstrun::host::Host;
 use ecs_firstrun::instance::Instance;
 use ecs_firstrun::report::{Outcome, Report};
 use ecs_firstrun::run::{self, Ending, Options};
+use ecs_firstrun::signal;
 
 /// Finishes an Amazon ECS container instance at first boot and signals CloudFormation
 #[derive(Parser)]
@@ -80,6 +81,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Send one signal to CloudFormation by hand, with the options of cfn-signal
+    ///
+    /// Exit codes, as of cfn-signal: 0 accepted, 1 not, 2 wrong usage. Called by the name `cfn-signal`, this program
+    /// is this command.
+    Signal(Box<signal::Arguments>),
     /// Run the whole job against an embedded fake cloud, in a scratch folder
     #[cfg(feature = "rehearse")]
     Rehearse(ecs_firstrun::rehearse::Arguments),
@@ -125,7 +131,7 @@ fn main() -> ExitCode {
     } {
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
-    let line = CommandLine::parse();
+    let line = CommandLine::parse_from(arguments());
     // One thread: what is awaited is the network and other programs.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.context("start the runtime").and_then(|runtime| runtime.block_on(execute(line)));
@@ -133,6 +139,15 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::from(Ending::Refused.code())
     })
+}
+
+/// The command line. Where this program stands in for cfn-signal, the command is `signal`.
+fn arguments() -> Vec<std::ffi::OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.first().map(std::path::Path::new).and_then(std::path::Path::file_name) == Some("cfn-signal".as_ref()) {
+        arguments.insert(1, "signal".into());
+    }
+    arguments
 }
 
 async fn execute(line: CommandLine) -> Result<ExitCode> {
@@ -157,6 +172,16 @@ async fn execute(line: CommandLine) -> Result<ExitCode> {
         }
         Command::Status { root, wait, json } => {
             status(&Host::rooted_at(&root, "http://127.0.0.1:51678")?, wait, json).await
+        }
+        Command::Signal(arguments) => {
+            log.start(None);
+            match signal::signal(*arguments).await {
+                Ok(told) => print(&told.unwrap_or_default()),
+                Err(error) => {
+                    eprintln!("error: {error:#}");
+                    Ok(ExitCode::FAILURE)
+                }
+            }
         }
         #[cfg(feature = "rehearse")]
         Command::Rehearse(arguments) => {

@@ -67,7 +67,7 @@ impl Run<'_> {
                 let identity = &self.gathered.identity;
                 let proof = (!identity.document.is_empty())
                     .then_some((identity.document.as_str(), identity.signature.as_str()));
-                cloudformation::send(&signal, proof, &client, deadline).await
+                cloudformation::send(&signal, proof, None, &client, deadline).await
             }
             Err(error) => Delivery::Undelivered(format!("{error:#}")),
         };

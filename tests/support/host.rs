@@ -73,6 +73,20 @@ impl Host {
         Ended::from(child.wait_with_output().unwrap())
     }
 
+    /// Runs under strace with these options.
+    pub fn traced(&self, options: &[&str]) -> Ended {
+        let run = self.rehearsal.command(Path::new(BINARY)).into_std();
+        let mut command = std::process::Command::new("strace");
+        command.args(options).arg(run.get_program()).args(run.get_args()).current_dir(self.folder.path());
+        for (name, value) in run.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Ended::from(command.output().unwrap())
+    }
+
     /// The one signal that CloudFormation has received.
     pub fn one_signal(&self, status: &str) -> ReceivedSignal {
         let signals = self.rehearsal.cloud.signals();
