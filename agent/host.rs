@@ -81,6 +81,10 @@ impl Host {
             Action::EnsureFilesystem { device, filesystem, label } => {
                 self.ensure_filesystem(device, *filesystem, label).await
             }
+            Action::EnsureMountPoint { path } => self.ensure_mount_point(path),
+            Action::EnsureFilesystemFillsDevice { device, filesystem, mount } => {
+                self.ensure_filled(device, *filesystem, mount).await
+            }
             Action::ReloadUnits => self.reload_units().await,
             Action::StartUnit { unit, start } => self.start_unit(unit, *start).await,
             Action::NotifyReady => {
@@ -241,6 +245,25 @@ impl Host {
         }
         fs::set_permissions(&at, Permissions::from_mode(mode)).with_context(context)?;
         Ok(Change::Made)
+    }
+
+    fn ensure_mount_point(&self, path: &str) -> Result<Change> {
+        let at = self.at(path);
+        let context = || format!("make mount point {path}");
+        if !at.exists() {
+            fs::create_dir_all(&at).with_context(context)?;
+            return Ok(Change::Made);
+        }
+        let above = at.join("..");
+        let is_mounted =
+            fs::metadata(&at).with_context(context)?.dev() != fs::metadata(above).with_context(context)?.dev();
+        let entries = fs::read_dir(&at).with_context(context)?.count();
+        if !is_mounted && entries > 0 {
+            tracing::warn!(
+                "{path} has content of its own ({entries} entries), which the volume hides; it stays on the disk below, where `mount --bind / DIRECTORY` shows it"
+            );
+        }
+        Ok(Change::AlreadyDone)
     }
 
     async fn reload_units(&self) -> Result<Change> {
