@@ -260,7 +260,7 @@ impl Host {
         let entries = fs::read_dir(&at).with_context(context)?.count();
         if !is_mounted && entries > 0 {
             tracing::warn!(
-                "{path} has content of its own ({entries} entries), which the volume hides; it stays on the disk below, where `mount --bind / DIRECTORY` shows it"
+                "the volume hides what {path} holds itself (entries: {entries}); that stays on the disk below, where `mount --bind / DIRECTORY` shows it"
             );
         }
         Ok(Change::AlreadyDone)
