@@ -72,7 +72,7 @@ fn a_filesystem_grows_with_its_volume() {
         }
         let capacity = || {
             let data = nix::sys::statvfs::statvfs(&machine.host.at("/data")).unwrap();
-            data.blocks() * data.fragment_size() >> 20
+            (data.blocks() * data.fragment_size()) >> 20
         };
         assert!(capacity() < size);
         let grown = [format!("grow {kind} on /dev/xvdcy if the volume is larger")];
@@ -99,7 +99,7 @@ fn a_filesystem_grows_with_its_volume() {
 fn may_resize() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
-    u64::from_str_radix(effective.trim(), 16).unwrap() & 1 << 24 != 0
+    u64::from_str_radix(effective.trim(), 16).unwrap() & (1 << 24) != 0
 }
 
 /// Puts a resize2fs in place that unmounts the filesystem for as long as it works.

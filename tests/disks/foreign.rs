@@ -91,9 +91,9 @@ const OTHERS: [Case; 13] = [
     (
         "two at once",
         16,
-        "mkfs.minix",
-        "$IMAGE mkswap -q $DEV; mkfs.ext4 -q $I 8M; dd status=none if=$I of=$DEV bs=1k skip=1 seek=1 count=2",
-        "it ",
+        "mkfs.ext4",
+        "$IMAGE truncate -s 320M $I; mkfs.xfs -q $I; mkfs.ext4 -q $DEV; dd status=none if=$I of=$DEV bs=512 count=1",
+        "it holds the traces of several filesystems, not xfs",
     ),
 ];
 

@@ -96,7 +96,7 @@ mod tests {
     fn survives(files: &[(&str, &str)], change: impl FnOnce(&Host)) -> bool {
         let (_root, host, node) = host();
         files.iter().for_each(|(path, text)| write(&host, path, text.as_bytes()));
-        let making = |host: &Host| host.making(&[node.clone()], Filesystem::Xfs, "docker").unwrap();
+        let making = |host: &Host| host.making(std::slice::from_ref(&node), Filesystem::Xfs, "docker").unwrap();
         host.begin_making(&making(&host)).unwrap();
         change(&host);
         host.was_interrupted(&making(&host)).unwrap()
@@ -136,9 +136,9 @@ mod tests {
     fn the_record_is_of_one_filesystem_and_label() {
         let (_root, host, node) = host();
         host.write(SERIAL.0, SERIAL.1.as_bytes(), 0o600).unwrap();
-        host.begin_making(&host.making(&[node.clone()], Filesystem::Xfs, "docker").unwrap()).unwrap();
+        host.begin_making(&host.making(std::slice::from_ref(&node), Filesystem::Xfs, "docker").unwrap()).unwrap();
         let fits = |filesystem, label| {
-            host.was_interrupted(&host.making(&[node.clone()], filesystem, label).unwrap()).unwrap()
+            host.was_interrupted(&host.making(std::slice::from_ref(&node), filesystem, label).unwrap()).unwrap()
         };
         assert!(fits(Filesystem::Xfs, "docker"));
         assert!(!fits(Filesystem::Ext4, "docker"));
