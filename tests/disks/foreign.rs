@@ -214,10 +214,10 @@ fn a_disk_that_somebody_uses_is_refused_though_it_looks_blank() {
     is_refused(&machine, &mounted, &format!("it is in use, mounted on {}", place.display()), "mounted");
 
     let below = Loop::of(EXT4_SIZE);
-    let above = shell("losetup --find --show $DEV", &below.node).trim().to_owned();
-    let holder = above.trim_start_matches("/dev/");
+    let above = Loop::over(&below);
+    let holder = above.node.file_name().unwrap().to_str().unwrap();
     is_refused(&machine, &below, &format!("it is in use, by {holder}"), "below a loop device");
-    shell("losetup --detach $DEV", std::path::Path::new(&above));
+    drop(above);
 
     let hidden = Loop::of(EXT4_SIZE);
     shell("mkfs.ext4 -q $DEV", &hidden.node);

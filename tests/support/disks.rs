@@ -91,6 +91,12 @@ impl Loop {
         Loop { file, node }
     }
 
+    /// A loop device over another, which is all of its file.
+    pub fn over(below: &Loop) -> Self {
+        let node = shell("losetup --find --show $DEV", &below.node).trim().into();
+        Loop { file: tempfile::NamedTempFile::new().unwrap(), node }
+    }
+
     /// Makes the device larger, as EC2 does with a volume that is in use.
     pub fn grow(&self, mebibytes: u64) {
         self.file.as_file().set_len(mebibytes << 20).unwrap();
