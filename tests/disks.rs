@@ -102,12 +102,13 @@ fn may_resize() -> bool {
     u64::from_str_radix(effective.trim(), 16).unwrap() & (1 << 24) != 0
 }
 
-/// Puts a resize2fs in place that unmounts the filesystem for as long as it works.
+/// Puts a resize2fs in place that unmounts the filesystem for as long as it works. A mount namespace that another test
+/// makes in the meantime has the mount, too, and keeps the disk busy until it ends.
 fn resize_unmounted(machine: &Machine) {
     say("an ext4 is grown while it is not mounted: the kernel asks for CAP_SYS_RESOURCE");
     let real = shell("command -v resize2fs", machine.folder());
     let place = machine.host.at("/data").display().to_string();
-    let program = "#!/bin/sh\numount PLACE && e2fsck -fp \"$1\" >&2 && REAL \"$1\" && mount \"$1\" PLACE\n";
+    let program = "#!/bin/sh\numount PLACE && for try in $(seq 50); do e2fsck -fp \"$1\" >&2 && break; sleep 0.1; done && REAL \"$1\" && mount \"$1\" PLACE\n";
     machine.program("resize2fs", &program.replace("PLACE", &place).replace("REAL", real.trim()));
 }
 
