@@ -1,15 +1,20 @@
 # The commands of this project; continuous integration runs these and nothing else.
 #
 # They write below target/ and dist/ only, need no root and no AWS account, and change nothing else on this machine,
-# except that `setup` installs cargo-deny into cargo's own bin folder if it is missing. cargo downloads what it lacks.
+# except that `setup` installs cargo-deny into cargo's own bin folder if it is missing, and that `test`, where root runs it
+# on Debian, installs the packages that its tests on real disks use. cargo downloads what it lacks.
 
 TARGET ?= x86_64-unknown-linux-gnu
 CARGO_DENY ?= 0.20.2
+# What formats, partitions, encrypts or mounts the loop devices of the tests.
+DISK_PACKAGES = bcache-tools btrfs-progs cryptsetup-bin dosfstools e2fsprogs erofs-utils exfatprogs f2fs-tools fdisk \
+	genisoimage gfs2-utils jfsutils lvm2 mount nilfs-tools ntfs-3g ocfs2-tools reiser4progs reiserfsprogs squashfs-tools \
+	strace udftools util-linux xfsprogs
 
-.PHONY: help demo build test bench lint setup clean
+.PHONY: help demo build test bench lint setup setup-disks clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 demo: ## Rehearse the whole boot against an embedded fake cloud
 	cargo run --locked --features rehearse -- rehearse
@@ -18,7 +23,8 @@ build: ## Build the static binary of an image: dist/ecs-firstrun
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(TARGET)
 	install -D target/$(TARGET)/release/ecs-firstrun dist/ecs-firstrun
 
-test: ## Run every test
+test: ## Run every test; those on real disks if root runs it
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
 	cargo test --locked --all-features
 
 bench: build ## Measure the binary of an image against what it may cost
@@ -31,6 +37,13 @@ lint: setup ## Check format, lints and dependencies
 
 setup: ## Install what lint needs, if it is missing
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
+
+setup-disks: ## Install, on Debian, what the tests on real disks use and is missing
+	@missing=$$(for package in $(DISK_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	test -z "$$missing" || { apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; } || \
+		echo "not all is installed: the tests on those filesystems are skipped" >&2
 
 clean: ## Remove what was built
 	cargo clean

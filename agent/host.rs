@@ -83,6 +83,10 @@ impl Host {
             Action::EnsureFilesystem { device, filesystem, label } => {
                 self.ensure_filesystem(device, *filesystem, label).await
             }
+            Action::EnsureMountPoint { path } => self.ensure_mount_point(path),
+            Action::EnsureFilesystemFillsDevice { device, filesystem, mount } => {
+                self.ensure_filled(device, *filesystem, mount).await
+            }
             Action::ReloadUnits => self.reload_units().await,
             Action::StartUnit { unit, start } => self.start_unit(unit, *start).await,
             Action::NotifyReady => self.release(),
@@ -248,6 +252,25 @@ impl Host {
         }
         fs::set_permissions(&at, Permissions::from_mode(mode)).with_context(context)?;
         Ok(Change::Made)
+    }
+
+    fn ensure_mount_point(&self, path: &str) -> Result<Change> {
+        let at = self.at(path);
+        let context = || format!("make mount point {path}");
+        if !at.exists() {
+            fs::create_dir_all(&at).with_context(context)?;
+            return Ok(Change::Made);
+        }
+        let above = at.join("..");
+        let is_mounted =
+            fs::metadata(&at).with_context(context)?.dev() != fs::metadata(above).with_context(context)?.dev();
+        let entries = fs::read_dir(&at).with_context(context)?.count();
+        if !is_mounted && entries > 0 {
+            tracing::warn!(
+                "the volume hides what {path} holds itself (entries: {entries}); that stays on the disk below, where `mount --bind / DIRECTORY` shows it"
+            );
+        }
+        Ok(Change::AlreadyDone)
     }
 
     async fn reload_units(&self) -> Result<Change> {

@@ -66,6 +66,9 @@ pub struct Image {
     pub package_manager: Option<String>,
     /// Docker's `daemon.json` as the image has it.
     pub daemon_json: serde_json::Map<String, serde_json::Value>,
+    /// Whether Docker has images, containers or volumes in its default place.
+    #[serde(default)]
+    pub docker_data: bool,
 }
 
 impl Instance {

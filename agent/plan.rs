@@ -88,6 +88,20 @@ pub enum Action {
         /// Its label.
         label: String,
     },
+    /// This directory is there to be mounted over. What it holds itself is told, because the mount hides it.
+    EnsureMountPoint {
+        /// The directory.
+        path: String,
+    },
+    /// The mounted filesystem of this device is as large as the device.
+    EnsureFilesystemFillsDevice {
+        /// Where the device is found.
+        device: Device,
+        /// The filesystem.
+        filesystem: Filesystem,
+        /// Where it is mounted.
+        mount: String,
+    },
     /// systemd knows the unit files as they are.
     ReloadUnits,
     /// This unit runs, with its configuration as it is now.
@@ -220,7 +234,8 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     ];
     let steps = steps.into_iter().filter(|(_, actions)| !actions.is_empty());
     let steps = steps.map(|(name, actions)| Step { name, actions }).collect();
-    let notes = [logs::note(config, instance), ecs::note(config, instance)].into_iter().flatten().collect();
+    let notes = [logs::note(config, instance), docker::note(config, instance), ecs::note(config, instance)];
+    let notes = notes.into_iter().flatten().collect();
     Plan { steps, notes }
 }
 
@@ -254,7 +269,7 @@ fn wanted_or_removed(
 
 /// The files that a run can leave behind, for the facts of the next one.
 pub mod leftovers {
-    pub use super::docker::{DAEMON_JSON, image_daemon_json};
+    pub use super::docker::{DAEMON_JSON, DATA_ROOT, image_daemon_json};
     use super::systemd::UNITS;
     use super::{docker, ecs, logs, proxy};
 
@@ -300,6 +315,10 @@ impl fmt::Display for Action {
                 let device =
                     if *device == Device::InstanceStore { "the instance store".to_owned() } else { device.to_string() };
                 write!(f, "make {} `{label}` on {device} if it is blank", filesystem.name())
+            }
+            Action::EnsureMountPoint { path } => write!(f, "make mount point {path}"),
+            Action::EnsureFilesystemFillsDevice { device, filesystem, .. } => {
+                write!(f, "grow {} on {device} if the volume is larger", filesystem.name())
             }
             Action::ReloadUnits => f.write_str("reload systemd's units"),
             Action::StartUnit { unit, start: Start::Await } => write!(f, "start {unit}"),

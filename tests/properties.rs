@@ -153,7 +153,7 @@ fn document() -> impl Strategy<Value = String> {
 fn instance() -> impl Strategy<Value = Instance> {
     let image = (
         of(select(vec!["1.300069.0", "1.300071.0"])),
-        any::<[bool; 3]>(),
+        any::<[bool; 4]>(),
         of(select(vec!["/etc/dnf/dnf.conf", "/etc/yum.conf"])),
         any::<bool>(),
     );
@@ -163,7 +163,12 @@ fn instance() -> impl Strategy<Value = Instance> {
     let ours = proptest::sample::subsequence(left, 0..=count);
     let state = of(select(vec!["InService", "Warmed:Stopped"]));
     (image, ours, state, any::<bool>()).prop_map(
-        |((cloudwatch, [awslogs, rsyslog, ssm_agent], package_manager, has_daemon), ours, state, older)| Instance {
+        |(
+            (cloudwatch, [awslogs, rsyslog, ssm_agent, docker_data], package_manager, has_daemon),
+            ours,
+            state,
+            older,
+        )| Instance {
             target_lifecycle_state: state.map(str::to_owned),
             os: OperatingSystem { id: "amzn".to_owned(), version_id: if older { "2" } else { "2023" }.to_owned() },
             image: Image {
@@ -173,6 +178,7 @@ fn instance() -> impl Strategy<Value = Instance> {
                 ssm_agent,
                 package_manager: package_manager.map(str::to_owned),
                 daemon_json: has_daemon.then(|| ("debug".to_owned(), true.into())).into_iter().collect(),
+                docker_data,
             },
             ours: ours.into_iter().collect(),
             ..Instance::example()

@@ -219,7 +219,7 @@ async fn without_an_identity_nothing_is_sent() {
     let signal = signal(&server.url(), Auth::InstanceIdentity);
     for identity in [None, Some(("{}", "\n"))] {
         let deadline = Instant::now() + Duration::from_secs(5);
-        let delivery = send(&signal, identity, &client(), deadline).await;
+        let delivery = send(&signal, identity, None, &client(), deadline).await;
         assert!(matches!(delivery, Delivery::Refused(_)), "{delivery:?}");
     }
     assert!(server.requests().is_empty());

@@ -1,6 +1,8 @@
 //! The facts that the host itself tells: its operating system, what its image has, what an earlier run left.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -79,6 +81,7 @@ impl Host {
             ssm_agent: has("/usr/bin/amazon-ssm-agent") || has("/usr/lib/systemd/system/amazon-ssm-agent.service"),
             package_manager: package_manager.map(str::to_owned),
             daemon_json: self.daemon_json()?,
+            docker_data: self.has_docker_data(),
         })
     }
 
@@ -92,6 +95,20 @@ impl Host {
             }
         }
         Ok(serde_json::Map::new())
+    }
+
+    /// Docker makes its folders when it first starts; only what is in these was put there by somebody.
+    fn has_docker_data(&self) -> bool {
+        let folders = |path: &str| {
+            let entries = fs::read_dir(self.at(&format!("{}/{path}", leftovers::DATA_ROOT))).into_iter().flatten();
+            entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        let has_images = |driver: &PathBuf| {
+            fs::read_dir(driver.join("imagedb/content/sha256")).is_ok_and(|mut images| images.next().is_some())
+        };
+        !folders("containers").is_empty()
+            || folders("volumes").iter().any(|volume| volume.is_dir())
+            || folders("image").iter().any(has_images)
     }
 
     fn ours(&self) -> Result<BTreeSet<String>> {

@@ -29,7 +29,12 @@ impl Disk {
 
     /// Whether it belongs to the instance store.
     pub fn is_instance_store(&self) -> bool {
-        self.model == "Amazon EC2 NVMe Instance Storage"
+        is_instance_store(&self.model)
+    }
+
+    /// The kernel's name for it.
+    pub fn name(&self) -> String {
+        self.node.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The name under which it is attached, without `/dev/`; none if it does not say.
@@ -37,6 +42,11 @@ impl Disk {
         let file = File::open(&self.node).ok()?;
         name_in(&identify(&file).ok()?)
     }
+}
+
+/// Whether a model is that of the disks of an instance store.
+pub fn is_instance_store(model: &str) -> bool {
+    model == "Amazon EC2 NVMe Instance Storage"
 }
 
 /// The name in the vendor's data of an identify page: with or without `/dev/`, padded with blanks or NULs.
@@ -102,12 +112,16 @@ mod tests {
 
     #[test]
     fn the_name_is_read_in_each_form() {
-        let table: [(&[u8], Option<&str>); 6] = [
+        let table: [(&[u8], Option<&str>); 10] = [
             (b"/dev/sdf                        ", Some("sdf")),
             (b"xvdcy                           ", Some("xvdcy")),
             (b"/dev/xvdcy\0\0\0\0\0\0", Some("xvdcy")),
+            (b"xvdf  \0\0  ", Some("xvdf")),
             (b"sda1\0garbage", Some("sda1")),
             (b"                                ", None),
+            (b"", None),
+            (b"/dev/                           ", None),
+            (b"../sda                          ", None),
             (b"\xff\xfe", None),
         ];
         for (bytes, name) in table {

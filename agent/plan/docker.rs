@@ -14,6 +14,9 @@ pub const UNIT: &str = "docker.service";
 /// The configuration of Docker's daemon.
 pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 
+/// Where Docker keeps its data unless told otherwise.
+pub const DATA_ROOT: &str = "/var/lib/docker";
+
 /// Where the image's own `daemon.json` is kept while ours stands in its place.
 pub fn image_daemon_json() -> String {
     format!("{STATE_DIRECTORY}/image/daemon.json")
@@ -23,6 +26,17 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     let mut actions = daemon(config, instance);
     actions.extend([mounts(config, instance), proxy::drop_in(UNIT, config, instance)].into_iter().flatten());
     actions
+}
+
+/// What a person should know: Docker begins anew elsewhere, and what it had so far stays behind.
+pub fn note(config: &Config, instance: &Instance) -> Option<String> {
+    let data_root = config.docker.as_ref()?.data_root.as_ref()?;
+    let elsewhere = data_root.as_str() != DATA_ROOT && instance.image.docker_data;
+    elsewhere.then(|| {
+        format!(
+            "the images, containers or volumes that Docker has in {DATA_ROOT} stay there and are not used: Docker's data are in {data_root} now; copy or delete them by hand"
+        )
+    })
 }
 
 fn daemon(config: &Config, instance: &Instance) -> Vec<Planned> {

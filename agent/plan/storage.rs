@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::systemd::{UNITS, escaped_path, path_setting};
 use super::{Action, Condition, Contents, File, Planned, Start, planned};
-use crate::config::types::Mode;
+use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
 
@@ -44,10 +44,15 @@ fn volume(volume: &Volume) -> Vec<Planned> {
         ),
         planned(Action::ReloadUnits, "a unit file may have changed"),
         planned(
+            Action::EnsureMountPoint { path: volume.mount.to_string() },
+            "what the directory holds already is hidden by the mount, and is told",
+        ),
+        planned(
             Action::StartUnit { unit, start: Start::Await },
             format!("{} must be there before Docker", volume.mount),
         ),
     ];
+    actions.extend(growth(volume));
     actions.extend(volume.directories.iter().map(|directory| {
         let action = Action::EnsureDirectory {
             path: format!("{}/{}", volume.mount, directory.path),
@@ -57,6 +62,13 @@ fn volume(volume: &Volume) -> Vec<Planned> {
         planned(action, "asked for in `storage`")
     }));
     actions
+}
+
+/// Only EBS volumes can be enlarged.
+fn growth(volume: &Volume) -> Option<Planned> {
+    let (device, filesystem, mount) = (volume.device.clone(), volume.filesystem, volume.mount.to_string());
+    let action = Action::EnsureFilesystemFillsDevice { device, filesystem, mount };
+    (volume.device != Device::InstanceStore).then(|| planned(action, "an EBS volume may have been enlarged"))
 }
 
 fn unit_text(volume: &Volume, label: &str) -> String {

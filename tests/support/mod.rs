@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub mod disks;
 pub mod golden;
 pub mod host;
 

@@ -1,12 +1,14 @@
 //! `blkid`, `mkfs`, `mount` and their kind, over a record of what is on which device.
 
+mod arrays;
+
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::Path;
 
 use super::Outcome;
-use super::state::{ARRAYS, FILESYSTEMS, Mount, State, real};
+use super::state::{FILESYSTEMS, Mount, State, real};
 
 /// The longest label of each filesystem, in bytes.
 const XFS_LABEL: usize = 12;
@@ -24,7 +26,9 @@ pub(super) fn run(program: &str, args: &[String], state: &State) -> io::Result<O
         "umount" => umount(&args, state),
         "mountpoint" => Ok(mountpoint(&args, state)),
         "findmnt" => Ok(findmnt(&args, state)),
-        "mdadm" => mdadm(&args, state),
+        "mdadm" => arrays::mdadm(&args, state),
+        "xfs_growfs" => Ok(xfs_growfs(&args, state)),
+        "resize2fs" => Ok(resize2fs(&args, state)),
         _ => Ok(Outcome::failed(127, format!("{program}: no such stub\n"))),
     }
 }
@@ -388,49 +392,29 @@ fn column_of(mount: &Mount, column: &str, state: &State) -> String {
     }
 }
 
-/// Arrays as far as an instance store needs them: create, scan, look, assemble, stop.
-fn mdadm(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
-    let scans = args.has(&["--scan", "-s", "-Ds", "-Es"]);
-    if scans && args.has(&["--detail", "-D", "--examine", "-E", "-Ds", "-Es"]) {
-        let line = |(_, text): (String, String)| text.lines().next().map(|line| format!("{line}\n"));
-        return Ok(Outcome::printed(state.entries(ARRAYS).into_iter().filter_map(line).collect::<String>()));
+/// No device of a rehearsal is enlarged.
+fn xfs_growfs(args: &Args<'_>, state: &State) -> Outcome {
+    let target = args.operands.first().copied().unwrap_or_default();
+    let of_xfs = |mount: &Mount| mount.target == state.hosted(target) && mount.kind == "xfs";
+    match state.mounts().iter().find(|mount| of_xfs(mount)) {
+        Some(mount) => Outcome::printed(format!(
+            "meta-data={:<22} isize=512    agcount=4, agsize=65536 blks\ndata size unchanged, skipping\n",
+            mount.source
+        )),
+        None => Outcome::failed(1, format!("xfs_growfs: {target} is not a mounted XFS filesystem\n")),
     }
-    let Some(array) = args.operands.first().copied() else {
-        return Ok(Outcome::default());
-    };
-    let path = state.hosted(array).to_string_lossy().into_owned();
-    if args.has(&["--create", "-C"]) {
-        return create_array(array, &path, &args.operands[1..], state);
-    }
-    if args.has(&["--stop", "-S"]) {
-        state.remove(ARRAYS, &path)?;
-        return Ok(Outcome::failed(0, format!("mdadm: stopped {array}\n")));
-    }
-    if state.read(ARRAYS, &path).is_none() {
-        return Ok(Outcome::failed(1, format!("mdadm: cannot open {array}: No such file or directory\n")));
-    }
-    Ok(Outcome::printed(format!(
-        "{array}:\n           Version : 1.2\n        Raid Level : raid0\n             State : clean\n"
-    )))
 }
 
-fn create_array(array: &str, path: &str, members: &[&str], state: &State) -> io::Result<Outcome> {
-    for member in members {
-        if !state.device(member).exists() {
-            return Ok(Outcome::failed(1, format!("mdadm: cannot open {member}: No such file or directory\n")));
-        }
+fn resize2fs(args: &Args<'_>, state: &State) -> Outcome {
+    const VERSION: &str = "resize2fs 1.47.0 (5-Feb-2023)\n";
+    let device = args.operands.first().copied().unwrap_or_default();
+    let found = on_device(&state.device(device), state).unwrap_or_default();
+    if field(&found, "TYPE") == Some("ext4") {
+        let text = format!("{VERSION}The filesystem is already 65536 (4k) blocks long.  Nothing to do!\n\n");
+        return Outcome { exit: 0, stdout: String::new(), stderr: text };
     }
-    if let Some(parent) = Path::new(path).parent() {
-        fs::create_dir_all(parent)?;
-    }
-    // A file stands for the device, so that what comes next finds one.
-    fs::File::create(path)?;
-    let id = uuid(Path::new(path), "array", &members.join(" ")).replace('-', ":");
-    state.write(ARRAYS, path, &format!("ARRAY {array} metadata=1.2 UUID={id}\n{}\n", members.join("\n")))?;
-    for member in members {
-        let device = state.device(member);
-        let text = found(&device, "linux_raid_member", "");
-        state.write(FILESYSTEMS, &real(&device).to_string_lossy(), &text)?;
-    }
-    Ok(Outcome::failed(0, format!("mdadm: Defaulting to version 1.2 metadata\nmdadm: array {array} started.\n")))
+    let text = format!(
+        "{VERSION}resize2fs: Bad magic number in super-block while trying to open {device}\nCouldn't find valid filesystem superblock.\n"
+    );
+    Outcome::failed(1, text)
 }

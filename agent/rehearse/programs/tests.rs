@@ -134,14 +134,22 @@ fn a_mount_unit_mounts_what_is_there() {
 }
 
 #[test]
-fn arrays_are_made_once() {
+fn arrays_are_made_and_assembled_of_all_their_members() {
     let machine = Machine::new();
     machine.write("dev/nvme1n1", "");
     machine.write("dev/nvme2n1", "");
-    assert_eq!(machine.run("mdadm --detail --scan"), Outcome::default());
-    let create = "mdadm --create /dev/md/store --level=0 --raid-devices=2 /dev/nvme1n1 /dev/nvme2n1";
-    assert_eq!(machine.run(create).exit, 0);
-    assert!(machine.run("mdadm --detail --scan").stdout.starts_with("ARRAY /dev/md/store metadata=1.2 UUID="));
-    assert!(machine.run("blkid -p -o export /dev/nvme1n1").stdout.contains("linux_raid_member"));
+    let disks = "/dev/nvme1n1 /dev/nvme2n1";
+    let create = format!("mdadm --create /dev/md/store --name=store --homehost=any --raid-devices=2 {disks}");
+    assert_eq!(machine.run(&create).exit, 0);
+    assert!(machine.run("blkid -p -o export /dev/nvme1n1").stdout.contains("LABEL=any:store\n"));
     assert_eq!(machine.run("mkfs.xfs /dev/md/store").exit, 0);
+    assert!(machine.run(&create).stderr.contains("is busy"));
+    assert_eq!(machine.run("mdadm --stop /dev/md/store").exit, 0);
+    let degraded = machine.run("mdadm --assemble /dev/md/store /dev/nvme1n1");
+    assert!(degraded.exit == 1 && degraded.stderr.contains("not enough to start"), "{degraded:?}");
+    assert_eq!(machine.run(&format!("mdadm --assemble /dev/md/store {disks}")).exit, 0);
+    assert!(machine.run("blkid -p -o export /dev/md127").stdout.contains("TYPE=xfs\n"));
+    assert_eq!(machine.run("mdadm --stop /dev/md/store").exit, 0);
+    assert_eq!(machine.run("mdadm --zero-superblock /dev/nvme1n1").exit, 0);
+    assert_eq!(machine.run(&format!("mdadm --assemble /dev/md/store {disks}")).exit, 1);
 }

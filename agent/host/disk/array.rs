@@ -1,0 +1,169 @@
+//! The array over an instance store of several disks: a RAID 0, named after the label of its filesystem.
+//!
+//! It is made where all the disks are blank, as they are on a new instance and after each stop, and assembled where all
+//! of them are its members, as after a reboot. Anything between the two is refused.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::super::Host;
+use super::making::Making;
+use super::probe::Found;
+use super::{kernel_name, names_in, refusal};
+use crate::report::Change;
+
+/// What is to be done with the disks.
+#[derive(Debug, PartialEq)]
+enum Decision {
+    Create,
+    /// Superblocks of members, which an interrupted run wrote, are taken off before.
+    CreateAgain,
+    Assemble,
+    Refuse(String),
+}
+
+/// Whether the disks, with their names, are blank, the array's, or something else.
+fn decide(disks: &[(String, Found)], label: &str, interrupted: bool) -> Decision {
+    let is_member = |found: &Found| found.array() == Some(label);
+    let first = disks.first().and_then(|(_, found)| found.uuid.as_deref());
+    if disks.iter().all(|(_, found)| found.is_blank()) {
+        Decision::Create
+    } else if disks.iter().all(|(_, found)| is_member(found) && found.uuid.as_deref() == first) {
+        Decision::Assemble
+    } else if interrupted && disks.iter().all(|(_, found)| found.is_blank() || is_member(found)) {
+        Decision::CreateAgain
+    } else {
+        let words: Vec<_> = disks.iter().map(|(name, found)| format!("{name}: {}", found.in_words())).collect();
+        let wanted = format!("its disks are neither all blank nor all of one array `{label}`");
+        Decision::Refuse(format!("{wanted} ({})", words.join("; ")))
+    }
+}
+
+impl Host {
+    /// The node of the array over these disks, and whether it had to be made or assembled.
+    pub(super) async fn ensure_array(
+        &self,
+        disks: &[PathBuf],
+        label: &str,
+        making: &Making,
+    ) -> Result<(PathBuf, Change)> {
+        // udev assembles arrays by itself while the host boots.
+        self.run("udevadm", &["settle", "--timeout=30"]).await?;
+        if let Some(node) = self.running_array(disks, label).await? {
+            return Ok((node, Change::AlreadyDone));
+        }
+        let mut looked_at = Vec::new();
+        for disk in disks {
+            looked_at.push((kernel_name(disk), self.probe(disk).await?));
+        }
+        let decision = decide(&looked_at, label, self.was_interrupted(making)?);
+        if let Decision::Refuse(what) = &decision {
+            return Err(refusal("the instance store", &disks[0], what));
+        }
+        for disk in disks {
+            self.refuse_used("the instance store", disk)?;
+        }
+        let array = self.at(&format!("/dev/md/{label}")).to_string_lossy().into_owned();
+        let members: Vec<_> = disks.iter().map(|disk| disk.to_string_lossy()).collect();
+        let members: Vec<&str> = members.iter().map(AsRef::as_ref).collect();
+        if decision == Decision::Assemble {
+            self.run("mdadm", &[&["--assemble", &array], members.as_slice()].concat()).await?;
+        } else {
+            self.begin_making(making)?;
+            for (member, (_, found)) in members.iter().zip(&looked_at) {
+                if !found.is_blank() {
+                    self.run("mdadm", &["--zero-superblock", member]).await?;
+                }
+            }
+            let (count, name) = (format!("--raid-devices={}", disks.len()), format!("--name={label}"));
+            // The name holds on every host, and no question is asked.
+            let options = ["--create", &array, "--run", "--level=0", "--metadata=1.2", "--homehost=any", &name, &count];
+            self.run("mdadm", &[&options, members.as_slice()].concat()).await?;
+        }
+        match self.running_array(disks, label).await? {
+            Some(node) => Ok((node, Change::Made)),
+            None => bail!("mdadm made no array of {}; `cat /proc/mdstat` says more", members.join(" and ")),
+        }
+    }
+
+    /// The array that already runs over these disks, whatever the kernel calls it; none if none of them is in one.
+    async fn running_array(&self, disks: &[PathBuf], label: &str) -> Result<Option<PathBuf>> {
+        let holders = |disk: &Path| names_in(&self.at(&format!("/sys/class/block/{}/holders", kernel_name(disk))));
+        let held: Vec<_> = disks.iter().map(|disk| holders(disk)).collect();
+        if held.iter().all(Vec::is_empty) {
+            return Ok(None);
+        }
+        let refuse = |what: String| Err(refusal("the instance store", &disks[0], &what));
+        let [array] = held[0].as_slice() else {
+            return refuse(format!("its disks are in use, by {}", held.concat().join(", ")));
+        };
+        if held.iter().any(|holders| holders != &held[0]) || !array.starts_with("md") {
+            return refuse(format!(
+                "its disks are not all in one array; they are in use, by {}",
+                held.concat().join(", ")
+            ));
+        }
+        let attribute = |name: &str| -> Result<String> {
+            Ok(self.read(&format!("/sys/class/block/{array}/md/{name}"))?.unwrap_or_default().trim().to_owned())
+        };
+        let (state, wanted) = (attribute("array_state")?, attribute("raid_disks")?);
+        if state == "inactive" || state == "clear" || wanted != disks.len().to_string() {
+            let count = disks.len();
+            return refuse(format!("its array {array} is {state}, of {wanted} disks, and {count} are there"));
+        }
+        let found = self.probe(&disks[0]).await?;
+        if found.array() != Some(label) {
+            return refuse(format!("its disks are in use by {array}: {}, not of `{label}`", found.in_words()));
+        }
+        Ok(Some(self.at(&format!("/dev/{array}"))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(name: &str, array: &str, uuid: &str) -> (String, Found) {
+        let some = |text: &str| Some(text.to_owned());
+        let found = Found { kind: some("linux_raid_member"), label: some(array), uuid: some(uuid), ..Found::default() };
+        (name.to_owned(), found)
+    }
+
+    fn blank(name: &str) -> (String, Found) {
+        (name.to_owned(), Found::default())
+    }
+
+    #[test]
+    fn an_array_is_made_of_blank_disks_and_assembled_of_its_members() {
+        let (a, b) = (member("nvme1n1", "any:docker", "1"), member("nvme2n1", "any:docker", "1"));
+        assert_eq!(decide(&[blank("nvme1n1"), blank("nvme2n1")], "docker", false), Decision::Create);
+        assert_eq!(decide(&[a.clone(), b.clone()], "docker", false), Decision::Assemble);
+        assert_eq!(decide(&[a.clone(), b.clone()], "docker", true), Decision::Assemble);
+        assert_eq!(decide(&[a.clone(), blank("nvme2n1")], "docker", true), Decision::CreateAgain);
+        let refused = |disks: &[(String, Found)], interrupted| {
+            matches!(decide(disks, "docker", interrupted), Decision::Refuse(_))
+        };
+        assert!(refused(&[a.clone(), blank("nvme2n1")], false));
+        assert!(refused(&[a.clone(), member("nvme2n1", "any:docker", "2")], false));
+        assert!(refused(&[member("nvme1n1", "any:other", "1"), member("nvme2n1", "any:other", "1")], false));
+        for interrupted in [false, true] {
+            let other = (String::from("nvme2n1"), Found { kind: Some("ext4".to_owned()), ..Found::default() });
+            assert!(refused(&[a.clone(), other.clone()], interrupted));
+            assert!(refused(&[blank("nvme1n1"), other], interrupted));
+            assert!(refused(&[blank("nvme1n1"), member("nvme2n1", "any:other", "1")], interrupted));
+        }
+    }
+
+    #[test]
+    fn a_refusal_tells_what_is_on_each_disk() {
+        let Decision::Refuse(what) = decide(&[member("nvme1n1", "any:docker", "1"), blank("nvme2n1")], "docker", false)
+        else {
+            panic!("it is not refused")
+        };
+        assert_eq!(
+            what,
+            "its disks are neither all blank nor all of one array `docker` (nvme1n1: it is a member of the RAID array `docker`; nvme2n1: it is blank)"
+        );
+    }
+}

@@ -1,0 +1,299 @@
+//! What is on a device and who uses it, and what follows from that.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek as _, SeekFrom};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+use super::super::Host;
+use super::super::program::failure;
+use super::{kernel_name, names_in};
+use crate::config::Filesystem;
+
+/// What is read whole at either end of a device without a signature: partition tables, boot code and the metadata of
+/// arrays lie there.
+const EDGE: u64 = 1 << 20;
+/// How many blocks are read in between, evenly spread: to read a volume whole would take minutes, and whoever wrote to a
+/// hundredth of it is met by one of these with near certainty.
+const SAMPLES: u64 = 1024;
+const BLOCK: u64 = 4096;
+/// Of the samples, at most this share has data where mkfs was interrupted: it writes little, and mostly zeros.
+const MOST_OF_MKFS: u64 = SAMPLES / 20;
+/// `sb_inprogress` in the superblock of XFS: set as long as mkfs.xfs runs.
+const XFS_IN_PROGRESS: u64 = 126;
+
+/// What is on a device.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Found {
+    /// `TYPE` of blkid(8).
+    pub(super) kind: Option<String>,
+    /// `LABEL` of blkid(8).
+    pub(super) label: Option<String>,
+    /// `UUID` of blkid(8).
+    pub(super) uuid: Option<String>,
+    /// `PTTYPE` of blkid(8).
+    pub(super) partition_table: Option<String>,
+    /// Whether the filesystem says itself that it is not made to the end.
+    pub(super) unfinished: bool,
+    /// Where there is data, on a device without a signature.
+    pub(super) data: Data,
+}
+
+/// Where a device has anything but zeros.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Data {
+    /// The byte where it begins, as far as the device was read.
+    pub(super) first: Option<u64>,
+    /// How many of the samples have some.
+    samples: u64,
+}
+
+impl Found {
+    /// Whether there is nothing at all on it.
+    pub(super) fn is_blank(&self) -> bool {
+        *self == Found::default()
+    }
+
+    /// The name of the array that it is a member of, without the host that made it.
+    pub(super) fn array(&self) -> Option<&str> {
+        let label = self.label.as_deref().filter(|_| self.kind.as_deref() == Some("linux_raid_member"))?;
+        label.rsplit(':').next()
+    }
+
+    /// What was found, in words.
+    pub(super) fn in_words(&self) -> String {
+        let labelled = match self.label.as_deref() {
+            Some(label) if !label.is_empty() => format!(" with the label `{label}`"),
+            _ => String::new(),
+        };
+        let table = match &self.partition_table {
+            Some(table) => format!("a partition table ({table})"),
+            None => String::new(),
+        };
+        match self.kind.as_deref() {
+            Some("swap") => format!("it is swap space{labelled}"),
+            Some("LVM2_member") => "it is a physical volume of LVM".to_owned(),
+            Some("linux_raid_member") => {
+                format!("it is a member of the RAID array `{}`", self.array().unwrap_or_default())
+            }
+            Some("crypto_LUKS") => format!("it is encrypted (LUKS){labelled}"),
+            Some("bcache") => "it belongs to a bcache".to_owned(),
+            Some(kind) if table.is_empty() => format!("it holds {kind}{labelled}"),
+            Some(kind) => format!("it holds {kind}{labelled} and {table}"),
+            None if !table.is_empty() => format!("it has {table}"),
+            None => match self.data.first {
+                Some(first) => format!("it has no filesystem, but it is not blank either (data at byte {first})"),
+                None => "it is blank".to_owned(),
+            },
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Decision {
+    Make,
+    /// What an interrupted mkfs left is overwritten.
+    MakeAgain,
+    Keep,
+    Refuse(String),
+}
+
+/// A blank device is formatted, a matching filesystem kept, everything else refused, except for what an interrupted
+/// mkfs of this agent left.
+pub(super) fn decide(found: &Found, wanted: Filesystem, label: &str, interrupted: bool) -> Decision {
+    let words = found.in_words();
+    match (&found.partition_table, found.kind.as_deref()) {
+        (None, None) if found.data.first.is_none() => Decision::Make,
+        (None, None) if interrupted && found.data.samples <= MOST_OF_MKFS => Decision::MakeAgain,
+        (None, Some(kind)) if kind == wanted.name() && found.label.as_deref() == Some(label) => {
+            match (found.unfinished, interrupted) {
+                (false, _) => Decision::Keep,
+                (true, true) => Decision::MakeAgain,
+                (true, false) => Decision::Refuse(format!("{words}, but the mkfs that made it was interrupted")),
+            }
+        }
+        (None, Some(kind)) if kind == wanted.name() => Decision::Refuse(match found.label {
+            Some(_) => format!("{words}, not `{label}`"),
+            None => format!("{words} without a label, not with `{label}`"),
+        }),
+        (None, Some(_)) => Decision::Refuse(format!("{words}, not {}", wanted.name())),
+        _ => Decision::Refuse(words),
+    }
+}
+
+impl Host {
+    pub(super) async fn probe(&self, node: &Path) -> Result<Found> {
+        let name = node.to_string_lossy();
+        let arguments = ["-p", "-o", "export", &name];
+        let output = self.output("blkid", &arguments).await?;
+        let shown = String::from_utf8_lossy(&output.stdout);
+        let value =
+            |key: &str| shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
+        match output.status.code() {
+            Some(0) => {
+                let kind = value("TYPE");
+                let unfinished = kind.as_deref() == Some("xfs") && is_unfinished(node)?;
+                Ok(Found {
+                    kind,
+                    label: value("LABEL"),
+                    uuid: value("UUID"),
+                    partition_table: value("PTTYPE"),
+                    unfinished,
+                    data: Data::default(),
+                })
+            }
+            // blkid(8): nothing was found.
+            Some(2) => Ok(Found { data: data_on(node)?, ..Found::default() }),
+            // blkid(8): several filesystems at once.
+            Some(8) => Ok(Found { kind: Some("the traces of several filesystems".to_owned()), ..Found::default() }),
+            _ => Err(failure("blkid", &arguments, &output)),
+        }
+    }
+
+    /// Who uses a device; none if nobody does.
+    pub(super) fn user_of(&self, node: &Path) -> Result<Option<String>> {
+        // The kernel's own answer: mounts in every namespace, swap, arrays and mapped devices hold it exclusively.
+        let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(node);
+        match opened {
+            Ok(_) => {}
+            Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => return self.holder_of(node).map(Some),
+            Err(error) => return Err(error).with_context(|| format!("open {}", node.display())),
+        }
+        // A loop device does not.
+        for name in names_in(&self.at("/sys/block")).into_iter().filter(|name| name.starts_with("loop")) {
+            let file = self.read(&format!("/sys/block/{name}/loop/backing_file"))?.unwrap_or_default();
+            if Path::new(file.trim_end()) == node {
+                return Ok(Some(format!("by {name}")));
+            }
+        }
+        Ok(None)
+    }
+
+    fn holder_of(&self, node: &Path) -> Result<String> {
+        let number = fs::metadata(node).with_context(|| format!("look at {}", node.display()))?.rdev();
+        let number = format!("{}:{}", nix::sys::stat::major(number), nix::sys::stat::minor(number));
+        // proc(5): the third field of mountinfo is the device's number, the fifth the mount point.
+        let mounts = self.read("/proc/self/mountinfo")?.unwrap_or_default();
+        let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        if let Some(mount) = mounts.find(|fields| fields.get(2) == Some(&number.as_str())) {
+            return Ok(format!("mounted on {}", mount.get(4).unwrap_or(&"/")));
+        }
+        let swaps = self.read("/proc/swaps")?.unwrap_or_default();
+        if swaps.lines().any(|line| line.split_whitespace().next() == node.to_str()) {
+            return Ok("as swap space".to_owned());
+        }
+        let holders = names_in(&self.at(&format!("/sys/class/block/{}/holders", kernel_name(node))));
+        match holders.as_slice() {
+            [] => Ok("by another program, or mounted in another namespace".to_owned()),
+            names => Ok(format!("by {}", names.join(", "))),
+        }
+    }
+}
+
+/// The size of a device in bytes.
+pub(super) fn size_of(node: &Path) -> Result<u64> {
+    let context = || format!("read the size of {}", node.display());
+    File::open(node).with_context(context)?.seek(SeekFrom::End(0)).with_context(context)
+}
+
+fn is_unfinished(node: &Path) -> Result<bool> {
+    let mut byte = [0];
+    let read = File::open(node).and_then(|file| file.read_at(&mut byte, XFS_IN_PROGRESS));
+    read.with_context(|| format!("read {}", node.display()))?;
+    Ok(byte != [0])
+}
+
+/// Looks for data at both ends of a device and at many places in between.
+fn data_on(node: &Path) -> Result<Data> {
+    let size = size_of(node)?;
+    let look = || -> std::io::Result<Data> {
+        let file = File::open(node)?;
+        // What lies around a sample is not read ahead.
+        let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM);
+        let mut data = Data::default();
+        let mut buffer = vec![0; EDGE as usize];
+        for (offset, length) in places(size) {
+            let bytes = &mut buffer[..length as usize];
+            file.read_exact_at(bytes, offset)?;
+            if let Some(at) = bytes.iter().position(|byte| *byte != 0) {
+                data.first.get_or_insert(offset + at as u64);
+                data.samples += u64::from(length == BLOCK);
+            }
+        }
+        Ok(data)
+    };
+    look().with_context(|| format!("read {}", node.display()))
+}
+
+/// The places that are read of a device, in order: all of a small one.
+fn places(size: u64) -> Vec<(u64, u64)> {
+    let between = size.saturating_sub(2 * EDGE) / BLOCK;
+    if between <= SAMPLES {
+        let whole = (0..size).step_by(EDGE as usize);
+        return whole.map(|offset| (offset, EDGE.min(size - offset))).collect();
+    }
+    let sample = |index: u64| (EDGE + index * between / SAMPLES * BLOCK, BLOCK);
+    let samples = (0..SAMPLES).map(sample);
+    std::iter::once((0, EDGE)).chain(samples).chain([(size - EDGE, EDGE)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(kind: &str, label: &str, table: &str, first: Option<u64>) -> Found {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let data = Data { first, samples: 0 };
+        Found { kind: some(kind), label: some(label), partition_table: some(table), data, ..Found::default() }
+    }
+
+    #[test]
+    fn only_a_blank_device_is_formatted() {
+        for interrupted in [false, true] {
+            let decide = |found: &Found| decide(found, Filesystem::Xfs, "docker", interrupted);
+            assert_eq!(decide(&found("", "", "", None)), Decision::Make);
+            assert_eq!(decide(&found("xfs", "docker", "", None)), Decision::Keep);
+            let refused = [
+                found("xfs", "", "", None),
+                found("xfs", "other", "", None),
+                found("ext4", "docker", "", None),
+                found("LVM2_member", "", "", None),
+                found("", "", "gpt", None),
+                found("xfs", "docker", "dos", None),
+            ];
+            for found in refused {
+                assert!(matches!(decide(&found), Decision::Refuse(_)), "{found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_interrupted_mkfs_left_is_formatted_again_only_if_it_was_ours() {
+        let with_data = found("", "", "", Some(7));
+        assert!(matches!(decide(&with_data, Filesystem::Xfs, "docker", false), Decision::Refuse(_)));
+        assert_eq!(decide(&with_data, Filesystem::Xfs, "docker", true), Decision::MakeAgain);
+        let too_much = Found { data: Data { first: Some(7), samples: MOST_OF_MKFS + 1 }, ..Found::default() };
+        assert!(matches!(decide(&too_much, Filesystem::Xfs, "docker", true), Decision::Refuse(_)));
+        let unfinished = |label: &str| Found { unfinished: true, ..found("xfs", label, "", None) };
+        assert!(matches!(decide(&unfinished("docker"), Filesystem::Xfs, "docker", false), Decision::Refuse(_)));
+        assert_eq!(decide(&unfinished("docker"), Filesystem::Xfs, "docker", true), Decision::MakeAgain);
+        assert!(matches!(decide(&unfinished("other"), Filesystem::Xfs, "docker", true), Decision::Refuse(_)));
+    }
+
+    #[test]
+    fn both_ends_and_places_all_over_are_read() {
+        assert_eq!(places(0), []);
+        assert_eq!(places(5), [(0, 5)]);
+        let covered: u64 = places(6 << 20).iter().map(|(_, length)| length).sum();
+        assert_eq!(covered, 6 << 20);
+        for size in [(6 << 20) + 4096, 100 << 30, (1 << 44) + 512] {
+            let places = places(size);
+            assert_eq!((places[0], places[places.len() - 1]), ((0, EDGE), (size - EDGE, EDGE)));
+            assert_eq!(places.len() as u64, SAMPLES + 2);
+            assert!(places.is_sorted() && places.iter().all(|(offset, length)| offset + length <= size), "{size}");
+        }
+    }
+}
