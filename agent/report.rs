@@ -183,9 +183,15 @@ impl fmt::Display for Report {
             writeln!(f, "{:<10} {start:>10} {duration:>10}  {result}", step.name)?;
         }
         match &self.signal {
-            Some(signal) => writeln!(f, "\nsignal {} for {}: {}", signal.status, signal.target, signal.message),
+            Some(signal) => writeln!(f, "\n{signal}"),
             None => writeln!(f, "\nno signal was asked for"),
         }
+    }
+}
+
+impl fmt::Display for SignalReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "signal {} for {}: {}", self.status, self.target, self.message)
     }
 }
 

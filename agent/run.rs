@@ -260,7 +260,7 @@ impl Run<'_> {
                 Box::new(self.gathered.parse().config),
             ),
         };
-        self.say(outcome, reason.as_deref());
+        let line = self.say(outcome, reason.as_deref());
         self.report.reason = reason.clone();
         let status = if outcome == Outcome::Success { Status::Success } else { Status::Failure };
         let target = config.signal.as_ref().and_then(signal::target);
@@ -282,6 +282,8 @@ impl Run<'_> {
         };
         self.report.outcome = outcome;
         self.save();
+        let signal = self.report.signal.as_ref().map(|signal| format!("; {signal}")).unwrap_or_default();
+        self.host.say_status(&format!("{line}{signal}"));
         match (ending, outcome) {
             (Ending::Unreported, _) => Ending::Unreported,
             (_, Outcome::Success) => Ending::Done,
@@ -320,7 +322,7 @@ impl Run<'_> {
     }
 
     /// The outcome in one line: in the journal, in the log file, and on the console where it is a failure.
-    fn say(&self, outcome: Outcome, reason: Option<&str>) {
+    fn say(&self, outcome: Outcome, reason: Option<&str>) -> String {
         let line = match reason {
             Some(reason) => format!("{}: {reason}", outcome.to_string().to_uppercase()),
             None => outcome.to_string().to_uppercase(),
@@ -332,6 +334,7 @@ impl Run<'_> {
             tracing::error!("{line}");
             self.host.say_on_console(&line.replace('\n', " "));
         }
+        line
     }
 
     fn status(&self, what: &str) {
