@@ -33,6 +33,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 const LAST_TRY: Duration = Duration::from_secs(1);
 /// AWS's answers to a signal are well below a kilobyte; of a proxy's page the head is enough.
 const ANSWER_LIMIT: usize = 64 * 1024;
+/// The variables of the AWS SDKs for endpoints with validated cryptography, and for those with IPv6.
+const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
+const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
 const DEFAULT_DOMAIN: &str = "amazonaws.com";
 /// What cfn-signal gives as the reason of a failure without one.
 const DEFAULT_REASON: &str = "Configuration failed.";
@@ -327,13 +330,22 @@ impl Courier<'_> {
 
 impl Signal {
     fn endpoint(&self) -> String {
-        let domain = match self.partition_domain.as_str() {
-            "" => DEFAULT_DOMAIN,
-            domain => domain,
-        };
-        let default = || format!("https://cloudformation.{}.{domain}", self.region);
+        let is_on = |name: &str| std::env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+        let default = || default_endpoint(&self.region, &self.partition_domain, is_on(USE_FIPS), is_on(USE_DUALSTACK));
         self.endpoint.clone().unwrap_or_else(default)
     }
+}
+
+/// The region's endpoint, as the endpoint rules of the AWS SDKs have it.
+fn default_endpoint(region: &str, partition_domain: &str, fips: bool, dualstack: bool) -> String {
+    let service = if fips { "cloudformation-fips" } else { "cloudformation" };
+    let domain = match (dualstack, partition_domain) {
+        (true, "amazonaws.com.cn") => "api.amazonwebservices.com.cn",
+        (true, _) => "api.aws",
+        (false, "") => DEFAULT_DOMAIN,
+        (false, domain) => domain,
+    };
+    format!("https://{service}.{region}.{domain}")
 }
 
 /// `CFN_V1 <document in base64>:<signature in one line>`, as aws-cfn-bootstrap's `CFNSigner` makes it: trailing
