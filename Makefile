@@ -29,6 +29,7 @@ test: ## Run every test; those on real disks if root runs it
 
 bench: build ## Measure the binary of an image against what it may cost
 	cargo test --locked --all-features --test budgets
+	cargo test --locked --all-features --lib a_fleet -- --nocapture
 
 lint: setup ## Check format, lints and dependencies
 	cargo fmt --check
