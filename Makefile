@@ -4,14 +4,24 @@
 # except that `setup` installs cargo-deny into cargo's own bin folder if it is missing, and that `test`, where root runs it
 # on Debian, installs the packages that its tests on real disks use. cargo downloads what it lacks.
 
-TARGET ?= x86_64-unknown-linux-gnu
+# The processor of the image: x86_64, or arm64 as AWS calls aarch64.
+ARCH ?= x86_64
+TARGET ?= $(patsubst arm64-%,aarch64-%,$(ARCH)-unknown-linux-gnu)
 CARGO_DENY ?= 0.20.2
 # What formats, partitions, encrypts or mounts the loop devices of the tests.
 DISK_PACKAGES = bcache-tools btrfs-progs cryptsetup-bin dosfstools e2fsprogs erofs-utils exfatprogs f2fs-tools fdisk \
 	genisoimage gfs2-utils jfsutils lvm2 mount nilfs-tools ntfs-3g ocfs2-tools reiser4progs reiserfsprogs squashfs-tools \
 	strace udftools util-linux xfsprogs
+# What `ami` and `validate` pass to packer.json; PACKER_ARGS adds to that, as `-var timezone=Europe/Berlin`.
+REGION ?= $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),us-east-1)
+VARIABLES = -var region=$(REGION) -var arch=$(ARCH) -var version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml) \
+	-var revision=$$(git describe --always --dirty 2>/dev/null || echo unknown) \
+	-var binary_sha256=$$(sha256sum dist/ecs-firstrun | cut -d' ' -f1)
+SCRIPTS = $(shell grep -rlE --exclude='*.rs' --exclude-dir=cases --exclude-dir=refused '^\#!/bin/(ba)?sh' .ci/run builder-scripts tests)
+BAKE_PACKAGES = packer mmdebstrap python3-venv iproute2 util-linux
+MOTO ?= 5.2.1
 
-.PHONY: help demo build test bench lint setup setup-disks clean
+.PHONY: help demo build validate ami test-bake test bench lint setup setup-disks setup-bake clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -20,8 +30,24 @@ demo: ## Rehearse the whole boot against an embedded fake cloud
 	cargo run --locked --features rehearse -- rehearse
 
 build: ## Build the static binary of an image: dist/ecs-firstrun
+	@rustc --print target-libdir --target $(TARGET) 2>/dev/null | xargs -r test -d || { \
+		echo "rustup target add $(TARGET), and a C compiler and linker for it, as gcc-aarch64-linux-gnu on Debian" >&2; exit 1; }
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(TARGET)
 	install -D target/$(TARGET)/release/ecs-firstrun dist/ecs-firstrun
+
+validate: ## Check packer.json and what it passes on; changes nothing
+	packer validate $(VARIABLES) $(PACKER_ARGS) packer.json
+
+# Keys of the profile, of the role that it names: Packer knows fewer kinds of profiles than AWS CLI 2 does. Where that
+# is not installed, Packer reads the profile itself.
+ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_ACCESS_KEY_ID; ARCH=arm64 for Graviton
+	@if [ -n "$$AWS_PROFILE" ] && keys=$$(aws configure export-credentials --format env 2>/dev/null); then \
+		eval "$$keys"; unset AWS_PROFILE; fi; \
+	builder-scripts/versions.sh $(REGION) $(ARCH) >target/versions.json && \
+	packer build $(VARIABLES) -var-file target/versions.json $(PACKER_ARGS) packer.json
+
+test-bake: setup-bake ## Bake with the real Packer, against a double of EC2 and a scratch host; needs root and Debian
+	cargo test --locked --all-features --test bake -- $(ARGS)
 
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
@@ -35,8 +61,12 @@ lint: setup ## Check format, lints and dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features -- -D warnings
 	cargo deny --locked --all-features check licenses bans sources
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is missing: the scripts are not checked" >&2; fi
+	@if command -v shfmt >/dev/null; then shfmt -d $(SCRIPTS); else echo "shfmt is missing: the scripts' format is not checked" >&2; fi
 
-setup: ## Install what lint needs, if it is missing
+setup: ## Install what lint needs, if it is missing; on Debian, where root runs it
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v shellcheck && command -v shfmt; } >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends shellcheck shfmt; fi
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
 
 setup-disks: ## Install, on Debian, what the tests on real disks use and is missing
@@ -45,6 +75,14 @@ setup-disks: ## Install, on Debian, what the tests on real disks use and is miss
 	test -z "$$missing" || { apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; } || \
 		echo "not all is installed: the tests on those filesystems are skipped" >&2
+
+setup-bake: ## Install, on Debian, what validate and test-bake need and is missing
+	@missing=$$(for package in $(BAKE_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	test -z "$$missing" || { apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
+	@test -x target/bake/venv/bin/moto_server || { \
+		python3 -m venv target/bake/venv && target/bake/venv/bin/pip install -q 'moto[ec2,server]==$(MOTO)'; }
 
 clean: ## Remove what was built
 	cargo clean

@@ -1,0 +1,31 @@
+#!/bin/bash
+# Removes what belongs to the host that becomes an image, and must not be shared by its instances. Comes last but for verify.sh.
+#
+#   ROOT  where to clean (default: /)
+set -euo pipefail
+shopt -s nullglob dotglob
+
+root=$(readlink -f "${ROOT:-/}")
+root=${root%/}
+
+# The ECS agent of the image that this one is made of was started before anything of this.
+if [[ -z $root ]]; then
+	for unit in ecs.service docker.socket docker.service; do
+		if systemctl list-unit-files --no-legend "$unit" | grep -q .; then
+			systemctl stop "$unit"
+		fi
+	done
+fi
+
+# An agent that finds the state of another instance does not register; Docker's key was its identity in older releases.
+rm -rf "$root"/var/lib/ecs/data/* "$root/etc/docker/key.json"
+rm -rf "$root"/var/lib/ecs-firstrun/* "$root"/etc/systemd/system/*.d/ecs-firstrun-*.conf
+
+# cloud-init runs anew, and makes other host keys.
+rm -rf "$root"/var/lib/cloud/{instance,instances,data,sem,handlers}
+rm -f "$root"/etc/ssh/ssh_host_*_key{,.pub} "$root"/{root,home/*}/.ssh/authorized_keys
+: >"$root/etc/machine-id"
+rm -f "$root/var/lib/dbus/machine-id" "$root/var/lib/systemd/random-seed" "$root"/var/lib/dhclient/*
+
+find "$root/var/log" -type f -delete
+rm -rf "$root"/var/cache/{dnf,yum}/* "$root"/{root,home/*}/.bash_history "$root/tmp/ecs-firstrun"

@@ -1,0 +1,200 @@
+//! What is baked, and what must come of it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::bake::Bench;
+use crate::host::Host;
+use crate::repository;
+
+pub type Scenario = fn(&Bench) -> Result<()>;
+
+pub const ALL: &[(&str, Scenario)] = &[
+    ("a_bake_gives_an_image_in_which_the_agent_boots", image),
+    ("a_second_bake_on_the_same_host_changes_nothing", second),
+    ("a_provisioner_that_fails_leaves_no_image", failing),
+    ("a_binary_that_is_not_the_right_one_is_refused", other_binary),
+    ("a_package_that_does_not_exist_leaves_no_image", no_package),
+    ("a_host_without_cloud_init_is_refused", no_cloud_init),
+    ("a_unit_that_would_start_too_early_is_refused", early_unit),
+    ("an_older_cloudwatch_agent_gets_rsyslog", rsyslog),
+    ("the_scripts_run_on_a_host_without_the_optional_parts", bare),
+];
+
+/// All that a bake enables and disables.
+const UNITS: &[(&str, &str)] = &[
+    ("ecs-firstrun.service", "enabled"),
+    ("chrony.service", "enabled"),
+    ("docker.service", "disabled"),
+    ("docker.socket", "disabled"),
+    ("ecs.service", "disabled"),
+    ("amazon-cloudwatch-agent.service", "disabled"),
+    ("rsyslog.service", "disabled"),
+];
+/// What must not be shared by the instances of an image.
+const GONE: &[&str] = &[
+    "var/lib/ecs/data/agent.db",
+    "var/log/ecs/ecs-agent.log",
+    "etc/docker/key.json",
+    "root/.bash_history",
+    "home/ec2-user/.ssh/authorized_keys",
+    "etc/ssh/ssh_host_ed25519_key",
+    "var/lib/cloud/instances",
+    "tmp/ecs-firstrun",
+];
+
+fn image(bench: &Bench) -> Result<()> {
+    let host = &bench.host;
+    for path in ["var/lib/ecs/data/agent.db", "etc/ssh/ssh_host_ed25519_key", "var/lib/cloud/instances"] {
+        ensure!(host.has(path), "the scratch host has no {path}, so its removal shows nothing");
+    }
+    bench.bake_well(&[("timezone", "US/Eastern")])?;
+    installed(host)?;
+    for (unit, wanted) in UNITS {
+        let state = host.state_of(unit)?;
+        ensure!(state == *wanted, "{unit} is {state}, not {wanted}");
+    }
+    for path in GONE {
+        ensure!(!host.has(path), "{path} is left");
+    }
+    let logs = host.run("find /var/log -type f; find /tmp -mindepth 1")?;
+    ensure!(logs.is_empty(), "left behind: {logs}");
+    ensure!(host.read("etc/machine-id")?.is_empty(), "the machine has its identity still");
+    let zone = host.run("readlink /etc/localtime; date -d 2026-01-01T00:00Z +%Z")?;
+    ensure!(zone == "../usr/share/zoneinfo/US/Eastern\nEST\n", "time zone: {zone}");
+    registered(bench)
+}
+
+/// The agent's files are those of this repository, to the byte.
+fn installed(host: &Host) -> Result<()> {
+    let same = |installed: &Path, ours: &Path| -> Result<()> {
+        let (installed, ours) = (host.root.join(installed), std::fs::read(ours)?);
+        let found = std::fs::read(&installed).with_context(|| installed.display().to_string())?;
+        ensure!(found == ours, "{} is not what was to be installed", installed.display());
+        Ok(())
+    };
+    same(Path::new("usr/bin/ecs-firstrun"), &repository("dist/ecs-firstrun"))?;
+    let files = repository("builder-scripts/files");
+    let paths = [
+        "usr/lib/systemd/system/ecs-firstrun.service",
+        "usr/lib/systemd/system/docker.service.d/10-ecs-firstrun.conf",
+        "usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf",
+        "etc/cloud/cloud.cfg.d/91-ecs-firstrun.cfg",
+    ];
+    for path in paths {
+        same(Path::new(path), &files.join(path))?;
+    }
+    let modes = host.run(
+        "stat -c '%a %U:%G %n' /usr/bin/ecs-firstrun /usr/lib/systemd/system/ecs-firstrun.service \
+         /etc/ecs-firstrun/conf.d /var/lib/ecs-firstrun; readlink /etc/systemd/system/cloud-init.target.wants/*",
+    )?;
+    let wanted = "755 root:root /usr/bin/ecs-firstrun\n\
+                  644 root:root /usr/lib/systemd/system/ecs-firstrun.service\n\
+                  755 root:root /etc/ecs-firstrun/conf.d\n700 root:root /var/lib/ecs-firstrun\n";
+    ensure!(modes.starts_with(wanted), "{modes}");
+    ensure!(
+        modes.contains("/lib/systemd/system/ecs-firstrun.service\n"),
+        "cloud-init does not pull the unit in: {modes}"
+    );
+    Ok(())
+}
+
+/// What EC2 and manifest.json hold.
+fn registered(bench: &Bench) -> Result<()> {
+    let (images, running) = bench.images()?;
+    let [image] = images.as_slice() else { anyhow::bail!("one image was to be made, not {images:?}") };
+    ensure!(running == 0, "{running} instances still run");
+    let tag = |key: &str| {
+        let tags = image["Tags"].as_array().into_iter().flatten();
+        tags.filter(|tag| tag["Key"] == key).map(|tag| tag["Value"].clone()).next().unwrap_or_default()
+    };
+    let name = "a_bake_gives_an_image_in_which_the_agent_boots-x86_64";
+    let tags = [
+        ("Name", name),
+        ("SourceAMI", "ami-0aaaaaaaaaaaaaaa2"),
+        ("SourceAMIName", "al2023-ami-ecs-hvm-2023.0.20260101-kernel-6.1-x86_64"),
+        ("DockerVersion", "25.0.3"),
+        ("ECSAgentVersion", "1.105.1"),
+        ("Version", "1.2.3"),
+        ("Revision", "abcdef"),
+    ];
+    for (key, value) in tags {
+        ensure!(tag(key) == value, "tag {key} is {}, not {value}", tag(key));
+    }
+    let manifest: Value = serde_json::from_str(&std::fs::read_to_string(bench.folder.join("manifest.json"))?)?;
+    let build = &manifest["builds"][0];
+    let artifact = format!("us-east-1:{}", image["ImageId"].as_str().unwrap_or_default());
+    ensure!(build["artifact_id"] == artifact, "manifest.json has {}, not {artifact}", build["artifact_id"]);
+    let data = json!({"arch": "x86_64", "version": "1.2.3", "revision": "abcdef"});
+    ensure!(build["custom_data"] == data, "manifest.json has {}", build["custom_data"]);
+    Ok(())
+}
+
+fn second(bench: &Bench) -> Result<()> {
+    bench.bake_well(&[])?;
+    let first = bench.host.tree()?;
+    ensure!(first.keys().any(|path| path.ends_with("usr/bin/ecs-firstrun")), "nothing is seen of the bake");
+    bench.bake_well(&[])?;
+    let second = bench.host.tree()?;
+    let differing: Vec<_> =
+        first.keys().chain(second.keys()).filter(|path| first.get(*path) != second.get(*path)).collect();
+    ensure!(differing.is_empty(), "the second bake changed {differing:?}");
+    Ok(())
+}
+
+fn failing(bench: &Bench) -> Result<()> {
+    bench.bake_badly(&[("timezone", "Mars/Olympus")], "clock: there is no time zone `Mars/Olympus`")
+}
+
+fn other_binary(bench: &Bench) -> Result<()> {
+    let checksum = "0".repeat(64);
+    bench.bake_badly(&[("binary_sha256", &checksum)], &format!("is not the binary with the checksum {checksum}"))
+}
+
+fn no_package(bench: &Bench) -> Result<()> {
+    bench.host.run("rm -r /usr/local/share/dnf/amazon-cloudwatch-agent")?;
+    bench.bake_badly(&[], "Unable to find a match: amazon-cloudwatch-agent")
+}
+
+fn no_cloud_init(bench: &Bench) -> Result<()> {
+    bench.host.run("rm /lib/systemd/system/cloud-init.target")?;
+    bench.bake_badly(&[], "verify: cloud-init.target is missing")
+}
+
+/// As where something of the image enables it again, whatever is asked of systemctl.
+fn early_unit(bench: &Bench) -> Result<()> {
+    bench.host.run(
+        "printf '#!/bin/sh\\n/usr/bin/systemctl \"$@\" && [ \"$1\" != enable ] || /usr/bin/systemctl enable ecs\\n' \
+         >/usr/local/bin/systemctl && chmod +x /usr/local/bin/systemctl",
+    )?;
+    bench.bake_badly(&[], "verify: ecs.service is enabled")
+}
+
+fn rsyslog(bench: &Bench) -> Result<()> {
+    bench.host.run(
+        "echo 1.300069.0b9 >/usr/local/share/dnf/amazon-cloudwatch-agent/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION",
+    )?;
+    let output = bench.bake_well(&[])?;
+    ensure!(output.contains("CloudWatch agent 1.300069.0b9 can't read the journal"), "{output}");
+    ensure!(bench.host.state_of("rsyslog.service")? == "enabled", "rsyslog is not enabled");
+    Ok(())
+}
+
+/// No Docker, no ECS agent, no chrony, no cloud-init: as on a host where somebody installs them in another way.
+fn bare(bench: &Bench) -> Result<()> {
+    bench.host.run(
+        "cd /usr/lib/systemd/system && rm -r docker.service docker.socket ecs.service chrony.service && \
+         rm -rf /var/lib/ecs /var/lib/cloud /etc/docker /etc/ecs /etc/ssh/ssh_host_* /home/ec2-user",
+    )?;
+    let scripts = bench.host.root.join("opt/scripts");
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(repository("builder-scripts")).arg(&scripts).status()?;
+    ensure!(copied.success(), "cp ended with {copied}");
+    std::fs::copy(repository("dist/ecs-firstrun"), bench.host.root.join("opt/ecs-firstrun"))?;
+    bench
+        .host
+        .run("/opt/scripts/clock.sh && BINARY=/opt/ecs-firstrun /opt/scripts/install.sh && /opt/scripts/cleanup.sh")?;
+    installed(&bench.host)
+}
