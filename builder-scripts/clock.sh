@@ -11,8 +11,8 @@ if [[ ! -f $zone ]]; then
 fi
 ln -sfn "..$zone" /etc/localtime
 
-# Amazon Linux configures it for the time service of EC2; on Debian the unit is named otherwise.
-for unit in chronyd.service chrony.service; do
+# Amazon Linux configures it for the time service of EC2. On Debian chronyd.service may be a link to the unit.
+for unit in chrony.service chronyd.service; do
 	if systemctl list-unit-files --no-legend "$unit" | grep -q .; then
 		systemctl enable "$unit"
 		exit 0

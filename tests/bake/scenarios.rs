@@ -104,6 +104,7 @@ fn installed(host: &Host) -> Result<()> {
 /// What EC2 and manifest.json hold.
 fn registered(bench: &Bench) -> Result<()> {
     let (images, running) = bench.images()?;
+    std::fs::write(bench.folder.join("images.json"), Value::from(images.clone()).to_string())?;
     let [image] = images.as_slice() else { anyhow::bail!("one image was to be made, not {images:?}") };
     ensure!(running == 0, "{running} instances still run");
     let tag = |key: &str| {
