@@ -290,10 +290,11 @@ impl tracing_subscriber::fmt::time::FormatTime for Time {
 impl Log {
     /// Sends log lines to standard error, without the time, which journald adds; and, on a host, to the log file.
     fn start(&self, host: Option<&Host>) {
+        use tracing_subscriber::filter::{LevelFilter, Targets};
         use tracing_subscriber::prelude::*;
-        let level = if self.verbose { "debug" } else { "info" };
+        let level = if self.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
         // The libraries' own lines are for their developers.
-        let filter = tracing_subscriber::EnvFilter::new(format!("warn,ecs_firstrun={level}"));
+        let filter = Targets::new().with_default(LevelFilter::WARN).with_target("ecs_firstrun", level);
         let file = host.and_then(|host| {
             let opened = host.open_log(ecs_firstrun::plan::LOG_FILE);
             opened.inspect_err(|error| eprintln!("warning: no log file: {error}")).ok()
