@@ -3,6 +3,7 @@
 //! Reporting stands outside what can fail. Whatever happens between the first byte of the user data and the last action,
 //! a panic included, becomes an outcome; the outcome is decided once, kept, and told to CloudFormation.
 
+mod diagnose;
 mod gather;
 mod hand_over;
 mod signal;
@@ -16,6 +17,7 @@ use std::pin::pin;
 use anyhow::{Context as _, Result, anyhow};
 use tokio::time::Instant;
 
+pub use self::diagnose::diagnose;
 pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
 use self::state::{Decision, State};
 use crate::apply::{apply, millis};
@@ -167,7 +169,7 @@ impl Run<'_> {
                 }
                 Ok(Provisioned::Complete(config))
             }
-            Err(error) => Err(failed(error, config)),
+            Err(error) => Err(failed(self.with_cause(error, &config).await, config)),
         }
     }
 

@@ -10,6 +10,7 @@
 )]
 
 mod command_line;
+mod doctor;
 mod job;
 mod plans;
 mod properties;

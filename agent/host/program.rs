@@ -16,6 +16,8 @@ const QUOTED: usize = 600;
 /// What systemd says of a unit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnitState {
+    /// `LoadState`, such as `loaded` or `not-found`.
+    pub load: String,
     /// `ActiveState`, such as `active`, `activating` or `failed`.
     pub active: String,
     /// `SubState`.
@@ -79,13 +81,15 @@ impl Host {
     /// # Errors
     /// systemctl fails.
     pub async fn unit_state(&self, unit: &str) -> Result<UnitState> {
-        let shown =
-            self.run("systemctl", &["show", unit, "--property=ActiveState,SubState,Result,ExecMainStatus,Job"]).await?;
+        let shown = self
+            .run("systemctl", &["show", unit, "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,Job"])
+            .await?;
         let value = |name: &str| {
             let line = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
             line.unwrap_or_default().to_owned()
         };
         Ok(UnitState {
+            load: value("LoadState"),
             active: value("ActiveState"),
             sub: value("SubState"),
             result: value("Result"),

@@ -22,6 +22,16 @@ const CLOUD_FINAL: &str = "cloud-final.service";
 /// systemd's exit status of an ECS agent that will never register: `ExitTerminal` of the ECS agent.
 const TERMINAL: &str = "5";
 
+/// A wait whose end says what was seen, and nothing of the cause. Other errors of a wait name theirs.
+#[derive(Debug, thiserror::Error)]
+#[error("{seen}{hint}")]
+pub struct Unmet {
+    /// What was seen at the end.
+    pub seen: String,
+    /// Where the cause is to be looked for, to follow the text before.
+    pub hint: &'static str,
+}
+
 impl Host {
     pub(super) async fn wait_for(&self, condition: &Condition, deadline: Instant) -> Result<Change> {
         let began = Instant::now();
@@ -54,9 +64,13 @@ impl Host {
             match state.active.as_str() {
                 "active" => return Ok(Change::Made),
                 "failed" => {
-                    bail!("{unit} failed ({}, exit code {}); `journalctl -u {unit}` says why", state.result, state.exit)
+                    let seen = format!("{unit} failed ({}, exit code {})", state.result, state.exit);
+                    return Err(Unmet { seen, hint: ", and the journal of the unit says why" }.into());
                 }
-                other if Instant::now() >= ends => bail!("{unit} is not active after {}, but {other}", spent(began)),
+                other if Instant::now() >= ends => {
+                    let seen = format!("{unit} is not active after {}, but {other}", spent(began));
+                    return Err(Unmet { seen, hint: "" }.into());
+                }
                 _ => sleep(Duration::from_millis(200)).await,
             }
         }
@@ -95,17 +109,18 @@ impl Host {
             }
             if Instant::now() >= ends {
                 let states = self.units_in_words().await;
-                bail!(
-                    "the ECS agent was not registered with `{cluster}` within {}: {last}; {states}; /var/log/ecs/ecs-agent.log says more",
+                let seen = format!(
+                    "the ECS agent was not registered with `{cluster}` within {}: {last}; {states}",
                     spent(began)
                 );
+                return Err(Unmet { seen, hint: "; /var/log/ecs/ecs-agent.log says more" }.into());
             }
             sleep(POLL).await;
         }
     }
 
     /// Says so where ecs.service waits in systemd's queue for the end of cloud-init.
-    async fn held_up_by_cloud_init(&self) -> Result<Option<String>> {
+    pub(crate) async fn held_up_by_cloud_init(&self) -> Result<Option<String>> {
         let ecs = self.unit_state(ECS).await?;
         if !ecs.has_job || ecs.is_active() || self.unit_state(CLOUD_FINAL).await?.active != "activating" {
             return Ok(None);
@@ -122,12 +137,12 @@ impl Host {
             }
             let hint = match (unit, state.exit.as_str()) {
                 (ECS, TERMINAL) => {
-                    "so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
+                    ", so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
                 }
-                (ECS, _) => "and /var/log/ecs/ecs-init.log says why",
-                _ => "and `journalctl -u docker.service` says why",
+                (ECS, _) => ", and /var/log/ecs/ecs-init.log says why",
+                _ => ", and `journalctl -u docker.service` says why",
             };
-            bail!("{unit} failed with exit code {}, {hint}", state.exit);
+            return Err(Unmet { seen: format!("{unit} failed with exit code {}", state.exit), hint }.into());
         }
         Ok(())
     }

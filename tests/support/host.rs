@@ -1,11 +1,11 @@
 //! A scratch host on which the real binary runs, with a fake cloud around it.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, RegisteredAs, Registration, Request, Server};
-use ecs_firstrun::rehearse::{Rehearsal, Scenario};
+use ecs_firstrun::rehearse::{Rehearsal, Scenario, docker_socket};
 use ecs_firstrun::report::Report;
 
 /// The binary under test.
@@ -21,6 +21,7 @@ pub struct Host {
 }
 
 /// How a run of the binary ended.
+#[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
     pub stdout: String,
@@ -42,6 +43,7 @@ impl Host {
             user_data: Some(user_data.into()),
             registration: Registration::After(std::time::Duration::ZERO, RegisteredAs { cluster }),
             registration_starts_on: Some(host.rehearsal.programs.started_marker("ecs.service")),
+            docker: Some(docker_socket(&host.rehearsal.root, &host.rehearsal.programs)),
             ..CloudOptions::default()
         };
         change(&mut options);
@@ -54,10 +56,16 @@ impl Host {
     }
 
     pub fn run_with(&self, variables: &[(&str, &str)]) -> Ended {
+        self.call(&["run"], variables)
+    }
+
+    /// Runs a command of the binary on this host.
+    pub fn call(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let output = runtime.block_on(async {
-            let mut command = self.rehearsal.command(Path::new(BINARY));
-            command.envs(variables.iter().copied()).current_dir(self.folder.path()).output().await.unwrap()
+            let mut command = self.rehearsal.command_of(Path::new(BINARY));
+            command.args(arguments).envs(variables.iter().copied());
+            command.current_dir(self.folder.path()).output().await.unwrap()
         });
         Ended::from(output)
     }
@@ -123,7 +131,7 @@ pub fn tree(folder: &Path) -> Tree {
             let name = entry.path().strip_prefix(folder).unwrap().display().to_string();
             if metadata.is_dir() {
                 folders.push(entry.path());
-            } else {
+            } else if !metadata.file_type().is_socket() {
                 let bytes = std::fs::read(entry.path()).unwrap();
                 tree.insert(name, (metadata.permissions().mode() & 0o7777, bytes));
             }
