@@ -135,6 +135,12 @@ impl Finding {
         Self::new(check, Verdict::Unknown, found)
     }
 
+    /// A check that an error has prevented.
+    fn not_made(check: Check, error: &anyhow::Error) -> Self {
+        let remedy = if is_denied(error) { "; run this as root" } else { "" };
+        Self::unknown(check, format!("{error:#}{remedy}"))
+    }
+
     fn problem(check: Check, found: impl AsRef<str>, why: impl Into<String>, remedy: impl Into<String>) -> Self {
         let (why, remedy) = (why.into(), redact(&remedy.into()));
         Finding { why, remedy, ..Self::new(check, Verdict::Problem, found) }
@@ -245,6 +251,12 @@ async fn local(host: &Host, config: Option<&Config>) -> Vec<Finding> {
 async fn bounded(check: Check, findings: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
     let late = |_| vec![Finding::unknown(check, format!("there was no answer within {} s", CHECK.as_secs()))];
     timeout(CHECK, findings).await.unwrap_or_else(late)
+}
+
+/// Whether only another user may know.
+fn is_denied(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// A cluster in words.

@@ -95,7 +95,7 @@ fn fails_with_its_cause(names: &[&str]) {
         let reason = host.report().reason.unwrap_or_default();
         assert!(reason.starts_with("wait: ") && reason.lines().count() == 1, "{name}: {reason}");
         let seen = if agent == Agent::GivesUp { "exit code 5" } else { "not registered with `production`" };
-        assert_has(&reason, &[cause, remedy, seen, "ecs-agent.log says \""]);
+        assert_has(&reason, &[cause, remedy, seen, "ecs-agent.log says `"]);
         assert_has(&host.text("/dev/console"), &[cause, remedy]);
 
         let ended = doctor(&host);
@@ -174,7 +174,7 @@ fn on_a_host_that_is_well_nothing_is_wrong() {
             "unit docker.service is active (running)",
             "Docker it answers at its socket",
             "credentials of the role web-instances, good until",
-            "endpoints cloudformation, ecs, ecs-a, ecs-t, logs can be reached",
+            "endpoints cloudformation, ecs, ecs-a, ecs-t, logs can be reached (127.0.0.1)",
             "clock within",
         ],
     );

@@ -47,7 +47,7 @@ pub(super) fn last_run(host: &Host) -> Finding {
     let parse = |text: String| Report::parse(&text).map_err(|error| anyhow!("{path}: {error}"));
     let read = || -> Result<Option<Report>> { host.read(&path)?.map(parse).transpose() };
     match read() {
-        Err(error) => Finding::unknown(Check::LastRun, format!("{error:#}")),
+        Err(error) => Finding::not_made(Check::LastRun, &error),
         Ok(None) => Finding::unknown(Check::LastRun, "there was no run on this host yet"),
         Ok(Some(report)) => of_report(&report),
     }

@@ -1,6 +1,6 @@
 //! What the machine itself shows: the ECS agent's log, state and registration, Docker, disks.
 
-use super::{Check, Finding, Subject, agent_log, cluster_in_words};
+use super::{Check, Finding, Subject, agent_log, cluster_in_words, is_denied};
 use crate::config::Config;
 use crate::ecs_agent::Seen;
 use crate::host::{Host, Space};
@@ -25,7 +25,7 @@ pub(super) fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     for name in LOG_NAMES {
         let text = match log_tail(host, name) {
             Ok(text) => text,
-            Err(error) => return vec![Finding::unknown(Check::AgentLog, format!("{error:#}"))],
+            Err(error) => return vec![Finding::not_made(Check::AgentLog, &error)],
         };
         is_there |= !text.is_empty();
         if let Some(cause) = agent_log::cause(&text, &since, &cluster_in_words(config)) {
@@ -50,7 +50,7 @@ fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
 
 fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
     let at = cause.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
-    let found = format!("{}: {log} says \"{}\"", cause.what, cause.quoted);
+    let found = format!("{}: {log} says `{}`", cause.what, cause.quoted);
     let why = format!("this is what the ECS agent itself gives as the reason, in {LOGS}/{log}{at}");
     let finding = Finding::problem(Check::AgentLog, found, why, cause.remedy);
     // Where the log tells of a consequence, the check of what is behind it comes first.
@@ -103,6 +103,7 @@ pub(super) async fn docker(host: &Host, config: Option<&Config>) -> Vec<Finding>
     vec![match host.ping_docker().await {
         Ok(()) => Finding::ok(Check::Docker, "it answers at its socket"),
         Err(_) if !wanted => Finding::ok(Check::Docker, "it is not asked for"),
+        Err(error) if is_denied(&error) => Finding::not_made(Check::Docker, &error),
         Err(error) => Finding::problem(
             Check::Docker,
             format!("Docker does not answer: {error:#}"),
@@ -122,7 +123,7 @@ pub(super) fn disks(host: &Host, config: Option<&Config>) -> Vec<Finding> {
         match host.space(path) {
             Ok(space) if seen.iter().any(|(_, known)| known.filesystem == space.filesystem) => {}
             Ok(space) => seen.push((path.to_owned(), space)),
-            Err(error) => findings.push(Finding::unknown(Check::Disk, format!("{error:#}"))),
+            Err(error) => findings.push(Finding::not_made(Check::Disk, &error)),
         }
     }
     findings.extend(seen.iter().filter_map(|(path, space)| full(path, space)));

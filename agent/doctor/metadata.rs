@@ -70,7 +70,7 @@ pub(super) async fn credentials(subject: &Subject<'_>) -> Vec<Finding> {
             "the ECS agent uses the keys of `ecs.config` (AWS_ACCESS_KEY_ID), not the instance's role",
         ),
         Ok(finding) => finding,
-        Err(error) => Finding::unknown(check, format!("{error:#}")),
+        Err(error) => Finding::not_made(check, &error),
     }]
 }
 

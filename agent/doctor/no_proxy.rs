@@ -27,7 +27,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
                 is_proxied |= has_proxy(&variables);
                 findings.extend(judge(&place, &variables, needed));
             }
-            Err(error) => findings.push(Finding::unknown(Check::NoProxy, format!("{error:#}"))),
+            Err(error) => findings.push(Finding::not_made(Check::NoProxy, &error)),
         }
     }
     if findings.is_empty() {

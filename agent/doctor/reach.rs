@@ -93,7 +93,7 @@ fn of_group(outcome: Outcome, unsure: bool, group: &[&Probe], proxy: Option<&str
         return Finding::unknown(Check::Endpoints, format!("{hosts} do not resolve{words}"));
     }
     let Some((what, remedy)) = words(outcome, &via) else {
-        return Finding::ok(Check::Endpoints, format!("{services} can be reached{via}"));
+        return Finding::ok(Check::Endpoints, format!("{services} can be reached{via} ({hosts})"));
     };
     let why = match services.as_str() {
         "logs" => "without it no log reaches CloudWatch Logs",
@@ -133,7 +133,11 @@ fn words(outcome: Outcome, via: &str) -> Option<(&'static str, &'static str)> {
         Outcome::OutOfTime => ("its certificate is not valid at the host's time", "correct the host's clock"),
         Outcome::Refused if via.is_empty() => ("the connection is refused", network),
         Outcome::Refused => ("the connection is refused", "correct host and port in `proxy.url`"),
-        Outcome::Silent => ("there is no answer", network),
+        Outcome::Silent => ("there is no answer, from there or from the name server", network),
         Outcome::Broken => ("the connection breaks", network),
     })
 }
+
+#[cfg(test)]
+#[path = "reach/tests.rs"]
+mod tests;

@@ -16,12 +16,14 @@ pub(super) async fn states(host: &Host, config: Option<&Config>) -> Vec<Finding>
     let wants_docker = wants_ecs || config.is_some_and(|config| config.docker.is_some());
     let (docker, ecs, ours) =
         tokio::join!(host.unit_state(DOCKER_UNIT), host.unit_state(ECS_UNIT), host.unit_state(OURS));
-    let judged = [(DOCKER_UNIT, wants_docker, docker), (ECS_UNIT, wants_ecs, ecs), (OURS, true, ours)];
-    let finding = |(unit, wanted, state): (&str, bool, anyhow::Result<UnitState>)| match state {
-        Ok(state) => judge(unit, wanted, &state),
-        Err(error) => Finding::unknown(Check::Units, format!("{unit}: {error:#}")),
-    };
-    judged.into_iter().map(finding).collect()
+    match (docker, ecs, ours) {
+        (Ok(docker), Ok(ecs), Ok(ours)) => {
+            let judged = [(DOCKER_UNIT, wants_docker, docker), (ECS_UNIT, wants_ecs, ecs), (OURS, true, ours)];
+            judged.into_iter().map(|(unit, wanted, state)| judge(unit, wanted, &state)).collect()
+        }
+        // What keeps systemd from answering for one keeps it for all.
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => vec![Finding::not_made(Check::Units, &error)],
+    }
 }
 
 /// What a unit's state means.
@@ -80,7 +82,7 @@ pub(super) async fn cloud_init(host: &Host) -> Vec<Finding> {
              ECS agent waits for itself",
             "let no script of the user data wait for ECS; `systemctl status cloud-final.service` shows what it runs",
         ),
-        Err(error) => Finding::unknown(Check::CloudInit, format!("{error:#}")),
+        Err(_) => Finding::unknown(Check::CloudInit, "systemd doesn't answer, so what it waits for is not known"),
     }]
 }
 

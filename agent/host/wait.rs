@@ -29,7 +29,7 @@ pub struct Unmet {
     /// What was seen at the end.
     pub seen: String,
     /// Where the cause is to be looked for, to follow the text before.
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 impl Host {
@@ -65,11 +65,11 @@ impl Host {
                 "active" => return Ok(Change::Made),
                 "failed" => {
                     let seen = format!("{unit} failed ({}, exit code {})", state.result, state.exit);
-                    return Err(Unmet { seen, hint: ", and the journal of the unit says why" }.into());
+                    return Err(Unmet { seen, hint: format!("; `journalctl -u {unit}` says why") }.into());
                 }
                 other if Instant::now() >= ends => {
                     let seen = format!("{unit} is not active after {}, but {other}", spent(began));
-                    return Err(Unmet { seen, hint: "" }.into());
+                    return Err(Unmet { seen, hint: String::new() }.into());
                 }
                 _ => sleep(Duration::from_millis(200)).await,
             }
@@ -109,11 +109,9 @@ impl Host {
             }
             if Instant::now() >= ends {
                 let states = self.units_in_words().await;
-                let seen = format!(
-                    "the ECS agent was not registered with `{cluster}` within {}: {last}; {states}",
-                    spent(began)
-                );
-                return Err(Unmet { seen, hint: "; /var/log/ecs/ecs-agent.log says more" }.into());
+                let seen = format!("the ECS agent was not registered with `{cluster}` within {}", spent(began));
+                let hint = format!(": {last}; {states}; /var/log/ecs/ecs-agent.log says more");
+                return Err(Unmet { seen, hint }.into());
             }
             sleep(POLL).await;
         }
@@ -142,7 +140,9 @@ impl Host {
                 (ECS, _) => ", and /var/log/ecs/ecs-init.log says why",
                 _ => ", and `journalctl -u docker.service` says why",
             };
-            return Err(Unmet { seen: format!("{unit} failed with exit code {}", state.exit), hint }.into());
+            return Err(
+                Unmet { seen: format!("{unit} failed with exit code {}", state.exit), hint: hint.to_owned() }.into()
+            );
         }
         Ok(())
     }
