@@ -154,7 +154,7 @@ impl Finding {
     /// What was found and what to do, in one line.
     #[must_use]
     pub fn line(&self) -> String {
-        let line = if self.remedy.is_empty() { self.found.clone() } else { format!("{}: {}", self.found, self.remedy) };
+        let line = if self.remedy.is_empty() { self.found.clone() } else { format!("{}; {}", self.found, self.remedy) };
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }

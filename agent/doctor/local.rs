@@ -155,9 +155,10 @@ fn size(bytes: u64) -> String {
 
 /// What the ECS agent has saved. Its database is its own; that it doesn't fit is told by the agent's log.
 pub(super) fn state(host: &Host) -> Vec<Finding> {
-    let words = match host.at(STATE).exists() {
-        true => "it has a saved state, and takes up the identity in it; a state that doesn't fit shows in its log",
-        false => "it has saved nothing yet",
-    };
-    vec![Finding::ok(Check::State, words)]
+    let fits = "it has a saved state, and takes up the identity in it; one that doesn't fit shows in its log";
+    vec![match host.at(STATE).try_exists() {
+        Ok(true) => Finding::ok(Check::State, fits),
+        Ok(false) => Finding::ok(Check::State, "it has saved nothing yet"),
+        Err(error) => Finding::not_made(Check::State, &anyhow::Error::new(error).context(format!("look for {STATE}"))),
+    }]
 }

@@ -86,7 +86,7 @@ mod tests {
             Finding::problem(Check::Disk, "it is full", &long, "make room"),
         ]);
         let text = diagnosis.render(false);
-        assert_eq!(text.lines().next(), Some("most likely: it is full: make room"));
+        assert_eq!(text.lines().next(), Some("most likely: it is full; make room"));
         assert!(text.lines().skip(1).all(|line| line.chars().count() <= COLUMNS), "{text}");
         let positions = ["it is full", "it was denied", "\nok\n", "\nnot known\n"].map(|words| text.rfind(words));
         assert!(positions.is_sorted() && positions[0].is_some(), "{text}");
