@@ -213,11 +213,11 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
     let (host, config) = (subject.host, subject.config);
     let mut findings = vec![earlier::configuration(&subject.configured), earlier::last_run(host)];
     let (local, cluster, metadata, credentials, network) = tokio::join!(
-        local(host, config),
-        bounded(Check::Cluster, local::cluster(subject)),
-        bounded(Check::Metadata, async { metadata::service(&subject.metadata) }),
-        bounded(Check::Credentials, metadata::credentials(subject)),
-        bounded(Check::Endpoints, network::reached(subject)),
+        local(host, config, CHECK),
+        bounded(Check::Cluster, CHECK, local::cluster(subject)),
+        bounded(Check::Metadata, CHECK, async { metadata::service(&subject.metadata) }),
+        bounded(Check::Credentials, CHECK, metadata::credentials(subject)),
+        bounded(Check::Endpoints, CHECK, network::reached(subject)),
     );
     for more in [local, cluster, metadata, credentials, network] {
         findings.extend(more);
@@ -227,30 +227,24 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
 
 /// The most likely cause among what can be seen without the network, within two seconds.
 pub async fn local_cause(host: &Host, config: &Config) -> Option<Finding> {
-    let findings = timeout(LOCAL, local(host, Some(config))).await.ok()?;
-    Diagnosis::new(findings).cause().cloned()
+    Diagnosis::new(local(host, Some(config), LOCAL).await).cause().cloned()
 }
 
-/// The checks that need no network.
-async fn local(host: &Host, config: Option<&Config>) -> Vec<Finding> {
-    let (units, cloud_init, docker, files) = tokio::join!(
-        bounded(Check::Units, units::states(host, config)),
-        bounded(Check::CloudInit, units::cloud_init(host)),
-        bounded(Check::Docker, local::docker(host, config)),
-        bounded(Check::Disk, async {
-            let mut findings = local::disks(host, config);
-            findings.extend(local::agent_log(host, config));
-            findings.extend(local::state(host));
-            findings.extend(no_proxy::findings(host));
-            findings
-        }),
+/// The checks that need no network, each within the limit: one that is late costs the others nothing.
+async fn local(host: &Host, config: Option<&Config>, limit: Duration) -> Vec<Finding> {
+    let (units, docker) = tokio::join!(
+        bounded(Check::Units, limit, units::findings(host, config)),
+        bounded(Check::Docker, limit, local::docker(host, config)),
     );
-    [units, cloud_init, docker, files].concat()
+    let mut findings = [units, docker, local::disks(host, config), local::agent_log(host, config)].concat();
+    findings.extend(local::state(host));
+    findings.extend(no_proxy::findings(host));
+    findings
 }
 
-async fn bounded(check: Check, findings: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
-    let late = |_| vec![Finding::unknown(check, format!("there was no answer within {} s", CHECK.as_secs()))];
-    timeout(CHECK, findings).await.unwrap_or_else(late)
+async fn bounded(check: Check, limit: Duration, findings: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
+    let late = |_| vec![Finding::unknown(check, format!("there was no answer within {} s", limit.as_secs()))];
+    timeout(limit, findings).await.unwrap_or_else(late)
 }
 
 /// Whether only another user may know.

@@ -15,7 +15,7 @@ mod wait;
 
 pub use look::Space;
 pub use program::UnitState;
-pub use wait::Unmet;
+pub use wait::{CLOUD_FINAL, HELD_UP, Unmet};
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};

@@ -2,7 +2,7 @@
 
 use super::{Check, Finding};
 use crate::config::Config;
-use crate::host::{Host, UnitState};
+use crate::host::{CLOUD_FINAL, HELD_UP, Host, UnitState};
 use crate::plan::{DOCKER_UNIT, ECS_UNIT};
 
 /// The unit that does the boot job.
@@ -10,20 +10,23 @@ const OURS: &str = "ecs-firstrun.service";
 /// The exit code of an ECS agent that will never register.
 const TERMINAL: &str = "5";
 
-/// A finding for each of the units.
-pub(super) async fn states(host: &Host, config: Option<&Config>) -> Vec<Finding> {
+/// A finding for each of the units, and whether `ecs.service` waits for a cloud-init that doesn't end.
+pub(super) async fn findings(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     let wants_ecs = config.is_none_or(|config| config.ecs.is_some());
     let wants_docker = wants_ecs || config.is_some_and(|config| config.docker.is_some());
-    let (docker, ecs, ours) =
-        tokio::join!(host.unit_state(DOCKER_UNIT), host.unit_state(ECS_UNIT), host.unit_state(OURS));
-    match (docker, ecs, ours) {
-        (Ok(docker), Ok(ecs), Ok(ours)) => {
-            let judged = [(DOCKER_UNIT, wants_docker, docker), (ECS_UNIT, wants_ecs, ecs), (OURS, true, ours)];
-            judged.into_iter().map(|(unit, wanted, state)| judge(unit, wanted, &state)).collect()
+    let [docker, ecs, ours, cloud_final] = match host.unit_states([DOCKER_UNIT, ECS_UNIT, OURS, CLOUD_FINAL]).await {
+        Ok(states) => states,
+        Err(error) => {
+            let not_known = "systemd doesn't answer, so whether it holds ecs.service up is not known";
+            return vec![Finding::not_made(Check::Units, &error), Finding::unknown(Check::CloudInit, not_known)];
         }
-        // What keeps systemd from answering for one keeps it for all.
-        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => vec![Finding::not_made(Check::Units, &error)],
-    }
+    };
+    vec![
+        judge(DOCKER_UNIT, wants_docker, &docker),
+        judge(ECS_UNIT, wants_ecs, &ecs),
+        judge(OURS, true, &ours),
+        cloud_init(ecs.is_held_up_by(&cloud_final)),
+    ]
 }
 
 /// What a unit's state means.
@@ -71,19 +74,17 @@ fn judge(unit: &str, wanted: bool, state: &UnitState) -> Finding {
     }
 }
 
-/// Whether `ecs.service` waits for a cloud-init that doesn't end.
-pub(super) async fn cloud_init(host: &Host) -> Vec<Finding> {
-    vec![match host.held_up_by_cloud_init().await {
-        Ok(None) => Finding::ok(Check::CloudInit, "it doesn't hold ecs.service up"),
-        Ok(Some(held_up)) => Finding::problem(
-            Check::CloudInit,
-            held_up,
-            "on Amazon Linux ecs.service is ordered after cloud-init's end; a script of the user data that waits for the \
-             ECS agent waits for itself",
-            "let no script of the user data wait for ECS; `systemctl status cloud-final.service` shows what it runs",
-        ),
-        Err(_) => Finding::unknown(Check::CloudInit, "systemd doesn't answer, so what it waits for is not known"),
-    }]
+fn cloud_init(holds_up: bool) -> Finding {
+    if !holds_up {
+        return Finding::ok(Check::CloudInit, "it doesn't hold ecs.service up");
+    }
+    Finding::problem(
+        Check::CloudInit,
+        HELD_UP,
+        "on Amazon Linux ecs.service is ordered after cloud-init's end; a script of the user data that waits for the \
+         ECS agent waits for itself",
+        "let no script of the user data wait for ECS; `systemctl status cloud-final.service` shows what it runs",
+    )
 }
 
 #[cfg(test)]

@@ -18,7 +18,11 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const DEVICE_POLL: Duration = Duration::from_millis(100);
 const ECS: &str = "ecs.service";
 const DOCKER: &str = "docker.service";
-const CLOUD_FINAL: &str = "cloud-final.service";
+/// The last of cloud-init's units, which runs the scripts of the user data.
+pub const CLOUD_FINAL: &str = "cloud-final.service";
+/// What it is like when `ecs.service` waits for cloud-init.
+pub const HELD_UP: &str =
+    "ecs.service is queued until cloud-final.service has ended, which still runs scripts of the user data";
 /// systemd's exit status of an ECS agent that will never register: `ExitTerminal` of the ECS agent.
 const TERMINAL: &str = "5";
 
@@ -101,7 +105,7 @@ impl Host {
                 self.refuse_failed_units().await?;
                 held_up = self.held_up_by_cloud_init().await?;
             }
-            let seen = held_up.clone().unwrap_or(seen);
+            let seen = held_up.map_or(seen, str::to_owned);
             if seen != last {
                 tracing::info!("the ECS agent is not registered yet: {seen}");
                 self.say_status(&format!("waiting for the ECS agent to register with `{cluster}`: {seen}"));
@@ -118,12 +122,9 @@ impl Host {
     }
 
     /// Says so where ecs.service waits in systemd's queue for the end of cloud-init.
-    pub(crate) async fn held_up_by_cloud_init(&self) -> Result<Option<String>> {
-        let ecs = self.unit_state(ECS).await?;
-        if !ecs.has_job || ecs.is_active() || self.unit_state(CLOUD_FINAL).await?.active != "activating" {
-            return Ok(None);
-        }
-        Ok(Some(format!("{ECS} is queued until {CLOUD_FINAL} has ended, which still runs scripts of the user data")))
+    async fn held_up_by_cloud_init(&self) -> Result<Option<&'static str>> {
+        let [ecs, cloud_final] = self.unit_states([ECS, CLOUD_FINAL]).await?;
+        Ok(ecs.is_held_up_by(&cloud_final).then_some(HELD_UP))
     }
 
     async fn refuse_failed_units(&self) -> Result<()> {
