@@ -93,9 +93,14 @@ fn without_instance_metadata_what_an_earlier_run_kept_serves() {
     host.put("/sys/class/dmi/id/board_asset_tag", "i-0f1e2d3c4b5a69788\n");
     assert_eq!(host.run().code, Some(0));
     let began = std::time::Instant::now();
-    let ended = host.call(&["doctor", "--imds-endpoint", "http://127.0.0.1:9"], &[]);
+    let endpoint = host.rehearsal.cloud.cloudformation_endpoint();
+    let arguments = ["doctor", "--imds-endpoint", "http://127.0.0.1:9"];
+    let ended = host.call(&arguments, &[("AWS_ENDPOINT_URL", &endpoint)]);
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert_has(&ended.stdout, &["problem: metadata", "didn't answer in time", "registered with `production`"]);
+    assert_has(
+        &ended.stdout,
+        &["problem: metadata", "didn't answer in time", "registered with `production`, container instance"],
+    );
 }
 
 #[test]
