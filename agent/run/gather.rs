@@ -210,7 +210,7 @@ pub async fn for_doctor(host: &Host, options: &Options) -> (Gathered, Metadata) 
         return (gathered, Metadata::NotAsked);
     }
     let Err(error) = from_imds(&mut gathered, options, DRY_RUN).await else { return (gathered, Metadata::Read) };
-    let failed = Metadata::Failed(format!("{error:#}"));
+    let failed = Metadata::Failed(error.root_cause().to_string());
     let state = State::load(host);
     let same_instance = |_: &Kept| gathered.local_instance_id.as_deref() == Some(state.instance_id.as_str());
     match state.kept.as_ref().filter(|kept| same_instance(kept)).cloned() {
