@@ -33,8 +33,7 @@ test: ## Run every test; those on real disks if root runs it
 bench: build ## Measure the binary of an image against what it may cost
 	cargo test --locked --all-features --test budgets
 
-e2e: setup-e2e ## Run the agent in virtual machines; ARGS=first runs what has `first` in its name
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --target $(TARGET)
+e2e: setup-e2e build ## Run the binary of an image in virtual machines; ARGS=first runs what has `first` in its name
 	cargo test --locked --features rehearse --test e2e -- $(ARGS)
 
 lint: setup ## Check format, lints and dependencies

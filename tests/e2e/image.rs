@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 
 /// What this needs beside QEMU, with the Debian package of each.
 const PROGRAMS: &[&str] = &["mmdebstrap", "qemu-system-x86_64", "qemu-img", "socat", "setpriv", "mke2fs", "tinyproxy"];
-/// The agent under test, built static as on an image.
-const BINARY: &str = "target/x86_64-unknown-linux-gnu/debug/ecs-firstrun";
+/// The agent under test: what an image gets.
+const BINARY: &str = "dist/ecs-firstrun";
 
 /// The disk of a machine that has never been booted, and what boots it.
 pub struct Image {
@@ -39,7 +39,7 @@ pub fn missing() -> Option<String> {
 /// Builds the image unless it is up to date.
 pub fn build() -> Result<Image> {
     let binary = repository(BINARY);
-    ensure!(binary.is_file(), "{} is missing; `make e2e` builds it", binary.display());
+    ensure!(binary.is_file(), "{} is missing; `make build` makes it", binary.display());
     let folder = repository("target/e2e");
     let script = repository("tests/e2e/image.sh");
     let status = Command::new(&script).arg(binary).arg(&folder).status().context("run tests/e2e/image.sh")?;
@@ -53,7 +53,7 @@ pub fn build() -> Result<Image> {
 /// root comes to its end within seconds, where anything runs at all.
 fn processor(kernel: &Path) -> Result<&'static [&'static str]> {
     const HARDWARE: &[&str] = &["-accel", "kvm", "-cpu", "host"];
-    const SOFTWARE: &[&str] = &["-accel", "tcg,thread=multi", "-cpu", "max,svm=off"];
+    const SOFTWARE: &[&str] = &["-accel", "tcg,thread=multi", "-cpu", "max"];
     if !Path::new("/dev/kvm").exists() {
         return Ok(SOFTWARE);
     }

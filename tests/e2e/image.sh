@@ -9,6 +9,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 binary=$(realpath "$1")
 mkdir -p "$2"
 folder=$(realpath "$2")
+exec {lock}>"$folder/lock"
+flock "$lock"
 install=$here/../../builder-scripts
 packages=systemd,systemd-sysv,udev,dbus,cloud-init,docker.io,linux-image-cloud-amd64,xfsprogs,e2fsprogs,mdadm,iproute2
 
@@ -28,7 +30,9 @@ debian() {
     local system=(systemctl --root="$folder/debian" --quiet)
     "${system[@]}" enable systemd-networkd.service e2e-shell.service e2e-instance-store.service ecs.service
     "${system[@]}" mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
-        e2scrub_reap.service fstrim.timer getty@tty1.service serial-getty@ttyS0.service
+        e2scrub_reap.service fstrim.timer getty@tty1.service serial-getty@ttyS0.service \
+        systemd-logind.service systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-binfmt.service \
+        systemd-pstore.service systemd-user-sessions.service
     # systemd makes a new one at the first boot.
     : >"$folder/debian/etc/machine-id"
     echo '/dev/nvme0n1 / ext4 defaults 0 1' >"$folder/debian/etc/fstab"

@@ -16,6 +16,11 @@ const CLOUDFORMATION: &str = "169.254.169.252";
 /// Where the machine's network has the proxy.
 pub const PROXY: &str = "169.254.169.253:3128";
 
+/// Drivers of what is of no use here: loading them takes a good part of the boot, in software.
+const UNUSED_MODULES: &str = "kvm,kvm_amd,ccp,aesni_intel,ghash_clmulni_intel,sha512_ssse3,crct10dif_pclmul,\
+    crc32_pclmul,polyval_clmulni,ata_piix,ata_generic,libata,drm,bochs,floppy,psmouse,evdev,button,pcspkr,i2c_piix4,\
+    parport_pc,parport,serio_raw,joydev,powernow_k8,qemu_fw_cfg,configfs,fuse";
+
 /// What a scenario is given: its image, and a folder of its own for disks and logs.
 pub struct Stage<'a> {
     pub image: &'a Image,
@@ -112,7 +117,7 @@ impl<'a> Lab<'a> {
         let console = self.stage.console(self.boots.get());
         let mut arguments: Vec<String> = self.stage.image.processor.iter().map(|&word| word.to_owned()).collect();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
-        add(&["-nodefaults", "-display", "none", "-no-reboot", "-m", "1024", "-smp", "2"]);
+        add(&["-nodefaults", "-display", "none", "-no-reboot", "-m", "1024"]);
         add(&["-serial", &format!("file:{}", console.display())]);
         add(&["-chardev", "stdio,id=shell,signal=off", "-device", "virtio-serial"]);
         add(&["-device", "virtserialport,chardev=shell,name=e2e"]);
@@ -148,6 +153,7 @@ impl<'a> Lab<'a> {
         };
         let mut words = vec![
             "console=ttyS0 root=/dev/nvme0n1 rw panic=-1 systemd.log_color=0 net.ifnames=0".to_owned(),
+            format!("module_blacklist={UNUSED_MODULES}"),
             format!("systemd.setenv=AWS_ENDPOINT_URL_CLOUDFORMATION=http://{cloudformation}"),
         ];
         words.extend(life.kernel.iter().map(|&word| word.to_owned()));

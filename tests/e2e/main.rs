@@ -65,7 +65,7 @@ fn note(table: &Mutex<Vec<Row>>, row: Row) {
     table.lock().unwrap_or_else(PoisonError::into_inner).push(row);
 }
 
-/// Plays a scenario, in a folder of its own; its logs stay there, its disks only where it failed.
+/// Plays a scenario, in a folder of its own; its logs stay there, its disks don't.
 fn play(name: &str, scenario: fn(&Stage) -> Result<()>, image: &Image) -> (Result<(), Failed>, String) {
     let folder = repository("target/e2e/logs").join(name);
     // What an earlier run left; there may be none.
@@ -74,12 +74,20 @@ fn play(name: &str, scenario: fn(&Stage) -> Result<()>, image: &Image) -> (Resul
         return (Err(Failed::from(format!("{}: {error}", folder.display()))), String::new());
     }
     let stage = Stage { image, folder, remark: Cell::default() };
-    let result = scenario(&stage).map_err(|error| Failed::from(format!("{error:#}\n{}", stage.tail(TAIL))));
+    let result = scenario(&stage).map_err(|error| {
+        let why = format!("{error:#}\n{}", stage.tail(TAIL));
+        // The runner shows it when all scenarios are over.
+        let _ = std::fs::write(stage.folder.join("failure.log"), &why);
+        Failed::from(why)
+    });
     stage.remove_disks();
     (result, stage.remark.take())
 }
 
 fn show(rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
     println!();
     for Row { name, verdict, time, remark } in rows {

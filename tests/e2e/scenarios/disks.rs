@@ -1,6 +1,6 @@
 //! Disks that are not what they were: blank instance store, a volume that is gone, one that has grown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -20,7 +20,7 @@ ecs: {cluster: production}
 ";
 
 const VOLUME: &str = "#ecs-firstrun
-signal: {stack: web, resource: Instances}
+signal: {stack: web, resource: Instances, timeout: 4m}
 storage: [{device: /dev/xvdcy, filesystem: xfs, label: docker, mount: /data}]
 docker: {data_root: /data/docker}
 logs: {agent: none}
@@ -67,34 +67,12 @@ fn is_striped(machine: &mut Machine) -> Result<String> {
     machine.sh("findmnt -no UUID /scratch")
 }
 
-/// The disk of a machine that was well is not there any more: it boots all the same, and Docker stays away.
-pub fn volume_gone(stage: &Stage) -> Result<()> {
-    let lab = Lab::new(stage, VOLUME.replace("Instances}", "Instances, timeout: 2m}"))?;
-    let disk = lab.blank_disk("xvdcy.img", 512)?;
-    let mut machine = lab.boot(&Life { volumes: &[("xvdcy", &disk)], ..Life::default() })?;
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
-    machine.shut_down()?;
-
-    let mut machine = lab.boot(&Life::default())?;
-    same("the agent ended without the disk", machine.settled(PATIENCE)?, Ended::Failed(1))?;
-    for (target, state) in [("emergency.target", "inactive"), ("multi-user.target", "active")] {
-        same(target, machine.property(target, "ActiveState")?.as_str(), state)?;
-    }
-    machine.started_nothing()?;
-    machine.is_healthy_but_for(&["ecs-firstrun.service"])?;
-    // Not even by hand, on the bare directory under the mount.
-    let (status, _) = machine.run("timeout 100 systemctl start docker", Duration::from_secs(120))?;
-    ensure!(status != 0, "Docker starts on the bare directory");
-    machine.sh("! test -e /data/docker")?;
-    contains(&machine.console(), "/dev/xvdcy was not attached")?;
-    same("signals", lab.statuses(), vec!["SUCCESS".to_owned()])
-}
-
-/// The volume was made larger, as in EC2's console: the filesystem follows at the next boot.
-pub fn volume_grown(stage: &Stage) -> Result<()> {
+/// A volume is made larger, as in EC2's console, and the filesystem follows at the next boot. Then it is not there any
+/// more: the machine boots all the same, and Docker stays away.
+pub fn volume_grown_and_gone(stage: &Stage) -> Result<()> {
     let lab = Lab::new(stage, VOLUME)?;
     let disk = lab.blank_disk("xvdcy.img", 512)?;
-    let volumes: &[(&str, &std::path::Path)] = &[("xvdcy", &disk)];
+    let volumes: &[(&str, &Path)] = &[("xvdcy", &disk)];
     let size = |machine: &mut Machine| -> Result<u64> { Ok(machine.sh("findmnt -bno SIZE /data")?.trim().parse()?) };
     let mut machine = lab.boot(&Life { volumes, ..Life::default() })?;
     same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
@@ -109,5 +87,23 @@ pub fn volume_grown(stage: &Stage) -> Result<()> {
     ensure!(large > small + (400 << 20), "the filesystem had {small} bytes and has {large}");
     same("the file", machine.sh("cat /data/kept")?.as_str(), "kept")?;
     stage.remark.set(format!("from {} to {} MiB", small >> 20, large >> 20));
-    Ok(())
+    machine.shut_down()?;
+
+    let mut machine = lab.boot(&Life::default())?;
+    same("the agent ended without the disk", machine.settled(PATIENCE)?, Ended::Failed(1))?;
+    stays_away(&mut machine)?;
+    same("signals", lab.statuses(), vec!["SUCCESS".to_owned()])
+}
+
+fn stays_away(machine: &mut Machine) -> Result<()> {
+    for (target, state) in [("emergency.target", "inactive"), ("multi-user.target", "active")] {
+        same(target, machine.property(target, "ActiveState")?.as_str(), state)?;
+    }
+    machine.started_nothing()?;
+    machine.is_healthy_but_for(&["ecs-firstrun.service"])?;
+    // Not even by hand, on the bare directory under the mount.
+    let (status, _) = machine.run("timeout 100 systemctl start docker", Duration::from_secs(120))?;
+    ensure!(status != 0, "Docker starts on the bare directory");
+    machine.sh("! test -e /data/docker")?;
+    contains(&machine.console(), "/dev/xvdcy was not attached")
 }

@@ -94,10 +94,3 @@ pub fn agent_never_registers(stage: &Stage) -> Result<()> {
     ensure!(signal.at - asked < Duration::from_secs(300), "the stack's own time was over before the signal");
     Ok(())
 }
-
-/// Configured too late once: it is a member of another cluster by what it kept.
-pub fn agent_in_another_cluster(stage: &Stage) -> Result<()> {
-    let lab = Lab::new(stage, WITHOUT_VOLUME)?;
-    let mut machine = lab.boot(&Life { kernel: &["ecs-agent.cluster=default"], ..Life::default() })?;
-    failed_saying(&lab, &mut machine, "registered with `default`, not with `production`")
-}

@@ -63,10 +63,12 @@ impl Drop for Tinyproxy {
     }
 }
 
+/// The configuration is a key of `#cloud-config` here: cloud-init does its own part of a document that is for both.
 pub fn only_way_out(stage: &Stage) -> Result<()> {
     let user_data = format!(
-        "#ecs-firstrun\nsignal: {{stack: web, resource: Instances}}\nproxy: {{url: \"http://{PROXY}\", no_proxy: [.corp]}}\n\
-         logs: {{agent: none}}\necs: {{cluster: production}}\n"
+        "#cloud-config\nwrite_files: [{{path: /etc/of-cloud-init, content: written}}]\necs_firstrun:\n  \
+         signal: {{stack: web, resource: Instances}}\n  proxy: {{url: \"http://{PROXY}\", no_proxy: [.corp]}}\n  \
+         logs: {{agent: none}}\n  ecs: {{cluster: production}}\n"
     );
     let lab = Lab::new(stage, user_data)?;
     let name = format!("cloudformation.{}.amazonaws.com", lab.identity.region);
@@ -76,6 +78,7 @@ pub fn only_way_out(stage: &Stage) -> Result<()> {
     machine.is_member_of("production")?;
     machine.is_healthy_but_for(&[])?;
     same("signals", lab.statuses(), vec!["SUCCESS".to_owned()])?;
+    same("cloud-init's own part", machine.sh("cat /etc/of-cloud-init")?.as_str(), "written")?;
 
     let went_through = proxy.log()?;
     contains(&went_through, &format!("http://{name}"))?;
