@@ -6,6 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::machine::Machine;
 
+/// The longest that any part of a boot may take, on a machine that does other things too.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
 /// How the agent's unit ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -17,9 +20,9 @@ pub enum Ended {
 
 impl Machine {
     /// Waits until the agent's unit has run to its end, and the rest of the boot too.
-    pub fn settled(&mut self, patience: Duration) -> Result<Ended> {
-        self.until("[[ $(systemctl show -P SubState ecs-firstrun) =~ exited|failed ]]", patience)?;
-        self.run("systemctl is-system-running --wait", patience)?;
+    pub fn settled(&mut self) -> Result<Ended> {
+        self.until("[[ $(systemctl show -P SubState ecs-firstrun) =~ exited|failed ]]", PATIENCE)?;
+        self.run("systemctl is-system-running --wait", PATIENCE)?;
         let code = self.property("ecs-firstrun", "ExecMainStatus")?.parse()?;
         Ok(if code == 0 { Ended::Well } else { Ended::Failed(code) })
     }
@@ -45,8 +48,7 @@ impl Machine {
         let mut failed: Vec<_> = listed.lines().collect();
         failed.sort_unstable();
         ensure!(failed == meant_to_fail, "failed units: {failed:?}, not {meant_to_fail:?}");
-        let (found, cycles) =
-            self.run("journalctl -b --no-pager | grep -i 'ordering cycle'", Duration::from_secs(60))?;
+        let (found, cycles) = self.run("journalctl -b --no-pager | grep -i 'ordering cycle'", PATIENCE)?;
         ensure!(found == 1, "there is an ordering cycle: {cycles}");
         Ok(())
     }
@@ -72,15 +74,14 @@ impl Machine {
 
     /// Nothing but the agent starts Docker and ECS.
     pub fn starts_nothing_by_itself(&mut self) -> Result<()> {
-        let (_, states) =
-            self.run("systemctl is-enabled docker.service docker.socket ecs.service", Duration::from_secs(60))?;
+        let (_, states) = self.run("systemctl is-enabled docker.service docker.socket ecs.service", PATIENCE)?;
         ensure!(states.lines().all(|state| state == "disabled"), "docker, docker.socket and ecs are {states}");
         Ok(())
     }
 
     /// The agent's report.
     pub fn report(&mut self) -> Result<serde_json::Value> {
-        let text = self.run("ecs-firstrun status --json", Duration::from_secs(60))?.1;
+        let text = self.run("ecs-firstrun status --json", PATIENCE)?.1;
         serde_json::from_str(&text).with_context(|| format!("`ecs-firstrun status --json` prints {text}"))
     }
 }

@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 /// In software a boot takes the better part of a minute, two at a time on a busy machine more.
-const BOOT: Duration = Duration::from_secs(240);
+const BOOT: Duration = Duration::from_secs(300);
 /// The longest that a command in the machine may take, if it does not say otherwise.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_secs(180);
 
 /// A running virtual machine. Its power is cut when it is dropped.
 pub struct Machine {

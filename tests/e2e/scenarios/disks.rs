@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::checks::{Ended, contains, same};
+use crate::checks::{Ended, PATIENCE, contains, same};
 use crate::lab::{Lab, Life, Stage};
 use crate::machine::Machine;
-
-const PATIENCE: Duration = Duration::from_secs(300);
 
 const INSTANCE_STORE: &str = "#ecs-firstrun
 signal: {stack: web, resource: Instances}
@@ -35,7 +33,7 @@ pub fn instance_store(stage: &Stage) -> Result<()> {
     };
     let disks = blank(["first", "second"])?;
     let mut machine = lab.boot(&Life { instance_store: &disks, ..Life::default() })?;
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended", machine.settled()?, Ended::Well)?;
     let uuid = is_striped(&mut machine)?;
     machine.is_member_of("production")?;
     machine.is_healthy_but_for(&[])?;
@@ -43,14 +41,14 @@ pub fn instance_store(stage: &Stage) -> Result<()> {
     machine.shut_down()?;
 
     let mut machine = lab.boot(&Life { instance_store: &disks, ..Life::default() })?;
-    same("the agent ended after a reboot", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended after a reboot", machine.settled()?, Ended::Well)?;
     same("the filesystem after a reboot", is_striped(&mut machine)?, uuid.clone())?;
     same("the file after a reboot", machine.sh("cat /scratch/kept")?.as_str(), "kept")?;
     machine.shut_down()?;
 
     let others = blank(["third", "fourth"])?;
     let mut machine = lab.boot(&Life { instance_store: &others, ..Life::default() })?;
-    same("the agent ended after stop and start", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended after stop and start", machine.settled()?, Ended::Well)?;
     ensure!(is_striped(&mut machine)? != uuid, "the filesystem is that of the disks before");
     machine.until("bash -c '</dev/tcp/127.0.0.1/51678'", PATIENCE)?;
     machine.is_member_of("production")?;
@@ -75,14 +73,14 @@ pub fn volume_grown_and_gone(stage: &Stage) -> Result<()> {
     let volumes: &[(&str, &Path)] = &[("xvdcy", &disk)];
     let size = |machine: &mut Machine| -> Result<u64> { Ok(machine.sh("findmnt -bno SIZE /data")?.trim().parse()?) };
     let mut machine = lab.boot(&Life { volumes, ..Life::default() })?;
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended", machine.settled()?, Ended::Well)?;
     let small = size(&mut machine)?;
     machine.sh("echo kept > /data/kept")?;
     machine.shut_down()?;
 
     std::fs::OpenOptions::new().write(true).open(&disk)?.set_len(1 << 30)?;
     let mut machine = lab.boot(&Life { volumes, ..Life::default() })?;
-    same("the agent ended with a larger volume", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended with a larger volume", machine.settled()?, Ended::Well)?;
     let large = size(&mut machine)?;
     ensure!(large > small + (400 << 20), "the filesystem had {small} bytes and has {large}");
     same("the file", machine.sh("cat /data/kept")?.as_str(), "kept")?;
@@ -90,7 +88,7 @@ pub fn volume_grown_and_gone(stage: &Stage) -> Result<()> {
     machine.shut_down()?;
 
     let mut machine = lab.boot(&Life::default())?;
-    same("the agent ended without the disk", machine.settled(PATIENCE)?, Ended::Failed(1))?;
+    same("the agent ended without the disk", machine.settled()?, Ended::Failed(1))?;
     stays_away(&mut machine)?;
     same("signals", lab.statuses(), vec!["SUCCESS".to_owned()])
 }

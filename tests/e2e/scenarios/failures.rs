@@ -6,14 +6,12 @@ use anyhow::{Context as _, Result, ensure};
 use ecs_firstrun::rehearse::cloud::Server;
 use serde_json::Value;
 
-use crate::checks::{Ended, contains, same};
+use crate::checks::{Ended, PATIENCE, contains, same};
 use crate::lab::{Lab, Life, Stage};
 use crate::machine::Machine;
 
-const PATIENCE: Duration = Duration::from_secs(300);
-
 const WITH_VOLUME: &str = "#ecs-firstrun
-signal: {stack: web, resource: Instances, timeout: 2m}
+signal: {stack: web, resource: Instances, timeout: 4m}
 storage: [{device: /dev/xvdcy, filesystem: xfs, label: docker, mount: /data}]
 docker: {data_root: /data/docker}
 logs: {agent: none}
@@ -29,7 +27,7 @@ wait: {timeout: 45s}
 
 /// The agent failed, told CloudFormation once, and says this on the console, in its status and in its report.
 fn failed_saying(lab: &Lab, machine: &mut Machine, reason: &str) -> Result<()> {
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Failed(1))?;
+    same("the agent ended", machine.settled()?, Ended::Failed(1))?;
     same("signalled", lab.only_signal()?.status.as_str(), "FAILURE")?;
     let report = machine.report()?;
     same("the outcome", report.get("outcome"), Some(&Value::from("failure")))?;

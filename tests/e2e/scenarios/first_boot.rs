@@ -6,21 +6,19 @@ use anyhow::{Result, ensure};
 use ecs_firstrun::rehearse::cloud::{Server, SignalAuth};
 use serde_json::Value;
 
-use crate::checks::{Ended, contains, same};
+use crate::checks::{Ended, PATIENCE, contains, same};
 use crate::lab::{Lab, Life, Stage};
 use crate::machine::Machine;
 
 /// The README's and the templates' example: what it promises is what is looked for here.
 const USER_DATA: &str = include_str!("../../../examples/user-data/complete.yaml");
-const PATIENCE: Duration = Duration::from_secs(240);
-
 pub fn first_boot_and_reboots(stage: &Stage) -> Result<()> {
     let lab = Lab::new(stage, USER_DATA)?;
     let disk = lab.blank_disk("xvdcy.img", 1024)?;
     let volumes: &[(&str, &std::path::Path)] = &[("xvdcy", &disk)];
 
     let mut machine = lab.boot(&Life { volumes, ..Life::default() })?;
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended", machine.settled()?, Ended::Well)?;
     volume_is_set_up(&mut machine)?;
     machine.is_healthy_but_for(&[])?;
     machine.is_member_of("production")?;
@@ -35,7 +33,7 @@ pub fn first_boot_and_reboots(stage: &Stage) -> Result<()> {
     machine.shut_down()?;
 
     let mut machine = lab.boot(&Life { volumes, ..Life::default() })?;
-    same("the agent ended after a reboot", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended after a reboot", machine.settled()?, Ended::Well)?;
     is_up_again(&mut machine, &uuid)?;
     machine.is_healthy_but_for(&[])?;
     let ready = machine.time_to_ready()?;
@@ -44,7 +42,7 @@ pub fn first_boot_and_reboots(stage: &Stage) -> Result<()> {
 
     let asked = lab.requests(Server::Imds).len();
     let mut machine = lab.boot(&Life { volumes, no_network: true, ..Life::default() })?;
-    same("the agent ended without a network", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended without a network", machine.settled()?, Ended::Well)?;
     is_up_again(&mut machine, &uuid)?;
     let ready_alone = machine.time_to_ready()?;
     same("requests without a network", lab.requests(Server::Imds).len(), asked)?;

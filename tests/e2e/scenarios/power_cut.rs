@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::checks::{Ended, contains, same};
+use crate::checks::{Ended, PATIENCE, contains, same};
 use crate::lab::{Lab, Life, Stage};
 use crate::machine::Machine;
 
-const PATIENCE: Duration = Duration::from_secs(300);
 const USER_DATA: &str = "#ecs-firstrun
 signal: {stack: web, resource: Instances}
 storage: [{device: /dev/xvdcy, filesystem: xfs, label: docker, mount: /data, directories: [{path: public}]}]
@@ -58,7 +57,7 @@ fn until_written_to(disk: &Path) -> Result<()> {
 
 /// All is as after a first boot that nothing disturbed.
 fn converged(machine: &mut Machine) -> Result<()> {
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended", machine.settled()?, Ended::Well)?;
     machine.is_member_of("production")?;
     machine.is_healthy_but_for(&[])?;
     same("Docker's folder", machine.sh("docker info -f '{{.DockerRootDir}}'")?.as_str(), "/data/docker")?;

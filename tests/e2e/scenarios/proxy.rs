@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use ecs_firstrun::rehearse::cloud::Server;
 
-use crate::checks::{Ended, contains, same};
+use crate::checks::{Ended, PATIENCE, contains, same};
 use crate::lab::{Lab, Life, PROXY, Stage};
-
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// tinyproxy; it ends when dropped.
 struct Tinyproxy {
@@ -74,7 +72,7 @@ pub fn only_way_out(stage: &Stage) -> Result<()> {
     let name = format!("cloudformation.{}.amazonaws.com", lab.identity.region);
     let proxy = Tinyproxy::start(stage, &name, &lab.cloud.cloudformation_endpoint())?;
     let mut machine = lab.boot(&Life { proxy: Some(&proxy.address), ..Life::default() })?;
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended", machine.settled()?, Ended::Well)?;
     machine.is_member_of("production")?;
     machine.is_healthy_but_for(&[])?;
     same("signals", lab.statuses(), vec!["SUCCESS".to_owned()])?;

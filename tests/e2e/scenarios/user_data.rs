@@ -8,11 +8,9 @@ use base64::Engine as _;
 use ecs_firstrun::rehearse::cloud::{CloudOptions, Server};
 use flate2::{Compression, write::GzEncoder};
 
-use crate::checks::{Ended, contains, same};
+use crate::checks::{Ended, PATIENCE, contains, same};
 use crate::lab::{Lab, Life, Stage};
 use crate::machine::Machine;
-
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The document, as it is within the others.
 const DOCUMENT: &str = "#ecs-firstrun
@@ -23,7 +21,7 @@ ecs: {cluster: production}
 
 /// The instance becomes a member of its cluster, and says so once.
 fn succeeded(lab: &Lab, machine: &mut Machine) -> Result<()> {
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended", machine.settled()?, Ended::Well)?;
     machine.is_member_of("production")?;
     machine.is_healthy_but_for(&[])?;
     machine.starts_nothing_by_itself()?;
@@ -46,7 +44,7 @@ fn call_succeeds(stage: &Stage, user_data: &str) -> Result<()> {
 /// base64 of gzip of MIME, as templates pack it, beside a script that keeps cloud-final busy; ECS is ordered after that.
 /// The agent says what it waits for.
 pub fn packed_beside_a_slow_script(stage: &Stage) -> Result<()> {
-    let script = "#!/bin/sh\nsleep 40\ntouch /etc/of-the-script\n";
+    let script = "#!/bin/sh\nsleep 60\ntouch /etc/of-the-script\n";
     let mime = format!(
         "Content-Type: multipart/mixed; boundary=\"==\"\nMIME-Version: 1.0\n\n\
          --==\nContent-Type: application/vnd.ecs-firstrun+yaml\n\n{DOCUMENT}\n\
@@ -58,7 +56,7 @@ pub fn packed_beside_a_slow_script(stage: &Stage) -> Result<()> {
     let mut machine = lab.boot(&Life::default())?;
     machine.until("pgrep -x sleep", PATIENCE)?;
     let waits = "systemctl show --property=StatusText --value ecs-firstrun | grep cloud-final";
-    let status = machine.until(waits, Duration::from_secs(35))?;
+    let status = machine.until(waits, Duration::from_secs(55))?;
     ensure!(machine.run("test -e /etc/of-the-script", PATIENCE)?.0 == 1, "the script was over before it was looked at");
     ensure!(lab.statuses().is_empty(), "CloudFormation was told before the ECS agent had registered");
     stage.remark.set(format!("it said: {status}"));
@@ -90,7 +88,7 @@ runcmd:
 pub fn none_at_all(stage: &Stage) -> Result<()> {
     let lab = Lab::with(stage, CloudOptions::default())?;
     let mut machine = lab.boot(&Life::default())?;
-    same("the agent ended", machine.settled(PATIENCE)?, Ended::Well)?;
+    same("the agent ended", machine.settled()?, Ended::Well)?;
     machine.is_healthy_but_for(&[])?;
     machine.started_nothing()?;
     contains(&machine.sh("systemctl status --no-pager ecs-firstrun")?, "nothing was started, nothing is signalled")?;
