@@ -1,7 +1,5 @@
 //! An instance as CloudFormation makes it, and its reboots.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use ecs_firstrun::rehearse::cloud::{Server, SignalAuth};
 use serde_json::Value;
