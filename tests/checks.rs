@@ -201,6 +201,31 @@ fn a_proxy_that_wants_credentials_or_does_not_answer_is_found() {
     }
 }
 
+#[test]
+fn without_a_configuration_the_proxy_is_that_of_the_ecs_agent() {
+    let credentials = ProxyCredentials { user: "squid".to_owned(), password: "hunter2canary".to_owned() };
+    let host = Host::in_cloud("", |options| {
+        options.user_data = None;
+        options.proxy_credentials = Some(credentials);
+    });
+    let proxy = host.rehearsal.cloud.proxy_endpoint();
+    for (url, words) in [
+        (proxy.replace("http://", ""), "the proxy wants credentials (407)"),
+        (proxy.replace("http://", "http://squid:hunter2canary@"), "can be reached through the proxy 127.0.0.1"),
+    ] {
+        host.put(
+            "/etc/ecs/ecs.config",
+            &format!("ECS_CLUSTER=production\nHTTP_PROXY={url}\nNO_PROXY=169.254.169.254\n"),
+        );
+        let found = findings(&host, "http://aws.test", "endpoints");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_has(found[0]["found"].as_str().unwrap(), &[words]);
+    }
+    let ended = doctor(&host);
+    assert_has(ended.stdout.lines().next().unwrap(), &["there is no ecs-firstrun configuration"]);
+    assert!(!ended.stdout.contains("hunter"), "{}", ended.stdout);
+}
+
 /// A mount that goes away with this value, when a test fails too.
 struct Mounted(std::path::PathBuf);
 

@@ -7,9 +7,8 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::no_proxy::covers;
+use super::no_proxy::{self, covers};
 use super::{Check, Finding, Metadata, Subject, reach};
-use crate::config::Config;
 use crate::http;
 
 /// One request, name resolution, proxy and TLS included.
@@ -44,7 +43,7 @@ pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
         Ok(targets) => targets,
         Err(why) => return vec![Finding::unknown(Check::Endpoints, why), clock(&[])],
     };
-    let proxy = proxy(subject.config);
+    let proxy = proxy(subject);
     let client = match http::outbound(proxy.as_ref()) {
         Ok(client) => client,
         Err(error) => {
@@ -71,8 +70,10 @@ fn in_words(proxy: &http::Proxy) -> String {
     format!("{}{port}", proxy.url.host_str().unwrap_or_default())
 }
 
-fn proxy(config: Option<&Config>) -> Option<http::Proxy> {
-    let proxy = config?.proxy.as_ref()?;
+/// The configuration's proxy; without a configuration, that of the ECS agent.
+fn proxy(subject: &Subject<'_>) -> Option<http::Proxy> {
+    let Some(config) = subject.config else { return no_proxy::proxy_of_agent(subject.host) };
+    let proxy = config.proxy.as_ref()?;
     Some(http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() })
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::{Check, Finding};
 use crate::host::Host;
+use crate::http;
 use crate::plan::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
 
 /// What a program loses when it asks the proxy for this.
@@ -94,6 +95,17 @@ fn of_ecs_config(host: &Host) -> anyhow::Result<Variables> {
     let text = host.read(ECS_CONFIG)?.unwrap_or_default();
     let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
     Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// The proxy that the ECS agent has in its own configuration; it may be written without a scheme there.
+pub(super) fn proxy_of_agent(host: &Host) -> Option<http::Proxy> {
+    let variables = of_ecs_config(host).ok()?;
+    let text =
+        ["HTTPS_PROXY", "HTTP_PROXY"].iter().find_map(|name| variables.get(*name).filter(|url| !url.is_empty()))?;
+    let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };
+    let list = variables.get("NO_PROXY").map(String::as_str).unwrap_or_default();
+    let no_proxy = list.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect();
+    Some(http::Proxy { url: url.parse().ok()?, no_proxy })
 }
 
 /// `Environment=` of a unit's drop-ins, the image's before those of `/etc`; a later one wins.
