@@ -39,7 +39,7 @@ e2e: setup-e2e build ## Run the binary of an image in virtual machines; ARGS=fir
 
 lint: setup ## Check format, lints and dependencies
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test budgets -- -D warnings
 	cargo deny --locked --all-features check licenses bans sources
 
 setup: ## Install what lint needs, if it is missing
