@@ -3,6 +3,8 @@
 # They write below target/ and dist/ only, need no root and no AWS account, and change nothing else on this machine,
 # except that `setup` installs cargo-deny into cargo's own bin folder if it is missing, and that `test`, where root runs it
 # on Debian, installs the packages that its tests on real disks use. cargo downloads what it lacks.
+# `e2e` and `test-bake` need root, for virtual machines and a scratch host, and install Debian's packages for those if
+# they are missing. `ami` bakes in the AWS account whose keys or profile it is given.
 
 # The processor of the image: x86_64, or arm64 as AWS calls aarch64.
 ARCH ?= x86_64
@@ -21,10 +23,13 @@ SCRIPTS = $(shell grep -rlE --exclude='*.rs' --exclude-dir=cases --exclude-dir=r
 BAKE_PACKAGES = packer mmdebstrap python3-venv iproute2 util-linux
 MOTO ?= 5.2.1
 
-.PHONY: help demo build validate ami test-bake test bench lint setup setup-disks setup-bake clean
+E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
+E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
+
+.PHONY: help demo build validate ami test bench e2e test-bake lint setup setup-disks setup-bake setup-e2e clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 demo: ## Rehearse the whole boot against an embedded fake cloud
 	cargo run --locked --features rehearse -- rehearse
@@ -46,9 +51,6 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 	builder-scripts/versions.sh $(REGION) $(ARCH) >target/versions.json && \
 	packer build $(VARIABLES) -var-file target/versions.json $(PACKER_ARGS) packer.json
 
-test-bake: setup-bake ## Bake with the real Packer, against a double of EC2 and a scratch host; needs root and Debian
-	cargo test --locked --all-features --test bake -- $(ARGS)
-
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
 	cargo test --locked --all-features
@@ -57,9 +59,15 @@ bench: build ## Measure the binary of an image against what it may cost
 	cargo test --locked --all-features --test budgets
 	cargo test --locked --all-features --lib a_fleet -- --nocapture
 
+e2e: setup-e2e build ## Run the binary of an image in virtual machines; ARGS=first runs what has `first` in its name
+	cargo test --locked --features rehearse --test e2e -- $(ARGS)
+
+test-bake: setup-bake build ## Bake with the real Packer, against a double of EC2 and a scratch host; needs root and Debian
+	cargo test --locked --all-features --test bake -- $(ARGS)
+
 lint: setup ## Check format, lints and dependencies
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test budgets -- -D warnings
 	cargo deny --locked --all-features check licenses bans sources
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is missing: the scripts are not checked" >&2; fi
 	@if command -v shfmt >/dev/null; then shfmt -d $(SCRIPTS); else echo "shfmt is missing: the scripts' format is not checked" >&2; fi
@@ -83,6 +91,12 @@ setup-bake: ## Install, on Debian, what validate and test-bake need and is missi
 		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 	@test -x target/bake/venv/bin/moto_server || { \
 		python3 -m venv target/bake/venv && target/bake/venv/bin/pip install -q 'moto[ec2,server]==$(MOTO)'; }
+
+# The package of QEMU's tools that a machine has may be newer than its QEMU can be: then the older one is taken.
+setup-e2e: ## Install what e2e needs, if it is missing
+	@which $(E2E_PROGRAMS) >/dev/null || { \
+		export DEBIAN_FRONTEND=noninteractive && apt-get update -q && \
+		apt-get install -qy --no-install-recommends --allow-downgrades $(E2E_PACKAGES) qemu-utils/$$(. /etc/os-release && echo $$VERSION_CODENAME); }
 
 clean: ## Remove what was built
 	cargo clean

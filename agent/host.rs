@@ -8,9 +8,14 @@
 
 mod disk;
 mod facts;
+mod look;
 mod nvme;
 mod program;
 mod wait;
+
+pub use look::Space;
+pub use program::UnitState;
+pub use wait::{CLOUD_FINAL, HELD_UP, Unmet};
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};

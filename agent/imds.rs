@@ -45,7 +45,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum ImdsError {
     /// No connection, or only temporary errors, until the deadline.
-    #[error("the instance metadata service ({}) didn't answer in time: {last}", .endpoints.join(", "))]
+    #[error("the instance metadata service at {} didn't answer in time: {last}", .endpoints.join(", "))]
     Unreachable {
         /// The endpoints that were tried.
         endpoints: Vec<String>,

@@ -13,6 +13,7 @@
 //! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
 //!   be repeated.
 //! - [`report`] says how it went; [`cloudformation`] passes that on.
+//! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`run`] is the pipeline, and the only module that knows all the others. [`mod@signal`] sends one signal by hand.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
@@ -20,6 +21,7 @@
 pub mod apply;
 pub mod cloudformation;
 pub mod config;
+pub mod doctor;
 pub mod ecs_agent;
 pub mod host;
 pub mod http;

@@ -1,6 +1,6 @@
 //! The command line, the logging and the exit codes of `ecs-firstrun`; the library does the rest.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -78,6 +78,16 @@ enum Command {
         #[arg(long)]
         wait: bool,
         /// Print the report as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say why this instance isn't a working member of its cluster, and what to do
+    ///
+    /// Makes every check that it can, in a few seconds, and changes nothing. Exit codes: 0 nothing is wrong; 1 something is.
+    Doctor {
+        #[command(flatten)]
+        places: Places,
+        /// Print the findings as JSON
         #[arg(long)]
         json: bool,
     },
@@ -173,6 +183,10 @@ async fn execute(line: CommandLine) -> Result<ExitCode> {
         Command::Status { root, wait, json } => {
             status(&Host::rooted_at(&root, "http://127.0.0.1:51678")?, wait, json).await
         }
+        Command::Doctor { places, json } => {
+            log.start(None);
+            doctor(&places.into(), json).await
+        }
         Command::Signal(arguments) => {
             log.start(None);
             match signal::signal(*arguments).await {
@@ -236,12 +250,26 @@ fn validate(file: &std::path::Path) -> Result<ExitCode> {
 }
 
 fn refuse(problems: &[ecs_firstrun::config::problem::Problem]) -> Result<ExitCode> {
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let color = has_color(&std::io::stderr());
     for problem in problems {
         eprintln!("{}\n", problem.render(color));
     }
     eprintln!("{} error{} found.", problems.len(), if problems.len() == 1 { "" } else { "s" });
     Ok(ExitCode::from(Ending::Refused.code()))
+}
+
+async fn doctor(options: &Options, json: bool) -> Result<ExitCode> {
+    let diagnosis = run::diagnose(options).await?;
+    match json {
+        true => print(&format!("{}\n", serde_json::to_string_pretty(&diagnosis)?))?,
+        false => print(&diagnosis.render(has_color(&std::io::stdout())))?,
+    };
+    Ok(ExitCode::from(u8::from(diagnosis.cause().is_some())))
+}
+
+/// Whether colour is for a person to see, who has not asked to be spared it.
+fn has_color(stream: &impl std::io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 async fn status(host: &Host, wait: bool, json: bool) -> Result<ExitCode> {
@@ -290,15 +318,16 @@ impl tracing_subscriber::fmt::time::FormatTime for Time {
 impl Log {
     /// Sends log lines to standard error, without the time, which journald adds; and, on a host, to the log file.
     fn start(&self, host: Option<&Host>) {
+        use tracing_subscriber::filter::{LevelFilter, Targets};
         use tracing_subscriber::prelude::*;
-        let level = if self.verbose { "debug" } else { "info" };
+        let level = if self.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
         // The libraries' own lines are for their developers.
-        let filter = tracing_subscriber::EnvFilter::new(format!("warn,ecs_firstrun={level}"));
+        let filter = Targets::new().with_default(LevelFilter::WARN).with_target("ecs_firstrun", level);
         let file = host.and_then(|host| {
             let opened = host.open_log(ecs_firstrun::plan::LOG_FILE);
             opened.inspect_err(|error| eprintln!("warning: no log file: {error}")).ok()
         });
-        let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let ansi = has_color(&std::io::stderr());
         let stderr = tracing_subscriber::fmt::layer().with_target(false).with_ansi(ansi).with_writer(std::io::stderr);
         let file = file.map(|file| {
             tracing_subscriber::fmt::layer()

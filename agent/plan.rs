@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::docker::UNIT as DOCKER_UNIT;
+pub use self::ecs::{ECS_CONFIG, UNIT as ECS_UNIT};
 pub use self::edit::Edit;
 pub use self::logs::ALL_HOST_LOGS;
 use crate::config::types::{Device, Mode};

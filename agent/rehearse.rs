@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
-use self::cloud::{Cloud, CloudOptions, RegisteredAs, Registration, Server};
+use self::cloud::{Cloud, CloudOptions, DockerSocket, RegisteredAs, Registration, Server};
 use self::programs::Programs;
 use crate::config::Parsed;
 use crate::config::types::Device;
@@ -61,8 +61,12 @@ pub enum Scenario {
     Never,
     /// The ECS agent registers with another cluster
     WrongCluster,
-    /// The ECS agent gives up with exit code 5
+    /// The cluster does not exist, so the ECS agent gives up with exit code 5
     AgentExits5,
+    /// The instance's role may not register; the ECS agent is waited for 3 s
+    Denied,
+    /// There is no way to ECS; the ECS agent is waited for 3 s
+    Unreachable,
     /// The Docker volume holds a filesystem of somebody else
     ForeignDisk,
     /// A proxy is asked for, and CloudFormation is reached through it
@@ -139,7 +143,7 @@ impl Rehearsal {
         let programs = Programs::prepare(&state, &bin, binary, &UNITS).context("prepare the stub programs")?;
         let cluster = parsed.config.ecs.as_ref().map(|ecs| ecs.cluster.to_string()).unwrap_or_default();
         let registration = match scenario {
-            Scenario::Never | Scenario::AgentExits5 => Registration::Never,
+            Scenario::Never | Scenario::AgentExits5 | Scenario::Denied | Scenario::Unreachable => Registration::Never,
             Scenario::WrongCluster => Registration::After(REGISTRATION, RegisteredAs { cluster: "default".to_owned() }),
             _ => Registration::After(REGISTRATION, RegisteredAs { cluster }),
         };
@@ -161,6 +165,7 @@ impl Rehearsal {
             user_data: Some(user_data),
             registration,
             registration_starts_on,
+            docker: Some(docker_socket(&root, &programs)),
             ..CloudOptions::default()
         })?;
         if scenario == Scenario::Proxy {
@@ -181,6 +186,13 @@ impl Rehearsal {
 
     /// The command that runs the job on this host.
     pub fn command(&self, binary: &Path) -> tokio::process::Command {
+        let mut command = self.command_of(binary);
+        command.arg("run");
+        command
+    }
+
+    /// The binary in the surroundings of this host, without a command yet.
+    pub fn command_of(&self, binary: &Path) -> tokio::process::Command {
         let mut path = std::ffi::OsString::from(&self.bin);
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
@@ -190,12 +202,14 @@ impl Rehearsal {
             "HTTP_PROXY",
             "HTTPS_PROXY",
             "NO_PROXY",
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT_URL_ECS",
+            "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
         ]);
         for name in ignored {
             command.env_remove(name);
         }
         command
-            .arg("run")
             .env("PATH", path)
             .env("ECS_FIRSTRUN_REHEARSAL", &self.state)
             .env("ECS_FIRSTRUN_ROOT", &self.root)
@@ -262,6 +276,11 @@ impl Rehearsal {
     }
 }
 
+/// Docker's socket below a root, there once the stub has started Docker.
+pub fn docker_socket(root: &Path, programs: &Programs) -> DockerSocket {
+    DockerSocket { path: root.join("run/docker.sock"), starts_on: programs.started_marker("docker.service") }
+}
+
 fn devices(parsed: &Parsed) -> Vec<String> {
     let named = parsed.config.storage.iter().filter_map(|volume| match &volume.device {
         Device::Named(path) => Some(path.to_string()),
@@ -293,10 +312,23 @@ fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
         put(root, "/sys/block/nvme1n1/device/model", "Amazon EC2 NVMe Instance Storage        \n")?;
         put(root, "/dev/nvme1n1", "")?;
     }
-    if scenario == Scenario::Never {
+    if matches!(scenario, Scenario::Never | Scenario::Denied | Scenario::Unreachable) {
         put(root, "/etc/ecs-firstrun/conf.d/50-rehearsal.yaml", "wait:\n  timeout: 3s\n")?;
     }
-    Ok(())
+    match agent_log(scenario) {
+        Some(log) => put(root, "/var/log/ecs/ecs-agent.log", log),
+        None => Ok(()),
+    }
+}
+
+/// What the ECS agent writes in such a situation.
+fn agent_log(scenario: Scenario) -> Option<&'static str> {
+    match scenario {
+        Scenario::AgentExits5 => Some(include_str!("../tests/doctor/cluster-not-found/ecs-agent.log")),
+        Scenario::Denied => Some(include_str!("../tests/doctor/denied/ecs-agent.log")),
+        Scenario::Unreachable => Some(include_str!("../tests/doctor/unreachable/ecs-agent.log")),
+        _ => None,
+    }
 }
 
 fn put(root: &Path, path: &str, text: &str) -> Result<()> {

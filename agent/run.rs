@@ -3,6 +3,7 @@
 //! Reporting stands outside what can fail. Whatever happens between the first byte of the user data and the last action,
 //! a panic included, becomes an outcome; the outcome is decided once, kept, and told to CloudFormation.
 
+mod diagnose;
 mod gather;
 mod hand_over;
 mod signal;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use tokio::time::Instant;
 
+pub use self::diagnose::diagnose;
 pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
 use self::state::{Decision, State};
 use crate::apply::{apply, millis};
@@ -193,7 +195,7 @@ impl Run<'_> {
                 }
                 Ok(Provisioned::Complete(config))
             }
-            Err(error) => Err(failed(error, config)),
+            Err(error) => Err(failed(self.with_cause(error, &config).await, config)),
         }
     }
 

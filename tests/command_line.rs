@@ -149,7 +149,17 @@ fn status_shows_the_last_run_and_its_exit_code_says_how_it_went() {
 fn a_rehearsal_lists_its_scenarios_and_exits_as_the_job_does() {
     let listed = ecs_firstrun(&["rehearse", "--list"]);
     let names: Vec<_> = listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    let known = ["success", "bad-user-data", "never", "wrong-cluster", "agent-exits5", "foreign-disk", "proxy"];
+    let known = [
+        "success",
+        "bad-user-data",
+        "never",
+        "wrong-cluster",
+        "agent-exits5",
+        "denied",
+        "unreachable",
+        "foreign-disk",
+        "proxy",
+    ];
     assert_eq!(names, known);
     let ended = ecs_firstrun(&["rehearse", "--scenario", "bad-user-data"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);

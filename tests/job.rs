@@ -6,7 +6,7 @@ use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, ProxyCredentials, Server, SignalAuth};
 use ecs_firstrun::report::{Change, DeliveryState, Outcome};
 
-use crate::support::host::{Host, INSTANCE, Tree, tree};
+use crate::support::host::{Host, INSTANCE, Tree, tree, until};
 
 const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
 const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
@@ -236,6 +236,28 @@ fn without_user_data_nothing_is_started_and_nothing_is_signalled() {
     assert_eq!(host.started(), Vec::<String>::new());
     assert!(host.rehearsal.cloud.signals().is_empty());
     assert!(before == host.tree());
+}
+
+#[test]
+fn the_answer_of_an_ecs_agent_that_is_to_be_restarted_does_not_count() {
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    let bin = &host.rehearsal.bin;
+    std::fs::create_dir(bin.join("real")).unwrap();
+    std::fs::rename(bin.join("systemctl"), bin.join("real/systemctl")).unwrap();
+    // systemd, with a job in its queue as long as there is the file.
+    let systemctl = "#!/bin/sh\nbin=${0%/*}\n\"$bin/real/systemctl\" \"$@\" || exit\n\
+                     if [ \"$1\" = show ] && [ -e \"$bin/queued\" ]; then echo Job=77; fi\n";
+    std::fs::write(bin.join("systemctl"), systemctl).unwrap();
+    std::fs::set_permissions(bin.join("systemctl"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(bin.join("queued"), "").unwrap();
+    let ended = host.run_and(|_| {
+        until(|| host.requests(Server::Ecs).iter().filter(|request| request.status == 200).count() > 2);
+        assert!(host.rehearsal.cloud.signals().is_empty());
+        std::fs::remove_file(bin.join("queued")).unwrap();
+    });
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not registered yet: it is about to be restarted"), "{}", ended.stderr);
+    host.one_signal("SUCCESS");
 }
 
 #[test]

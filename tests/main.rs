@@ -9,8 +9,10 @@
     reason = "tests make files and processes of their own, and fail by panicking"
 )]
 
+mod checks;
 mod command_line;
 mod disks;
+mod doctor;
 mod job;
 mod plans;
 mod properties;

@@ -16,6 +16,8 @@ const QUOTED: usize = 600;
 /// What systemd says of a unit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnitState {
+    /// `LoadState`, such as `loaded` or `not-found`.
+    pub load: String,
     /// `ActiveState`, such as `active`, `activating` or `failed`.
     pub active: String,
     /// `SubState`.
@@ -29,6 +31,26 @@ pub struct UnitState {
 }
 
 impl UnitState {
+    fn read(properties: &str) -> Self {
+        let value = |name: &str| {
+            let line = properties.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            line.unwrap_or_default().to_owned()
+        };
+        UnitState {
+            load: value("LoadState"),
+            active: value("ActiveState"),
+            sub: value("SubState"),
+            result: value("Result"),
+            has_job: !matches!(value("Job").as_str(), "" | "0"),
+            exit: value("ExecMainStatus"),
+        }
+    }
+
+    /// Whether a start is queued until this other unit has ended, which still runs.
+    pub fn is_held_up_by(&self, other: &UnitState) -> bool {
+        self.has_job && !self.is_active() && other.active == "activating"
+    }
+
     /// Whether the unit runs.
     pub fn is_active(&self) -> bool {
         matches!(self.active.as_str(), "active" | "reloading")
@@ -79,19 +101,19 @@ impl Host {
     /// # Errors
     /// systemctl fails.
     pub async fn unit_state(&self, unit: &str) -> Result<UnitState> {
-        let shown =
-            self.run("systemctl", &["show", unit, "--property=ActiveState,SubState,Result,ExecMainStatus,Job"]).await?;
-        let value = |name: &str| {
-            let line = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            line.unwrap_or_default().to_owned()
-        };
-        Ok(UnitState {
-            active: value("ActiveState"),
-            sub: value("SubState"),
-            result: value("Result"),
-            has_job: !matches!(value("Job").as_str(), "" | "0"),
-            exit: value("ExecMainStatus"),
-        })
+        let [state] = self.unit_states([unit]).await?;
+        Ok(state)
+    }
+
+    /// What systemd says of several units, asked once.
+    ///
+    /// # Errors
+    /// systemctl fails.
+    pub async fn unit_states<const N: usize>(&self, units: [&str; N]) -> Result<[UnitState; N]> {
+        const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,Job";
+        let shown = self.run("systemctl", &[&["show"], units.as_slice(), &[PROPERTIES]].concat()).await?;
+        let mut blocks = shown.split("\n\n");
+        Ok(units.map(|_| UnitState::read(blocks.next().unwrap_or_default())))
     }
 }
 

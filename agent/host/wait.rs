@@ -18,9 +18,23 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const DEVICE_POLL: Duration = Duration::from_millis(100);
 const ECS: &str = "ecs.service";
 const DOCKER: &str = "docker.service";
-const CLOUD_FINAL: &str = "cloud-final.service";
+/// The last of cloud-init's units, which runs the scripts of the user data.
+pub const CLOUD_FINAL: &str = "cloud-final.service";
+/// What it is like when `ecs.service` waits for cloud-init.
+pub const HELD_UP: &str =
+    "ecs.service is queued until cloud-final.service has ended, which still runs scripts of the user data";
 /// systemd's exit status of an ECS agent that will never register: `ExitTerminal` of the ECS agent.
 const TERMINAL: &str = "5";
+
+/// A wait whose end says what was seen, and nothing of the cause. Other errors of a wait name theirs.
+#[derive(Debug, thiserror::Error)]
+#[error("{seen}{hint}")]
+pub struct Unmet {
+    /// What was seen at the end.
+    pub seen: String,
+    /// Where the cause is to be looked for, to follow the text before.
+    pub hint: String,
+}
 
 impl Host {
     pub(super) async fn wait_for(&self, condition: &Condition, deadline: Instant) -> Result<Change> {
@@ -54,9 +68,13 @@ impl Host {
             match state.active.as_str() {
                 "active" => return Ok(Change::Made),
                 "failed" => {
-                    bail!("{unit} failed ({}, exit code {}); `journalctl -u {unit}` says why", state.result, state.exit)
+                    let seen = format!("{unit} failed ({}, exit code {})", state.result, state.exit);
+                    return Err(Unmet { seen, hint: format!("; `journalctl -u {unit}` says why") }.into());
                 }
-                other if Instant::now() >= ends => bail!("{unit} is not active after {}, but {other}", spent(began)),
+                other if Instant::now() >= ends => {
+                    let seen = format!("{unit} is not active after {}, but {other}", spent(began));
+                    return Err(Unmet { seen, hint: String::new() }.into());
+                }
                 _ => sleep(Duration::from_millis(200)).await,
             }
         }
@@ -87,7 +105,7 @@ impl Host {
                 self.refuse_failed_units().await?;
                 held_up = self.held_up_by_cloud_init().await?;
             }
-            let seen = held_up.clone().unwrap_or(seen);
+            let seen = held_up.map_or(seen, str::to_owned);
             if seen != last {
                 tracing::info!("the ECS agent is not registered yet: {seen}");
                 self.say_status(&format!("waiting for the ECS agent to register with `{cluster}`: {seen}"));
@@ -95,22 +113,18 @@ impl Host {
             }
             if Instant::now() >= ends {
                 let states = self.units_in_words().await;
-                bail!(
-                    "the ECS agent was not registered with `{cluster}` within {}: {last}; {states}; /var/log/ecs/ecs-agent.log says more",
-                    spent(began)
-                );
+                let seen = format!("the ECS agent was not registered with `{cluster}` within {}", spent(began));
+                let hint = format!(": {last}; {states}; /var/log/ecs/ecs-agent.log says more");
+                return Err(Unmet { seen, hint }.into());
             }
             sleep(POLL).await;
         }
     }
 
     /// Says so where ecs.service waits in systemd's queue for the end of cloud-init.
-    async fn held_up_by_cloud_init(&self) -> Result<Option<String>> {
-        let ecs = self.unit_state(ECS).await?;
-        if !ecs.has_job || ecs.is_active() || self.unit_state(CLOUD_FINAL).await?.active != "activating" {
-            return Ok(None);
-        }
-        Ok(Some(format!("{ECS} is queued until {CLOUD_FINAL} has ended, which still runs scripts of the user data")))
+    async fn held_up_by_cloud_init(&self) -> Result<Option<&'static str>> {
+        let [ecs, cloud_final] = self.unit_states([ECS, CLOUD_FINAL]).await?;
+        Ok(ecs.is_held_up_by(&cloud_final).then_some(HELD_UP))
     }
 
     async fn refuse_failed_units(&self) -> Result<()> {
@@ -122,12 +136,14 @@ impl Host {
             }
             let hint = match (unit, state.exit.as_str()) {
                 (ECS, TERMINAL) => {
-                    "so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
+                    ", so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
                 }
-                (ECS, _) => "and /var/log/ecs/ecs-init.log says why",
-                _ => "and `journalctl -u docker.service` says why",
+                (ECS, _) => ", and /var/log/ecs/ecs-init.log says why",
+                _ => ", and `journalctl -u docker.service` says why",
             };
-            bail!("{unit} failed with exit code {}, {hint}", state.exit);
+            return Err(
+                Unmet { seen: format!("{unit} failed with exit code {}", state.exit), hint: hint.to_owned() }.into()
+            );
         }
         Ok(())
     }

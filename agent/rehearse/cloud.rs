@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "the doubles stand outside the host boundary")]
 
 mod cloudformation;
+mod docker;
 mod ecs;
 mod http;
 mod imds;
@@ -22,6 +23,7 @@ use anyhow::{Context, Result};
 use tokio::net::TcpSocket;
 
 pub use cloudformation::{CfnAnswer, ReceivedSignal, SignalAuth};
+pub use docker::DockerSocket;
 pub use ecs::{AgentAnswer, RegisteredAs, Registration};
 pub use http::{Request, Server};
 pub use imds::{Identity, ImdsFaults};
@@ -53,6 +55,8 @@ pub struct CloudOptions {
     pub registration: Registration,
     /// The time to registration counts from the appearance of this path, beside [`Cloud::begin_registration`].
     pub registration_starts_on: Option<PathBuf>,
+    /// Docker's socket; none where Docker never listens.
+    pub docker: Option<DockerSocket>,
     /// CloudFormation's answers to well-formed and authenticated signals, in order; then it accepts.
     pub cloudformation: VecDeque<CfnAnswer>,
     /// What the proxy asks of its clients.
@@ -73,6 +77,7 @@ impl Default for CloudOptions {
             imds_address: any_port(),
             registration: Registration::default(),
             registration_starts_on: None,
+            docker: None,
             cloudformation: VecDeque::new(),
             proxy_credentials: None,
         }
@@ -234,6 +239,7 @@ async fn serve(options: CloudOptions, sockets: Sockets, log: Arc<http::Log>, wat
     let agent = ecs::Agent::new(&options);
     let registration = options.registration.clone();
     let formation = cloudformation::CloudFormation::new(&options, Arc::clone(&log));
+    let docker = docker::serve(options.docker.clone());
     let metadata = imds::Imds::new(options);
     let introspection = async {
         watch.until_begun().await;
@@ -244,6 +250,7 @@ async fn serve(options: CloudOptions, sockets: Sockets, log: Arc<http::Log>, wat
         ended = http::serve(sockets.cloudformation, formation, Arc::clone(&log)) => ended.context("CloudFormation"),
         ended = proxy::serve(sockets.proxy, target, credentials, Arc::clone(&log)) => ended.context("proxy"),
         ended = introspection => ended.context("ECS agent"),
+        ended = docker => ended.context("Docker's socket"),
         () = watch.until_ended() => Ok(()),
     }
 }

@@ -153,6 +153,11 @@ impl Programs {
         self.put(state::FAIL_AFTER, &state::escaped(unit), &format!("{} {code}", delay.as_millis()))
     }
 
+    /// Lets a unit be starting without end; `ecs.service`, which is ordered after it, waits for `cloud-final.service`.
+    pub fn starts_without_end(&self, unit: &str) -> io::Result<&Self> {
+        self.put(state::ACTIVATING, &state::escaped(unit), "")
+    }
+
     /// Puts a filesystem, or whatever else has a type (`LVM2_member`, `swap`…), on a device.
     pub fn existing_filesystem(&self, device: &Path, kind: &str, label: &str) -> io::Result<&Self> {
         let found = disks::found(device, kind, label);

@@ -15,6 +15,7 @@ use super::state::{Kept, State};
 use crate::config::decode::{Document, decode};
 use crate::config::problem::{Problem, Source};
 use crate::config::{self, Parsed, SHELL_VARIABLES};
+use crate::doctor::Metadata;
 use crate::host::Host;
 use crate::imds::{Identity, Imds};
 use crate::instance::Instance;
@@ -200,6 +201,23 @@ pub async fn for_dry_run(host: &Host, options: &Options, has_facts: bool) -> Res
     }
     gathered.note_parts();
     Ok(gathered)
+}
+
+/// What there is for `doctor`, which never waits long, and what became of the instance metadata.
+pub async fn for_doctor(host: &Host, options: &Options) -> (Gathered, Metadata) {
+    let mut gathered = local(host, options);
+    if options.imds_endpoint.is_none() && !host.is_ec2_instance() {
+        return (gathered, Metadata::NotAsked);
+    }
+    let Err(error) = from_imds(&mut gathered, options, DRY_RUN).await else { return (gathered, Metadata::Read) };
+    let failed = Metadata::Failed(error.root_cause().to_string());
+    let state = State::load(host);
+    let same_instance = |_: &Kept| gathered.local_instance_id.as_deref() == Some(state.instance_id.as_str());
+    match state.kept.as_ref().filter(|kept| same_instance(kept)).cloned() {
+        Some(kept) => use_kept(&mut gathered, &kept),
+        None => gathered.error = gathered.error.take().or(Some(error)),
+    }
+    (gathered, failed)
 }
 
 /// The facts of this machine; those of an example where it is no instance.

@@ -1,14 +1,14 @@
 //! A scratch host on which the real binary runs, with a fake cloud around it.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use ecs_firstrun::rehearse::cloud::{
     Cloud, CloudOptions, ReceivedSignal, RegisteredAs, Registration, Request, Server, SignalAuth,
 };
-use ecs_firstrun::rehearse::{Rehearsal, Scenario};
+use ecs_firstrun::rehearse::{Rehearsal, Scenario, docker_socket};
 use ecs_firstrun::report::Report;
 
 /// The instance of the fake cloud.
@@ -27,6 +27,7 @@ pub struct Host {
 }
 
 /// How a run of the binary ended.
+#[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
     pub stdout: String,
@@ -48,6 +49,7 @@ impl Host {
             user_data: Some(user_data.into()),
             registration: Registration::After(std::time::Duration::ZERO, RegisteredAs { cluster }),
             registration_starts_on: Some(host.rehearsal.programs.started_marker("ecs.service")),
+            docker: Some(docker_socket(&host.rehearsal.root, &host.rehearsal.programs)),
             ..CloudOptions::default()
         };
         change(&mut options);
@@ -60,8 +62,14 @@ impl Host {
     }
 
     pub fn run_with(&self, variables: &[(&str, &str)]) -> Ended {
-        let mut command = self.rehearsal.command(Path::new(BINARY)).into_std();
-        Ended::from(command.envs(variables.iter().copied()).current_dir(self.folder.path()).output().unwrap())
+        self.call(&["run"], variables)
+    }
+
+    /// Runs a command of the binary on this host.
+    pub fn call(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let mut command = self.rehearsal.command_of(Path::new(BINARY)).into_std();
+        command.args(arguments).envs(variables.iter().copied()).current_dir(self.folder.path());
+        Ended::from(command.output().unwrap())
     }
 
     /// Runs, and does something with the process's id meanwhile.
@@ -159,7 +167,7 @@ pub fn tree(folder: &Path) -> Tree {
             let name = entry.path().strip_prefix(folder).unwrap().display().to_string();
             if metadata.is_dir() {
                 folders.push(entry.path());
-            } else {
+            } else if !metadata.file_type().is_socket() {
                 let bytes = std::fs::read(entry.path()).unwrap();
                 tree.insert(name, (metadata.permissions().mode() & 0o7777, bytes));
             }

@@ -3,13 +3,16 @@
 use std::io;
 
 use super::disks;
-use super::state::{ENABLED, FAIL_AFTER, STARTED, State};
+use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, STARTED, State};
 use super::{Outcome, now};
 
 /// A unit that isn't there: the exit code of the init scripts' standard.
 const NOT_FOUND: i32 = 5;
 /// A unit that isn't running, likewise.
 const NOT_RUNNING: i32 = 3;
+
+/// On Amazon Linux the second is ordered after the first.
+const ORDERED: (&str, &str) = ("cloud-final.service", "ecs.service");
 
 /// The command line, taken apart.
 #[derive(Debug, Default)]
@@ -100,6 +103,9 @@ fn start(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
 }
 
 fn start_one(unit: &str, state: &State) -> io::Result<()> {
+    if unit == ORDERED.1 && state.read(ACTIVATING, ORDERED.0).is_some() {
+        return state.write(JOBS, unit, "1234");
+    }
     let mounted = if unit.ends_with(".mount") { disks::mount_unit(unit, state)? } else { true };
     let text = if mounted { now().to_string() } else { format!("{} failed", now()) };
     state.write(STARTED, unit, &text)
@@ -177,6 +183,9 @@ struct UnitState {
 fn unit_state(unit: &str, state: &State) -> UnitState {
     let is_mount = unit.ends_with(".mount");
     let known = |active, sub, result, exit| UnitState { active, sub, result, exit };
+    if state.read(ACTIVATING, unit).is_some() {
+        return known("activating", "start", "success", 0);
+    }
     let Some(started) = state.read(STARTED, unit) else {
         return known("inactive", "dead", "success", 0);
     };
@@ -218,6 +227,7 @@ fn properties(unit: &str, request: &Request<'_>, state: &State) -> String {
     let is_service = unit.ends_with(".service");
     let now = unit_state(unit, state);
     let exit = now.exit.to_string();
+    let job = state.read(JOBS, unit).unwrap_or_default();
     let all = [
         ("Result", now.result),
         ("ExecMainStatus", if is_service { exit.as_str() } else { "" }),
@@ -226,9 +236,10 @@ fn properties(unit: &str, request: &Request<'_>, state: &State) -> String {
         ("ActiveState", now.active),
         ("SubState", now.sub),
         ("UnitFileState", unit_file_state(unit, state)),
+        ("Job", &job),
     ];
     let is_asked = |name: &str| request.properties.is_empty() || request.properties.contains(&name);
-    let is_there = |name: &str| is_service || name != "ExecMainStatus";
+    let is_there = |name: &str| (is_service || name != "ExecMainStatus") && (name != "Job" || !job.is_empty());
     let lines = all.iter().filter(|(name, _)| is_asked(name) && is_there(name));
     let line = |(name, value): &(&str, &str)| {
         if request.value { format!("{value}\n") } else { format!("{name}={value}\n") }

@@ -1,0 +1,164 @@
+//! What the machine itself shows: the ECS agent's log, state and registration, Docker, disks.
+
+use super::{Check, Finding, Subject, agent_log, cluster_in_words, is_denied};
+use crate::config::Config;
+use crate::ecs_agent::Seen;
+use crate::host::{Host, Space};
+
+const LOGS: &str = "/var/log/ecs";
+/// The logs in the order in which they are asked: the ECS agent's own, then that of the program that runs it.
+const LOG_NAMES: [&str; 2] = ["ecs-agent.log", "ecs-init.log"];
+/// How much of the end of a log is read, in bytes. An attempt to register takes some ten kilobytes.
+const LOG_TAIL: u64 = 128 << 10;
+/// How many files of a log are read: one may just have been rotated.
+const LOG_FILES: usize = 2;
+
+const STATE: &str = "/var/lib/ecs/data/agent.db";
+const DOCKER_DATA: &str = "/var/lib/docker";
+/// A filesystem with less than that is full: Docker and the ECS agent write more at their start.
+const LEAST_SPACE: u64 = 100 << 20;
+
+/// What the logs of the ECS agent name as the cause.
+pub(super) fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
+    let since = host.started().map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default();
+    let mut is_there = false;
+    for name in LOG_NAMES {
+        let text = match log_tail(host, name) {
+            Ok(text) => text,
+            Err(error) => return vec![Finding::not_made(Check::AgentLog, &error)],
+        };
+        is_there |= !text.is_empty();
+        if let Some(cause) = agent_log::cause(&text, &since, &cluster_in_words(config)) {
+            return vec![of_cause(name, &cause)];
+        }
+    }
+    vec![match is_there {
+        true => Finding::ok(Check::AgentLog, format!("nothing in {LOGS} names a cause")),
+        false => Finding::unknown(Check::AgentLog, format!("the ECS agent has written no log in {LOGS}")),
+    }]
+}
+
+fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
+    let files = host.by_age(LOGS, name)?;
+    let latest = &files[files.len().saturating_sub(LOG_FILES)..];
+    let mut text = String::new();
+    for path in latest {
+        text.push_str(&host.tail(path, LOG_TAIL)?.unwrap_or_default());
+    }
+    Ok(text)
+}
+
+fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
+    let at = cause.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
+    let found = format!("{}: {log} says `{}`", cause.what, cause.quoted);
+    let why = format!("this is what the ECS agent itself gives as the reason, in {LOGS}/{log}{at}");
+    let finding = Finding::problem(Check::AgentLog, found, why, cause.remedy);
+    // Where the log tells of a consequence, the check of what is behind it comes first.
+    if cause.kind.is_symptom() { finding.ranked(Check::Docker) } else { finding }
+}
+
+/// Whether, and with which cluster, the ECS agent is registered.
+pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
+    let check = Check::Cluster;
+    let Some(ecs) = subject.config.and_then(|config| config.ecs.as_ref()) else {
+        return match subject.host.look_at_ecs_agent("").await {
+            Seen::Registered { cluster, .. } | Seen::WrongCluster { found: cluster, .. } => {
+                let words = format!("the ECS agent is registered with `{cluster}`; which one is wanted is not known");
+                vec![Finding::unknown(check, words)]
+            }
+            _ => vec![Finding::unknown(check, "no cluster is configured, and the ECS agent is not registered")],
+        };
+    };
+    let cluster = ecs.cluster.to_string();
+    let not_registered = |what: String| {
+        if subject.joins_later() {
+            let words = "the instance is being prepared for a warm pool: it registers when it goes into service";
+            return Finding::ok(check, words);
+        }
+        let why = "ECS places no task on an instance that is not registered";
+        let remedy = "remove the other causes; /var/log/ecs/ecs-agent.log says more";
+        // It is what the others lead to.
+        Finding::problem(check, format!("the ECS agent is not registered with `{cluster}`: {what}"), why, remedy)
+            .ranked(Check::State)
+    };
+    vec![match subject.host.look_at_ecs_agent(&cluster).await {
+        Seen::Registered { container_instance_arn, .. } => {
+            let id = container_instance_arn.rsplit('/').next().unwrap_or_default();
+            Finding::ok(check, format!("registered with `{cluster}`, container instance {id}"))
+        }
+        Seen::WrongCluster { wanted, found } => Finding::problem(
+            check,
+            format!("the ECS agent is registered with `{found}`, not with `{wanted}`"),
+            "it was started before it was configured, or with another configuration, and keeps to what it saved",
+            "stop ecs.service, delete /var/lib/ecs/data, start it again",
+        ),
+        Seen::Refused => not_registered("its port refuses connections, as it does until it is registered".to_owned()),
+        Seen::Unreachable(what) | Seen::NotReady(what) => not_registered(what),
+    }]
+}
+
+/// Docker's socket.
+pub(super) async fn docker(host: &Host, config: Option<&Config>) -> Vec<Finding> {
+    let wanted = config.is_none_or(|config| config.ecs.is_some() || config.docker.is_some());
+    vec![match host.ping_docker().await {
+        Ok(()) => Finding::ok(Check::Docker, "it answers at its socket"),
+        Err(_) if !wanted => Finding::ok(Check::Docker, "it is not asked for"),
+        Err(error) if is_denied(&error) => Finding::not_made(Check::Docker, &error),
+        Err(error) => Finding::problem(
+            Check::Docker,
+            format!("Docker does not answer: {error:#}"),
+            "the ECS agent is a container of Docker, and starts tasks through its socket",
+            "`systemctl status docker.service` and `journalctl -u docker.service` say why",
+        ),
+    }]
+}
+
+/// Filesystems that are full.
+pub(super) fn disks(host: &Host, config: Option<&Config>) -> Vec<Finding> {
+    let docker = config.and_then(|config| config.docker.as_ref()?.data_root.as_ref());
+    let docker = docker.map_or_else(|| DOCKER_DATA.to_owned(), ToString::to_string);
+    let mut seen: Vec<(String, Space)> = Vec::new();
+    let mut findings = Vec::new();
+    for path in ["/", "/var", docker.as_str()] {
+        match host.space(path) {
+            Ok(space) if seen.iter().any(|(_, known)| known.filesystem == space.filesystem) => {}
+            Ok(space) => seen.push((path.to_owned(), space)),
+            Err(error) => findings.push(Finding::not_made(Check::Disk, &error)),
+        }
+    }
+    findings.extend(seen.iter().filter_map(|(path, space)| full(path, space)));
+    if findings.is_empty() {
+        let free = seen.iter().map(|(path, space)| format!("{path} has {} free", size(space.available)));
+        findings.push(Finding::ok(Check::Disk, free.collect::<Vec<_>>().join(", ")));
+    }
+    findings
+}
+
+fn full(path: &str, space: &Space) -> Option<Finding> {
+    let found = match space {
+        Space { out_of_inodes: true, .. } => {
+            format!("the filesystem of {path} can't hold another file (no inode is free)")
+        }
+        Space { available, size: all, .. } if *available < LEAST_SPACE => {
+            format!("the filesystem of {path} is full: {} of {} are free", size(*available), size(*all))
+        }
+        _ => return None,
+    };
+    let why = "Docker and the ECS agent can neither start nor keep their state on a full disk";
+    let remedy = format!("make room (`du -xh {path} | sort -h | tail`), or give it a larger volume");
+    Some(Finding::problem(Check::Disk, found, why, remedy))
+}
+
+fn size(bytes: u64) -> String {
+    if bytes >= 10 << 30 { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
+}
+
+/// What the ECS agent has saved. Its database is its own; that it doesn't fit is told by the agent's log.
+pub(super) fn state(host: &Host) -> Vec<Finding> {
+    let fits = "it has a saved state, and takes up the identity in it; one that doesn't fit shows in its log";
+    vec![match host.at(STATE).try_exists() {
+        Ok(true) => Finding::ok(Check::State, fits),
+        Ok(false) => Finding::ok(Check::State, "it has saved nothing yet"),
+        Err(error) => Finding::not_made(Check::State, &anyhow::Error::new(error).context(format!("look for {STATE}"))),
+    }]
+}

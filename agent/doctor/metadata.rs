@@ -1,0 +1,103 @@
+//! The instance metadata, and the credentials that come from them.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{Check, Finding, Subject};
+use crate::imds::{Imds, ImdsError};
+
+const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+/// How long the metadata service may take for the role and its credentials.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of the instance metadata when the configuration was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// They were read.
+    Read,
+    /// This is no EC2 instance, so they were not asked for.
+    NotAsked,
+    /// They were asked for, without success.
+    Failed(String),
+}
+
+/// Whether the metadata service answers.
+pub(super) fn service(metadata: &Metadata) -> Vec<Finding> {
+    let check = Check::Metadata;
+    vec![match metadata {
+        Metadata::Read => Finding::ok(
+            check,
+            "the service answers; whether it also answers containers (hop limit 2) can't be seen from the host",
+        ),
+        Metadata::NotAsked => Finding::unknown(check, "this is no EC2 instance, so its metadata were not asked for"),
+        Metadata::Failed(why) => Finding::problem(
+            check,
+            why,
+            "user data, region and the role's credentials come from there, for the ECS agent as well",
+            "enable it in the instance's metadata options (HttpEndpoint: enabled; HttpPutResponseHopLimit: 2 where \
+             containers need it), and let no firewall rule or route of the host keep 169.254.169.254 away",
+        ),
+    }]
+}
+
+/// The metadata's word on credentials. The secret parts are not even read.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Credentials {
+    code: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    expiration: String,
+}
+
+/// Whether there are credentials, and for which role.
+pub(super) async fn credentials(subject: &Subject<'_>) -> Vec<Finding> {
+    let check = Check::Credentials;
+    if subject.metadata != Metadata::Read {
+        return vec![Finding::unknown(check, "without instance metadata the role is not known")];
+    }
+    let asked = async {
+        let imds = Imds::new(subject.imds_endpoint, Instant::now() + PATIENCE)?;
+        Ok::<_, anyhow::Error>(of_role(&imds).await?)
+    };
+    let own = subject.config.and_then(|config| config.ecs.as_ref()?.config.0.get("AWS_ACCESS_KEY_ID"));
+    vec![match asked.await {
+        Ok(_) if own.is_some() => Finding::ok(
+            check,
+            "the ECS agent uses the keys of `ecs.config` (AWS_ACCESS_KEY_ID), not the instance's role",
+        ),
+        Ok(finding) => finding,
+        Err(error) => Finding::not_made(check, &error),
+    }]
+}
+
+async fn of_role(imds: &Imds) -> Result<Finding, ImdsError> {
+    let problem = |found: String, remedy: &str| {
+        let why = "without credentials the ECS agent can't register, nor the log agent send anything";
+        Finding::problem(Check::Credentials, found, why, remedy)
+    };
+    let text = |bytes: Option<Vec<u8>>| String::from_utf8_lossy(&bytes.unwrap_or_default()).trim().to_owned();
+    let role = text(imds.get(ROLES).await?).lines().next().unwrap_or_default().to_owned();
+    if role.is_empty() {
+        let found = "the instance has no role".to_owned();
+        return Ok(problem(found, "attach an instance profile whose role may do what the ECS agent needs"));
+    }
+    let answer = text(imds.get(&format!("{ROLES}{role}")).await?);
+    let Ok(found) = serde_json::from_str::<Credentials>(&answer) else {
+        let found = format!("the instance metadata have no credentials for the role {role}");
+        return Ok(problem(found, "detach the instance profile and attach it again"));
+    };
+    if found.code != "Success" {
+        let found = format!("there are no credentials for the role {role}: {} {}", found.code, found.message);
+        return Ok(problem(found, "let ec2.amazonaws.com assume the role (its trust policy), and see that it exists"));
+    }
+    let is_over = humantime::parse_rfc3339(&found.expiration).is_ok_and(|end| end < std::time::SystemTime::now());
+    if is_over {
+        let found = format!("the credentials for the role {role} ran out at {}", found.expiration);
+        return Ok(problem(found, "check the clock; else detach the instance profile and attach it again"));
+    }
+    Ok(Finding::ok(Check::Credentials, format!("of the role {role}, good until {}", found.expiration)))
+}

@@ -1,0 +1,202 @@
+//! The services of AWS: whether they can be reached the way the configuration says, and what time they have.
+//!
+//! One GET without credentials to the root of each. Whatever AWS answers, an error included, shows that the way is free.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinSet;
+use url::Url;
+
+use super::no_proxy::{self, covers};
+use super::{Check, Finding, Metadata, Subject, reach};
+use crate::http;
+
+/// One request, name resolution, proxy and TLS included.
+const REQUEST: Duration = Duration::from_secs(3);
+/// AWS refuses a request that is signed five minutes ago; a minute of that is left for its way.
+const LARGEST_SKEW: u64 = 240;
+/// The head of a page tells whose it is.
+const BODY: usize = 4096;
+
+/// A service to be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    service: &'static str,
+    url: Url,
+    /// Whether the host is the likeliest of several: which one it is the agent is told when it registers.
+    assumed: bool,
+}
+
+/// What became of a request.
+pub(super) struct Probe {
+    pub(super) service: &'static str,
+    pub(super) host: String,
+    pub(super) assumed: bool,
+    pub(super) outcome: reach::Outcome,
+    /// How far the service's clock is ahead of the host's, in seconds, where it told its time.
+    pub(super) ahead: Option<i64>,
+}
+
+/// Whether the services answer, and whether the host's clock agrees with theirs.
+pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
+    let targets = match targets(subject) {
+        Ok(targets) => targets,
+        Err(why) => return vec![Finding::unknown(Check::Endpoints, why), clock(&[])],
+    };
+    let proxy = proxy(subject);
+    let client = match http::outbound(proxy.as_ref()) {
+        Ok(client) => client,
+        Err(error) => {
+            let why = "every request to AWS needs this";
+            let remedy = "correct `proxy.url`, or the file that AWS_CA_BUNDLE names";
+            return vec![Finding::problem(Check::Endpoints, format!("{error:#}"), why, remedy)];
+        }
+    };
+    let mut probes = JoinSet::new();
+    for target in targets {
+        probes.spawn(probe(client.clone(), target, proxy.clone()));
+    }
+    let mut probes = probes.join_all().await;
+    probes.sort_by_key(|probe| probe.service);
+    let proxy = proxy.as_ref().map(in_words);
+    let mut findings = reach::findings(&probes, proxy.as_deref());
+    findings.push(clock(&probes));
+    findings
+}
+
+/// A proxy without its credentials.
+fn in_words(proxy: &http::Proxy) -> String {
+    let port = proxy.url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", proxy.url.host_str().unwrap_or_default())
+}
+
+/// The configuration's proxy; without a configuration, that of the ECS agent.
+fn proxy(subject: &Subject<'_>) -> Option<http::Proxy> {
+    let Some(config) = subject.config else { return no_proxy::proxy_of_agent(subject.host) };
+    let proxy = config.proxy.as_ref()?;
+    Some(http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() })
+}
+
+/// What is tried: the region's endpoints, unless the variables of the SDKs, or the agent's own, name others.
+fn targets(subject: &Subject<'_>) -> Result<Vec<Target>, String> {
+    let config = subject.config.cloned().unwrap_or_default();
+    let ecs_config = config.ecs.as_ref().map(|ecs| ecs.config.0.clone()).unwrap_or_default();
+    let domain = match subject.identity.partition_domain.as_str() {
+        "" => "amazonaws.com",
+        domain => domain,
+    };
+    let region = match subject.identity.region.as_str() {
+        "" => ecs_config.get("AWS_DEFAULT_REGION").cloned().unwrap_or_default(),
+        region => region.to_owned(),
+    };
+    let everywhere = set("AWS_ENDPOINT_URL");
+    if region.is_empty() && everywhere.is_none() {
+        let asked = if subject.metadata == Metadata::NotAsked { "; this is no EC2 instance" } else { "" };
+        return Err(format!("the region is not known, so neither are its endpoints{asked}"));
+    }
+    let backend = ecs_config.get("ECS_BACKEND_HOST").map(|host| match host.contains("://") {
+        true => host.clone(),
+        false => format!("https://{host}"),
+    });
+    let cloudformation = subject.cloudformation_endpoint.map(str::to_owned);
+    let all = [
+        ("ecs", "ecs", set("AWS_ENDPOINT_URL_ECS").or(backend), false),
+        ("ecs-a", "ecs-a-1", None, true),
+        ("ecs-t", "ecs-t-1", None, true),
+        ("logs", "logs", set("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"), false),
+        ("cloudformation", "cloudformation", cloudformation, false),
+    ];
+    let signals = config.signal.as_ref().is_some_and(|signal| signal.wait_handle.is_none());
+    let wanted = all.into_iter().filter(|(service, ..)| *service != "cloudformation" || signals);
+    let mut targets = Vec::new();
+    for (service, name, own, assumed) in wanted {
+        let assumed = assumed && everywhere.is_none();
+        let text = own.or_else(|| everywhere.clone()).unwrap_or_else(|| format!("https://{name}.{region}.{domain}"));
+        let url = text.parse().map_err(|error| format!("the endpoint {text:?} is no URL: {error}"))?;
+        targets.push(Target { service, url, assumed });
+    }
+    // The query of a wait handle is a secret, and signs another method.
+    if let Some(handle) = config.signal.as_ref().and_then(|signal| signal.wait_handle.as_ref()) {
+        let mut url = handle.0.reveal().clone();
+        url.set_query(None);
+        url.set_path("/");
+        targets.push(Target { service: "wait handle", url, assumed: false });
+    }
+    Ok(targets)
+}
+
+fn set(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
+async fn probe(client: reqwest::Client, target: Target, proxy: Option<http::Proxy>) -> Probe {
+    let host = target.url.host_str().unwrap_or_default().to_owned();
+    let direct = |proxy: &http::Proxy| proxy.no_proxy.iter().any(|entry| covers(entry, &host));
+    let proxied = proxy.is_some_and(|proxy| !direct(&proxy));
+    let is_plain = target.url.scheme() == "http";
+    let answer = client.get(target.url).timeout(REQUEST).send().await;
+    let (outcome, ahead) = match answer {
+        Ok(response) => {
+            let ahead = seconds_ahead(response.headers());
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let body = http::read_body(response, BODY).await.unwrap_or_default();
+            let outcome = reach::judge(status, &headers, &body, proxied || is_plain);
+            (outcome, ahead)
+        }
+        Err(error) => (reach::failure(&http::explain(error), proxied), None),
+    };
+    let ahead = ahead.filter(|_| outcome == reach::Outcome::Answered);
+    Probe { service: target.service, host, assumed: target.assumed, outcome, ahead }
+}
+
+fn seconds_ahead(headers: &reqwest::header::HeaderMap) -> Option<i64> {
+    let date = headers.get(reqwest::header::DATE)?.to_str().ok()?;
+    let theirs = aws_smithy_types::DateTime::from_str(date, aws_smithy_types::date_time::Format::HttpDate).ok()?;
+    let ours = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    Some(theirs.secs() - i64::try_from(ours).ok()?)
+}
+
+/// The clock against those of the services. The smallest difference counts, since caches give old dates.
+fn clock(probes: &[Probe]) -> Finding {
+    let Some(ahead) = probes.iter().filter_map(|probe| probe.ahead).min_by_key(|ahead| ahead.unsigned_abs()) else {
+        return Finding::unknown(Check::Clock, "no service has told its time");
+    };
+    let off = ahead.unsigned_abs();
+    if off <= LARGEST_SKEW {
+        return Finding::ok(Check::Clock, format!("within {} s of that of AWS", off.max(1)));
+    }
+    let direction = if ahead > 0 { "behind" } else { "ahead of" };
+    let amount = humantime::format_duration(Duration::from_secs(off));
+    Finding::problem(
+        Check::Clock,
+        format!("the host's clock is {amount} {direction} that of AWS"),
+        "AWS refuses requests whose signature is more than five minutes off, and certificates seem not to be valid",
+        "start chronyd with 169.254.169.123 as its server, then `chronyc makestep`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    fn answered(ahead: Option<i64>) -> Probe {
+        let outcome = reach::Outcome::Answered;
+        Probe { service: "ecs", host: "ecs.test".to_owned(), assumed: false, outcome, ahead }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_by_minutes_is_a_problem() {
+        for (ahead, verdict, words) in [
+            (vec![], Verdict::Unknown, "no service"),
+            (vec![None, Some(-3)], Verdict::Ok, "within 3 s"),
+            (vec![Some(-240), Some(-241)], Verdict::Ok, "within 240 s"),
+            (vec![Some(3600)], Verdict::Problem, "1h behind"),
+            (vec![Some(-600)], Verdict::Problem, "10m ahead of"),
+        ] {
+            let finding = clock(&ahead.into_iter().map(answered).collect::<Vec<_>>());
+            assert_eq!(finding.verdict, verdict, "{}", finding.found);
+            assert!(finding.found.contains(words), "{}", finding.found);
+        }
+    }
+}

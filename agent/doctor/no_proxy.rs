@@ -1,0 +1,182 @@
+//! Whether what must be reached without the proxy is, in what the ECS agent and Docker effectively have.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Check, Finding};
+use crate::host::Host;
+use crate::http;
+use crate::plan::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
+
+/// What a program loses when it asks the proxy for this.
+const IMDS: (&str, &str) = ("169.254.169.254", "the instance metadata, and with them region and credentials");
+const TASKS: (&str, &str) = ("169.254.170.2", "the credentials of tasks");
+const DOCKER: (&str, &str) = ("/var/run/docker.sock", "Docker, whose socket its client takes for a host");
+
+/// A finding for each place that sends these through the proxy.
+pub(super) fn findings(host: &Host) -> Vec<Finding> {
+    let places = [
+        (ECS_CONFIG.to_owned(), of_ecs_config(host), &[IMDS, TASKS, DOCKER][..]),
+        (format!("the drop-ins of {ECS_UNIT}"), of_drop_ins(host, ECS_UNIT), &[IMDS, DOCKER]),
+        (format!("the drop-ins of {DOCKER_UNIT}"), of_drop_ins(host, DOCKER_UNIT), &[IMDS, TASKS]),
+    ];
+    let mut findings = Vec::new();
+    let mut is_proxied = false;
+    for (place, variables, needed) in places {
+        match variables {
+            Ok(variables) => {
+                is_proxied |= has_proxy(&variables);
+                findings.extend(judge(&place, &variables, needed));
+            }
+            Err(error) => findings.push(Finding::not_made(Check::NoProxy, &error)),
+        }
+    }
+    if findings.is_empty() {
+        let words = if is_proxied { "what must be direct is" } else { "no proxy is configured" };
+        findings.push(Finding::ok(Check::NoProxy, words));
+    }
+    findings
+}
+
+type Variables = BTreeMap<String, String>;
+
+fn has_proxy(variables: &Variables) -> bool {
+    ["HTTP_PROXY", "HTTPS_PROXY"].iter().any(|name| variables.get(*name).is_some_and(|value| !value.is_empty()))
+}
+
+fn judge(place: &str, variables: &Variables, needed: &[(&str, &str)]) -> Option<Finding> {
+    if !has_proxy(variables) {
+        return None;
+    }
+    let list = variables.get("NO_PROXY").map(String::as_str).unwrap_or_default();
+    let missing: Vec<_> = needed.iter().filter(|(host, _)| !list.split(',').any(|entry| covers(entry, host))).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let hosts: Vec<_> = missing.iter().map(|(host, _)| *host).collect();
+    let lost: Vec<_> = missing.iter().map(|(_, lost)| *lost).collect();
+    Some(Finding::problem(
+        Check::NoProxy,
+        format!("NO_PROXY lacks {} in {place}", hosts.join(", ")),
+        format!("the proxy is asked for {}", lost.join("; for ")),
+        "let ecs-firstrun write it (`proxy.url`, with your own entries in `proxy.no_proxy`), or add it there",
+    ))
+}
+
+/// Whether an entry of NO_PROXY has this host reached directly, as Go's programs read it.
+pub(super) fn covers(entry: &str, host: &str) -> bool {
+    let entry = entry.trim();
+    if entry == "*" || entry == host {
+        return true;
+    }
+    if let (Some((network, bits)), Ok(address)) = (entry.split_once('/'), host.parse::<IpAddr>()) {
+        return network.parse().is_ok_and(|network| bits.parse().is_ok_and(|bits| is_in(address, network, bits)));
+    }
+    let domain = entry.trim_start_matches('.');
+    let is_below = host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    !domain.is_empty() && host.parse::<IpAddr>().is_err() && is_below
+}
+
+fn is_in(address: IpAddr, network: IpAddr, bits: u32) -> bool {
+    match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits)).unwrap_or(0);
+            address.to_bits() & mask == network.to_bits() & mask
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
+            address.to_bits() & mask == network.to_bits() & mask
+        }
+        _ => false,
+    }
+}
+
+fn of_ecs_config(host: &Host) -> anyhow::Result<Variables> {
+    let text = host.read(ECS_CONFIG)?.unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// The proxy that the ECS agent has in its own configuration; it may be written without a scheme there.
+pub(super) fn proxy_of_agent(host: &Host) -> Option<http::Proxy> {
+    let variables = of_ecs_config(host).ok()?;
+    let text =
+        ["HTTPS_PROXY", "HTTP_PROXY"].iter().find_map(|name| variables.get(*name).filter(|url| !url.is_empty()))?;
+    let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };
+    let list = variables.get("NO_PROXY").map(String::as_str).unwrap_or_default();
+    let no_proxy = list.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect();
+    Some(http::Proxy { url: url.parse().ok()?, no_proxy })
+}
+
+/// `Environment=` of a unit's drop-ins, the image's before those of `/etc`; a later one wins.
+fn of_drop_ins(host: &Host, unit: &str) -> anyhow::Result<Variables> {
+    let mut variables = Variables::new();
+    for folder in ["/usr/lib/systemd/system", "/etc/systemd/system"] {
+        for (_, text) in host.read_folder(&format!("{folder}/{unit}.d"), ".conf")? {
+            for assignments in text.lines().filter_map(|line| line.trim().strip_prefix("Environment=")) {
+                let words = words(assignments);
+                let pairs = words.iter().filter_map(|word| word.split_once('='));
+                variables.extend(pairs.map(|(name, value)| (name.to_uppercase(), value.to_owned())));
+            }
+        }
+    }
+    Ok(variables)
+}
+
+/// The words of a systemd setting: separated by blanks, which quotes hold together.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for next in line.chars() {
+        match (next, quote) {
+            ('"' | '\'', None) => quote = Some(next),
+            (_, Some(open)) if next == open => quote = None,
+            (' ' | '\t', None) => words.push(String::new()),
+            (_, _) => words.last_mut().into_iter().for_each(|word| word.push(next)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_covers_itself_its_network_and_what_is_below_it() {
+        for (entry, host, expected) in [
+            ("169.254.169.254", "169.254.169.254", true),
+            ("169.254.169.25", "169.254.169.254", false),
+            (" 169.254.0.0/16", "169.254.170.2", true),
+            ("169.254.169.254/32", "169.254.170.2", false),
+            ("0.0.0.0/0", "10.0.0.1", true),
+            ("fd00:ec2::/32", "fd00:ec2::254", true),
+            ("*", "/var/run/docker.sock", true),
+            (".internal", "proxy.internal", true),
+            ("internal", "proxy.internal", true),
+            ("ternal", "proxy.internal", false),
+            ("", "proxy.internal", false),
+            ("254", "169.254.169.254", false),
+        ] {
+            assert_eq!(covers(entry, host), expected, "{entry} {host}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_matters_only_with_a_proxy() {
+        let needed = &[IMDS, TASKS];
+        let mut variables = Variables::from([("NO_PROXY".to_owned(), "localhost,169.254.169.254".to_owned())]);
+        assert_eq!(judge("x", &variables, needed), None);
+        variables.insert("HTTP_PROXY".to_owned(), "http://proxy:3128".to_owned());
+        let finding = judge("x", &variables, needed).unwrap();
+        assert_eq!(finding.found, "NO_PROXY lacks 169.254.170.2 in x");
+        variables.insert("NO_PROXY".to_owned(), "*".to_owned());
+        assert_eq!(judge("x", &variables, needed), None);
+    }
+
+    #[test]
+    fn settings_of_systemd_are_taken_apart() {
+        assert_eq!(words(r#""A=b c" 'D=e'  F=g"#), ["A=b c", "D=e", "F=g"]);
+    }
+}

@@ -1,0 +1,143 @@
+//! What an answer of a service, or the lack of one, says about the way there.
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+
+use super::network::Probe;
+use super::{Check, Finding};
+
+/// What became of one request to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The service answered, with an error or without.
+    Answered,
+    /// The proxy wants other credentials.
+    ProxyCredentials,
+    /// The proxy opens no way to this host.
+    ProxyRefuses,
+    /// The proxy itself can't be reached.
+    NoProxy,
+    /// The proxy's name does not resolve.
+    NoProxyName,
+    /// A page of something in between.
+    Page,
+    /// The name does not resolve.
+    NoName,
+    /// The certificate is not trusted.
+    Untrusted,
+    /// The certificate is out of its time.
+    OutOfTime,
+    /// Nothing listens there.
+    Refused,
+    /// There is no way there, or no answer.
+    Silent,
+    /// It broke in another way.
+    Broken,
+}
+
+/// What an answer means. An API answers with JSON or XML, and says so; a web page is somebody else's.
+pub(super) fn judge(status: u16, headers: &HeaderMap, body: &[u8], may_be_between: bool) -> Outcome {
+    if status == 407 {
+        return Outcome::ProxyCredentials;
+    }
+    let of_aws = headers.keys().any(|name| name.as_str().starts_with("x-amz"));
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let start = String::from_utf8_lossy(body).trim_start().to_ascii_lowercase();
+    let is_page = kind.starts_with("text/html") || start.starts_with("<html") || start.starts_with("<!doctype html");
+    match is_page && !of_aws && may_be_between {
+        true => Outcome::Page,
+        false => Outcome::Answered,
+    }
+}
+
+/// What an error means, by the words of the HTTP client and the layers below it.
+pub(super) fn failure(error: &str, proxied: bool) -> Outcome {
+    let error = error.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|words| error.contains(words));
+    match () {
+        () if has(&["proxy authorization required"]) => Outcome::ProxyCredentials,
+        () if has(&["tunnel error: unsuccessful"]) => Outcome::ProxyRefuses,
+        () if has(&["dns error", "failed to lookup"]) && proxied => Outcome::NoProxyName,
+        () if has(&["dns error", "failed to lookup"]) => Outcome::NoName,
+        () if has(&["certificate expired", "certificate not valid yet", "expired", "notvalidyet"]) => {
+            Outcome::OutOfTime
+        }
+        () if has(&["certificate", "unknownissuer"]) => Outcome::Untrusted,
+        () if has(&["tcp connect error", "error trying to connect", "tunnel error"]) && proxied => Outcome::NoProxy,
+        () if has(&["connection refused"]) => Outcome::Refused,
+        () if has(&["timed out", "unreachable", "no route"]) => Outcome::Silent,
+        () => Outcome::Broken,
+    }
+}
+
+/// Findings for the services, those that fare alike in one.
+pub(super) fn findings(probes: &[Probe], proxy: Option<&str>) -> Vec<Finding> {
+    let mut groups: Vec<(Outcome, bool, Vec<&Probe>)> = Vec::new();
+    for probe in probes {
+        let unsure = probe.assumed && probe.outcome == Outcome::NoName;
+        match groups.iter_mut().find(|(outcome, known, _)| (*outcome, *known) == (probe.outcome, unsure)) {
+            Some((.., group)) => group.push(probe),
+            None => groups.push((probe.outcome, unsure, vec![probe])),
+        }
+    }
+    groups.into_iter().map(|(outcome, unsure, group)| of_group(outcome, unsure, &group, proxy)).collect()
+}
+
+fn of_group(outcome: Outcome, unsure: bool, group: &[&Probe], proxy: Option<&str>) -> Finding {
+    let mut hosts: Vec<_> = group.iter().map(|probe| probe.host.as_str()).collect();
+    hosts.dedup();
+    let services: Vec<_> = group.iter().map(|probe| probe.service).collect();
+    let (hosts, services) = (hosts.join(", "), services.join(", "));
+    let via = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+    if unsure {
+        let words = "; which number the agent uses it is told when it registers";
+        return Finding::unknown(Check::Endpoints, format!("{hosts} do not resolve{words}"));
+    }
+    let Some((what, remedy)) = words(outcome, &via) else {
+        return Finding::ok(Check::Endpoints, format!("{services} can be reached{via} ({hosts})"));
+    };
+    let why = match services.as_str() {
+        "logs" => "without it no log reaches CloudWatch Logs",
+        "cloudformation" | "wait handle" => "without it the stack is not signalled",
+        _ => "the ECS agent registers with ecs, and is told by ecs-a what to run",
+    };
+    Finding::problem(Check::Endpoints, format!("{hosts} can't be reached{via}: {what}"), why, remedy)
+}
+
+fn words(outcome: Outcome, via: &str) -> Option<(&'static str, &'static str)> {
+    let network = "give the subnet a way there: a NAT gateway, a VPC endpoint for the service, or a `proxy`; and let the \
+                   security group pass TCP 443";
+    Some(match outcome {
+        Outcome::Answered => return None,
+        Outcome::ProxyCredentials => {
+            ("the proxy wants credentials (407)", "put user and password into `proxy.url`, or correct them")
+        }
+        Outcome::ProxyRefuses => ("the proxy refuses to connect", "allow these hosts in the proxy"),
+        Outcome::NoProxy => {
+            ("the proxy does not answer", "correct host and port in `proxy.url`; see that it runs and may be reached")
+        }
+        Outcome::NoProxyName => {
+            ("the proxy's name does not resolve", "correct the host in `proxy.url`, or the VPC's DNS")
+        }
+        Outcome::Page => (
+            "a web page came back, which is not from AWS",
+            "let what stands between, such as a filtering proxy or a captive portal, pass these hosts",
+        ),
+        Outcome::NoName => (
+            "the name does not resolve",
+            "see that the VPC resolves names (enableDnsSupport, its DHCP options), and that the region is right",
+        ),
+        Outcome::Untrusted => (
+            "its certificate is not trusted",
+            "put the CA of an inspecting proxy into the host's trust store or AWS_CA_BUNDLE, or let it pass AWS through",
+        ),
+        Outcome::OutOfTime => ("its certificate is not valid at the host's time", "correct the host's clock"),
+        Outcome::Refused if via.is_empty() => ("the connection is refused", network),
+        Outcome::Refused => ("the connection is refused", "correct host and port in `proxy.url`"),
+        Outcome::Silent => ("there is no answer, from there or from the name server", network),
+        Outcome::Broken => ("the connection breaks", network),
+    })
+}
+
+#[cfg(test)]
+#[path = "reach/tests.rs"]
+mod tests;

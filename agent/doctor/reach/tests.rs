@@ -1,0 +1,64 @@
+use reqwest::header::{HeaderName, HeaderValue};
+
+use super::super::Verdict;
+use super::*;
+
+#[test]
+fn an_error_tells_which_part_of_the_way_is_closed() {
+    let layers = "error sending request: client error (Connect): ";
+    for (error, proxied, outcome) in [
+        ("tunnel error: proxy authorization required", true, Outcome::ProxyCredentials),
+        ("tunnel error: unsuccessful", true, Outcome::ProxyRefuses),
+        ("tunnel error: failed to create underlying connection: tcp connect error", true, Outcome::NoProxy),
+        ("tcp connect error: Connection refused (os error 111)", true, Outcome::NoProxy),
+        ("tcp connect error: Connection refused (os error 111)", false, Outcome::Refused),
+        ("dns error: no records found", true, Outcome::NoProxyName),
+        ("dns error: no records found", false, Outcome::NoName),
+        ("invalid peer certificate: UnknownIssuer", false, Outcome::Untrusted),
+        ("invalid peer certificate: certificate not valid for name \"x\"", false, Outcome::Untrusted),
+        ("invalid peer certificate: certificate expired: verification time 1 (UNIX)", false, Outcome::OutOfTime),
+        ("invalid peer certificate: certificate not valid yet", true, Outcome::OutOfTime),
+        ("operation timed out", false, Outcome::Silent),
+        ("tcp connect error: Network is unreachable (os error 101)", false, Outcome::Silent),
+        ("connection closed before message completed", false, Outcome::Broken),
+    ] {
+        assert_eq!(failure(&format!("{layers}{error}"), proxied), outcome, "{error} {proxied}");
+    }
+}
+
+#[test]
+fn a_page_is_from_aws_only_if_it_says_so_or_nobody_can_be_between() {
+    let html = ("content-type", "text/html; charset=utf-8");
+    for (status, header, body, between, outcome) in [
+        (404, ("content-type", "text/xml"), "<UnknownOperationException/>", true, Outcome::Answered),
+        (403, html, "<p>no</p>", true, Outcome::Page),
+        (200, ("server", "x"), "  <!DOCTYPE html><html>", true, Outcome::Page),
+        (403, html, "<p>no</p>", false, Outcome::Answered),
+        (407, html, "", true, Outcome::ProxyCredentials),
+        (500, ("x-amzn-requestid", "1"), "<html>", true, Outcome::Answered),
+    ] {
+        let (name, value) = (HeaderName::from_static(header.0), HeaderValue::from_static(header.1));
+        let headers = HeaderMap::from_iter([(name, value)]);
+        assert_eq!(judge(status, &headers, body.as_bytes(), between), outcome, "{status} {header:?} {body}");
+    }
+}
+
+#[test]
+fn services_that_fare_alike_are_told_of_once_and_an_assumed_name_is_not_held_against_the_host() {
+    let probe = |service: &'static str, host: &str, assumed: bool, outcome| Probe {
+        service,
+        host: host.to_owned(),
+        assumed,
+        outcome,
+        ahead: None,
+    };
+    let probes = [
+        probe("ecs", "ecs.test", false, Outcome::Silent),
+        probe("ecs-a", "ecs-a-1.test", true, Outcome::NoName),
+        probe("logs", "logs.test", false, Outcome::Silent),
+    ];
+    let found = findings(&probes, None);
+    let verdicts: Vec<_> = found.iter().map(|finding| finding.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Problem, Verdict::Unknown]);
+    assert!(found[0].found.starts_with("ecs.test, logs.test can't be reached: there is no answer"), "{found:?}");
+}

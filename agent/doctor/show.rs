@@ -1,0 +1,102 @@
+//! The diagnosis for a person: the most likely cause in one line, what is wrong, what is right, what is not known.
+
+use std::fmt::Write as _;
+
+use super::{Diagnosis, Finding, Verdict};
+
+/// Lines below the first are no longer than that.
+const COLUMNS: usize = 80;
+/// The width of the words before a text.
+const LABEL: usize = 9;
+/// The width of a check's name before its finding.
+const NAME: usize = 16;
+
+const RED: &str = "\x1b[1;31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const PLAIN: &str = "\x1b[0m";
+
+impl Diagnosis {
+    /// The text that `doctor` prints.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let mut out = String::new();
+        let painted = |text: &str, paint: &str| match color {
+            true => format!("{paint}{text}{PLAIN}"),
+            false => text.to_owned(),
+        };
+        match self.cause() {
+            Some(cause) => out.push_str(&format!("{} {}\n", painted("most likely:", RED), cause.line())),
+            None => out.push_str(&format!("{}\n", painted("nothing wrong was found", GREEN))),
+        }
+        for finding in self.of(Verdict::Problem) {
+            let _ = write!(out, "\n{}\n", painted(&format!("problem: {}", finding.check), RED));
+            for (label, text) in [("found", &finding.found), ("why", &finding.why), ("do", &finding.remedy)] {
+                out.push_str(&wrapped(&format!("  {label:<7}"), text, LABEL));
+            }
+        }
+        for (verdict, label, paint) in [(Verdict::Ok, "ok", GREEN), (Verdict::Unknown, "not known", YELLOW)] {
+            for (at, finding) in self.of(verdict).enumerate() {
+                if at == 0 {
+                    let _ = write!(out, "\n{}\n", painted(label, paint));
+                }
+                out.push_str(&wrapped(&format!("  {:<14}", finding.check), &finding.found, NAME));
+            }
+        }
+        out
+    }
+
+    fn of(&self, verdict: Verdict) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.verdict == verdict)
+    }
+}
+
+/// A text after its label, wrapped between words and indented so far from the second line on.
+fn wrapped(label: &str, text: &str, indent: usize) -> String {
+    let mut out = label.to_owned();
+    let mut column = indent;
+    for (at, word) in text.split_whitespace().enumerate() {
+        let width = word.chars().count();
+        if at > 0 && column + 1 + width > COLUMNS {
+            let _ = write!(out, "\n{:indent$}", "");
+            column = indent;
+        } else if at > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Check;
+    use super::*;
+
+    #[test]
+    fn problems_come_first_and_each_line_below_the_first_fits_the_columns() {
+        let long = "words that go on and on ".repeat(12);
+        let diagnosis = Diagnosis::new(vec![
+            Finding::unknown(Check::Clock, &long),
+            Finding::ok(Check::Disk, "there is room"),
+            Finding::problem(Check::AgentLog, "it was denied", &long, "allow it"),
+            Finding::problem(Check::Disk, "it is full", &long, "make room"),
+        ]);
+        let text = diagnosis.render(false);
+        assert_eq!(text.lines().next(), Some("most likely: it is full; make room"));
+        assert!(text.lines().skip(1).all(|line| line.chars().count() <= COLUMNS), "{text}");
+        let positions = ["it is full", "it was denied", "\nok\n", "\nnot known\n"].map(|words| text.rfind(words));
+        assert!(positions.is_sorted() && positions[0].is_some(), "{text}");
+        assert!(!text.contains('\x1b') && diagnosis.render(true).contains(RED));
+    }
+
+    #[test]
+    fn without_a_problem_nothing_is_wrong() {
+        let diagnosis = Diagnosis::new(vec![Finding::ok(Check::Disk, "there is room")]);
+        assert_eq!(diagnosis.cause(), None);
+        assert_eq!(diagnosis.render(false), "nothing wrong was found\n\nok\n  disk          there is room\n");
+    }
+}

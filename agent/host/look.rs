@@ -1,0 +1,155 @@
+//! Looks at the machine that change nothing: for `doctor`, and for the reason of a run that failed.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::statvfs::statvfs;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::Host;
+use crate::ecs_agent::Seen;
+
+/// Where Docker's socket is: `/var/run` is a link to `/run`, but not below every root.
+const DOCKER_SOCKETS: [&str; 2] = ["/run/docker.sock", "/var/run/docker.sock"];
+/// Docker's answer to a ping, with its header, is far below that.
+const PING_LIMIT: u64 = 4096;
+
+/// How full a filesystem is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Equal for paths on the same filesystem.
+    pub filesystem: u64,
+    /// Bytes that can still be written.
+    pub available: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether no further file can be made, however much space there is.
+    pub out_of_inodes: bool,
+}
+
+impl Host {
+    /// The end of a file, in whole lines of at most so many bytes in all; none if there is no such file.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn tail(&self, path: &str, bytes: u64) -> Result<Option<String>> {
+        let mut file = match fs::File::open(self.at(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("read {path}")),
+        };
+        let mut read = || -> std::io::Result<Vec<u8>> {
+            let length = file.metadata()?.len();
+            let start = length.saturating_sub(bytes);
+            file.seek(SeekFrom::Start(start))?;
+            let mut tail = Vec::new();
+            (&file).take(bytes).read_to_end(&mut tail)?;
+            if start > 0 {
+                let first = tail.iter().position(|byte| *byte == b'\n').map_or(tail.len(), |at| at + 1);
+                tail.drain(..first);
+            }
+            Ok(tail)
+        };
+        let tail = read().with_context(|| format!("read {path}"))?;
+        Ok(Some(String::from_utf8_lossy(&tail).into_owned()))
+    }
+
+    /// The files of a folder whose names begin so, the one that was written last at the end; none without the folder.
+    ///
+    /// # Errors
+    /// A folder that can't be read.
+    pub fn by_age(&self, folder: &str, beginning: &str) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(self.at(folder)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(|| format!("read {folder}")),
+        };
+        let aged = entries.filter_map(|entry| {
+            let entry = entry.ok()?;
+            let name = entry.file_name().into_string().ok().filter(|name| name.starts_with(beginning))?;
+            Some((entry.metadata().ok()?.modified().ok()?, format!("{folder}/{name}")))
+        });
+        let mut aged: Vec<_> = aged.collect();
+        aged.sort();
+        Ok(aged.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// How full the filesystem is that holds a path, or would hold it.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn space(&self, path: &str) -> Result<Space> {
+        let mut at = self.at(path);
+        while !at.exists() && at.pop() {}
+        let found = statvfs(&at).with_context(|| format!("ask how full {path} is"))?;
+        let unit = found.fragment_size();
+        Ok(Space {
+            filesystem: found.filesystem_id(),
+            available: found.blocks_available() * unit,
+            size: found.blocks() * unit,
+            out_of_inodes: found.files() > 0 && found.files_available() == 0,
+        })
+    }
+
+    /// Pings Docker through its socket, which must exist.
+    ///
+    /// # Errors
+    /// No socket, nobody behind it, or another answer than Docker's.
+    pub async fn ping_docker(&self) -> Result<()> {
+        let Some(path) = DOCKER_SOCKETS.into_iter().find(|path| self.at(path).exists()) else {
+            bail!("there is no {}", DOCKER_SOCKETS[0]);
+        };
+        let mut socket = UnixStream::connect(self.at(path)).await.with_context(|| format!("connect to {path}"))?;
+        let ask = async {
+            socket.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n").await?;
+            let mut answer = Vec::new();
+            socket.take(PING_LIMIT).read_to_end(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        let answer = ask.await.with_context(|| format!("ask Docker at {path}"))?;
+        let line = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
+        if line.split(' ').nth(1) != Some("200") {
+            bail!("what listens on {path} answers {line:?}");
+        }
+        Ok(())
+    }
+
+    /// Looks once whether the ECS agent has registered.
+    pub async fn look_at_ecs_agent(&self, cluster: &str) -> Seen {
+        self.ecs_agent.look(cluster).await
+    }
+
+    /// When the machine was started, where the kernel tells.
+    pub fn started(&self) -> Option<SystemTime> {
+        let stat = self.tail("/proc/stat", 1 << 20).ok()??;
+        let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.trim().parse().ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_has_whole_lines_only() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        assert_eq!(host.tail("/log", 5).unwrap(), None);
+        fs::write(host.at("/log"), "first\nsecond\nthird\n").unwrap();
+        for (bytes, tail) in [(100, "first\nsecond\nthird\n"), (14, "second\nthird\n"), (12, "third\n"), (3, "")] {
+            assert_eq!(host.tail("/log", bytes).unwrap().as_deref(), Some(tail), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn the_space_is_that_of_the_nearest_folder_that_exists() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        assert_eq!(host.space("/var/lib/docker").unwrap().filesystem, host.space("/").unwrap().filesystem);
+        assert!(host.space("/").unwrap().size > 0);
+    }
+}

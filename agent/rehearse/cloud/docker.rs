@@ -1,0 +1,54 @@
+//! Docker's socket: there once Docker has been started, and answering to a ping.
+
+use std::io;
+use std::path::PathBuf;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::TICK;
+
+/// The API version that the answer names.
+const PONG: &[u8] = b"HTTP/1.0 200 OK\r\nApi-Version: 1.47\r\nContent-Type: text/plain\r\n\r\nOK";
+const NOT_FOUND: &[u8] =
+    b"HTTP/1.0 404 Not Found\r\nContent-Type: application/json\r\n\r\n{\"message\":\"page not found\"}";
+
+/// Where Docker's socket is, and when it appears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerSocket {
+    /// The socket.
+    pub path: PathBuf,
+    /// It appears after this path has.
+    pub starts_on: PathBuf,
+}
+
+/// Waits until Docker has been started, then answers; without a socket this never returns.
+pub(super) async fn serve(socket: Option<DockerSocket>) -> io::Result<()> {
+    let Some(DockerSocket { path, starts_on }) = socket else { return std::future::pending().await };
+    while !starts_on.exists() {
+        tokio::time::sleep(TICK).await;
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // That of an earlier rehearsal in the same folder.
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)?;
+    loop {
+        let (client, _) = listener.accept().await?;
+        // A client that goes away in the middle is its own affair.
+        tokio::spawn(answer(client));
+    }
+}
+
+async fn answer(mut client: UnixStream) -> io::Result<()> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        match client.read_u8().await {
+            Ok(byte) if request.len() < 4096 => request.push(byte),
+            _ => return Ok(()),
+        }
+    }
+    let is_ping = request.starts_with(b"GET /_ping ");
+    client.write_all(if is_ping { PONG } else { NOT_FOUND }).await
+}

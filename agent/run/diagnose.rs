@@ -1,0 +1,46 @@
+//! Why it failed: the command `doctor`, and the reason of a run whose wait failed. Both make the same checks.
+
+use anyhow::{Result, anyhow};
+
+use super::{Options, Run, gather};
+use crate::config::{self, Config};
+use crate::doctor::{self, Configured, Diagnosis, Metadata, Subject};
+use crate::host::{Host, Unmet};
+
+/// Says why this instance isn't a working member of its cluster.
+///
+/// # Errors
+/// A root or an endpoint that makes no sense.
+pub async fn diagnose(options: &Options) -> Result<Diagnosis> {
+    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let (gathered, metadata) = gather::for_doctor(&host, options).await;
+    let parsed = gathered.parse();
+    let configured = match (&gathered.error, parsed.problems.as_slice()) {
+        (_, [_, ..]) => Configured::Refused(config::summary(&parsed.problems)),
+        (_, []) if parsed.found => Configured::Right,
+        (Some(error), _) => Configured::Unknown(format!("{error:#}")),
+        (None, _) if metadata == Metadata::NotAsked => {
+            Configured::Unknown("there is none here; give one with --user-data FILE".to_owned())
+        }
+        (None, _) => Configured::Missing,
+    };
+    let subject = Subject {
+        host: &host,
+        config: parsed.found.then_some(&parsed.config),
+        configured,
+        identity: &gathered.identity,
+        metadata,
+        imds_endpoint: options.imds_endpoint.as_deref(),
+        cloudformation_endpoint: options.cloudformation_endpoint.as_deref(),
+    };
+    Ok(doctor::examine(&subject).await)
+}
+
+impl Run<'_> {
+    /// The error of a wait that doesn't know its cause, with the likeliest one before what was seen.
+    pub(super) async fn with_cause(&self, error: anyhow::Error, config: &Config) -> anyhow::Error {
+        let Some(unmet) = error.downcast_ref::<Unmet>() else { return error };
+        let Some(cause) = doctor::local_cause(&self.host, config).await else { return error };
+        anyhow!("wait: {} ({})", cause.line(), unmet.seen)
+    }
+}

@@ -1,0 +1,224 @@
+//! `doctor` and the reason of a run that fails: each cause told apart, with its remedy, by the real binary.
+
+use std::time::{Duration, SystemTime};
+
+use ecs_firstrun::rehearse::Scenario;
+use ecs_firstrun::rehearse::cloud::{CloudOptions, Registration};
+use serde_json::Value;
+
+use crate::support::host::{Ended, Host};
+use crate::support::repository;
+
+pub const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
+pub const SHORT_WAIT: &str = "wait: {timeout: 3s}\n";
+
+/// `doctor` on a host, where all services of AWS are the fake cloud.
+pub fn doctor(host: &Host) -> Ended {
+    doctor_at(host, &host.rehearsal.cloud.cloudformation_endpoint())
+}
+
+pub fn doctor_at(host: &Host, endpoint: &str) -> Ended {
+    let variables = [("AWS_ENDPOINT_URL", endpoint), ("AWS_ENDPOINT_URL_CLOUDFORMATION", endpoint)];
+    host.call(&["doctor"], &variables)
+}
+
+/// The findings of one check, as they are in the JSON form.
+pub fn findings(host: &Host, endpoint: &str, check: &str) -> Vec<Value> {
+    let variables = [("AWS_ENDPOINT_URL", endpoint), ("AWS_ENDPOINT_URL_CLOUDFORMATION", endpoint)];
+    let ended = host.call(&["doctor", "--json"], &variables);
+    let diagnosis: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+    let all = diagnosis["findings"].as_array().unwrap().clone();
+    all.into_iter().filter(|finding| finding["check"] == check).collect()
+}
+
+/// A host in a cloud that has an instance profile, whose agent behaves so.
+pub fn host_with(change: impl FnOnce(&mut CloudOptions)) -> Host {
+    Host::in_cloud(SMALLEST, |options| {
+        options.iam_role = Some("web-instances".to_owned());
+        change(options);
+    })
+}
+
+/// A host on which the ECS agent has written this log and does not register.
+pub fn host_that_fails(log: &str) -> Host {
+    let host = host_with(|options| options.registration = Registration::Never);
+    let text = std::fs::read_to_string(repository(&format!("tests/doctor/{log}/ecs-agent.log"))).unwrap();
+    host.put("/var/log/ecs/ecs-agent.log", &text);
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
+    host
+}
+
+/// Whether the words are all there, whichever way the lines are broken.
+pub fn assert_has(text: &str, words: &[&str]) {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in words {
+        assert!(flat.contains(words), "{words:?} is missing in: {flat}");
+    }
+}
+
+/// What the agent's process does: it gives up with 5, or is started again for ever, its unit active.
+#[derive(Clone, Copy, PartialEq)]
+enum Agent {
+    GivesUp,
+    Repeats,
+}
+
+/// The situations in which an ECS agent was seen not to register: its log, its end, the cause, the remedy.
+const FAILURES: [(&str, Agent, &str, &str); 10] = [
+    ("cluster-not-found", Agent::GivesUp, "the cluster `production` does not exist", "correct `ecs.cluster`"),
+    ("cluster-changed", Agent::GivesUp, "saved state is that of another cluster", "delete /var/lib/ecs/data"),
+    (
+        "denied",
+        Agent::Repeats,
+        "the instance's role may not do what the ECS agent needs",
+        "allow the action in the role",
+    ),
+    ("badtoken", Agent::Repeats, "AWS does not take the credentials", "AWS_ACCESS_KEY_ID"),
+    ("throttled", Agent::Repeats, "ECS throttles the registration", "start fewer instances at once"),
+    ("unreachable", Agent::Repeats, "the ECS agent can't connect to ECS", "a NAT gateway"),
+    ("dns", Agent::Repeats, "the name of the ECS endpoint does not resolve", "enableDnsSupport"),
+    ("proxy-refused", Agent::Repeats, "the ECS agent can't reach the proxy", "correct host and port in `proxy.url`"),
+    ("no-docker", Agent::Repeats, "the ECS agent can't reach Docker", "`journalctl -u docker.service`"),
+    ("bad-attributes-json", Agent::Repeats, "the ECS agent can't read a setting", "/etc/ecs/ecs.config"),
+];
+
+fn fails_with_its_cause(names: &[&str]) {
+    for (name, agent, cause, remedy) in FAILURES.into_iter().filter(|(name, ..)| names.contains(name)) {
+        let host = host_that_fails(name);
+        if agent == Agent::GivesUp {
+            host.rehearsal.programs.fail_after("ecs.service", Duration::from_millis(100), 5).unwrap();
+        }
+        let ended = host.run();
+        assert_eq!(ended.code, Some(1), "{name}: {}", ended.stderr);
+        let reason = host.report().reason.unwrap_or_default();
+        assert!(reason.starts_with("wait: ") && reason.lines().count() == 1, "{name}: {reason}");
+        let seen = if agent == Agent::GivesUp { "exit code 5" } else { "not registered with `production`" };
+        assert_has(&reason, &[cause, remedy, seen, "ecs-agent.log says `"]);
+        assert_has(&host.text("/dev/console"), &[cause, remedy]);
+
+        let ended = doctor(&host);
+        assert_eq!(ended.code, Some(1), "{name}: {}", ended.stderr);
+        let first = ended.stdout.lines().next().unwrap();
+        assert!(first.starts_with("most likely: "), "{name}: {first}");
+        assert_has(first, &[cause, remedy]);
+    }
+}
+
+#[test]
+fn a_cluster_that_does_not_exist_or_has_changed_is_named() {
+    fails_with_its_cause(&["cluster-not-found", "cluster-changed"]);
+}
+
+#[test]
+fn credentials_that_are_denied_or_not_taken_are_told_apart() {
+    fails_with_its_cause(&["denied", "badtoken", "throttled"]);
+}
+
+#[test]
+fn networks_that_lead_nowhere_are_told_apart() {
+    fails_with_its_cause(&["unreachable", "dns", "proxy-refused"]);
+}
+
+#[test]
+fn a_setting_that_cannot_be_read_and_a_docker_that_does_not_run_are_told_apart() {
+    fails_with_its_cause(&["no-docker", "bad-attributes-json"]);
+}
+
+#[test]
+fn the_table_has_every_situation_that_was_seen() {
+    let mut folders: Vec<_> =
+        repository("tests/doctor").read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    folders.retain(|name| name != "registered");
+    folders.sort();
+    let mut known: Vec<_> = FAILURES.iter().map(|(name, ..)| std::ffi::OsString::from(name)).collect();
+    known.sort();
+    assert_eq!(folders, known);
+}
+
+#[test]
+fn a_wait_condition_is_told_the_cause() {
+    let host = host_that_fails("denied");
+    let handle = host.rehearsal.cloud.wait_handle_url();
+    let signal = format!("signal: {{wait_handle: \"{handle}\", stack: null, resource: null}}\n");
+    host.put("/etc/ecs-firstrun/conf.d/60.yaml", &signal);
+    host.rehearsal.cloud.begin_registration();
+    let user_data = host.folder.path().join("user-data");
+    std::fs::write(&user_data, "#ecs-firstrun\necs: {cluster: production}\n").unwrap();
+    let ended = host.call(&["run", "--user-data", user_data.to_str().unwrap()], &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let signals = host.rehearsal.cloud.signals();
+    assert_eq!(signals.len(), 1);
+    assert_has(
+        signals[0].reason.as_deref().unwrap_or_default(),
+        &[
+            "the instance's role may not",
+            "not authorized to perform: ecs:RegisterContainerInstance",
+            "allow the action",
+        ],
+    );
+}
+
+#[test]
+fn on_a_host_that_is_well_nothing_is_wrong() {
+    let host = host_with(|_| {});
+    assert_eq!(host.run().code, Some(0));
+    let ended = doctor(&host);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.stdout.lines().next(), Some("nothing wrong was found"));
+    assert_has(
+        &ended.stdout,
+        &[
+            "cluster registered with `production`, container instance 5b0d3c7e9a1f",
+            "unit docker.service is active (running)",
+            "Docker it answers at its socket",
+            "credentials of the role web-instances, good until",
+            "endpoints cloudformation, ecs, ecs-a, ecs-t, logs can be reached (127.0.0.1)",
+            "clock within",
+        ],
+    );
+    assert!(ended.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("rehearsal-secret") && !ended.stdout.contains("ASIAREHEARSAL"));
+}
+
+#[test]
+fn doctor_changes_nothing() {
+    let host = host_that_fails("denied");
+    let before = host.tree();
+    assert_eq!(doctor(&host).code, Some(1));
+    assert!(before == host.tree());
+    assert_eq!(host.started(), Vec::<String>::new());
+}
+
+#[test]
+fn an_agent_that_is_registered_but_not_connected_is_told_from_one_that_is_not() {
+    let host = host_with(|_| {});
+    assert_eq!(host.run().code, Some(0));
+    let log = std::fs::read_to_string(repository("tests/doctor/registered/ecs-agent.log")).unwrap();
+    host.put("/var/log/ecs/ecs-agent.log", &log);
+    let ended = doctor(&host);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert_has(ended.stdout.lines().next().unwrap(), &["registered but can't hold its connection", "ecs-a-*"]);
+    let connected = "level=info time=2026-10-05T06:20:00Z msg=\"Connected to ACS endpoint\"\n";
+    host.put("/var/log/ecs/ecs-agent.log", &(log + connected));
+    assert_eq!(doctor(&host).code, Some(0));
+}
+
+#[test]
+fn an_agent_in_another_cluster_is_the_cause_whatever_the_log_says() {
+    let host = Host::of(Scenario::WrongCluster, SMALLEST);
+    assert_eq!(host.run().code, Some(1));
+    let ended = doctor(&host);
+    assert_has(ended.stdout.lines().next().unwrap(), &["registered with `default`, not with `production`", "delete"]);
+}
+
+#[test]
+fn a_log_of_before_this_boot_is_not_the_cause() {
+    let host = host_that_fails("denied");
+    let booted = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    host.put("/proc/stat", &format!("cpu 1 2 3\nbtime {booted}\nprocesses 4\n"));
+    assert_eq!(host.run().code, Some(1));
+    let reason = host.report().reason.unwrap_or_default();
+    assert!(!reason.contains("role may not") && reason.contains("not registered with `production`"), "{reason}");
+    host.put("/proc/stat", "cpu 1 2 3\nbtime 1790000000\n");
+    assert_has(doctor(&host).stdout.lines().next().unwrap(), &["role may not"]);
+}

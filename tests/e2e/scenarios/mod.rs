@@ -1,0 +1,32 @@
+//! The scenarios, each the life of an instance.
+
+mod disks;
+mod failures;
+mod first_boot;
+mod power_cut;
+mod proxy;
+mod user_data;
+
+use anyhow::Result;
+
+use crate::lab::Stage;
+
+/// A scenario's name, and what happens in it.
+type Scenario = (&'static str, fn(&Stage) -> Result<()>);
+
+/// All of them; the longest first, so that none runs alone at the end.
+pub const ALL: &[Scenario] = &[
+    ("first_boot_and_reboots", first_boot::first_boot_and_reboots),
+    ("power_cut_three_times", power_cut::three_times),
+    ("instance_store_over_stop_and_start", disks::instance_store),
+    ("volume_grown_and_gone", disks::volume_grown_and_gone),
+    ("disk_missing", failures::disk_missing),
+    ("disk_with_foreign_data", failures::disk_with_foreign_data),
+    ("ecs_agent_exits_for_good", failures::agent_exits_for_good),
+    ("ecs_agent_never_registers", failures::agent_never_registers),
+    ("proxy_is_the_only_way_out", proxy::only_way_out),
+    ("user_data_packed_beside_a_slow_script", user_data::packed_beside_a_slow_script),
+    ("user_data_script_that_calls_the_agent", user_data::script_that_calls_the_agent),
+    ("user_data_runcmd_that_calls_the_agent", user_data::runcmd_that_calls_the_agent),
+    ("user_data_none", user_data::none_at_all),
+];

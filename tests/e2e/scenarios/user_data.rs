@@ -1,0 +1,98 @@
+//! The forms of user data, and none.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use base64::Engine as _;
+use ecs_firstrun::rehearse::cloud::{CloudOptions, Server};
+use flate2::{Compression, write::GzEncoder};
+
+use crate::checks::{Ended, PATIENCE, contains, same};
+use crate::lab::{Lab, Life, Stage};
+use crate::machine::Machine;
+
+/// The document, as it is within the others.
+const DOCUMENT: &str = "#ecs-firstrun
+signal: {stack: web, resource: Instances}
+logs: {agent: none}
+ecs: {cluster: production}
+";
+
+/// The instance becomes a member of its cluster, and says so once.
+fn succeeded(lab: &Lab, machine: &mut Machine) -> Result<()> {
+    same("the agent ended", machine.settled()?, Ended::Well)?;
+    machine.is_member_of("production")?;
+    machine.is_healthy_but_for(&[])?;
+    machine.starts_nothing_by_itself()?;
+    let signal = lab.only_signal()?;
+    same("signalled", signal.status.as_str(), "SUCCESS")?;
+    same("signalled", (signal.stack.as_str(), signal.resource.as_str()), ("web", "Instances"))
+}
+
+/// A call within cloud-final returns, and the unit does what was asked for.
+fn call_succeeds(stage: &Stage, user_data: &str) -> Result<()> {
+    let lab = Lab::new(stage, user_data)?;
+    let mut machine = lab.boot(&Life::default())?;
+    let said = machine.until("cat /etc/of-the-script", PATIENCE)?;
+    same("the call", said.as_str(), "it ended with 0")?;
+    // The unit is restarted with what it was given: what it did before that is no answer.
+    machine.until("[[ -n $(systemctl show -P StatusText ecs-firstrun | grep -v nothing) ]]", PATIENCE)?;
+    succeeded(&lab, &mut machine)
+}
+
+/// base64 of gzip of MIME, as templates pack it, beside a script that keeps cloud-final busy; ECS is ordered after that.
+/// The agent says what it waits for.
+pub fn packed_beside_a_slow_script(stage: &Stage) -> Result<()> {
+    let script = "#!/bin/sh\nsleep 60\ntouch /etc/of-the-script\n";
+    let mime = format!(
+        "Content-Type: multipart/mixed; boundary=\"==\"\nMIME-Version: 1.0\n\n\
+         --==\nContent-Type: application/vnd.ecs-firstrun+yaml\n\n{DOCUMENT}\n\
+         --==\nContent-Type: text/x-shellscript\n\n{script}\n--==--\n"
+    );
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(mime.as_bytes())?;
+    let lab = Lab::new(stage, base64::engine::general_purpose::STANDARD.encode(gzip.finish()?))?;
+    let mut machine = lab.boot(&Life::default())?;
+    machine.until("pgrep -x sleep", PATIENCE)?;
+    let waits = "systemctl show --property=StatusText --value ecs-firstrun | grep cloud-final";
+    let status = machine.until(waits, Duration::from_secs(55))?;
+    ensure!(machine.run("test -e /etc/of-the-script", PATIENCE)?.0 == 1, "the script was over before it was looked at");
+    ensure!(lab.statuses().is_empty(), "CloudFormation was told before the ECS agent had registered");
+    stage.remark.set(format!("it said: {status}"));
+    succeeded(&lab, &mut machine)?;
+    contains(&machine.console(), "ecs.service is queued until cloud-final.service has ended")?;
+    machine.sh("test -e /etc/of-the-script").map(drop)
+}
+
+/// What stands in the user data of those who used the shell script before: it runs inside cloud-final, which ECS waits for.
+pub fn script_that_calls_the_agent(stage: &Stage) -> Result<()> {
+    let user_data = "#!/bin/bash
+export ECS_CLUSTER=production STACK_NAME=web AUTOSCALING_GROUP=Instances
+ecs-firstrun run
+echo \"it ended with $?\" > /etc/of-the-script
+";
+    call_succeeds(stage, user_data)
+}
+
+pub fn runcmd_that_calls_the_agent(stage: &Stage) -> Result<()> {
+    let user_data = "#cloud-config
+runcmd:
+  - export ECS_CLUSTER=production STACK_NAME=web AUTOSCALING_GROUP=Instances
+  - ecs-firstrun run
+  - echo \"it ended with $?\" > /etc/of-the-script
+";
+    call_succeeds(stage, user_data)
+}
+
+pub fn none_at_all(stage: &Stage) -> Result<()> {
+    let lab = Lab::with(stage, CloudOptions::default())?;
+    let mut machine = lab.boot(&Life::default())?;
+    same("the agent ended", machine.settled()?, Ended::Well)?;
+    machine.is_healthy_but_for(&[])?;
+    machine.started_nothing()?;
+    contains(&machine.sh("systemctl status --no-pager ecs-firstrun")?, "nothing was started, nothing is signalled")?;
+    let requests = lab.requests(Server::CloudFormation);
+    ensure!(requests.is_empty(), "CloudFormation was asked: {requests:?}");
+    Ok(())
+}
