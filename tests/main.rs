@@ -13,6 +13,7 @@ mod checks;
 mod command_line;
 mod disks;
 mod doctor;
+mod examples;
 mod job;
 mod plans;
 mod properties;
