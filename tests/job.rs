@@ -238,17 +238,42 @@ fn without_user_data_nothing_is_started_and_nothing_is_signalled() {
     assert!(before == host.tree());
 }
 
+/// Puts a script in the place of the stub of systemctl, which lies in `$bin/real` then.
+fn wrap_systemctl(host: &Host, script: &str) {
+    let bin = &host.rehearsal.bin;
+    std::fs::create_dir(bin.join("real")).unwrap();
+    std::fs::rename(bin.join("systemctl"), bin.join("real/systemctl")).unwrap();
+    std::fs::write(bin.join("systemctl"), format!("#!/bin/sh\nbin=${{0%/*}}\n{script}\n")).unwrap();
+    std::fs::set_permissions(bin.join("systemctl"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_systemd_that_does_not_answer_keeps_no_wait_from_saying_what_was_seen() {
+    let host = Host::of(Scenario::Never, SMALLEST);
+    let bin = &host.rehearsal.bin;
+    wrap_systemctl(
+        &host,
+        "if [ \"$1\" = show ] && [ -e \"$bin/stuck\" ]; then exec sleep 20; fi\n\"$bin/real/systemctl\" \"$@\"",
+    );
+    let ended = host.run_and(|_| {
+        until(|| host.rehearsal.programs.started_marker("ecs.service").exists());
+        std::fs::write(bin.join("stuck"), "").unwrap();
+    });
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let reason = host.report().reason.unwrap();
+    assert!(reason.contains("the ECS agent was not registered with `production` within 3s"), "{reason}");
+    host.one_signal("FAILURE");
+}
+
 #[test]
 fn the_answer_of_an_ecs_agent_that_is_to_be_restarted_does_not_count() {
     let host = Host::in_cloud(SMALLEST, |_| {});
     let bin = &host.rehearsal.bin;
-    std::fs::create_dir(bin.join("real")).unwrap();
-    std::fs::rename(bin.join("systemctl"), bin.join("real/systemctl")).unwrap();
-    // systemd, with a job in its queue as long as there is the file.
-    let systemctl = "#!/bin/sh\nbin=${0%/*}\n\"$bin/real/systemctl\" \"$@\" || exit\n\
-                     if [ \"$1\" = show ] && [ -e \"$bin/queued\" ]; then echo Job=77; fi\n";
-    std::fs::write(bin.join("systemctl"), systemctl).unwrap();
-    std::fs::set_permissions(bin.join("systemctl"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    // With a job in systemd's queue as long as there is the file.
+    wrap_systemctl(
+        &host,
+        "\"$bin/real/systemctl\" \"$@\" || exit\nif [ \"$1\" = show ] && [ -e \"$bin/queued\" ]; then echo Job=77; fi",
+    );
     std::fs::write(bin.join("queued"), "").unwrap();
     let ended = host.run_and(|_| {
         until(|| host.requests(Server::Ecs).iter().filter(|request| request.status == 200).count() > 2);

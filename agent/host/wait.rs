@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Host;
 use crate::ecs_agent::{POLL, Seen};
@@ -13,7 +13,7 @@ use crate::report::Change;
 /// How often the units are asked for: each time runs a program.
 const UNIT_POLL: Duration = Duration::from_secs(2);
 /// What a wait leaves of the time that is left.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a device is looked for.
 const DEVICE_POLL: Duration = Duration::from_millis(100);
 const ECS: &str = "ecs.service";
@@ -40,7 +40,8 @@ impl Host {
     pub(super) async fn wait_for(&self, condition: &Condition, deadline: Instant) -> Result<Change> {
         let began = Instant::now();
         // It ends before the deadline does, so that there is time to say what was last seen.
-        let ends = (began + condition.timeout()).min(deadline.checked_sub(LAST_WORDS).unwrap_or(deadline));
+        let left = deadline.saturating_duration_since(began);
+        let ends = began + condition.timeout().min(left - LAST_WORDS.min(left / 4));
         let most = humantime::format_duration(whole_seconds(ends.saturating_duration_since(began)));
         let words = format!("waiting until {condition}, at most {most}");
         tracing::info!("{words}");
@@ -102,8 +103,14 @@ impl Host {
             };
             if units_looked_at.elapsed() >= UNIT_POLL {
                 units_looked_at = Instant::now();
-                self.refuse_failed_units().await?;
-                held_up = self.held_up_by_cloud_init().await?;
+                let look = async {
+                    self.refuse_failed_units().await?;
+                    self.held_up_by_cloud_init().await
+                };
+                // A host that is slow to answer must not use up what is left for the last words.
+                if let Ok(looked) = timeout_at(ends, look).await {
+                    held_up = looked?;
+                }
             }
             let seen = held_up.map_or(seen, str::to_owned);
             if seen != last {
@@ -112,8 +119,10 @@ impl Host {
                 last = seen;
             }
             if Instant::now() >= ends {
-                let states = self.units_in_words().await;
-                let seen = format!("the ECS agent was not registered with `{cluster}` within {}", spent(began));
+                let spent = spent(began);
+                let states = timeout(LAST_WORDS / 5, self.units_in_words()).await;
+                let states = states.unwrap_or_else(|_| "systemd does not say in time how the units are".to_owned());
+                let seen = format!("the ECS agent was not registered with `{cluster}` within {spent}");
                 let hint = format!(": {last}; {states}; /var/log/ecs/ecs-agent.log says more");
                 return Err(Unmet { seen, hint }.into());
             }

@@ -15,6 +15,9 @@ use crate::config::{self, Config};
 use crate::http;
 use crate::report::{DeliveryState, Outcome, SignalReport, StepReport};
 
+/// The least time that a signal is given.
+const LEAST: Duration = Duration::from_secs(10);
+
 impl Run<'_> {
     /// Tells CloudFormation what was decided, unless it knows.
     pub(super) async fn signal(&mut self, target: Target, config: &Config) -> Ending {
@@ -60,9 +63,10 @@ impl Run<'_> {
     }
 
     async fn send(&self, target: &Target, config: &Config, decision: &Decision) -> (DeliveryState, String) {
-        let deadline = (self.began + config.time_left(self.uptime)).max(Instant::now() + Duration::from_secs(10));
         let delivered = match outbound(config) {
             Ok(client) => {
+                // However late it is, and however long the certificates took to read, there is time for some tries.
+                let deadline = (self.began + config.time_left(self.uptime)).max(Instant::now() + LEAST);
                 let signal = self.signal_request(target, config, decision);
                 let identity = &self.gathered.identity;
                 let proof = (!identity.document.is_empty())

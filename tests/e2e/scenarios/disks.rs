@@ -18,7 +18,7 @@ ecs: {cluster: production}
 ";
 
 const VOLUME: &str = "#ecs-firstrun
-signal: {stack: web, resource: Instances, timeout: 4m}
+signal: {stack: web, resource: Instances}
 storage: [{device: /dev/xvdcy, filesystem: xfs, label: docker, mount: /data}]
 docker: {data_root: /data/docker}
 logs: {agent: none}
