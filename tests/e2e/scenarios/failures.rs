@@ -11,7 +11,7 @@ use crate::lab::{Lab, Life, Stage};
 use crate::machine::Machine;
 
 const WITH_VOLUME: &str = "#ecs-firstrun
-signal: {stack: web, resource: Instances, timeout: 4m}
+signal: {stack: web, resource: Instances}
 storage: [{device: /dev/xvdcy, filesystem: xfs, label: docker, mount: /data}]
 docker: {data_root: /data/docker}
 logs: {agent: none}
@@ -19,7 +19,7 @@ ecs: {cluster: production}
 ";
 
 const WITHOUT_VOLUME: &str = "#ecs-firstrun
-signal: {stack: web, resource: Instances, timeout: 5m}
+signal: {stack: web, resource: Instances}
 logs: {agent: none}
 ecs: {cluster: production}
 wait: {timeout: 45s}
@@ -89,6 +89,6 @@ pub fn agent_never_registers(stage: &Stage) -> Result<()> {
     // It took its own time, not that of the stack, which would roll back without a reason.
     let signal = lab.only_signal()?;
     let asked = lab.requests(Server::Imds).first().context("nobody asked the metadata service")?.at;
-    ensure!(signal.at - asked < Duration::from_secs(300), "the stack's own time was over before the signal");
+    ensure!(signal.at - asked < Duration::from_secs(900), "the stack's own time was over before the signal");
     Ok(())
 }
