@@ -16,7 +16,7 @@ use url::{Host, Url};
 use crate::http;
 
 /// How long to wait between two looks.
-pub const POLL: Duration = Duration::from_millis(100);
+pub const POLL: Duration = Duration::from_millis(50);
 
 /// One look; the agent is on this host and answers from memory.
 const LOOK: Duration = Duration::from_secs(1);
