@@ -1,4 +1,4 @@
-//! `blkid`, `mkfs`, `mount` and their kind, over a record of what is on which device.
+//! `blkid`, `mkfs` and their kind, and what mount units mount, over a record of what is on which device.
 
 mod arrays;
 
@@ -13,19 +13,12 @@ use super::state::{FILESYSTEMS, Mount, State, real};
 /// The longest label of each filesystem, in bytes.
 const XFS_LABEL: usize = 12;
 const EXT4_LABEL: usize = 16;
-/// What mountpoint(1) says of a folder that isn't one.
-const NOT_A_MOUNT_POINT: i32 = 32;
-
 pub(super) fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
     let args = Args::parse(args, &options_with_value(program));
     match program {
         "blkid" => Ok(blkid(&args, state)),
         "mkfs.xfs" => mkfs_xfs(&args, state),
         "mkfs.ext4" => mkfs_ext4(&args, state),
-        "mount" => mount(&args, state),
-        "umount" => umount(&args, state),
-        "mountpoint" => Ok(mountpoint(&args, state)),
-        "findmnt" => Ok(findmnt(&args, state)),
         "mdadm" => arrays::mdadm(&args, state),
         "xfs_growfs" => Ok(xfs_growfs(&args, state)),
         "resize2fs" => Ok(resize2fs(&args, state)),
@@ -39,8 +32,6 @@ fn options_with_value(program: &str) -> Vec<&'static str> {
         "blkid" => "-o --output -s --match-tag -c --cache-file -u --usages -n --match-types -O -S",
         "mkfs.xfs" => "-L -m -d -i -l -n -r -s -b -p",
         "mkfs.ext4" => "-L -U -E -O -m -i -I -b -N -T -J -e",
-        "mount" => "-t --types -o --options -L --label -U --uuid",
-        "findmnt" => "-o --output -t --types -M --mountpoint -T --target -S --source",
         "mdadm" => "-l -n -c -N --name --level --raid-devices --chunk --homehost --metadata",
         _ => "",
     };
@@ -234,11 +225,9 @@ fn resolved(source: &str, state: &State) -> Option<(String, String)> {
         let (name, found) = all.find(|(_, found)| field(found, field_name) == Some(wanted))?;
         Some((name.replace("%2F", "/").replace("%25", "%"), found))
     };
-    for (prefix, name) in
-        [("LABEL=", "LABEL"), ("UUID=", "UUID"), ("/dev/disk/by-label/", "LABEL"), ("/dev/disk/by-uuid/", "UUID")]
-    {
+    for (prefix, name) in [("/dev/disk/by-label/", "LABEL"), ("/dev/disk/by-uuid/", "UUID")] {
         if let Some(wanted) = source.strip_prefix(prefix) {
-            return named(name, wanted.trim_matches('"'));
+            return named(name, wanted);
         }
     }
     let device = real(&state.device(source));
@@ -246,150 +235,23 @@ fn resolved(source: &str, state: &State) -> Option<(String, String)> {
     Some((device.to_string_lossy().into_owned(), found))
 }
 
-/// Mounts what there is to mount; false where the real one would fail.
-fn mount_source(source: &str, target: &str, kind: &str, options: &str, state: &State) -> io::Result<bool> {
-    let target = state.hosted(target);
-    let is_bind = options.split(',').any(|option| option == "bind" || option == "rbind");
-    let (source, kind) = if is_bind {
-        (source.to_owned(), "none".to_owned())
-    } else {
-        let Some((device, found)) = resolved(source, state) else {
-            return Ok(false);
-        };
-        let there = field(&found, "TYPE").unwrap_or_default();
-        if !matches!(kind, "" | "auto") && kind != there {
-            return Ok(false);
-        }
-        (device, there.to_owned())
-    };
-    let options = if options.is_empty() { "rw".to_owned() } else { format!("rw,{options}") };
-    state.mount(&Mount { source, target, kind, options })?;
-    Ok(true)
-}
-
-/// Mounts as a mount unit's own file says.
+/// Mounts as a mount unit's own file says; false where there is nothing of that kind to mount.
 pub(super) fn mount_unit(unit: &str, state: &State) -> io::Result<bool> {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     let get = |key: &str| field(&text, key).unwrap_or_default().trim();
-    mount_source(get("What"), get("Where"), get("Type"), get("Options"), state)
+    let Some((source, found)) = resolved(get("What"), state) else { return Ok(false) };
+    let kind = field(&found, "TYPE").unwrap_or_default().to_owned();
+    if kind != get("Type") {
+        return Ok(false);
+    }
+    state.mount(&Mount { source, target: state.hosted(get("Where")), kind })?;
+    Ok(true)
 }
 
 /// Unmounts what a mount unit mounted.
 pub(super) fn unmount_unit(unit: &str, state: &State) -> io::Result<()> {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     state.unmount(&state.hosted(field(&text, "Where").unwrap_or_default()))
-}
-
-/// The line of fstab for a target: source, target, type, options.
-fn fstab(target: &str, state: &State) -> Option<[String; 4]> {
-    let text = fs::read_to_string(state.hosted("/etc/fstab")).ok()?;
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let mut lines = lines.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-    let line = lines.find(|fields| fields.get(1).is_some_and(|field| field == target))?;
-    line.into_iter().take(4).collect::<Vec<_>>().try_into().ok()
-}
-
-fn mount(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
-    let kind = args.value(&["-t", "--types"]).unwrap_or_default();
-    let options = args.value(&["-o", "--options"]).unwrap_or_default();
-    let labelled = args.value(&["-L", "--label"]).map(|label| format!("LABEL={label}"));
-    let by_id = args.value(&["-U", "--uuid"]).map(|uuid| format!("UUID={uuid}"));
-    let (mounted, source, target) = match (args.operands.as_slice(), labelled.or(by_id)) {
-        ([target], Some(source)) => (mount_source(&source, target, kind, options, state)?, source, *target),
-        ([source, target], _) => (mount_source(source, target, kind, options, state)?, (*source).to_owned(), *target),
-        ([target], None) => {
-            let Some([source, at, kind, options]) = fstab(target, state) else {
-                return Ok(Outcome::failed(1, format!("mount: {target}: can't find in /etc/fstab.\n")));
-            };
-            (mount_source(&source, &at, &kind, &options, state)?, source, *target)
-        }
-        _ => return Ok(Outcome::printed(listed(state))),
-    };
-    if mounted {
-        return Ok(Outcome::default());
-    }
-    let text = format!(
-        "mount: {target}: wrong fs type, bad option, bad superblock on {source}, missing codepage or helper program, or other error.\n"
-    );
-    Ok(Outcome::failed(32, text))
-}
-
-fn listed(state: &State) -> String {
-    let line = |mount: Mount| {
-        format!("{} on {} type {} ({})\n", mount.source, mount.target.display(), mount.kind, mount.options)
-    };
-    state.mounts().into_iter().map(line).collect()
-}
-
-fn umount(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
-    for target in &args.operands {
-        let path = state.hosted(target);
-        if !is_mounted(target, state) {
-            return Ok(Outcome::failed(32, format!("umount: {target}: not mounted.\n")));
-        }
-        state.unmount(&path)?;
-    }
-    Ok(Outcome::default())
-}
-
-fn is_mounted(target: &str, state: &State) -> bool {
-    let target = state.hosted(target);
-    state.mounts().iter().any(|mount| mount.target == target)
-}
-
-fn mountpoint(args: &Args<'_>, state: &State) -> Outcome {
-    let target = args.operands.first().copied().unwrap_or_default();
-    let quiet = args.has(&["-q", "--quiet"]);
-    let said = |text: String| if quiet { String::new() } else { text };
-    if is_mounted(target, state) {
-        return Outcome::printed(said(format!("{target} is a mountpoint\n")));
-    }
-    if !state.hosted(target).exists() {
-        return Outcome::failed(1, said(format!("mountpoint: {target}: No such file or directory\n")));
-    }
-    let stdout = said(format!("{target} is not a mountpoint\n"));
-    Outcome { exit: NOT_A_MOUNT_POINT, stdout, stderr: String::new() }
-}
-
-fn findmnt(args: &Args<'_>, state: &State) -> Outcome {
-    let by_option = args.value(&["-M", "--mountpoint", "-T", "--target"]);
-    let target = by_option.or(args.operands.first().copied());
-    let source = args.value(&["-S", "--source"]).map(|source| real(&state.device(source)));
-    let columns = args.value(&["-o", "--output"]).unwrap_or("TARGET,SOURCE,FSTYPE,OPTIONS");
-    let mut lines = String::new();
-    for mount in state.mounts() {
-        let is_target = target.is_none_or(|target| state.hosted(target) == mount.target);
-        let is_source = source.as_ref().is_none_or(|source| Path::new(&mount.source) == source);
-        if is_target && is_source {
-            let values = columns.split(',').map(|column| column_of(&mount, column, state));
-            lines += &(values.collect::<Vec<_>>().join(" ") + "\n");
-        }
-    }
-    if lines.is_empty() {
-        return Outcome::failed(1, "");
-    }
-    let no_heading =
-        args.options.iter().any(|(name, _)| matches!(*name, "-n" | "--noheadings") || is_cluster_with_n(name));
-    let heading = if no_heading { String::new() } else { columns.replace(',', " ") + "\n" };
-    Outcome::printed(heading + &lines)
-}
-
-/// Whether `-n` is among options written together, as in `-rn`.
-fn is_cluster_with_n(name: &str) -> bool {
-    !name.starts_with("--") && name.contains('n')
-}
-
-fn column_of(mount: &Mount, column: &str, state: &State) -> String {
-    match column.to_ascii_uppercase().as_str() {
-        "SOURCE" => mount.source.clone(),
-        "TARGET" => mount.target.display().to_string(),
-        "FSTYPE" => mount.kind.clone(),
-        "OPTIONS" => mount.options.clone(),
-        name => {
-            let found = on_device(Path::new(&mount.source), state).unwrap_or_default();
-            field(&found, name).unwrap_or_default().to_owned()
-        }
-    }
 }
 
 /// No device of a rehearsal is enlarged.

@@ -23,7 +23,6 @@ pub(super) struct Mount {
     pub(super) source: String,
     pub(super) target: PathBuf,
     pub(super) kind: String,
-    pub(super) options: String,
 }
 
 /// The stubs' state, and the root that the agent works under.
@@ -109,12 +108,7 @@ impl State {
     pub(super) fn mounts(&self) -> Vec<Mount> {
         let mount = |(_, text): (String, String)| {
             let mut lines = text.lines().map(str::to_owned);
-            Some(Mount {
-                source: lines.next()?,
-                target: lines.next()?.into(),
-                kind: lines.next()?,
-                options: lines.next()?,
-            })
+            Some(Mount { source: lines.next()?, target: lines.next()?.into(), kind: lines.next()? })
         };
         self.entries(MOUNTS).into_iter().filter_map(mount).collect()
     }
@@ -123,7 +117,7 @@ impl State {
     pub(super) fn mount(&self, mount: &Mount) -> io::Result<()> {
         fs::create_dir_all(&mount.target)?;
         let target = mount.target.to_string_lossy();
-        let text = format!("{}\n{target}\n{}\n{}\n", mount.source, mount.kind, mount.options);
+        let text = format!("{}\n{target}\n{}\n", mount.source, mount.kind);
         self.write(MOUNTS, &target, &text)
     }
 

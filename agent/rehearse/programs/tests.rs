@@ -126,11 +126,11 @@ fn a_mount_unit_mounts_what_is_there() {
     assert!(failed.exit == 1 && failed.stderr.starts_with("Job for data.mount failed."), "{failed:?}");
     assert_eq!(machine.run("mkfs.xfs -L docker /dev/xvdcy").exit, 0);
     assert_eq!(machine.run("systemctl start data.mount").exit, 0);
-    assert_eq!(machine.run("mountpoint -q /data").exit, 0);
-    assert_eq!(machine.run("findmnt -no FSTYPE,OPTIONS /data").stdout, "xfs rw,noatime\n");
+    assert_eq!(machine.run("systemctl is-active data.mount").stdout, "active\n");
+    assert_eq!(machine.run("xfs_growfs /data").exit, 0);
     assert_eq!(machine.run("mkfs.xfs -f /dev/xvdcy").exit, 1, "it is mounted");
     assert_eq!(machine.run("systemctl stop data.mount").exit, 0);
-    assert_eq!(machine.run("mountpoint -q /data").exit, 32);
+    assert_eq!(machine.run("xfs_growfs /data").exit, 1);
 }
 
 #[test]
