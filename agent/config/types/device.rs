@@ -1,0 +1,52 @@
+//! The disk that a volume is on.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AbsolutePath, is_word};
+
+/// Where a volume is found.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Device {
+    /// The name in the block device mapping, or a path under `/dev/disk`.
+    Named(AbsolutePath),
+    /// The instance's own disks.
+    InstanceStore,
+}
+
+impl TryFrom<String> for Device {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let remedy = "write the name in the block device mapping, as /dev/xvdcy, or instance_store";
+        if text == "instance_store" {
+            return Ok(Device::InstanceStore);
+        }
+        if text.starts_with("/dev/nvme") {
+            return Err(format!("`{text}` may be another disk after the next boot\n{remedy}"));
+        }
+        match text.strip_prefix("/dev/") {
+            Some(name) if !name.is_empty() && is_word(name, "-_./:@+") => {
+                AbsolutePath::try_from(text).map(Device::Named)
+            }
+            _ => Err(format!("`{text}` is not a device\n{remedy}")),
+        }
+    }
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> String {
+        device.to_string()
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Named(path) => path.fmt(f),
+            Device::InstanceStore => f.write_str("instance_store"),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+use super::load::{MAX_DEPTH, MAX_NODES};
+use super::*;
+use crate::config::problem::Source;
+use proptest::prelude::*;
+
+fn tree(text: &str) -> Node {
+    let (node, problems) = load(&Source::new("test", text));
+    assert!(problems.is_empty(), "{text}: {problems:?}");
+    node.unwrap()
+}
+
+/// The messages of the problems, each with its line, and the partial tree.
+fn refused(text: &str) -> (Option<Node>, Vec<(Option<usize>, String)>) {
+    let (node, problems) = load(&Source::new("test", text));
+    let said = problems.into_iter().map(|problem| (problem.line(), problem.message)).collect();
+    (node, said)
+}
+
+fn written(node: &Node) -> &str {
+    &node.span.source.text[node.span.start..node.span.end]
+}
+
+#[test]
+fn plain_scalars_follow_the_core_schema() {
+    let text = |text: &str| Value::String(text.into());
+    let table = [
+        ("null", Value::Null),
+        ("~", Value::Null),
+        ("nULL", text("nULL")),
+        ("true", Value::Bool(true)),
+        ("FALSE", Value::Bool(false)),
+        ("yes", text("yes")),
+        ("on", text("on")),
+        ("12", Value::Int(12)),
+        ("-12", Value::Int(-12)),
+        ("+12", Value::Int(12)),
+        ("0755", Value::Int(755)),
+        ("0o755", Value::Int(0o755)),
+        ("0x1F", Value::Int(31)),
+        ("0x-1", text("0x-1")),
+        ("0xg", text("0xg")),
+        ("1_000", text("1_000")),
+        ("99999999999999999999", Value::Float(1e20)),
+        ("1.5", Value::Float(1.5)),
+        ("1e3", Value::Float(1000.0)),
+        (".5", Value::Float(0.5)),
+        ("1.", Value::Float(1.0)),
+        (".inf", Value::Float(f64::INFINITY)),
+        ("-.INF", Value::Float(f64::NEG_INFINITY)),
+        ("inf", text("inf")),
+        ("nan", text("nan")),
+        ("infinity", text("infinity")),
+        ("1.2.3", text("1.2.3")),
+        (".", text(".")),
+        ("e", text("e")),
+        ("15m", text("15m")),
+        ("2026-01-01", text("2026-01-01")),
+        ("1000:1000", text("1000:1000")),
+        ("'12'", text("12")),
+        ("\"true\"", text("true")),
+        ("!!str 12", text("12")),
+        ("! 12", text("12")),
+        ("!!float 1", Value::Float(1.0)),
+        ("!!int 1", Value::Int(1)),
+    ];
+    for (written, wanted) in table {
+        assert_eq!(tree(written).value, wanted, "{written}");
+    }
+    assert_eq!(tree("0755").text(), Some("0755"));
+    assert_eq!(tree("'a'").text(), Some("a"));
+    assert_eq!(tree("~").text(), None);
+}
+
+#[test]
+fn nodes_know_their_places() {
+    let text = "\u{e9}: [1, 'b c']\r\nlist:\r\n  - {x: \u{e9}\u{e9}}\r\n  - |\r\n    two\r\n    lines\r\nlast: end\r\n";
+    let tree = tree(text);
+    assert_eq!(written(tree.get("\u{e9}").unwrap()), "[1, 'b c']");
+    assert_eq!(written(tree.at(&["\u{e9}", "1"]).unwrap()), "'b c'");
+    assert_eq!(written(tree.at(&["list", "0"]).unwrap()), "{x: \u{e9}\u{e9}}");
+    assert_eq!(written(tree.at(&["list", "0", "x"]).unwrap()), "\u{e9}\u{e9}");
+    assert_eq!(written(tree.at(&["last"]).unwrap()), "end");
+    assert_eq!(written(&tree).trim_end(), text.trim_end());
+    assert!(tree.at(&["list", "2"]).is_none() && tree.at(&["last", "x"]).is_none());
+}
+
+#[test]
+fn json_is_yaml() {
+    let tree = tree("{\"a\":{\"b\":[1,true,null,\"x\\u00e9\"]},\n\t\"c\":\"\"}");
+    assert_eq!(tree.at(&["a", "b", "3"]).unwrap().text(), Some("x\u{e9}"));
+    assert_eq!(tree.at(&["c"]).unwrap().text(), Some(""));
+}
+
+#[test]
+fn an_empty_document_has_no_tree() {
+    for text in ["", "\n\n", "# comment\n", "#ecs-firstrun"] {
+        assert_eq!(refused(text), (None, vec![]), "{text:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_doesnt_hide_the_rest() {
+    let table = [
+        ("a: 1\na: 2\nz: 1", 2, "the key `a` is given twice"),
+        ("? [a]\n: 1\nz: 1", 1, "a key must be text, not a list or a mapping"),
+        (": 1\nz: 1", 1, "a key is missing before the `:`"),
+        ("a: !Ref b\nz: 1", 1, "the tag `!Ref` has no meaning here"),
+        ("a: !!int b\nz: 1", 1, "the value doesn't fit its tag `!!int`"),
+        ("z: 1\n---\na: 2", 2, "there is more than one YAML document"),
+        ("a: &a [*a]\nz: 1", 1, "the alias stands within the very value that it repeats"),
+    ];
+    for (text, line, message) in table {
+        let (node, said) = refused(text);
+        assert_eq!(said, [(Some(line), message.to_string())], "{text}");
+        assert_eq!(node.unwrap().get("z").unwrap().value, Value::Int(1), "{text}");
+    }
+    assert_eq!(tree("1: a\ntrue: b").get("true").unwrap().text(), Some("b"));
+}
+
+#[test]
+fn a_syntax_error_leaves_what_comes_before_it() {
+    let table = [
+        ("signal: {stack: s}\necs:\n  cluster: a: b\n", 3, "holds `: `"),
+        ("signal: {stack: s}\necs:\n\tcluster: a\n", 3, "tabs"),
+        ("signal: {stack: s}\necs: [a, b\nlogs: x\n", 3, "bracket"),
+        ("signal: {stack: s}\necs: 'open\n", 2, "quotes"),
+        ("signal: {stack: s}\n  ecs: 1\n", 2, "indentation"),
+        ("signal: {stack: s}\necs: *nowhere\n", 2, ""),
+    ];
+    for (text, _line, remedy) in table {
+        let (node, problems) = load(&Source::new("test", text));
+        assert_eq!(problems.len(), 1, "{text}");
+        println!("{}", problems[0].render(false));
+        assert_eq!(node.unwrap().at(&["signal", "stack"]).unwrap().text(), Some("s"), "{text}");
+        assert!(problems[0].remedy.as_ref().unwrap().contains(remedy), "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_control_character_ends_the_document_loudly() {
+    let (node, said) = refused("a: 1\nb: \0 2\nc: 3\n");
+    assert_eq!(said.len(), 1);
+    assert_eq!(said[0].0, Some(2));
+    assert_eq!(node.unwrap().get("a").unwrap().value, Value::Int(1));
+}
+
+#[test]
+fn aliases_repeat_values_under_ids_of_their_own() {
+    let tree = tree("a: &x {k: [1]}\nb: *x\n");
+    let (a, b) = (tree.get("a").unwrap(), tree.get("b").unwrap());
+    assert_eq!(a, b);
+    assert_ne!(a.id, b.id);
+    assert_ne!(a.at(&["k", "0"]).unwrap().id, b.at(&["k", "0"]).unwrap().id);
+}
+
+#[test]
+fn a_billion_laughs_are_few() {
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for n in 1..12 {
+        let previous = format!("*a{}, ", n - 1).repeat(10);
+        text.push_str(&format!("a{n}: &a{n} [{previous}]\n"));
+    }
+    text.push_str("z: 1\n");
+    let (node, said) = refused(&text);
+    assert_eq!(said.len(), 1);
+    let node = node.unwrap();
+    assert!(node.size().0 <= MAX_NODES);
+    assert!(node.get("z").is_some());
+}
+
+#[test]
+fn deep_and_long_documents_end_early() {
+    let chain: String = (1..2000).map(|n| format!("a{n}: &a{n} [*a{}]\n", n - 1)).collect();
+    let table = [
+        "[".repeat(1 << 20),
+        "{a: ".repeat(1 << 18),
+        "- ".repeat(1 << 19),
+        "? ".repeat(1 << 19),
+        "[1],\n".repeat(1 << 17),
+        (0..5000).map(|n| format!("{}a:\n", " ".repeat(n))).collect(),
+        "- x\n".repeat(1 << 18),
+        format!("a0: &a0 []\n{chain}"),
+    ];
+    for text in table {
+        let started = std::time::Instant::now();
+        let (node, said) = refused(&text);
+        assert!(!said.is_empty(), "{}", &text[..20]);
+        if let Some(node) = node {
+            let (count, depth) = node.size();
+            assert!(count <= MAX_NODES + MAX_DEPTH && depth <= MAX_DEPTH, "{count} {depth}");
+        }
+        assert!(started.elapsed().as_secs() < 10, "{}", &text[..20]);
+    }
+}
+
+#[test]
+fn merging_follows_the_rfc() {
+    // The examples of RFC 7396, appendix A, as far as their results differ from the patch.
+    let table = [
+        ("{a: b}", "{a: c}", "{a: c}"),
+        ("{a: b}", "{b: c}", "{a: b, b: c}"),
+        ("{a: b}", "{a: null}", "{}"),
+        ("{a: b, b: c}", "{a: null}", "{b: c}"),
+        ("{a: [b]}", "{a: c}", "{a: c}"),
+        ("{a: c}", "{a: [b]}", "{a: [b]}"),
+        ("{a: {b: c}}", "{a: {b: d, c: null}}", "{a: {b: d}}"),
+        ("{a: [{b: c}]}", "{a: [1]}", "{a: [1]}"),
+        ("[a, b]", "[c, d]", "[c, d]"),
+        ("{a: b}", "[c]", "[c]"),
+        ("{a: foo}", "null", "null"),
+        ("{a: foo}", "bar", "bar"),
+        ("{e: null}", "{a: 1}", "{e: null, a: 1}"),
+        ("[1, 2]", "{a: b, c: null}", "{a: b}"),
+        ("{}", "{a: {bb: {ccc: null}}}", "{a: {bb: {}}}"),
+    ];
+    for (base, patch, wanted) in table {
+        assert_eq!(merge(tree(base), tree(patch)), tree(wanted), "{base} + {patch}");
+    }
+}
+
+#[test]
+fn values_under_secret_keys_are_hidden() {
+    let (_, problems) = load(&Source::new("test", "{\"AWS_SECRET\":\n\"hunter2\", \"a\": 1, \"a\": \n2}"));
+    assert!(!problems[0].render(false).contains("hunter2"), "{}", problems[0].render(false));
+}
+
+proptest! {
+    #[test]
+    fn loading_never_panics(text in r#"(?s)([-?:,\[\]{}#&*!|>'"%@ \n\ta0\\é~<.]|---|\.\.\.|: |- |\r\n|&a |\*a|!!str |<<){0,60}"#) {
+        let source = Source::new("test", text);
+        let (node, problems) = load(&source);
+        for problem in problems {
+            problem.render(false);
+        }
+        let mut nodes: Vec<Node> = node.into_iter().collect();
+        while let Some(node) = nodes.pop() {
+            prop_assert!(node.span.start <= node.span.end && node.span.end <= source.text.len());
+            prop_assert!(source.text.get(node.span.start..node.span.end).is_some());
+            match node.value {
+                Value::Sequence(items) => nodes.extend(items),
+                Value::Mapping(entries) => nodes.extend(entries.into_iter().map(|entry| entry.value)),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn loading_any_text_never_panics(text in any::<String>()) {
+        load(&Source::new("test", text));
+    }
+}
