@@ -3,6 +3,7 @@
 //! Reporting stands outside what can fail. Whatever happens between the first byte of the user data and the last action,
 //! a panic included, becomes an outcome; the outcome is decided once, kept, and told to CloudFormation.
 
+mod conclude;
 mod diagnose;
 mod gather;
 mod hand_over;
@@ -20,10 +21,8 @@ use tokio::time::Instant;
 
 pub use self::diagnose::diagnose;
 pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
-use self::state::{Decision, State};
+use self::state::State;
 use crate::apply::{apply, millis};
-use crate::cloudformation::Status;
-use crate::config::problem::redact;
 use crate::config::{self, Config, Parsed};
 use crate::host::Host;
 use crate::plan::{Plan, plan};
@@ -239,104 +238,6 @@ impl Run<'_> {
                 .await;
         self.report.steps = before.into_iter().chain(applied.steps).collect();
         applied.result
-    }
-
-    /// Decides the outcome, keeps the decision, tells CloudFormation, and writes the report.
-    async fn conclude(&mut self, result: Result<Result<Provisioned, Failure>, String>) -> Ending {
-        let has_configuration = matches!(result, Ok(Ok(Provisioned::Complete(_))));
-        let (outcome, reason, config) = match result {
-            Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, None, config),
-            Ok(Ok(Provisioned::Nothing)) => {
-                let what = "there is no ecs-firstrun configuration: nothing was started, nothing is signalled";
-                // Nothing is held back from starting on a host that never asked for this agent.
-                if let Err(error) = self.host.release() {
-                    tracing::warn!("Docker and ECS can't be started by hand: {error:#}");
-                }
-                (Outcome::Success, Some(what.to_owned()), Box::default())
-            }
-            Ok(Err(failure)) => (failure.outcome, Some(redact(&failure.reason)), failure.config),
-            // A panic: what can be reported is what the documents say.
-            Err(panic) => (
-                Outcome::Failure,
-                Some(format!("a defect in this agent: {panic}")),
-                Box::new(self.gathered.parse().config),
-            ),
-        };
-        let line = self.say(outcome, reason.as_deref());
-        self.report.reason = reason.clone();
-        let status = if outcome == Outcome::Success { Status::Success } else { Status::Failure };
-        let target = config.signal.as_ref().and_then(signal::target);
-        // What was refused may have held the target in what can't be read of it.
-        let of_tags = || (outcome == Outcome::Refused).then(|| signal::target_in_tags(&self.gathered.identity.tags));
-        let ending = match target.or_else(|| of_tags().flatten()) {
-            Some(target) => {
-                self.decide(status, reason.unwrap_or_default());
-                self.signal(target, &config).await
-            }
-            None if outcome == Outcome::Refused || !self.fetched() => Ending::Unreported,
-            // Nothing was to be signalled: the report and the console are told, and that is all that was asked for.
-            None => {
-                if has_configuration {
-                    self.decide(status, String::new());
-                }
-                Ending::Done
-            }
-        };
-        self.report.outcome = outcome;
-        self.save();
-        let signal = self.report.signal.as_ref().map(|signal| format!("; {signal}")).unwrap_or_default();
-        self.host.say_status(&format!("{line}{signal}"));
-        match (ending, outcome) {
-            (Ending::Unreported, _) => Ending::Unreported,
-            (_, Outcome::Success) => Ending::Done,
-            (_, Outcome::Refused) => Ending::Refused,
-            _ => Ending::Failed,
-        }
-    }
-
-    /// Nothing is decided: the run was stopped from outside, and the next one goes on where this one was.
-    fn interrupted(&mut self) -> Ending {
-        let reason = "the run was told to stop, as at a shutdown; nothing is signalled, the next run goes on";
-        self.say(Outcome::Interrupted, Some(reason));
-        self.report.outcome = Outcome::Interrupted;
-        self.report.reason = Some(reason.to_owned());
-        for step in self.report.steps.iter_mut().filter(|step| step.outcome == Outcome::Running) {
-            step.outcome = Outcome::Interrupted;
-        }
-        self.save();
-        Ending::Unreported
-    }
-
-    fn fetched(&self) -> bool {
-        self.report.steps.first().is_some_and(|step| step.outcome == Outcome::Success)
-    }
-
-    /// The first outcome of an instance is what CloudFormation is told, now or at a later boot.
-    fn decide(&mut self, status: Status, reason: String) {
-        if self.state.decision.is_none() && !self.state.instance_id.is_empty() {
-            self.state.decision = Some(Decision { status, reason, settled: None });
-            // What could not be fetched must not be what a later boot goes by.
-            if self.fetched() {
-                self.state.keep_documents(&self.gathered);
-            }
-            self.state.save(&self.host);
-        }
-    }
-
-    /// The outcome in one line: in the journal, in the log file, and on the console where it is a failure.
-    fn say(&self, outcome: Outcome, reason: Option<&str>) -> String {
-        let line = match reason {
-            Some(reason) => format!("{}: {reason}", outcome.to_string().to_uppercase()),
-            None => outcome.to_string().to_uppercase(),
-        };
-        self.host.say_status(&line);
-        if outcome == Outcome::Success {
-            tracing::info!("{line}");
-        } else {
-            tracing::error!("{line}");
-            self.host.say_on_console(&line.replace('\n', " "));
-        }
-        line
     }
 
     fn status(&self, what: &str) {
