@@ -23,7 +23,6 @@ const USER_DATA: &str = "/latest/user-data";
 const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
 const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
 const DOMAIN: &str = "/latest/meta-data/services/domain";
-const PARTITION: &str = "/latest/meta-data/services/partition";
 const LIFECYCLE_STATE: &str = "/latest/meta-data/autoscaling/target-lifecycle-state";
 const TAGS: &str = "/latest/meta-data/tags/instance";
 
@@ -95,8 +94,6 @@ pub struct Identity {
     pub instance_type: String,
     /// The DNS suffix of the partition's services (category `services/domain`), such as `amazonaws.com`.
     pub partition_domain: String,
-    /// Such as `aws` or `aws-cn`.
-    pub partition: String,
     /// The instance's tags, if it may see them (metadata option `InstanceMetadataTags`), else none.
     pub tags: BTreeMap<String, String>,
     /// The state that Auto Scaling is bringing the instance to, such as `InService` or `Warmed:Stopped`.
@@ -200,17 +197,10 @@ impl Imds {
         let document = self.text(DOCUMENT).await?.unwrap_or_default();
         let read: Document =
             serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
-        let (signature, domain, partition, state, tags) = tokio::try_join!(
-            self.text(SIGNATURE),
-            self.text(DOMAIN),
-            self.text(PARTITION),
-            self.text(LIFECYCLE_STATE),
-            self.tags(),
-        )?;
-        let (default_partition, default_domain) = partition_of(&read.region);
+        let (signature, domain, state, tags) =
+            tokio::try_join!(self.text(SIGNATURE), self.text(DOMAIN), self.text(LIFECYCLE_STATE), self.tags(),)?;
         Ok(Identity {
-            partition_domain: trimmed(domain).unwrap_or_else(|| default_domain.to_owned()),
-            partition: trimmed(partition).unwrap_or_else(|| default_partition.to_owned()),
+            partition_domain: trimmed(domain).unwrap_or_else(|| domain_of(&read.region).to_owned()),
             tags,
             target_lifecycle_state: trimmed(state),
             signature: signature.unwrap_or_default(),
@@ -388,15 +378,9 @@ fn trimmed(text: Option<String>) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Partition and DNS suffix of a region, for metadata services without the categories `services/…`.
-fn partition_of(region: &str) -> (&'static str, &'static str) {
-    if region.starts_with("cn-") {
-        ("aws-cn", "amazonaws.com.cn")
-    } else if region.starts_with("us-gov-") {
-        ("aws-us-gov", "amazonaws.com")
-    } else {
-        ("aws", "amazonaws.com")
-    }
+/// DNS suffix of a region's partition, for metadata services without the category `services/domain`.
+fn domain_of(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
 #[cfg(all(test, feature = "rehearse"))]

@@ -72,7 +72,6 @@ fn the_instance_metadata_are_read_with_one_token_and_each_once() {
             "GET /latest/dynamic/instance-identity/signature",
             "GET /latest/meta-data/autoscaling/target-lifecycle-state",
             "GET /latest/meta-data/services/domain",
-            "GET /latest/meta-data/services/partition",
             "GET /latest/meta-data/tags/instance",
             "GET /latest/user-data",
         ]

@@ -45,7 +45,6 @@ fn instance(method: &str, path: &str, token: &str) -> (u16, String) {
         (_, DOCUMENT) => DOCUMENT_TEXT,
         (_, SIGNATURE) => "abc\ndef\n",
         (_, DOMAIN) => "amazonaws.com.cn",
-        (_, PARTITION) => "aws-cn",
         (_, LIFECYCLE_STATE) => "InService\n",
         (_, TAGS) => "Name\naws:cloudformation:stack-name",
         (_, "/latest/meta-data/tags/instance/Name") => "web",
@@ -66,7 +65,6 @@ async fn the_whole_identity_is_read() {
         availability_zone: "eu-west-1a".to_owned(),
         instance_type: "m5.large".to_owned(),
         partition_domain: "amazonaws.com.cn".to_owned(),
-        partition: "aws-cn".to_owned(),
         tags: [("Name", "web"), ("aws:cloudformation:stack-name", "blue")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
@@ -86,7 +84,6 @@ async fn all_but_the_document_may_be_missing() {
     .await;
     let identity = client(&endpoint, 5000).identity().await.unwrap();
     assert_eq!(identity.partition_domain, "amazonaws.com");
-    assert_eq!(identity.partition, "aws");
     assert_eq!(identity.signature, "");
     assert_eq!(identity.target_lifecycle_state, None);
     assert!(identity.tags.is_empty());
@@ -117,7 +114,7 @@ async fn an_expired_token_is_renewed_once() {
     })
     .await;
     let imds = client(&endpoint, 5000);
-    assert_eq!(imds.get(PARTITION).await.unwrap().unwrap(), b"aws-cn");
+    assert_eq!(imds.get(DOMAIN).await.unwrap().unwrap(), b"amazonaws.com.cn");
 }
 
 #[tokio::test]
@@ -145,8 +142,8 @@ async fn temporary_troubles_are_retried() {
             _ => instance(method, path, token),
         })
         .await;
-        let answer = client(&endpoint, 20_000).get(PARTITION).await.unwrap();
-        assert_eq!(answer.unwrap(), b"aws-cn");
+        let answer = client(&endpoint, 20_000).get(DOMAIN).await.unwrap();
+        assert_eq!(answer.unwrap(), b"amazonaws.com.cn");
     }
 }
 
@@ -162,13 +159,13 @@ async fn a_disabled_service_says_so_at_once() {
 #[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let endpoint = serve(|_, method, path, token| match path {
-        PARTITION => (200, "x".repeat(LIMIT + 1)),
+        DOMAIN => (200, "x".repeat(LIMIT + 1)),
         USER_DATA => (200, "x".repeat(LIMIT + 1)),
         _ => instance(method, path, token),
     })
     .await;
     let imds = client(&endpoint, 5000);
-    let error = imds.get(PARTITION).await.unwrap_err();
+    let error = imds.get(DOMAIN).await.unwrap_err();
     assert!(matches!(error, ImdsError::Malformed { .. }), "{error}");
     assert_eq!(imds.user_data().await.unwrap().unwrap().len(), LIMIT + 1);
 }
@@ -195,7 +192,7 @@ async fn endpoints_take_turns_until_one_answers() {
     .await;
     let mut imds = client(&alive, 10_000);
     imds.endpoints = vec![dead_url, alive];
-    assert_eq!(imds.get(PARTITION).await.unwrap().unwrap(), b"aws-cn");
+    assert_eq!(imds.get(DOMAIN).await.unwrap().unwrap(), b"amazonaws.com.cn");
     assert_eq!(imds.session().current, 1);
 }
 
