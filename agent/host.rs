@@ -26,7 +26,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::time::Instant;
 
 use crate::ecs_agent::EcsAgent;
-use crate::plan::{Action, Contents, Edit, STATE_DIRECTORY, Start};
+use crate::plan::{Action, Edit, STATE_DIRECTORY, Start};
 use crate::report::Change;
 
 /// No file that is read from the host is larger than this, in bytes.
@@ -326,17 +326,6 @@ impl Host {
             let _ = writeln!(console, "ecs-firstrun: {line}");
         }
     }
-
-    /// What a write of this file would change, for a person: nothing, or the contents as they are now.
-    ///
-    /// # Errors
-    /// A file that can't be read.
-    pub fn current(&self, path: &str, contents: &Contents, mode: u32) -> Result<Option<String>> {
-        match self.holds(path, contents.reveal().as_bytes(), mode)? {
-            true => Ok(None),
-            false => Ok(Some(self.read(path)?.unwrap_or_default())),
-        }
-    }
 }
 
 /// Tells systemd, where it listens.
@@ -350,7 +339,7 @@ fn notify(state: sd_notify::NotifyState<'_>) {
 mod tests {
     use super::*;
     use crate::config::types::Mode;
-    use crate::plan::File;
+    use crate::plan::{Contents, File};
 
     fn host() -> (tempfile::TempDir, Host) {
         let root = tempfile::tempdir().unwrap();
