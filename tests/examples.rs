@@ -54,3 +54,14 @@ fn cfn_lint_has_nothing_to_say_of_the_templates() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn the_readme_shows_the_smallest_user_data_and_their_plan_as_they_are() {
+    let read = |path: &str| std::fs::read_to_string(repository(path)).unwrap();
+    let (readme, smallest) = (read("README.md"), read("examples/user-data/smallest.yaml"));
+    assert!(readme.contains(&smallest));
+    let facts: Instance = serde_json::from_str(&read("examples/facts/amazon-linux-2023.json")).unwrap();
+    let (parsed, _) = documents("smallest.yaml", smallest.as_bytes());
+    let plan = plan(&parsed.config, &facts).to_string();
+    assert!(readme.contains(&plan), "{plan}");
+}
