@@ -14,11 +14,13 @@
 //!   be repeated.
 //! - [`report`] says how it went; [`cloudformation`] passes that on.
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
-//! - [`run`] is the pipeline, and the only module that knows all the others. [`mod@signal`] sends one signal by hand.
+//! - [`run`] is the pipeline, and the only module that knows all of these; [`mod@signal`] sends one signal by hand.
+//! - [`cli`] is the command line above them.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
 
 pub mod apply;
+pub mod cli;
 pub mod cloudformation;
 pub mod config;
 pub mod doctor;

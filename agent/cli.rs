@@ -1,0 +1,210 @@
+//! The command line: its commands and options, and what each command prints.
+
+mod doctor;
+mod log;
+mod plan;
+mod status;
+mod validate;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::host::Host;
+use crate::run::{self, Options};
+use crate::signal;
+
+/// Finishes an Amazon ECS container instance at first boot and signals CloudFormation
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct CommandLine {
+    /// How log lines are written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", env = "ECS_FIRSTRUN_LOG")]
+    log_format: LogFormat,
+    /// Log more: every program that is run
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Do the boot job: fetch, plan, apply, wait, signal
+    ///
+    /// Exit codes: 0 done; 1 failed, and the failure was reported; 2 the configuration was refused, and that was
+    /// reported; 3 the outcome could not be reported.
+    Run {
+        #[command(flatten)]
+        places: Places,
+        /// Print the plan and change nothing, as `plan` does
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print what `run` would do, and change nothing
+    ///
+    /// Needs neither root nor AWS. Without instance metadata and without --facts the plan is for an example instance.
+    Plan {
+        #[command(flatten)]
+        places: Places,
+        /// Facts of an instance, as `facts` prints them
+        #[arg(long, value_name = "FILE")]
+        facts: Option<PathBuf>,
+        /// Print the plan as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check user data, offline; exit code 2 when something is wrong
+    Validate {
+        /// The user data; `-` is standard input
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Print the facts of this instance that a plan depends on, as JSON for `plan --facts`
+    Facts {
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Show how the last run went, step by step
+    Status {
+        /// Every path of the host lies under it
+        #[arg(long, value_name = "DIR", default_value = "/", env = "ECS_FIRSTRUN_ROOT")]
+        root: PathBuf,
+        /// Follow the run until it ends
+        #[arg(long)]
+        wait: bool,
+        /// Print the report as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say why this instance isn't a working member of its cluster, and what to do
+    ///
+    /// Makes every check that it can, in a few seconds, and changes nothing. Exit codes: 0 nothing is wrong; 1 something is.
+    Doctor {
+        #[command(flatten)]
+        places: Places,
+        /// Print the findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send one signal to CloudFormation by hand, with the options of cfn-signal
+    ///
+    /// Exit codes, as of cfn-signal: 0 accepted, 1 not, 2 wrong usage. Called by the name `cfn-signal`, this program
+    /// is this command.
+    Signal(Box<signal::Arguments>),
+    /// Run the whole job against an embedded fake cloud, in a scratch folder
+    #[cfg(feature = "rehearse")]
+    Rehearse(crate::rehearse::Arguments),
+}
+
+#[derive(Args, Debug)]
+struct Places {
+    /// Every path that is read or written on the host lies under it
+    #[arg(long, value_name = "DIR", default_value = "/", env = "ECS_FIRSTRUN_ROOT")]
+    root: PathBuf,
+    /// Read the user data from a file (`-` is standard input), not from the instance metadata
+    #[arg(long, value_name = "FILE")]
+    user_data: Option<PathBuf>,
+    /// Where the instance metadata service answers [default: its IPv4, then its IPv6 address]
+    #[arg(long, value_name = "URL", env = "AWS_EC2_METADATA_SERVICE_ENDPOINT")]
+    imds_endpoint: Option<String>,
+    /// Where the ECS agent answers
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:51678", env = "ECS_FIRSTRUN_ECS_ENDPOINT")]
+    ecs_endpoint: String,
+    /// Where CloudFormation answers [default: by region and partition]
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFORMATION")]
+    cloudformation_endpoint: Option<String>,
+}
+
+impl From<Places> for Options {
+    fn from(places: Places) -> Self {
+        Options {
+            root: places.root,
+            user_data: places.user_data,
+            imds_endpoint: places.imds_endpoint.filter(|url| !url.is_empty()),
+            ecs_endpoint: places.ecs_endpoint,
+            cloudformation_endpoint: places.cloudformation_endpoint.filter(|url| !url.is_empty()),
+        }
+    }
+}
+
+/// The command line, from the process's arguments; it ends the process where they make no sense. Where this program
+/// stands in for cfn-signal, the command is `signal`.
+pub fn parse(mut arguments: Vec<OsString>) -> CommandLine {
+    if arguments.first().map(Path::new).and_then(Path::file_name) == Some("cfn-signal".as_ref()) {
+        arguments.insert(1, "signal".into());
+    }
+    CommandLine::parse_from(arguments)
+}
+
+/// Does what the command line says; the exit code.
+///
+/// # Errors
+/// What the command could not do, which is usage or input: each failure that a command reports by itself is an exit code.
+pub async fn execute(line: CommandLine) -> Result<ExitCode> {
+    let log = log::Log { format: line.log_format, verbose: line.verbose };
+    match line.command {
+        Command::Run { places, dry_run: true } => plan::print_plan(&places.into(), None, false).await,
+        Command::Run { places, dry_run: false } => {
+            let options = Options::from(places);
+            let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+            log.start(Some(&host));
+            Ok(ExitCode::from(run::run(&options).await?.code()))
+        }
+        Command::Plan { places, facts, json } => {
+            log.start(None);
+            plan::print_plan(&places.into(), facts, json).await
+        }
+        Command::Validate { file } => validate::validate(&file),
+        Command::Facts { places } => {
+            log.start(None);
+            let instance = run::instance_facts(&places.into()).await?;
+            print(&format!("{}\n", serde_json::to_string_pretty(&instance)?))
+        }
+        Command::Status { root, wait, json } => {
+            status::status(&Host::rooted_at(&root, "http://127.0.0.1:51678")?, wait, json).await
+        }
+        Command::Doctor { places, json } => {
+            log.start(None);
+            doctor::doctor(&places.into(), json).await
+        }
+        Command::Signal(arguments) => {
+            log.start(None);
+            match signal::signal(*arguments).await {
+                Ok(told) => print(&told.unwrap_or_default()),
+                Err(error) => {
+                    eprintln!("error: {error:#}");
+                    Ok(ExitCode::FAILURE)
+                }
+            }
+        }
+        #[cfg(feature = "rehearse")]
+        Command::Rehearse(arguments) => {
+            log.start(None);
+            Ok(ExitCode::from(crate::rehearse::rehearse(arguments).await?))
+        }
+    }
+}
+
+/// Whether colour is for a person to see, who has not asked to be spared it.
+fn has_color(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints to standard output. That nobody reads it to its end, as in `| head`, is no error.
+fn print(text: &str) -> Result<ExitCode> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("write to standard output"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

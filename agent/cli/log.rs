@@ -1,0 +1,58 @@
+//! The log: standard error for people and journald, and a file that is sent to CloudWatch Logs.
+
+use std::time::SystemTime;
+
+use super::{LogFormat, has_color};
+use crate::host::Host;
+
+/// What is logged, and how.
+pub(super) struct Log {
+    pub(super) format: LogFormat,
+    pub(super) verbose: bool,
+}
+
+/// The time at the head of a line in the log file, as the log agents are told to read it.
+struct Time;
+
+impl tracing_subscriber::fmt::time::FormatTime for Time {
+    fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
+        write!(w, "{}", humantime::format_rfc3339_seconds(SystemTime::now()))
+    }
+}
+
+impl Log {
+    /// Sends log lines to standard error, without the time, which journald adds; and, on a host, to the log file.
+    pub(super) fn start(&self, host: Option<&Host>) {
+        use tracing_subscriber::filter::{LevelFilter, Targets};
+        use tracing_subscriber::prelude::*;
+        let level = if self.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
+        // The libraries' own lines are for their developers.
+        let filter = Targets::new().with_default(LevelFilter::WARN).with_target("ecs_firstrun", level);
+        let file = host.and_then(|host| {
+            let opened = host.open_log(crate::plan::LOG_FILE);
+            opened.inspect_err(|error| eprintln!("warning: no log file: {error}")).ok()
+        });
+        let ansi = has_color(&std::io::stderr());
+        let stderr = tracing_subscriber::fmt::layer().with_target(false).with_ansi(ansi).with_writer(std::io::stderr);
+        let file = file.map(|file| {
+            tracing_subscriber::fmt::layer()
+                .with_target(false)
+                .with_ansi(false)
+                .with_timer(Time)
+                .with_writer(std::sync::Mutex::new(file))
+        });
+        let layers = match self.format {
+            LogFormat::Text => {
+                vec![stderr.without_time().boxed()].into_iter().chain(file.map(|file| file.boxed())).collect::<Vec<_>>()
+            }
+            LogFormat::Json => vec![stderr.json().with_timer(Time).boxed()]
+                .into_iter()
+                .chain(file.map(|file| file.json().boxed()))
+                .collect(),
+        };
+        let started = tracing_subscriber::registry().with(filter).with(layers).try_init();
+        if let Err(error) = started {
+            eprintln!("warning: no log: {error}");
+        }
+    }
+}
