@@ -9,6 +9,10 @@
 # The processor of the image: x86_64, or arm64 as AWS calls aarch64.
 ARCH ?= x86_64
 TARGET ?= $(patsubst arm64-%,aarch64-%,$(ARCH)-unknown-linux-gnu)
+# A static binary, at addresses of its own in each run. Its relocations are packed (RELR), which takes 0.4 MB off: glibc's
+# start-up code reads them so from 2.36 on.
+STATIC = -C target-feature=+crt-static $(shell printf '%s\n' 'glibc 2.36' "$$(getconf GNU_LIBC_VERSION)" | sort -CV && \
+	echo -C link-arg=-Wl,-z,pack-relative-relocs)
 CARGO_DENY ?= 0.20.2
 # What formats, partitions, encrypts or mounts the loop devices of the tests.
 DISK_PACKAGES = bcache-tools btrfs-progs cryptsetup-bin dosfstools e2fsprogs erofs-utils exfatprogs f2fs-tools fdisk \
@@ -37,7 +41,7 @@ demo: ## Rehearse the whole boot against an embedded fake cloud
 build: ## Build the static binary of an image: dist/ecs-firstrun
 	@rustc --print target-libdir --target $(TARGET) 2>/dev/null | xargs -r test -d || { \
 		echo "rustup target add $(TARGET), and a C compiler and linker for it, as gcc-aarch64-linux-gnu on Debian" >&2; exit 1; }
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(TARGET)
+	RUSTFLAGS="$(STATIC)" cargo build --release --locked --target $(TARGET)
 	install -D target/$(TARGET)/release/ecs-firstrun dist/ecs-firstrun
 
 validate: ## Check packer.json and what it passes on; changes nothing
