@@ -44,12 +44,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum ImdsError {
     /// No connection, or only temporary errors, until the deadline.
-    #[error("the instance metadata service at {} didn't answer in time: {last}", .endpoints.join(", "))]
+    #[error("the instance metadata service didn't answer in time: {tried}")]
     Unreachable {
-        /// The endpoints that were tried.
-        endpoints: Vec<String>,
-        /// What the last try came to.
-        last: String,
+        /// The endpoints that were tried, each with what the last try came to.
+        tried: String,
     },
     /// It answered, and trying again won't change that.
     #[error("the instance metadata service refused {path} with HTTP {status}{}", remedy(*.status))]
@@ -125,18 +123,34 @@ pub struct Imds {
     token: tokio::sync::Mutex<Option<String>>,
 }
 
-#[derive(Default)]
 struct Session {
     /// Which endpoint is used.
     current: usize,
     /// Whether the current one has ever answered; then it stays.
     answered: bool,
+    /// What the last failure of each endpoint was.
+    failures: Vec<Option<String>>,
+}
+
+impl Session {
+    /// An endpoint answered: from now on it is the one.
+    fn settle(&mut self, endpoint: usize) {
+        self.current = endpoint;
+        self.answered = true;
+    }
+
+    /// An endpoint failed: while none has answered, the next one has its turn. Reads in parallel may fail at the same one.
+    fn move_on_from(&mut self, endpoint: usize) {
+        if !self.answered && self.current == endpoint {
+            self.current = (endpoint + 1) % self.failures.len();
+        }
+    }
 }
 
 /// What became of one try.
 enum Failure {
-    /// Another try may go better.
-    Again(String),
+    /// Another try may go better: which endpoint failed, and how.
+    Again((usize, String)),
     /// The token is missing or has expired.
     Unauthorized,
     /// No try will go better.
@@ -165,9 +179,9 @@ impl Imds {
         };
         Ok(Self {
             client: http::direct()?,
+            session: Mutex::new(Session { current: 0, answered: false, failures: vec![None; endpoints.len()] }),
             endpoints,
             deadline,
-            session: Mutex::default(),
             token: tokio::sync::Mutex::default(),
         })
     }
@@ -233,12 +247,13 @@ impl Imds {
         Ok(tags)
     }
 
-    /// Tries until an answer or the deadline.
+    /// Tries until an answer or the deadline; with a pause after each round over the endpoints.
     async fn fetch(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ImdsError> {
         let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut renewed = false;
+        let mut tries = 0;
         loop {
-            let last = match self.attempt(path, limit).await {
+            match self.attempt(path, limit).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Unauthorized) if renewed => {
@@ -248,35 +263,53 @@ impl Imds {
                     renewed = true;
                     continue;
                 }
-                Err(Failure::Again(last)) => last,
-            };
-            tracing::debug!(path, last, "IMDS gave no answer; trying again");
-            let round_over = self.try_next_endpoint();
-            let pause = match round_over {
-                true => pauses.next().unwrap_or(LONGEST_PAUSE),
-                false => Duration::ZERO,
-            };
+                Err(Failure::Again(failure)) => self.note(failure),
+            }
+            tries += 1;
+            let round_over = self.session().answered || tries % self.endpoints.len() == 0;
+            let pause = if round_over { pauses.next().unwrap_or(LONGEST_PAUSE) } else { Duration::ZERO };
             if pause >= self.left() {
-                let endpoints = self.endpoints.clone();
-                return Err(ImdsError::Unreachable { endpoints, last });
+                return Err(ImdsError::Unreachable { tried: self.tried() });
             }
             sleep(pause).await;
         }
     }
 
+    /// Keeps what a try came to, and says it when it is something new: a boot may wait minutes for this service.
+    fn note(&self, (endpoint, failure): (usize, String)) {
+        let mut session = self.session();
+        session.move_on_from(endpoint);
+        let Some(last) = session.failures.get_mut(endpoint) else { return };
+        if last.as_ref() != Some(&failure) {
+            let place = self.endpoints.get(endpoint).map_or("", String::as_str);
+            tracing::info!("the instance metadata service at {place} gives no answer yet: {failure}");
+            *last = Some(failure);
+        }
+    }
+
+    /// The endpoints with what became of them, for an error.
+    fn tried(&self) -> String {
+        let session = self.session();
+        let each = self.endpoints.iter().zip(&session.failures).map(|(endpoint, failure)| match failure {
+            Some(failure) => format!("{endpoint} ({failure})"),
+            None => format!("{endpoint} (not tried)"),
+        });
+        each.collect::<Vec<_>>().join("; ")
+    }
+
     /// One try, with a token that is fetched first if there is none.
     async fn attempt(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Failure> {
         let token = self.token().await?;
-        let request = self.client.get(self.url(path)).header(TOKEN_HEADER, &token);
-        let response = self.send(request).await?;
+        let request = |url: String| self.client.get(url).header(TOKEN_HEADER, &token);
+        let (endpoint, response) = self.send(path, request).await?;
         match response.status() {
-            StatusCode::OK => self.body(path, response, limit).await.map(Some),
+            StatusCode::OK => self.body(path, endpoint, response, limit).await.map(Some),
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::UNAUTHORIZED => {
                 self.drop_token(&token).await;
                 Err(Failure::Unauthorized)
             }
-            status => Err(failure(path, status)),
+            status => Err(failure(path, endpoint, status)),
         }
     }
 
@@ -292,12 +325,12 @@ impl Imds {
     }
 
     async fn new_token(&self) -> Result<String, Failure> {
-        let request = self.client.put(self.url(TOKEN)).header(TTL_HEADER, TTL);
-        let response = self.send(request).await?;
+        let request = |url: String| self.client.put(url).header(TTL_HEADER, TTL);
+        let (endpoint, response) = self.send(TOKEN, request).await?;
         if response.status() != StatusCode::OK {
-            return Err(failure(TOKEN, response.status()));
+            return Err(failure(TOKEN, endpoint, response.status()));
         }
-        let body = self.body(TOKEN, response, LIMIT).await?;
+        let body = self.body(TOKEN, endpoint, response, LIMIT).await?;
         // It goes into a header as it is, so nothing but visible ASCII may be in it.
         let token = String::from_utf8(body)
             .ok()
@@ -305,21 +338,35 @@ impl Imds {
         token.ok_or_else(|| Failure::Final(malformed(TOKEN, "it is no token")))
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+    /// Asks the endpoint in use; an answer of any kind settles that it is the one.
+    async fn send(
+        &self,
+        path: &str,
+        request: impl FnOnce(String) -> reqwest::RequestBuilder,
+    ) -> Result<(usize, reqwest::Response), Failure> {
+        let endpoint = self.session().current;
         let left = self.left();
         if left.is_zero() {
-            return Err(Failure::Again("no time was left".to_owned()));
+            let known = self.session().failures.get(endpoint).cloned().flatten();
+            return Err(Failure::Again((endpoint, known.unwrap_or_else(|| "no time was left".to_owned()))));
         }
-        let answer = request.timeout(left.min(REQUEST)).send().await;
-        let response = answer.map_err(|error| Failure::Again(http::explain(error)))?;
-        self.session().answered = true;
-        Ok(response)
+        let url = format!("{}{path}", self.endpoints.get(endpoint).map_or("", String::as_str));
+        let answer = request(url).timeout(left.min(REQUEST)).send().await;
+        let response = answer.map_err(|error| Failure::Again((endpoint, http::explain(error))))?;
+        self.session().settle(endpoint);
+        Ok((endpoint, response))
     }
 
-    async fn body(&self, path: &str, response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Failure> {
+    async fn body(
+        &self,
+        path: &str,
+        endpoint: usize,
+        response: reqwest::Response,
+        limit: usize,
+    ) -> Result<Vec<u8>, Failure> {
         http::read_body(response, limit).await.map_err(|error| match error {
             BodyError::TooLong(_) => Failure::Final(malformed(path, &error.to_string())),
-            BodyError::Broken(_) => Failure::Again(error.to_string()),
+            BodyError::Broken(_) => Failure::Again((endpoint, error.to_string())),
         })
     }
 
@@ -329,22 +376,6 @@ impl Imds {
         if current.as_deref() == Some(token) {
             *current = None;
         }
-    }
-
-    /// Moves on to the next endpoint while none has answered; says whether all had their turn.
-    fn try_next_endpoint(&self) -> bool {
-        let mut session = self.session();
-        if session.answered {
-            return true;
-        }
-        session.current = (session.current + 1) % self.endpoints.len();
-        session.current == 0
-    }
-
-    fn url(&self, path: &str) -> String {
-        let current = self.session().current;
-        let endpoint = self.endpoints.get(current).map_or("", String::as_str);
-        format!("{endpoint}{path}")
     }
 
     fn left(&self) -> Duration {
@@ -358,9 +389,9 @@ impl Imds {
 }
 
 /// Throttling and the service's own troubles pass; any other status stays.
-fn failure(path: &str, status: StatusCode) -> Failure {
+fn failure(path: &str, endpoint: usize, status: StatusCode) -> Failure {
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Failure::Again(format!("HTTP {} for {path}", status.as_u16()));
+        return Failure::Again((endpoint, format!("HTTP {} for {path}", status.as_u16())));
     }
     Failure::Final(refused(path, status))
 }

@@ -192,8 +192,36 @@ async fn endpoints_take_turns_until_one_answers() {
     .await;
     let mut imds = client(&alive, 10_000);
     imds.endpoints = vec![dead_url, alive];
+    imds.session().failures = vec![None; 2];
     assert_eq!(imds.get(DOMAIN).await.unwrap().unwrap(), b"amazonaws.com.cn");
     assert_eq!(imds.session().current, 1);
+}
+
+/// A slow answer of the first endpoint, while another read has moved on to the second, must not settle the second.
+#[tokio::test]
+async fn the_endpoint_that_answers_is_the_one_that_stays() {
+    let imds = Imds::new(None, Instant::now()).unwrap();
+    imds.session().move_on_from(0);
+    assert_eq!(imds.session().current, 1);
+    imds.session().settle(0);
+    imds.session().move_on_from(1);
+    assert_eq!(imds.session().current, 0);
+}
+
+#[tokio::test]
+async fn an_error_tells_what_became_of_each_endpoint() {
+    let dead = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let ends = [dead(), dead()];
+    let mut imds = client(&ends[0], 300);
+    imds.endpoints = ends.to_vec();
+    imds.session().failures = vec![None; 2];
+    let told = imds.user_data().await.unwrap_err().to_string();
+    for end in ends {
+        assert!(told.contains(&format!("{end} (")) && told.contains("refused"), "{told}");
+    }
 }
 
 #[test]
