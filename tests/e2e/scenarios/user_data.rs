@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use base64::Engine as _;
 use ecs_firstrun::rehearse::cloud::{CloudOptions, Server};
 use flate2::{Compression, write::GzEncoder};
 
@@ -41,8 +40,8 @@ fn call_succeeds(stage: &Stage, user_data: &str) -> Result<()> {
     succeeded(&lab, &mut machine)
 }
 
-/// base64 of gzip of MIME, as templates pack it, beside a script that keeps cloud-final busy; ECS is ordered after that.
-/// The agent says what it waits for.
+/// gzip of MIME, as templates pack it, beside a script that keeps cloud-final busy; ECS is ordered after that. The agent
+/// says what it waits for. Debian's cloud-init would take a second base64 around it for text of nobody.
 pub fn packed_beside_a_slow_script(stage: &Stage) -> Result<()> {
     let script = "#!/bin/sh\nsleep 60\ntouch /etc/of-the-script\n";
     let mime = format!(
@@ -52,7 +51,7 @@ pub fn packed_beside_a_slow_script(stage: &Stage) -> Result<()> {
     );
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(mime.as_bytes())?;
-    let lab = Lab::new(stage, base64::engine::general_purpose::STANDARD.encode(gzip.finish()?))?;
+    let lab = Lab::new(stage, gzip.finish()?)?;
     let mut machine = lab.boot(&Life::default())?;
     machine.until("pgrep -x sleep", PATIENCE)?;
     let waits = "systemctl show --property=StatusText --value ecs-firstrun | grep cloud-final";
