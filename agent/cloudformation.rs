@@ -3,37 +3,25 @@
 //! Three ways lead there. A resource of a stack is signalled with `SignalResource`, authenticated by the instance identity
 //! document (the scheme `CFN_V1` of aws-cfn-bootstrap, which needs no IAM permission, but works only for a stack that the
 //! instance belongs to) or by IAM credentials. A wait condition is signalled with a PUT to its presigned URL.
-//!
-//! What is retried follows aws-cfn-bootstrap too: whatever isn't clearly AWS's own refusal. A proxy's error page, for
-//! one, says nothing about the signal.
 
 use std::fmt;
-use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 use url::Url;
 
-use crate::http::{self, Pauses};
-use answer::{Outcome, judge};
+pub use crate::delivery::Delivery;
+use crate::delivery::answer::{Outcome, judge};
+use crate::delivery::{ANSWER_LIMIT, Method, persist};
+use crate::http;
 
-mod answer;
 mod iam;
 
-/// One try, credentials and name resolution included.
-const TRY: Duration = Duration::from_secs(20);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// As in aws-cfn-bootstrap.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-/// What a pause leaves before the deadline, so that the last try isn't cut off at once.
-const LAST_TRY: Duration = Duration::from_secs(1);
-/// AWS's answers to a signal are well below a kilobyte; of a proxy's page the head is enough.
-const ANSWER_LIMIT: usize = 64 * 1024;
 /// The variables of the AWS SDKs for endpoints with validated cryptography, and for those with IPv6.
 const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
 const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
@@ -127,42 +115,6 @@ impl fmt::Debug for Target {
     }
 }
 
-/// What became of a signal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// CloudFormation took it.
-    Accepted {
-        /// `instance_identity`, `iam` or `wait_handle`.
-        by: &'static str,
-        /// How many requests it took, refused ones of the other way included.
-        attempts: u32,
-    },
-    /// Nobody waits: the stack's operation is over, as on every later scale-out. Harmless. The text is CloudFormation's.
-    NotWaitedFor(String),
-    /// It will never be accepted; the text says why, and what to do.
-    Refused(String),
-    /// No answer that counts until the deadline; it may be sent again later. The text tells of the last try.
-    Undelivered(String),
-}
-
-/// The ways to deliver a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    InstanceIdentity,
-    Iam,
-    WaitHandle,
-}
-
-impl Method {
-    fn name(self) -> &'static str {
-        match self {
-            Self::InstanceIdentity => "instance_identity",
-            Self::Iam => "iam",
-            Self::WaitHandle => "wait_handle",
-        }
-    }
-}
-
 /// Sends `signal`, again and again until an answer that counts or the deadline.
 ///
 /// `identity` is the identity document byte for byte and its signature, as IMDS gave them; without it only IAM or a
@@ -228,7 +180,7 @@ impl Courier<'_> {
             Ok(url) => url,
             Err(refusal) => return Delivery::Refused(refusal),
         };
-        self.persist(Method::InstanceIdentity, async || {
+        persist(Method::InstanceIdentity, self.deadline, async || {
             let request = self.client.get(url.clone());
             let request = request.header(AUTHORIZATION, header.clone());
             self.exchange(Method::InstanceIdentity, request.header(ACCEPT, "application/json")).await
@@ -242,7 +194,7 @@ impl Courier<'_> {
             Ok(sender) => sender,
             Err(error) => return Delivery::Undelivered(format!("{error:#}")),
         };
-        self.persist(Method::Iam, async || sender.signal(self.signal, stack, resource).await).await
+        persist(Method::Iam, self.deadline, async || sender.signal(self.signal, stack, resource).await).await
     }
 
     /// The body has exactly the keys that cfn-signal sends. There is no `Content-Type`: the URL is signed without one.
@@ -259,7 +211,7 @@ impl Courier<'_> {
             "Data": signal.data,
         });
         let body = body.to_string();
-        self.persist(Method::WaitHandle, async || {
+        persist(Method::WaitHandle, self.deadline, async || {
             let request = self.client.put(url.clone()).body(body.clone());
             self.exchange(Method::WaitHandle, request).await
         })
@@ -287,45 +239,11 @@ impl Courier<'_> {
             Err(error) => return Outcome::again(http::explain(error)),
         };
         let status = response.status().as_u16();
-        let after = retry_after(response.headers());
+        let after = http::retry_after(|name| response.headers().get(name)?.to_str().ok());
         match http::read_body(response, ANSWER_LIMIT).await {
             Ok(body) => judge(method, status, after, &body),
             Err(error) => Outcome::again(format!("HTTP {status}: {error}")),
         }
-    }
-
-    /// Tries until an outcome that trying again won't change, or the deadline.
-    async fn persist(&self, method: Method, attempt: impl AsyncFn() -> Outcome) -> Delivery {
-        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let mut attempts = 0;
-        let mut last = "no time was left".to_owned();
-        while !self.left().is_zero() {
-            attempts += 1;
-            let outcome = timeout(self.left().min(TRY), attempt()).await;
-            let after = match outcome.unwrap_or_else(|_| Outcome::again("no answer in time".to_owned())) {
-                Outcome::Accepted => {
-                    return Delivery::Accepted { by: method.name(), attempts };
-                }
-                Outcome::NotWaitedFor(text) => return Delivery::NotWaitedFor(text),
-                Outcome::Refused(text) => return Delivery::Refused(text),
-                Outcome::Again { why, after } => {
-                    last = why;
-                    after.unwrap_or_default()
-                }
-            };
-            tracing::warn!(by = method.name(), attempts, last, "CloudFormation has not taken the signal yet");
-            let spare = self.left().saturating_sub(LAST_TRY);
-            if spare.is_zero() {
-                break;
-            }
-            let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(after);
-            sleep(pause.min(spare)).await;
-        }
-        Delivery::Undelivered(format!("gave up after {attempts} tries; the last: {last}"))
-    }
-
-    fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
     }
 }
 
@@ -369,11 +287,5 @@ fn percent_encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }
 
-/// The seconds of a `Retry-After`; its other form, a date, needs a clock that is right, which a booting host may not have.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

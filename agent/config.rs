@@ -45,7 +45,7 @@ pub struct Config {
     pub wait: Wait,
 }
 
-/// `signal`: the CloudFormation resource, or the wait condition handle, that waits for this instance.
+/// `signal`: the CloudFormation resource, the wait condition handle and the lifecycle hook that wait for this instance.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Signal {
@@ -61,6 +61,18 @@ pub struct Signal {
     pub timeout: SignalTimeout,
     /// Instead of stack and resource: a wait condition's URL.
     pub wait_handle: Option<WaitHandle>,
+    /// The lifecycle hook of the Auto Scaling group; alone, or beside the others.
+    pub lifecycle_hook: Option<LifecycleHook>,
+}
+
+/// `signal.lifecycle_hook`: a hook of the Auto Scaling group on the launch of its instances.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LifecycleHook {
+    /// The hook's name.
+    pub name: HookName,
+    /// The group's name; else what the instance's tag `aws:autoscaling:groupName` says.
+    pub group: Option<GroupName>,
 }
 
 /// `signal.timeout`, 15 minutes unless given.

@@ -198,22 +198,12 @@ pub struct Subject<'a> {
     pub cloudformation_endpoint: Option<&'a str>,
 }
 
-impl Subject<'_> {
-    /// In a warm pool the ECS agent that checks for it registers only when the instance goes into service.
-    fn joins_later(&self) -> bool {
-        let state = self.identity.target_lifecycle_state.as_deref();
-        let ecs = self.config.and_then(|config| config.ecs.as_ref());
-        let checks = ecs.and_then(|ecs| ecs.config.0.get("ECS_WARM_POOLS_CHECK")).is_some_and(|value| value == "true");
-        checks && state.is_some_and(|state| state.starts_with("Warmed:"))
-    }
-}
-
 /// Makes all the checks.
 pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
     let (host, config) = (subject.host, subject.config);
     let mut findings = vec![earlier::configuration(&subject.configured), earlier::last_run(host)];
     let (local, cluster, metadata, credentials, network) = tokio::join!(
-        local(host, config, CHECK),
+        local(host, config, subject.identity, CHECK),
         bounded(Check::Cluster, CHECK, local::cluster(subject)),
         bounded(Check::Metadata, CHECK, async { metadata::service(&subject.metadata) }),
         bounded(Check::Credentials, CHECK, metadata::credentials(subject)),
@@ -227,13 +217,14 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
 
 /// The most likely cause among what can be seen without the network, within two seconds.
 pub async fn local_cause(host: &Host, config: &Config) -> Option<Finding> {
-    Diagnosis::new(local(host, Some(config), LOCAL).await).cause().cloned()
+    // A run waits only where the instance goes into service, whatever its identity.
+    Diagnosis::new(local(host, Some(config), &Identity::default(), LOCAL).await).cause().cloned()
 }
 
 /// The checks that need no network, each within the limit: one that is late costs the others nothing.
-async fn local(host: &Host, config: Option<&Config>, limit: Duration) -> Vec<Finding> {
+async fn local(host: &Host, config: Option<&Config>, identity: &Identity, limit: Duration) -> Vec<Finding> {
     let (units, docker) = tokio::join!(
-        bounded(Check::Units, limit, units::findings(host, config)),
+        bounded(Check::Units, limit, units::findings(host, config, identity)),
         bounded(Check::Docker, limit, local::docker(host, config)),
     );
     let mut findings = [units, docker, local::disks(host, config), local::agent_log(host, config)].concat();

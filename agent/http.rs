@@ -8,9 +8,11 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -190,6 +192,21 @@ pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<
         }
         body.extend_from_slice(&chunk);
     }
+}
+
+/// How long the other side asked to be left alone, by `Retry-After` in either of its forms: seconds, or a date. The date
+/// counts from the `Date` of the same answer, since the clock of a booting host may be wrong; without one, from that clock.
+/// `header` gives the value of a header field.
+#[must_use]
+pub fn retry_after<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Option<Duration> {
+    let text = header("retry-after")?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| DateTime::from_str(text.trim(), Format::HttpDate).ok();
+    let sent = header("date").and_then(date).unwrap_or_else(|| SystemTime::now().into());
+    let seconds = date(text)?.secs().saturating_sub(sent.secs());
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }
 
 /// Pauses between tries: a random time below a bound that doubles from try to try (full jitter), so that a fleet

@@ -102,6 +102,18 @@ pub struct Identity {
     pub signature: String,
 }
 
+impl Identity {
+    /// Whether Auto Scaling keeps the instance in a warm pool, or is bringing it there.
+    pub fn is_warming(&self) -> bool {
+        is_of_a_warm_pool(self.target_lifecycle_state.as_deref())
+    }
+}
+
+/// Whether a target lifecycle state is one of a warm pool, such as `Warmed:Stopped`.
+pub fn is_of_a_warm_pool(state: Option<&str>) -> bool {
+    state.is_some_and(|state| state.starts_with("Warmed:"))
+}
+
 /// The fields of the identity document that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -212,11 +224,11 @@ impl Imds {
         let read: Document =
             serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
         let (signature, domain, state, tags) =
-            tokio::try_join!(self.text(SIGNATURE), self.text(DOMAIN), self.text(LIFECYCLE_STATE), self.tags(),)?;
+            tokio::try_join!(self.text(SIGNATURE), self.text(DOMAIN), self.target_lifecycle_state(), self.tags(),)?;
         Ok(Identity {
             partition_domain: trimmed(domain).unwrap_or_else(|| domain_of(&read.region).to_owned()),
             tags,
-            target_lifecycle_state: trimmed(state),
+            target_lifecycle_state: state,
             signature: signature.unwrap_or_default(),
             instance_id: read.instance_id,
             region: read.region,
@@ -225,6 +237,14 @@ impl Imds {
             instance_type: read.instance_type.unwrap_or_default(),
             document,
         })
+    }
+
+    /// Where Auto Scaling is bringing the instance to; `None` outside an Auto Scaling group.
+    ///
+    /// # Errors
+    /// As for [`Imds::get`].
+    pub async fn target_lifecycle_state(&self) -> Result<Option<String>, ImdsError> {
+        Ok(trimmed(self.text(LIFECYCLE_STATE).await?))
     }
 
     async fn text(&self, path: &str) -> Result<Option<String>, ImdsError> {

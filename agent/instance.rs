@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::imds::is_of_a_warm_pool;
+
 /// The version of the JSON form of [`Instance`].
 pub const VERSION: u32 = 1;
 
@@ -96,9 +98,9 @@ impl Instance {
         }
     }
 
-    /// Whether Auto Scaling is preparing the instance for a warm pool.
+    /// Whether Auto Scaling keeps the instance in a warm pool, or is bringing it there.
     pub fn is_warming(&self) -> bool {
-        self.target_lifecycle_state.as_deref().is_some_and(|state| state.starts_with("Warmed:"))
+        is_of_a_warm_pool(self.target_lifecycle_state.as_deref())
     }
 
     /// Whether the installed CloudWatch agent reads the journal: it does since 1.300070.0, and an older one does not

@@ -12,7 +12,7 @@
 //!   and carried out. Making it cannot fail.
 //! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
 //!   be repeated.
-//! - [`report`] says how it went; [`cloudformation`] passes that on.
+//! - [`report`] says how it went; [`cloudformation`] and [`auto_scaling`] pass that on, each by a [`delivery`].
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`run`] is the pipeline, and the only module that knows all of these; [`mod@signal`] sends one signal by hand.
 //! - [`cli`] is the command line above them.
@@ -20,9 +20,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
 
 pub mod apply;
+pub mod auto_scaling;
 pub mod cli;
 pub mod cloudformation;
 pub mod config;
+pub mod delivery;
 pub mod doctor;
 pub mod ecs_agent;
 pub mod host;
@@ -34,4 +36,5 @@ pub mod plan;
 pub mod rehearse;
 pub mod report;
 pub mod run;
+mod sdk;
 pub mod signal;

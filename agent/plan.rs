@@ -231,7 +231,7 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         ("storage", storage::actions(config, instance)),
         ("docker", docker::actions(config, instance)),
         ("ecs", ecs::actions(config, instance)),
-        ("start", ecs::start(config)),
+        ("start", ecs::start(config, instance)),
         ("wait", ecs::wait(config, instance)),
     ];
     let steps = steps.into_iter().filter(|(_, actions)| !actions.is_empty());

@@ -176,11 +176,18 @@ impl Rehearsal {
         Ok(Rehearsal { root, bin, state, programs, cloud, scenario, image })
     }
 
-    /// Behind the proxy CloudFormation has its real name, which only the proxy can reach here.
+    /// Behind the proxy the services have their real names, which only the proxy can reach here.
     fn cloudformation_endpoint(&self) -> String {
         match self.scenario {
             Scenario::Proxy => "http://cloudformation.eu-central-1.amazonaws.com".to_owned(),
             _ => self.cloud.cloudformation_endpoint(),
+        }
+    }
+
+    fn auto_scaling_endpoint(&self) -> String {
+        match self.scenario {
+            Scenario::Proxy => "http://autoscaling.eu-central-1.amazonaws.com".to_owned(),
+            _ => self.cloud.auto_scaling_endpoint(),
         }
     }
 
@@ -205,17 +212,25 @@ impl Rehearsal {
             "AWS_ENDPOINT_URL",
             "AWS_ENDPOINT_URL_ECS",
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_PROFILE",
         ]);
         for name in ignored {
             command.env_remove(name);
         }
         command
             .env("PATH", path)
+            // No credentials of the one who rehearses: those of the fake instance's role, or none.
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("ECS_FIRSTRUN_REHEARSAL", &self.state)
             .env("ECS_FIRSTRUN_ROOT", &self.root)
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", self.cloud.imds_endpoint())
             .env("ECS_FIRSTRUN_ECS_ENDPOINT", self.cloud.ecs_endpoint())
             .env("AWS_ENDPOINT_URL_CLOUDFORMATION", self.cloudformation_endpoint())
+            .env("AWS_ENDPOINT_URL_AUTO_SCALING", self.auto_scaling_endpoint())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -262,6 +277,15 @@ impl Rehearsal {
         }
         if signals.is_empty() {
             writeln!(out, "  nothing")?;
+        }
+        let calls = self.cloud.lifecycle_calls();
+        if !calls.is_empty() {
+            writeln!(out, "\nAuto Scaling received")?;
+        }
+        for call in calls {
+            let what = call.result.as_deref().unwrap_or("a heartbeat");
+            let at = milliseconds(crate::apply::millis(call.at));
+            writeln!(out, "  {what} for {} {} from {}, at {at}", call.group, call.hook, call.instance_id)?;
         }
         let requests = self.cloud.requests();
         let count = |server: Server| requests.iter().filter(|request| request.server == server).count();

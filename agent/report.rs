@@ -29,6 +29,9 @@ pub struct Report {
     pub steps: Vec<StepReport>,
     /// What was told to CloudFormation; none where nothing was to be told.
     pub signal: Option<SignalReport>,
+    /// What the lifecycle action of the Auto Scaling group was completed with; none where there is no hook.
+    #[serde(default)]
+    pub lifecycle_hook: Option<SignalReport>,
     /// The whole run, in milliseconds.
     pub duration_ms: u64,
 }
@@ -87,12 +90,12 @@ pub enum Change {
     Failed,
 }
 
-/// What CloudFormation was told.
+/// What CloudFormation, or Auto Scaling, was told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignalReport {
-    /// Stack and resource, or the wait condition handle without its secret part.
+    /// Stack and resource, the wait condition handle without its secret part, or the lifecycle hook and its group.
     pub target: String,
-    /// `SUCCESS` or `FAILURE`.
+    /// `SUCCESS` or `FAILURE`; `CONTINUE` or `ABANDON`.
     pub status: String,
     /// What became of it.
     pub delivery: DeliveryState,
@@ -104,13 +107,13 @@ pub struct SignalReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// CloudFormation accepted it.
+    /// It was accepted.
     Accepted,
     /// An earlier run sent it.
     AcceptedEarlier,
-    /// The stack does not wait for signals, as when a group scales out.
+    /// Nobody waits for it, as when the group of a stack scales out later.
     NotWaitedFor,
-    /// CloudFormation refused it.
+    /// It was refused.
     Refused,
     /// It could not be sent; the next run tries again.
     Undelivered,
@@ -128,8 +131,15 @@ impl Report {
             reason: None,
             steps: Vec::new(),
             signal: None,
+            lifecycle_hook: None,
             duration_ms: 0,
         }
+    }
+
+    /// What was told, each in a line.
+    pub fn told(&self) -> impl Iterator<Item = String> {
+        let signal = self.signal.iter().map(|signal| format!("signal {signal}"));
+        signal.chain(self.lifecycle_hook.iter().map(|hook| format!("lifecycle action {hook}")))
     }
 
     /// Reads a report back.
@@ -182,16 +192,17 @@ impl fmt::Display for Report {
             let (start, duration) = (milliseconds(step.start_ms), milliseconds(step.duration_ms));
             writeln!(f, "{:<10} {start:>10} {duration:>10}  {result}", step.name)?;
         }
-        match &self.signal {
-            Some(signal) => writeln!(f, "\n{signal}"),
-            None => writeln!(f, "\nno signal was asked for"),
+        writeln!(f)?;
+        match (&self.signal, &self.lifecycle_hook) {
+            (None, None) => writeln!(f, "no signal was asked for"),
+            _ => self.told().try_for_each(|line| writeln!(f, "{line}")),
         }
     }
 }
 
 impl fmt::Display for SignalReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "signal {} for {}: {}", self.status, self.target, self.message)
+        write!(f, "{} for {}: {}", self.status, self.target, self.message)
     }
 }
 

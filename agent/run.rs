@@ -1,12 +1,13 @@
 //! The boot job, from the user data to the signal: the one module that knows all the others.
 //!
 //! Reporting stands outside what can fail. Whatever happens between the first byte of the user data and the last action,
-//! a panic included, becomes an outcome; the outcome is decided once, kept, and told to CloudFormation.
+//! a panic included, becomes an outcome; the outcome is decided once, kept, and told to CloudFormation and Auto Scaling.
 
 mod conclude;
 mod diagnose;
 mod gather;
 mod hand_over;
+mod lifecycle;
 mod signal;
 mod state;
 
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 
 pub use self::diagnose::diagnose;
 pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
-use self::state::State;
+use self::state::{Decision, Stage, State};
 use crate::apply::{apply, millis};
 use crate::config::{self, Config, Parsed};
 use crate::host::Host;
@@ -79,38 +80,44 @@ pub async fn run(options: &Options) -> Result<Ending> {
         return Ok(Ending::Done);
     }
     let alive = tokio::spawn(keep_alive());
-    let mut run = Run {
-        options,
-        host,
-        began: Instant::now(),
-        report: Report::begin(),
-        state: State::default(),
-        gathered: Gathered::default(),
-        uptime: Duration::ZERO,
-    };
-    run.state = State::load(&run.host);
-    let result = tokio::select! {
-        result = caught(run.provision()) => Some(result),
-        () = told_to_stop() => None,
-    };
-    let ending = match result {
-        Some(result) => run.conclude(result).await,
-        None => run.interrupted(),
+    let mut stop = Stop::listen();
+    let mut run = Run::begin(options, host);
+    let ending = loop {
+        let ending = run.go_through(&mut stop).await;
+        if !run.goes_on_in_service() {
+            break ending;
+        }
+        // Where the pool keeps its instances running or hibernated, they go into service without a boot.
+        tokio::select! {
+            () = lifecycle::leaves_the_warm_pool(options) => {}
+            () = stop.told() => break ending,
+        }
+        run = Run { has_left_the_pool: true, ..Run::begin(options, run.host) };
     };
     alive.abort();
     Ok(ending)
 }
 
-/// Ends when the process is told to stop: at a shutdown, by systemctl, or at the keyboard.
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Hears when the process is told to stop: at a shutdown, by systemctl, or at the keyboard. What comes while nobody waits
+/// for it is heard afterwards.
+struct Stop {
+    signals: Option<[tokio::signal::unix::Signal; 2]>,
+}
+
+impl Stop {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let both = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        let signals = if let (Ok(terminate), Ok(interrupt)) = both { Some([terminate, interrupt]) } else { None };
+        Stop { signals }
+    }
+
+    async fn told(&mut self) {
+        let Some([terminate, interrupt]) = &mut self.signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
@@ -145,11 +152,53 @@ struct Run<'a> {
     report: Report,
     state: State,
     gathered: Gathered,
+    /// What the instance is brought to.
+    stage: Stage,
+    /// Whether there is a configuration, right or wrong.
+    is_configured: bool,
+    /// Whether it goes into service without a boot, after it was in a warm pool.
+    has_left_the_pool: bool,
     /// How long the host had been up when the run began, as far as the stack's timeout counts for it.
     uptime: Duration,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn begin(options: &'a Options, host: Host) -> Self {
+        let state = State::load(&host);
+        Run {
+            options,
+            host,
+            began: Instant::now(),
+            report: Report::begin(),
+            state,
+            gathered: Gathered::default(),
+            stage: Stage::Service,
+            is_configured: false,
+            has_left_the_pool: false,
+            uptime: Duration::ZERO,
+        }
+    }
+
+    async fn go_through(&mut self, stop: &mut Stop) -> Ending {
+        let result = tokio::select! {
+            result = caught(self.provision()) => Some(result),
+            () = stop.told() => None,
+        };
+        match result {
+            Some(result) => self.conclude(result).await,
+            None => self.interrupted(),
+        }
+    }
+
+    /// Whether this was the part of a run that belongs to a warm pool.
+    fn goes_on_in_service(&self) -> bool {
+        self.stage == Stage::WarmPool && self.is_configured && self.report.outcome != Outcome::Interrupted
+    }
+
+    fn decision(&self) -> Option<&Decision> {
+        self.state.decided(self.stage)
+    }
+
     async fn provision(&mut self) -> Result<Provisioned, Failure> {
         let failed = |error: anyhow::Error, config: Box<Config>| Failure {
             outcome: Outcome::Failure,
@@ -168,10 +217,12 @@ impl Run<'_> {
         });
         self.report.instance_id = Some(gathered.instance_id()).filter(|id| !id.is_empty());
         self.state.begin_instance(&gathered.instance_id());
-        if self.state.decision.is_none() {
+        self.stage = if gathered.identity.is_warming() { Stage::WarmPool } else { Stage::Service };
+        if self.decision().is_none() && !self.has_left_the_pool {
             self.uptime = self.host.uptime();
         }
         let parsed = gathered.parse();
+        self.is_configured = parsed.found || !parsed.problems.is_empty();
         self.gathered = gathered;
         self.save();
         if let Some(error) = self.gathered.error.take() {
@@ -185,10 +236,13 @@ impl Run<'_> {
         };
         let plan = self.plan_for_this_boot(&config, &instance);
         plan.notes.iter().for_each(|note| tracing::info!("{note}"));
-        match self.apply(&plan, &config).await {
+        let heartbeats = self.heartbeats(&config);
+        let applied = self.apply(&plan, &config).await;
+        drop(heartbeats);
+        match applied {
             Ok(()) => {
                 // The user data may be others than at the first boot.
-                if self.state.decision.is_some() {
+                if self.decision().is_some() {
                     self.state.keep_documents(&self.gathered);
                     self.state.save(&self.host);
                 }
@@ -201,7 +255,7 @@ impl Run<'_> {
     /// The plan. The wait belongs to the first run of an instance: later boots only start what has to run.
     fn plan_for_this_boot(&self, config: &Config, instance: &crate::instance::Instance) -> Plan {
         let mut plan = plan(config, instance);
-        if self.state.decision.is_some() {
+        if self.decision().is_some() {
             plan.steps.retain(|step| step.name != "wait");
         }
         plan

@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,13 +21,13 @@ const SIGNALLED: &str =
 const PAGE: &str = "<!DOCTYPE html><html>Please log in</html>";
 
 /// A server that gives these answers in turn, the last one for ever, and keeps the requests as they came.
-pub(super) struct Server {
-    pub(super) address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    pub(super) async fn start(answers: &[(u16, &str)]) -> Self {
+    pub(crate) async fn start(answers: &[(u16, &str)]) -> Self {
         let answers: Vec<_> = answers.iter().map(|(status, body)| (*status, body.to_string())).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -50,11 +51,11 @@ impl Server {
         Self { address, requests }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -256,7 +257,7 @@ async fn a_wait_handles_query_is_not_printed() {
     assert!(text.contains("refused") && !text.contains("secret"), "{text}");
 }
 
-pub(super) fn proxied(proxy: &Server, no_proxy: &[&str]) -> reqwest::Client {
+pub(crate) fn proxied(proxy: &Server, no_proxy: &[&str]) -> reqwest::Client {
     let url = format!("http://me:p%40%25ss@{}", proxy.address).parse().unwrap();
     let no_proxy = no_proxy.iter().map(ToString::to_string).collect();
     outbound(Some(&Proxy { url, no_proxy })).unwrap()
@@ -294,17 +295,6 @@ async fn no_proxy_bypasses_the_proxy() {
         assert_eq!(proxy.requests().len(), usize::from(through_proxy));
         assert_eq!(server.requests().len(), usize::from(!through_proxy));
     }
-}
-
-#[test]
-fn only_whole_seconds_are_read_from_retry_after() {
-    let read = |text: &'static str| {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
-        retry_after(&headers)
-    };
-    assert_eq!(read("7"), Some(Duration::from_secs(7)));
-    assert_eq!(read("Wed, 21 Oct 2026 07:28:00 GMT"), None);
 }
 
 #[test]

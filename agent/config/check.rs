@@ -78,6 +78,7 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
 
 fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], String, &str)) {
     let both = "`signal` wants `stack` and `resource`, or `wait_handle`";
+    let any = "`signal` wants `stack` and `resource`, or `wait_handle`, or `lifecycle_hook`";
     // A value that was refused is missing here, too, and has been reported.
     let given = |key: &str| root.at(&["signal", key]).is_some();
     match (given("stack"), given("resource"), given("wait_handle")) {
@@ -93,7 +94,8 @@ fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], S
             "the signal has a resource, but no stack".to_owned(),
             "add `stack`: ${AWS::StackName} or ${AWS::StackId}",
         ),
-        (false, false, _) => report(&["signal"], "the signal has no target".to_owned(), both),
+        (false, false, false) if given("lifecycle_hook") => {}
+        (false, false, false) => report(&["signal"], "the signal has no target".to_owned(), any),
     }
     if let (Some(region), Some(of_stack)) = (&signal.region, signal.stack.as_ref().and_then(StackName::region))
         && region.as_str() != of_stack

@@ -129,6 +129,23 @@ checked_text! {
 }
 
 checked_text! {
+    /// The name of a lifecycle hook: 1 to 255 characters of what Auto Scaling allows.
+    /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutLifecycleHook.html>
+    HookName, |text| match text.is_empty() || text.len() > 255 || !is_word(text, "-_/") {
+        true => Err(format!("`{text}` is not a name that Auto Scaling allows for a lifecycle hook\n1 to 255 letters, digits and - _ /")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// The name of an Auto Scaling group: 1 to 255 characters, without a colon.
+    GroupName, |text| match text.is_empty() || text.chars().count() > 255 || text.contains(':') || text.chars().any(char::is_control) {
+        true => Err(format!("`{text}` is not the name of an Auto Scaling group\nwrite the group's name, not its ARN, or leave `group` out: then the instance's tag aws:autoscaling:groupName has it")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
     /// An AWS region, such as `eu-central-1`.
     Region, |text| match text.split('-').count() < 3 || !is_word(text, "-") || text.len() > 32 || text != text.to_ascii_lowercase() {
         true => Err(format!("`{text}` is not an AWS region\nwrite it as eu-central-1")),
@@ -264,7 +281,7 @@ mod tests {
 
     #[test]
     fn grammars_accept_and_refuse() {
-        let table: [(fn(&str) -> bool, &[&str], &[&str]); 12] = [
+        let table: [(fn(&str) -> bool, &[&str], &[&str]); 14] = [
             (
                 accepts::<ClusterName>,
                 &["prod", "a_b-1", "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"],
@@ -276,6 +293,12 @@ mod tests {
                 &["", "1web", "we_b", "arn:x"],
             ),
             (accepts::<LogicalId>, &["Instances"], &["", "my-asg", "asg_1"]),
+            (accepts::<HookName>, &["launch", "a_b/c-1"], &["", "a b", "arn:x"]),
+            (
+                accepts::<GroupName>,
+                &["web-Instances-1A2B", "my group"],
+                &["", "a\nb", "arn:aws:autoscaling:eu-west-1:1:autoScalingGroup:x:autoScalingGroupName/web"],
+            ),
             (accepts::<Region>, &["eu-central-1", "us-gov-west-1"], &["", "frankfurt", "EU-CENTRAL-1"]),
             (accepts::<FilesystemLabel>, &["docker", "a-b_c.d"], &["", "a b", "a/b"]),
             (

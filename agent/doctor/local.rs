@@ -71,8 +71,8 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
     };
     let cluster = ecs.cluster.to_string();
     let not_registered = |what: String| {
-        if subject.joins_later() {
-            let words = "the instance is being prepared for a warm pool: it registers when it goes into service";
+        if subject.identity.is_warming() {
+            let words = "the instance is in a warm pool: it registers when it goes into service";
             return Finding::ok(check, words);
         }
         let why = "ECS places no task on an instance that is not registered";
@@ -153,9 +153,12 @@ fn size(bytes: u64) -> String {
     if bytes >= 10 << 30 { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
 }
 
-/// What the ECS agent has saved. Its database is its own; that it doesn't fit is told by the agent's log.
+/// What the ECS agent has saved. Its database (BoltDB) is not read: the ECS agent holds it locked while it runs, and says
+/// itself what there is to know. State of another instance it drops, and registers anew; at state of another cluster it
+/// gives up, which its log tells ([`super::Kind::ClusterChanged`]); and which cluster it is in is asked of the agent.
 pub(super) fn state(host: &Host) -> Vec<Finding> {
-    let fits = "it has a saved state, and takes up the identity in it; one that doesn't fit shows in its log";
+    let fits = "it has a saved state, which is not read: of one from another instance it makes nothing, and one from \
+                another cluster shows in its log";
     vec![match host.at(STATE).try_exists() {
         Ok(true) => Finding::ok(Check::State, fits),
         Ok(false) => Finding::ok(Check::State, "it has saved nothing yet"),

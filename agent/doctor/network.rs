@@ -105,9 +105,14 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Target>, String> {
         ("ecs-t", "ecs-t-1", None, true),
         ("logs", "logs", set("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"), false),
         ("cloudformation", "cloudformation", cloudformation, false),
+        ("autoscaling", "autoscaling", set("AWS_ENDPOINT_URL_AUTO_SCALING"), false),
     ];
-    let signals = config.signal.as_ref().is_some_and(|signal| signal.wait_handle.is_none());
-    let wanted = all.into_iter().filter(|(service, ..)| *service != "cloudformation" || signals);
+    let signal = config.signal.clone().unwrap_or_default();
+    let wanted = all.into_iter().filter(|(service, ..)| match *service {
+        "cloudformation" => signal.stack.is_some() || signal.resource.is_some(),
+        "autoscaling" => signal.lifecycle_hook.is_some(),
+        _ => true,
+    });
     let mut targets = Vec::new();
     for (service, name, own, assumed) in wanted {
         let assumed = assumed && everywhere.is_none();

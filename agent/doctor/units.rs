@@ -3,6 +3,7 @@
 use super::{Check, Finding};
 use crate::config::Config;
 use crate::host::{CLOUD_FINAL, HELD_UP, Host, UnitState};
+use crate::imds::Identity;
 use crate::plan::{DOCKER_UNIT, ECS_UNIT};
 
 /// The unit that does the boot job.
@@ -11,9 +12,11 @@ const OURS: &str = "ecs-firstrun.service";
 const TERMINAL: &str = "5";
 
 /// A finding for each of the units, and whether `ecs.service` waits for a cloud-init that doesn't end.
-pub(super) async fn findings(host: &Host, config: Option<&Config>) -> Vec<Finding> {
-    let wants_ecs = config.is_none_or(|config| config.ecs.is_some());
-    let wants_docker = wants_ecs || config.is_some_and(|config| config.docker.is_some());
+pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Vec<Finding> {
+    let has_ecs = config.is_none_or(|config| config.ecs.is_some());
+    let wants_docker = has_ecs || config.is_some_and(|config| config.docker.is_some());
+    // In a warm pool it need not run yet.
+    let wants_ecs = has_ecs && !identity.is_warming();
     let [docker, ecs, ours, cloud_final] = match host.unit_states([DOCKER_UNIT, ECS_UNIT, OURS, CLOUD_FINAL]).await {
         Ok(states) => states,
         Err(error) => {

@@ -83,3 +83,22 @@ fn pauses_are_random_below_a_doubling_bound() {
     let sample = || Pauses::new(first, longest).take(4).collect::<Vec<_>>();
     assert_ne!(sample(), sample());
 }
+
+#[test]
+fn retry_after_is_read_in_both_its_forms() {
+    let now = "Wed, 21 Oct 2026 07:28:00 GMT";
+    for (after, date, expected) in [
+        (Some("7"), None, Some(7)),
+        (Some(" 0 "), Some(now), Some(0)),
+        (Some("Wed, 21 Oct 2026 07:30:05 GMT"), Some(now), Some(125)),
+        (Some("Wed, 21 Oct 2026 07:27:00 GMT"), Some(now), Some(0)),
+        // Without a date of the answer, the clock of the host decides.
+        (Some("Thu, 01 Jan 1970 00:00:00 GMT"), None, Some(0)),
+        (Some("soon"), Some(now), None),
+        (Some("-3"), Some(now), None),
+        (None, Some(now), None),
+    ] {
+        let header = |name: &str| if name == "date" { date } else { after };
+        assert_eq!(retry_after(header), expected.map(Duration::from_secs), "{after:?} {date:?}");
+    }
+}

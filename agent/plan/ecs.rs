@@ -59,7 +59,7 @@ fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {
     if secret { Contents::Secret(text) } else { Contents::Open(text) }
 }
 
-pub fn start(config: &Config) -> Vec<Planned> {
+pub fn start(config: &Config, instance: &Instance) -> Vec<Planned> {
     let queue = |unit: &str, why: &str| planned(Action::StartUnit { unit: unit.to_owned(), start: Start::Queue }, why);
     let mut actions = vec![
         planned(Action::ReloadUnits, "drop-ins may have changed"),
@@ -68,7 +68,7 @@ pub fn start(config: &Config) -> Vec<Planned> {
     if config.ecs.is_some() || config.docker.is_some() {
         actions.push(queue(docker::UNIT, "everything that Docker reads is in place"));
     }
-    if config.ecs.is_some() {
+    if config.ecs.as_ref().is_some_and(|ecs| !instance.is_warming() || waits_by_itself(ecs)) {
         actions.push(queue(UNIT, "queued, not awaited: it may be ordered after cloud-init's end"));
     }
     actions
@@ -76,7 +76,7 @@ pub fn start(config: &Config) -> Vec<Planned> {
 
 pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
     let condition = match &config.ecs {
-        Some(_) if joins_later(config, instance) => return Vec::new(),
+        Some(_) if instance.is_warming() => return Vec::new(),
         Some(ecs) => Condition::Registered { cluster: ecs.cluster.to_string(), timeout: config.wait.timeout.0 },
         None if config.docker.is_some() => {
             Condition::UnitActive { unit: docker::UNIT.to_owned(), timeout: DOCKER_START.min(config.wait.timeout.0) }
@@ -86,17 +86,17 @@ pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
     vec![planned(Action::WaitFor(condition), "success means that this holds")]
 }
 
-/// In a warm pool the ECS agent that checks for it registers only when the instance goes into service.
-fn joins_later(config: &Config, instance: &Instance) -> bool {
-    let checks = |ecs: &Ecs| ecs.config.0.get("ECS_WARM_POOLS_CHECK").is_some_and(|value| value == "true");
-    instance.is_warming() && config.ecs.as_ref().is_some_and(checks)
+/// An ECS agent that checks for a warm pool registers only when the instance goes into service; any other would at once.
+fn waits_by_itself(ecs: &Ecs) -> bool {
+    ecs.config.0.get("ECS_WARM_POOLS_CHECK").is_some_and(|value| value == "true")
 }
 
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     match &config.ecs {
-        Some(_) if joins_later(config, instance) => Some(
-            "the instance is being prepared for a warm pool: the ECS agent registers when it goes into service, so that is not waited for".to_owned(),
-        ),
+        Some(ecs) if instance.is_warming() => Some(format!(
+            "the instance is in a warm pool: the ECS agent {} when it goes into service, which is not waited for",
+            if waits_by_itself(ecs) { "registers" } else { "is started" }
+        )),
         Some(_) => None,
         None => Some("no `ecs` is configured: the ECS agent is not started".to_owned()),
     }

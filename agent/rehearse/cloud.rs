@@ -1,27 +1,31 @@
-//! A fake cloud on loopback: instance metadata, the ECS agent's introspection, CloudFormation and a forward proxy.
+//! A fake cloud on loopback: instance metadata, the ECS agent's introspection, CloudFormation, Auto Scaling and a forward
+//! proxy.
 //!
 //! It runs on a thread and a runtime of its own, so that what is rehearsed may block as it likes
 //! and its timings are not those of the double.
 #![allow(clippy::disallowed_methods, reason = "the doubles stand outside the host boundary")]
 
+mod auto_scaling;
 mod cloudformation;
 mod docker;
 mod ecs;
 mod http;
 mod imds;
 mod proxy;
+mod query;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpSocket;
 
+pub use auto_scaling::{AutoScalingAnswer, LifecycleCall};
 pub use cloudformation::{CfnAnswer, ReceivedSignal, SignalAuth};
 pub use docker::DockerSocket;
 pub use ecs::{AgentAnswer, RegisteredAs, Registration};
@@ -59,8 +63,12 @@ pub struct CloudOptions {
     pub docker: Option<DockerSocket>,
     /// CloudFormation's answers to well-formed and authenticated signals, in order; then it accepts.
     pub cloudformation: VecDeque<CfnAnswer>,
+    /// Auto Scaling's answers to well-formed and signed completions of a lifecycle action, in order; then it accepts.
+    pub auto_scaling: VecDeque<AutoScalingAnswer>,
     /// What the proxy asks of its clients.
     pub proxy_credentials: Option<ProxyCredentials>,
+    /// So many connections the proxy takes, reads from, and closes without a word.
+    pub proxy_drops: usize,
 }
 
 impl Default for CloudOptions {
@@ -79,7 +87,9 @@ impl Default for CloudOptions {
             registration_starts_on: None,
             docker: None,
             cloudformation: VecDeque::new(),
+            auto_scaling: VecDeque::new(),
             proxy_credentials: None,
+            proxy_drops: 0,
         }
     }
 }
@@ -90,7 +100,9 @@ pub struct Cloud {
     imds: SocketAddr,
     ecs: SocketAddr,
     cloudformation: SocketAddr,
+    auto_scaling: SocketAddr,
     proxy: SocketAddr,
+    lifecycle_state: imds::LifecycleState,
     log: Arc<http::Log>,
     begun: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,
@@ -98,7 +110,7 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Starts the four servers. All ports are taken when this returns; that of the ECS agent refuses connections still.
+    /// Starts the servers. All ports are taken when this returns; that of the ECS agent refuses connections still.
     pub fn start(options: CloudOptions) -> Result<Self> {
         let sockets = Sockets::bind(options.imds_address)?;
         let log = Arc::new(http::Log::new());
@@ -110,15 +122,18 @@ impl Cloud {
             imds: sockets.imds.local_addr()?,
             ecs: sockets.ecs.local_addr()?,
             cloudformation: sockets.cloudformation.local_addr()?,
+            auto_scaling: sockets.auto_scaling.local_addr()?,
             proxy: sockets.proxy.local_addr()?,
+            lifecycle_state: Arc::new(Mutex::new(options.target_lifecycle_state.clone())),
             log: Arc::clone(&log),
             begun: Arc::clone(&begun),
             ended: Arc::clone(&ended),
             thread: None,
         };
+        let state = Arc::clone(&cloud.lifecycle_state);
         let watch = Watch { begun, ended, path: options.registration_starts_on.clone() };
         let thread = std::thread::Builder::new().name("fake-cloud".into()).spawn(move || {
-            if let Err(error) = runtime.block_on(serve(options, sockets, log, watch)) {
+            if let Err(error) = runtime.block_on(serve(options, sockets, state, log, watch)) {
                 tracing::error!("the fake cloud ended: {error:#}");
             }
         })?;
@@ -141,6 +156,11 @@ impl Cloud {
         format!("http://{}", self.cloudformation)
     }
 
+    /// Auto Scaling's URL, without a path.
+    pub fn auto_scaling_endpoint(&self) -> String {
+        format!("http://{}", self.auto_scaling)
+    }
+
     /// The forward proxy's URL, without credentials.
     pub fn proxy_endpoint(&self) -> String {
         format!("http://{}", self.proxy)
@@ -152,6 +172,11 @@ impl Cloud {
             "http://{}/waithandle?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=86399&X-Amz-Signature=5ca1ab1e",
             self.cloudformation
         )
+    }
+
+    /// Has Auto Scaling bring the instance to another state, such as `InService`.
+    pub fn bring_to(&self, state: &str) {
+        *http::held(&self.lifecycle_state) = Some(state.to_owned());
     }
 
     /// Starts the time to registration, as when the units are started.
@@ -167,6 +192,11 @@ impl Cloud {
     /// The signals that CloudFormation has accepted so far.
     pub fn signals(&self) -> Vec<ReceivedSignal> {
         self.log.signals()
+    }
+
+    /// The completions and heartbeats that Auto Scaling has accepted so far.
+    pub fn lifecycle_calls(&self) -> Vec<LifecycleCall> {
+        self.log.calls()
     }
 }
 
@@ -185,6 +215,7 @@ struct Sockets {
     imds: TcpListener,
     ecs: TcpSocket,
     cloudformation: TcpListener,
+    auto_scaling: TcpListener,
     proxy: TcpListener,
 }
 
@@ -196,6 +227,7 @@ impl Sockets {
             imds: listen(imds).with_context(|| format!("the fake metadata service on {imds}"))?,
             ecs,
             cloudformation: listen(any_port())?,
+            auto_scaling: listen(any_port())?,
             proxy: listen(any_port())?,
         })
     }
@@ -233,14 +265,24 @@ impl Watch {
     }
 }
 
-async fn serve(options: CloudOptions, sockets: Sockets, log: Arc<http::Log>, watch: Watch) -> Result<()> {
-    let target = sockets.cloudformation.local_addr()?;
-    let credentials = options.proxy_credentials.clone();
+async fn serve(
+    options: CloudOptions,
+    sockets: Sockets,
+    state: imds::LifecycleState,
+    log: Arc<http::Log>,
+    watch: Watch,
+) -> Result<()> {
+    let targets = proxy::Targets {
+        cloudformation: sockets.cloudformation.local_addr()?,
+        auto_scaling: sockets.auto_scaling.local_addr()?,
+    };
+    let (credentials, drops) = (options.proxy_credentials.clone(), options.proxy_drops);
     let agent = ecs::Agent::new(&options);
     let registration = options.registration.clone();
     let formation = cloudformation::CloudFormation::new(&options, Arc::clone(&log));
+    let scaling = auto_scaling::AutoScaling::new(&options, Arc::clone(&log));
     let docker = docker::serve(options.docker.clone());
-    let metadata = imds::Imds::new(options);
+    let metadata = imds::Imds::new(options, state);
     let introspection = async {
         watch.until_begun().await;
         ecs::serve(sockets.ecs, &registration, agent, Arc::clone(&log)).await
@@ -248,7 +290,8 @@ async fn serve(options: CloudOptions, sockets: Sockets, log: Arc<http::Log>, wat
     tokio::select! {
         ended = http::serve(sockets.imds, metadata, Arc::clone(&log)) => ended.context("metadata"),
         ended = http::serve(sockets.cloudformation, formation, Arc::clone(&log)) => ended.context("CloudFormation"),
-        ended = proxy::serve(sockets.proxy, target, credentials, Arc::clone(&log)) => ended.context("proxy"),
+        ended = http::serve(sockets.auto_scaling, scaling, Arc::clone(&log)) => ended.context("Auto Scaling"),
+        ended = proxy::serve(sockets.proxy, targets, credentials, drops, Arc::clone(&log)) => ended.context("proxy"),
         ended = introspection => ended.context("ECS agent"),
         ended = docker => ended.context("Docker's socket"),
         () = watch.until_ended() => Ok(()),

@@ -1,18 +1,19 @@
-//! The outcome of a run: decided once, said, kept, and told to CloudFormation.
+//! The outcome of a run: decided once, said, kept, and told to CloudFormation and Auto Scaling.
 
-use super::signal::{target, target_in_tags};
-use super::state::Decision;
+use super::signal::{Waiting, target, target_in_tags};
+use super::state::{Decision, Stage};
 use super::{Ending, Failure, Provisioned, Run};
 use crate::cloudformation::Status;
+use crate::config::Config;
 use crate::config::problem::redact;
 use crate::report::Outcome;
 
 impl Run<'_> {
-    /// Decides the outcome, keeps the decision, tells CloudFormation, and writes the report.
+    /// Decides the outcome, keeps the decision, tells whoever waits for it, and writes the report.
     pub(super) async fn conclude(&mut self, result: Result<Result<Provisioned, Failure>, String>) -> Ending {
         let has_configuration = matches!(result, Ok(Ok(Provisioned::Complete(_))));
         let (outcome, reason, config) = match result {
-            Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, None, config),
+            Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, self.what_remains(), config),
             Ok(Ok(Provisioned::Nothing)) => {
                 let what = "there is no ecs-firstrun configuration: nothing was started, nothing is signalled";
                 // Nothing is held back from starting on a host that never asked for this agent.
@@ -32,33 +33,44 @@ impl Run<'_> {
         let line = self.say(outcome, reason.as_deref());
         self.report.reason = reason.clone();
         let status = if outcome == Outcome::Success { Status::Success } else { Status::Failure };
-        let known = config.signal.as_ref().and_then(target);
-        // What was refused may have held the target in what can't be read of it.
-        let of_tags = || (outcome == Outcome::Refused).then(|| target_in_tags(&self.gathered.identity.tags));
-        let ending = match known.or_else(|| of_tags().flatten()) {
-            Some(target) => {
-                self.decide(status, reason.unwrap_or_default());
-                self.signal(target, &config).await
-            }
-            None if outcome == Outcome::Refused || !self.fetched() => Ending::Unreported,
+        let waiting = self.waiting(&config, outcome);
+        let ending = if !waiting.nobody() {
+            self.decide(status, reason.unwrap_or_default());
+            self.tell(waiting, &config).await
+        } else if outcome == Outcome::Refused || !self.fetched() {
+            Ending::Unreported
+        } else {
             // Nothing was to be signalled: the report and the console are told, and that is all that was asked for.
-            None => {
-                if has_configuration {
-                    self.decide(status, String::new());
-                }
-                Ending::Done
+            if has_configuration {
+                self.decide(status, String::new());
             }
+            Ending::Done
         };
         self.report.outcome = outcome;
         self.save();
-        let signal = self.report.signal.as_ref().map(|signal| format!("; {signal}")).unwrap_or_default();
-        self.host.say_status(&format!("{line}{signal}"));
+        let told: String = self.report.told().map(|told| format!("; {told}")).collect();
+        self.host.say_status(&format!("{line}{told}"));
         match (ending, outcome) {
             (Ending::Unreported, _) => Ending::Unreported,
             (_, Outcome::Success) => Ending::Done,
             (_, Outcome::Refused) => Ending::Refused,
             _ => Ending::Failed,
         }
+    }
+
+    /// Who waits for this outcome. In a warm pool that is the lifecycle hook alone: no stack counts such an instance.
+    fn waiting(&self, config: &Config, outcome: Outcome) -> Waiting {
+        let known = config.signal.as_ref().and_then(target);
+        // What was refused may have held the target in what can't be read of it.
+        let of_tags = || (outcome == Outcome::Refused).then(|| target_in_tags(&self.gathered.identity.tags));
+        let target = known.or_else(|| of_tags().flatten()).filter(|_| self.stage == Stage::Service);
+        Waiting { target, hook: self.hook(config) }
+    }
+
+    /// What a person should know of a run that went well.
+    fn what_remains(&self) -> Option<String> {
+        let text = "the instance is ready in its warm pool; when it goes into service, the run goes on, and CloudFormation is told";
+        (self.stage == Stage::WarmPool).then(|| text.to_owned())
     }
 
     /// Nothing is decided: the run was stopped from outside, and the next one goes on where this one was.
@@ -78,10 +90,10 @@ impl Run<'_> {
         self.report.steps.first().is_some_and(|step| step.outcome == Outcome::Success)
     }
 
-    /// The first outcome of an instance is what CloudFormation is told, now or at a later boot.
+    /// The first outcome of an instance is what is told, now or at a later boot.
     fn decide(&mut self, status: Status, reason: String) {
-        if self.state.decision.is_none() && !self.state.instance_id.is_empty() {
-            self.state.decision = Some(Decision { status, reason, settled: None });
+        if self.decision().is_none() && !self.state.instance_id.is_empty() {
+            *self.state.decided_mut(self.stage) = Some(Decision { status, reason, settled: None, hook_settled: None });
             // What could not be fetched must not be what a later boot goes by.
             if self.fetched() {
                 self.state.keep_documents(&self.gathered);

@@ -84,7 +84,9 @@ pub async fn gather(host: &Host, options: &Options, state: &State) -> Gathered {
     let mut gathered = local(host, options);
     let same_instance =
         state.kept.as_ref().filter(|_| gathered.local_instance_id.as_deref() == Some(state.instance_id.as_str()));
-    let patience = if same_instance.is_some() { LATER_BOOT } else { FIRST_BOOT };
+    // One that has only been in a warm pool must know whether it still is.
+    let is_known = same_instance.is_some() && state.decision.is_some();
+    let patience = if is_known { LATER_BOOT } else { FIRST_BOOT };
     match from_imds(&mut gathered, options, patience).await {
         Ok(()) => {}
         Err(error) => match same_instance {
@@ -100,7 +102,8 @@ pub async fn gather(host: &Host, options: &Options, state: &State) -> Gathered {
 }
 
 fn use_kept(gathered: &mut Gathered, kept: &Kept) {
-    gathered.identity = kept.identity.clone();
+    // Where Auto Scaling wanted the instance then says nothing of now.
+    gathered.identity = Identity { target_lifecycle_state: None, ..kept.identity.clone() };
     if gathered.user_data.is_none() {
         gathered.user_data = kept.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok());
     }

@@ -1,5 +1,6 @@
-//! The signal of a run: what was decided, sent until it is accepted.
+//! What a run tells CloudFormation and Auto Scaling: what was decided, sent until it is accepted.
 
+use std::cell::{LazyCell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,101 +10,149 @@ use tokio::time::Instant;
 use super::state::Decision;
 use super::{Ending, Run};
 use crate::apply::millis;
-use crate::cloudformation::{self, Delivery, Signal, Status, Target};
+use crate::auto_scaling::{ActionResult, Caller, Hook};
+use crate::cloudformation::{self, Signal, Target};
 use crate::config::problem::redact;
 use crate::config::{self, Config};
+use crate::delivery::Delivery;
+use crate::host::Host;
 use crate::http;
 use crate::report::{DeliveryState, Outcome, SignalReport, StepReport};
 
 /// The least time that a signal is given.
 const LEAST: Duration = Duration::from_secs(10);
 
+/// Who waits for the outcome of a run.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// A resource of a stack, or a wait condition.
+    pub(super) target: Option<Target>,
+    /// A lifecycle hook, or its name and why nothing can be told to it.
+    pub(super) hook: Option<Result<Hook, (String, String)>>,
+}
+
+impl Waiting {
+    pub(super) fn nobody(&self) -> bool {
+        self.target.is_none() && self.hook.is_none()
+    }
+}
+
 impl Run<'_> {
-    /// Tells CloudFormation what was decided, unless it knows.
-    pub(super) async fn signal(&mut self, target: Target, config: &Config) -> Ending {
-        let decision = self.state.decision.clone();
-        let words = target.to_string();
-        let Some(decision) = decision else {
-            let message = "the instance's id is not known, so that no signal can be sent".to_owned();
-            tracing::error!("{message}");
-            let (status, delivery) = (Status::Failure.to_string(), DeliveryState::Undelivered);
-            self.report.signal = Some(SignalReport { target: words, status, delivery, message });
-            return Ending::Unreported;
+    /// Tells what was decided to whoever waits for it and doesn't know yet.
+    pub(super) async fn tell(&mut self, waiting: Waiting, config: &Config) -> Ending {
+        let Some(decision) = self.decision().cloned() else {
+            return self.nobody_to_speak_for(waiting);
         };
         let began = Instant::now();
-        let (delivery, message) = match decision.settled {
-            Some(message) => (DeliveryState::AcceptedEarlier, message),
-            None => {
-                self.status("signalling CloudFormation");
-                let (delivery, message) = self.send(&target, config, &decision).await;
-                if matches!(delivery, DeliveryState::Accepted | DeliveryState::NotWaitedFor) {
-                    self.state.decision = Some(Decision { settled: Some(message.clone()), ..decision.clone() });
-                    self.state.save(&self.host);
-                }
-                let outcome = if matches!(delivery, DeliveryState::Accepted | DeliveryState::NotWaitedFor) {
-                    Outcome::Success
-                } else {
-                    Outcome::Failure
-                };
-                let (start_ms, duration_ms) = (millis(began - self.began), millis(began.elapsed()));
-                self.report.steps.push(StepReport {
-                    name: "signal".to_owned(),
-                    outcome,
-                    start_ms,
-                    duration_ms,
-                    actions: Vec::new(),
-                });
-                (delivery, message)
-            }
-        };
-        let reported = !matches!(delivery, DeliveryState::Refused | DeliveryState::Undelivered);
-        self.report.signal =
-            Some(SignalReport { target: words, status: decision.status.to_string(), delivery, message });
+        let signals = waiting.target.is_some() && decision.settled.is_none();
+        let completes = waiting.hook.is_some() && decision.hook_settled.is_none();
+        match (signals, completes) {
+            (true, _) => self.status("signalling CloudFormation"),
+            (false, true) => self.status("completing the lifecycle action"),
+            (false, false) => {}
+        }
+        // Boxed: it is deep, and the compiler looks only so deep into a future.
+        Box::pin(self.send(waiting, config, decision)).await;
+        let told = [&self.report.signal, &self.report.lifecycle_hook].into_iter().flatten();
+        let lost = |told: &SignalReport| matches!(told.delivery, DeliveryState::Refused | DeliveryState::Undelivered);
+        let reported = !told.into_iter().any(lost);
+        if signals || completes {
+            self.report.steps.push(StepReport {
+                name: "signal".to_owned(),
+                outcome: if reported { Outcome::Success } else { Outcome::Failure },
+                start_ms: millis(began - self.began),
+                duration_ms: millis(began.elapsed()),
+                actions: Vec::new(),
+            });
+        }
         if reported { Ending::Done } else { Ending::Unreported }
     }
 
-    async fn send(&self, target: &Target, config: &Config, decision: &Decision) -> (DeliveryState, String) {
-        let delivered = match outbound(config) {
-            Ok(client) => {
-                // However late it is, and however long the certificates took to read, there is time for some tries.
-                let deadline = (self.began + config.time_left(self.uptime)).max(Instant::now() + LEAST);
-                let signal = self.signal_request(target, config, decision);
-                let identity = &self.gathered.identity;
-                let proof = (!identity.document.is_empty())
-                    .then_some((identity.document.as_str(), identity.signature.as_str()));
-                cloudformation::send(&signal, proof, None, &client, deadline).await
+    /// Both at once: one that is slow, or can't be reached, must not use up the other's time.
+    async fn send(&mut self, waiting: Waiting, config: &Config, decision: Decision) {
+        // However late it is, and however long the certificates took to read, there is time for some tries.
+        let deadline = (self.began + config.time_left(self.uptime)).max(Instant::now() + LEAST);
+        // Made only where something is sent: it reads the host's certificates.
+        let client = LazyCell::new(|| outbound(config).map_err(|error| Delivery::Undelivered(format!("{error:#}"))));
+        let begins_by = self.lifecycle_action_begins_by();
+        let signal = waiting.target.map(|target| self.signal_request(target, config, &decision));
+        let (host, identity, stage) = (&self.host, &self.gathered.identity, self.stage);
+        let state = RefCell::new(&mut self.state);
+        let keep = |settle: &dyn Fn(&mut Decision)| {
+            let mut state = state.borrow_mut();
+            if let Some(decision) = state.decided_mut(stage) {
+                settle(decision);
             }
-            Err(error) => Delivery::Undelivered(format!("{error:#}")),
+            state.save(host);
         };
-        let status = decision.status;
-        let (state, message) = match delivered {
-            Delivery::Accepted { by, .. } => (DeliveryState::Accepted, format!("accepted, proved by {by}")),
-            Delivery::NotWaitedFor(message) => {
-                (DeliveryState::NotWaitedFor, format!("the stack does not wait for it: {message}"))
+        let to_the_stack = async {
+            let signal = signal?;
+            let (target, status) = (signal.target.to_string(), decision.status.to_string());
+            if let Some(message) = &decision.settled {
+                return Some(told_earlier(target, status, message));
             }
-            Delivery::Refused(message) => (DeliveryState::Refused, format!("refused: {}", redact(&message))),
-            Delivery::Undelivered(message) => {
-                (DeliveryState::Undelivered, format!("not delivered, the next run tries again: {}", redact(&message)))
+            let proof =
+                (!identity.document.is_empty()).then_some((identity.document.as_str(), identity.signature.as_str()));
+            let delivery = match &*client {
+                Ok(client) => cloudformation::send(&signal, proof, None, client, deadline).await,
+                Err(undelivered) => undelivered.clone(),
+            };
+            let report = told(delivery, target, status, "the stack does not wait for it");
+            if is_settled(&report) {
+                keep(&|decision| decision.settled = Some(report.message.clone()));
             }
+            say(host, "signal", &report);
+            Some(report)
         };
-        match state {
-            DeliveryState::Refused | DeliveryState::Undelivered => {
-                tracing::error!("signal {status} for {target}: {message}");
-                self.host.say_on_console(&format!("signal {status} for {target}: {message}"));
+        let to_the_hook = async {
+            let (hook, result) = (waiting.hook?, ActionResult::from(decision.status));
+            let target = hook.as_ref().map_or_else(|(name, _)| name.clone(), ToString::to_string);
+            if let Some(message) = &decision.hook_settled {
+                return Some(told_earlier(target, result.to_string(), message));
             }
-            _ => tracing::info!("signal {status} for {target}: {message}"),
-        }
-        (state, message)
+            let delivery = match (hook, &*client) {
+                (Err((_, why)), _) => Delivery::Refused(why),
+                (_, Err(undelivered)) => undelivered.clone(),
+                (Ok(hook), Ok(client)) => match Caller::new(hook, client, None, begins_by).await {
+                    Ok(caller) => caller.complete(result, deadline).await,
+                    Err(error) => Delivery::Undelivered(format!("{error:#}")),
+                },
+            };
+            let report = told(delivery, target, result.to_string(), "no lifecycle action waits for it");
+            if is_settled(&report) {
+                keep(&|decision| decision.hook_settled = Some(report.message.clone()));
+            }
+            say(host, "lifecycle action", &report);
+            Some(report)
+        };
+        let (signal, hook) = tokio::join!(to_the_stack, to_the_hook);
+        (self.report.signal, self.report.lifecycle_hook) = (signal, hook);
     }
 
-    fn signal_request(&self, target: &Target, config: &Config, decision: &Decision) -> Signal {
+    /// Without the instance's id there is no decision, and nothing that could be told.
+    fn nobody_to_speak_for(&mut self, waiting: Waiting) -> Ending {
+        let message = "the instance's id is not known, so that no signal can be sent".to_owned();
+        tracing::error!("{message}");
+        let unsent = |target: String, status: &str| SignalReport {
+            target,
+            status: status.to_owned(),
+            delivery: DeliveryState::Undelivered,
+            message: message.clone(),
+        };
+        self.report.signal = waiting.target.map(|target| unsent(target.to_string(), "FAILURE"));
+        self.report.lifecycle_hook =
+            waiting.hook.map(|hook| unsent(hook.map_or_else(|(name, _)| name, |hook| hook.to_string()), "ABANDON"));
+        Ending::Unreported
+    }
+
+    fn signal_request(&self, target: Target, config: &Config, decision: &Decision) -> Signal {
         let wanted = config.signal.clone().unwrap_or_default();
         let of_stack = wanted.stack.as_ref().and_then(|stack| stack.region().map(str::to_owned));
         let identity = &self.gathered.identity;
         let region =
             wanted.region.map(|region| region.to_string()).or(of_stack).unwrap_or_else(|| identity.region.clone());
         Signal {
-            target: target.clone(),
+            target,
             status: decision.status,
             unique_id: self.state.instance_id.clone(),
             reason: decision.reason.clone(),
@@ -112,6 +161,38 @@ impl Run<'_> {
             endpoint: self.options.cloudformation_endpoint.clone(),
             auth: wanted.auth,
             data: String::new(),
+        }
+    }
+}
+
+fn told_earlier(target: String, status: String, message: &str) -> SignalReport {
+    SignalReport { target, status, delivery: DeliveryState::AcceptedEarlier, message: message.to_owned() }
+}
+
+fn told(delivery: Delivery, target: String, status: String, not_waited_for: &str) -> SignalReport {
+    let (delivery, message) = match delivery {
+        Delivery::Accepted { by, .. } => (DeliveryState::Accepted, format!("accepted, proved by {by}")),
+        Delivery::NotWaitedFor(message) => (DeliveryState::NotWaitedFor, format!("{not_waited_for}: {message}")),
+        Delivery::Refused(message) => (DeliveryState::Refused, format!("refused: {}", redact(&message))),
+        Delivery::Undelivered(message) => {
+            (DeliveryState::Undelivered, format!("not delivered, the next run tries again: {}", redact(&message)))
+        }
+    };
+    SignalReport { target, status, delivery, message }
+}
+
+/// Whether it need not be sent again.
+fn is_settled(report: &SignalReport) -> bool {
+    matches!(report.delivery, DeliveryState::Accepted | DeliveryState::NotWaitedFor)
+}
+
+fn say(host: &Host, what: &str, report: &SignalReport) {
+    let line = format!("{what} {report}");
+    match is_settled(report) {
+        true => tracing::info!("{line}"),
+        false => {
+            tracing::error!("{line}");
+            host.say_on_console(&line);
         }
     }
 }
@@ -132,7 +213,7 @@ pub(super) fn target_in_tags(tags: &BTreeMap<String, String>) -> Option<Target> 
     Some(Target::Resource { stack: tag("stack-id").or_else(|| tag("stack-name"))?, resource: tag("logical-id")? })
 }
 
-fn outbound(config: &Config) -> Result<reqwest::Client> {
+pub(super) fn outbound(config: &Config) -> Result<reqwest::Client> {
     let proxy = config
         .proxy
         .as_ref()

@@ -13,27 +13,44 @@ const VERSION: u32 = 1;
 const FILE: &str = "state.json";
 const MODE: u32 = 0o600;
 
+/// What a run brings the instance to. With a warm pool there are two outcomes: the stack waits for the instances in service
+/// alone (a rolling update leaves those of the pool as they are), a lifecycle hook for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// A warm pool: all is prepared, and the instance does no work yet.
+    WarmPool,
+    /// Service.
+    #[default]
+    Service,
+}
+
 /// The state of one instance. That of another instance, baked into an image by mistake, is not used.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     version: u32,
     /// The instance that this is the state of.
     pub instance_id: String,
-    /// The outcome of its first run, once that is known.
+    /// The outcome of its first run for service, once that is known.
     pub decision: Option<Decision>,
+    /// That of its first run in a warm pool.
+    #[serde(default)]
+    pub in_warm_pool: Option<Decision>,
     /// What a boot without instance metadata goes by.
     pub kept: Option<Kept>,
 }
 
-/// What CloudFormation is told, whatever happens later.
+/// What CloudFormation and Auto Scaling are told, whatever happens later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decision {
     /// SUCCESS or FAILURE.
     pub status: Status,
     /// Why, for a wait condition.
     pub reason: String,
-    /// How it was received; none as long as it has to be sent.
+    /// How CloudFormation received it; none as long as it has to be sent.
     pub settled: Option<String>,
+    /// How Auto Scaling did.
+    #[serde(default)]
+    pub hook_settled: Option<String>,
 }
 
 /// The configuration and identity of the last run that had them.
@@ -69,6 +86,22 @@ impl State {
                 tracing::warn!("begin anew, {path} is not a state: {error}");
                 State::default()
             }
+        }
+    }
+
+    /// What was decided at this stage.
+    pub fn decided(&self, stage: Stage) -> Option<&Decision> {
+        match stage {
+            Stage::WarmPool => self.in_warm_pool.as_ref(),
+            Stage::Service => self.decision.as_ref(),
+        }
+    }
+
+    /// The place of what is decided at this stage.
+    pub fn decided_mut(&mut self, stage: Stage) -> &mut Option<Decision> {
+        match stage {
+            Stage::WarmPool => &mut self.in_warm_pool,
+            Stage::Service => &mut self.decision,
         }
     }
 

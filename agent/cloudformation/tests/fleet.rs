@@ -1,5 +1,7 @@
 //! A fleet that signals at once.
 
+use tokio::time::sleep;
+
 use super::*;
 
 /// A bucket of tokens, as AWS throttles by: so many at once, so many a second.
@@ -30,17 +32,13 @@ async fn a_fleet_gets_its_signals_through_nearly_as_fast_as_it_is_allowed_to() {
         let began = Instant::now();
         let bucket = Arc::new(Mutex::new(Bucket { tokens: burst, burst, rate, filled: began }));
         let tries = Arc::new(Mutex::new(0_u64));
-        let client = client();
         let fleet = tokio::task::LocalSet::new();
         let instances: Vec<_> = (0..FLEET)
             .map(|number| {
-                let (bucket, tries, client) = (bucket.clone(), tries.clone(), client.clone());
+                let (bucket, tries) = (bucket.clone(), tries.clone());
                 fleet.spawn_local(async move {
                     sleep(Duration::from_millis(u64::from(number))).await;
-                    let signal = signal("http://unused", Auth::InstanceIdentity);
                     let deadline = Instant::now() + Duration::from_secs(3600);
-                    let courier =
-                        Courier { signal: &signal, identity: None, client: &client, deadline, credentials: None };
                     let attempt = async || {
                         *tries.lock().unwrap() += 1;
                         match bucket.lock().unwrap().take() {
@@ -48,7 +46,7 @@ async fn a_fleet_gets_its_signals_through_nearly_as_fast_as_it_is_allowed_to() {
                             false => judge(Method::InstanceIdentity, 400, None, THROTTLED.as_bytes()),
                         }
                     };
-                    courier.persist(Method::InstanceIdentity, attempt).await
+                    persist(Method::InstanceIdentity, deadline, attempt).await
                 })
             })
             .collect();

@@ -1,19 +1,17 @@
 //! CloudFormation, as far as signals go: SignalResource, and the bucket behind wait condition handles.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use url::form_urlencoded;
-
 use super::CloudOptions;
 use super::http::{Answer, Double, Log, Request, Server, held};
+use super::query::{Parameters, REQUEST_ID, Refusal, error_in_xml, escaped, parameters, path_of, signed_for};
+use serde_json::{Value, json};
 
 const API_VERSION: &str = "2010-05-15";
-const REQUEST_ID: &str = "7d1e4a90-3f5c-4b1a-9c27-0e8f6d5a4b3c";
+const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
 
 /// CloudFormation's answer to a signal that is well-formed and authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +28,10 @@ pub enum CfnAnswer {
     AccessDenied,
     /// It failed itself.
     ServerError,
+    /// An error with this status, code and message.
+    Error(u16, &'static str, &'static str),
+    /// It is busy, and asks to be left alone for so many seconds.
+    Busy(u64),
     /// A page with this status, as from a middlebox.
     HtmlPage(u16),
     /// The connection is reset.
@@ -94,10 +96,7 @@ impl CloudFormation {
             return Err(Refusal::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
         };
         if header.starts_with("AWS4-HMAC-SHA256 ") {
-            let scoped = header.contains("/cloudformation/aws4_request")
-                && header.contains("SignedHeaders=")
-                && header.contains("Signature=");
-            return if scoped { Ok(SignalAuth::Iam) } else { Err(Refusal::signature()) };
+            return if signed_for(header, "cloudformation") { Ok(SignalAuth::Iam) } else { Err(Refusal::signature()) };
         }
         if header == self.authorization && request.method == "GET" {
             return Ok(SignalAuth::InstanceIdentity);
@@ -160,6 +159,11 @@ impl CloudFormation {
             CfnAnswer::AccessDenied => {
                 Refusal::denied("User is not authorized to perform: cloudformation:SignalResource")
             }
+            CfnAnswer::Error(status, code, message) => Refusal::new(status, code, message),
+            CfnAnswer::Busy(seconds) => {
+                let refusal = Refusal::new(503, "ServiceUnavailable", "Service is unable to handle request.");
+                return Some(form.refused(&refusal).with("retry-after", seconds.to_string()));
+            }
             CfnAnswer::ServerError => Refusal::new(500, "InternalFailure", "An internal error has occurred"),
         };
         Some(form.refused(&refusal))
@@ -170,9 +174,7 @@ impl Double for CloudFormation {
     const SERVER: Server = Server::CloudFormation;
 
     async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Answer> {
-        let (path, query) = request.path_and_query.split_once('?').unwrap_or((&request.path_and_query, ""));
-        // A proxy's client may have sent the whole URL; what counts is its path.
-        let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+        let (path, query) = path_of(request);
         if path == "/waithandle" {
             return match wait_handle(request) {
                 Ok(signal) => self.take(signal, peer, Form::Bucket).await,
@@ -191,12 +193,6 @@ impl Double for CloudFormation {
             Err(refusal) => Some(form.refused(&refusal)),
         }
     }
-}
-
-type Parameters = BTreeMap<String, String>;
-
-fn parameters(encoded: &[u8]) -> Parameters {
-    form_urlencoded::parse(encoded).into_owned().collect()
 }
 
 fn checked(value: String, name: &str, is_right: impl Fn(&str) -> bool) -> Result<String, Refusal> {
@@ -247,39 +243,6 @@ fn wait_handle(request: &Request) -> Result<ReceivedSignal, Refusal> {
     })
 }
 
-/// Why a request is refused, whatever the form of the answer.
-struct Refusal {
-    status: u16,
-    code: &'static str,
-    message: String,
-}
-
-impl Refusal {
-    fn new(status: u16, code: &'static str, message: &str) -> Self {
-        Self { status, code, message: message.to_owned() }
-    }
-
-    fn invalid(message: &str) -> Self {
-        Self::new(400, "ValidationError", message)
-    }
-
-    fn denied(message: &str) -> Self {
-        Self::new(403, "AccessDenied", message)
-    }
-
-    fn signature() -> Self {
-        Self::new(
-            403,
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided",
-        )
-    }
-
-    fn kind(&self) -> &'static str {
-        if self.status < 500 { "Sender" } else { "Receiver" }
-    }
-}
-
 /// The form of answers: the API's two, and that of the bucket.
 #[derive(Debug, Clone, Copy)]
 enum Form {
@@ -299,7 +262,7 @@ impl Form {
                 200,
                 "text/xml",
                 format!(
-                    "<SignalResourceResponse xmlns=\"http://cloudformation.amazonaws.com/doc/{API_VERSION}/\">\n  \
+                    "<SignalResourceResponse xmlns=\"{NAMESPACE}\">\n  \
                  <ResponseMetadata>\n    <RequestId>{REQUEST_ID}</RequestId>\n  </ResponseMetadata>\n\
                  </SignalResourceResponse>\n"
                 ),
@@ -310,22 +273,14 @@ impl Form {
 
     fn refused(self, refusal: &Refusal) -> Answer {
         let Refusal { status, code, message } = refusal;
-        let (kind, text) = (refusal.kind(), escaped(message));
+        let text = escaped(message);
         match self {
             Self::Json => {
-                let error = json!({"Code": code, "Message": message, "Type": kind});
+                let error = json!({"Code": code, "Message": message, "Type": refusal.kind()});
                 let body = json!({"Error": error, "RequestId": REQUEST_ID});
                 Answer::new(*status, "application/json", body.to_string())
             }
-            Self::Xml => Answer::new(
-                *status,
-                "text/xml",
-                format!(
-                    "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/{API_VERSION}/\">\n  <Error>\n    \
-                 <Type>{kind}</Type>\n    <Code>{code}</Code>\n    <Message>{text}</Message>\n  </Error>\n  \
-                 <RequestId>{REQUEST_ID}</RequestId>\n</ErrorResponse>\n"
-                ),
-            ),
+            Self::Xml => error_in_xml(NAMESPACE, refusal),
             Self::Bucket => Answer::new(
                 *status,
                 "application/xml",
@@ -337,16 +292,8 @@ impl Form {
     }
 }
 
-fn escaped(text: &str) -> Cow<'_, str> {
-    if text.contains(['<', '>', '&']) {
-        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").into()
-    } else {
-        text.into()
-    }
-}
-
 /// What a middlebox says in CloudFormation's place.
-fn page(status: u16) -> Answer {
+pub(super) fn page(status: u16) -> Answer {
     let text =
         format!("<html><head><title>{status}</title></head><body><p>Your request was blocked.</p></body></html>\n");
     Answer::new(status, "text/html", text)

@@ -18,6 +18,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::auto_scaling::LifecycleCall;
 use super::cloudformation::ReceivedSignal;
 
 /// More than any request to these servers needs.
@@ -32,6 +33,8 @@ pub enum Server {
     Ecs,
     /// CloudFormation, and the bucket of its wait condition handles.
     CloudFormation,
+    /// Auto Scaling.
+    AutoScaling,
     /// The forward proxy.
     Proxy,
 }
@@ -69,13 +72,20 @@ pub(super) struct Log {
     start: Instant,
     requests: Mutex<Vec<Request>>,
     signals: Mutex<Vec<ReceivedSignal>>,
+    calls: Mutex<Vec<LifecycleCall>>,
     /// The proxy's own ends of its connections: what comes from these came through the proxy.
     proxied: Mutex<HashSet<SocketAddr>>,
 }
 
 impl Log {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), requests: Mutex::default(), signals: Mutex::default(), proxied: Mutex::default() }
+        Self {
+            start: Instant::now(),
+            requests: Mutex::default(),
+            signals: Mutex::default(),
+            calls: Mutex::default(),
+            proxied: Mutex::default(),
+        }
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -88,6 +98,10 @@ impl Log {
 
     pub(super) fn signals(&self) -> Vec<ReceivedSignal> {
         held(&self.signals).clone()
+    }
+
+    pub(super) fn calls(&self) -> Vec<LifecycleCall> {
+        held(&self.calls).clone()
     }
 
     /// Records a request at once, so that one never answered is seen too; `answered` takes the index.
@@ -105,6 +119,10 @@ impl Log {
 
     pub(super) fn signalled(&self, signal: ReceivedSignal) {
         held(&self.signals).push(signal);
+    }
+
+    pub(super) fn called(&self, call: LifecycleCall) {
+        held(&self.calls).push(call);
     }
 
     pub(super) fn proxy_speaks_from(&self, address: SocketAddr) {

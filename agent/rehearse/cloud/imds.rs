@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
@@ -137,19 +137,26 @@ struct Token {
     uses: usize,
 }
 
+/// Where Auto Scaling brings the instance to; it changes while the service runs.
+pub(super) type LifecycleState = Arc<Mutex<Option<String>>>;
+
+const LIFECYCLE_STATE: &str = "meta-data/autoscaling/target-lifecycle-state";
+
 /// The metadata service.
 pub(super) struct Imds {
     tree: BTreeMap<String, Vec<u8>>,
+    state: LifecycleState,
     faults: ImdsFaults,
     unavailable: AtomicUsize,
     tokens: Mutex<HashMap<String, Token>>,
 }
 
 impl Imds {
-    pub(super) fn new(options: CloudOptions) -> Self {
+    pub(super) fn new(options: CloudOptions, state: LifecycleState) -> Self {
         let faults = options.imds_faults.clone();
         Self {
             tree: tree(options),
+            state,
             unavailable: AtomicUsize::new(faults.unavailable),
             faults,
             tokens: Mutex::default(),
@@ -197,6 +204,9 @@ impl Imds {
         if !VERSIONS.contains(&version) {
             return error(404);
         }
+        if let Some(state) = held(&self.state).as_ref().filter(|_| rest == LIFECYCLE_STATE) {
+            return Answer::new(200, "text/plain", state.clone());
+        }
         if let Some(value) = self.tree.get(rest) {
             let kind = if rest == "user-data" { "application/octet-stream" } else { "text/plain" };
             return Answer::new(200, kind, value.clone());
@@ -211,7 +221,9 @@ impl Imds {
     /// What a folder holds, folders among it with a slash behind: cloud-init finds its way by that.
     fn children(&self, folder: &str) -> BTreeSet<String> {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let below = self.tree.keys().filter_map(|path| path.strip_prefix(&prefix));
+        let state = held(&self.state).is_some().then_some(LIFECYCLE_STATE);
+        let paths = self.tree.keys().map(String::as_str).chain(state);
+        let below = paths.filter_map(|path| path.strip_prefix(&prefix));
         let child = |path: &str| match path.split_once('/') {
             Some((folder, _)) => format!("{folder}/"),
             None => path.to_owned(),
@@ -282,9 +294,6 @@ fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
     }
     for (key, value) in &options.tags {
         put(&format!("meta-data/tags/instance/{key}"), value);
-    }
-    if let Some(state) = &options.target_lifecycle_state {
-        put("meta-data/autoscaling/target-lifecycle-state", state);
     }
     if let Some(role) = &options.iam_role {
         put(&format!("meta-data/iam/security-credentials/{role}"), &credentials());

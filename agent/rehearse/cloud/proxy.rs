@@ -1,9 +1,10 @@
-//! A forward proxy in front of CloudFormation. It speaks just enough HTTP of its own:
+//! A forward proxy in front of CloudFormation and Auto Scaling. It speaks just enough HTTP of its own:
 //! tunnels are below what axum hands out, and one request to a connection is all it needs.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -31,22 +32,40 @@ impl ProxyCredentials {
     }
 }
 
+/// Where the proxy leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Targets {
+    pub(super) cloudformation: SocketAddr,
+    pub(super) auto_scaling: SocketAddr,
+}
+
+impl Targets {
+    /// Auto Scaling for what is named like its endpoints, else CloudFormation.
+    fn of(self, host_and_path: &str) -> SocketAddr {
+        let host = host_and_path.split_once("://").map_or(host_and_path, |(_, rest)| rest);
+        if host.starts_with("autoscaling.") { self.auto_scaling } else { self.cloudformation }
+    }
+}
+
 struct Proxy {
-    target: SocketAddr,
+    targets: Targets,
     authorization: Option<String>,
+    /// How many connections are still to be dropped.
+    drops: AtomicUsize,
     log: Arc<Log>,
 }
 
-/// Forwards everything to one address, whatever the host asked for.
+/// Forwards everything to one of two addresses, whatever the host asked for.
 pub(super) async fn serve(
     listener: std::net::TcpListener,
-    target: SocketAddr,
+    targets: Targets,
     credentials: Option<ProxyCredentials>,
+    drops: usize,
     log: Arc<Log>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let authorization = credentials.map(|credentials| credentials.header());
-    let proxy = Arc::new(Proxy { target, authorization, log });
+    let proxy = Arc::new(Proxy { targets, authorization, drops: AtomicUsize::new(drops), log });
     loop {
         let (client, _) = listener.accept().await?;
         let proxy = Arc::clone(&proxy);
@@ -60,11 +79,15 @@ impl Proxy {
         let mut client = BufReader::new(client);
         let request = self.read(&mut client).await?;
         let index = self.log.asked(request.clone());
+        let less = |left: usize| left.checked_sub(1);
+        if self.drops.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return Ok(());
+        }
         if let Some((status, text)) = self.refusal(&request) {
             self.log.answered(index, status);
             return refuse(client, status, text).await;
         }
-        let mut target = TcpStream::connect(self.target).await?;
+        let mut target = TcpStream::connect(self.targets.of(&request.path_and_query)).await?;
         self.log.proxy_speaks_from(target.local_addr()?);
         if request.method == "CONNECT" {
             self.log.answered(index, 200);

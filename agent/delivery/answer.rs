@@ -1,4 +1,4 @@
-//! What an HTTP answer to a signal means.
+//! What an HTTP answer of AWS, or of what stands before it, means.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Method;
 
 /// What one try came to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Accepted,
     NotWaitedFor(String),
     Refused(String),
@@ -20,7 +20,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn again(why: String) -> Self {
+    pub(crate) fn again(why: String) -> Self {
         Self::Again { why, after: None }
     }
 }
@@ -41,7 +41,7 @@ struct JsonError {
 }
 
 /// Codes of refusals that pass by themselves, whatever their status.
-const TEMPORARY: [&str; 9] = [
+const TEMPORARY: [&str; 11] = [
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -51,6 +51,9 @@ const TEMPORARY: [&str; 9] = [
     "SlowDown",
     "RequestTimeout",
     "RequestTimeTooSkewed",
+    // Auto Scaling, while another change of the same group is under way.
+    "ResourceContention",
+    "ScalingActivityInProgress",
 ];
 
 /// Codes of credentials that are too new to be known everywhere, or have been replaced meanwhile.
@@ -60,7 +63,7 @@ const TEMPORARY_IAM: [&str; 5] =
 /// What an answer with this status and body means.
 ///
 /// Only an AWS error with a 4xx status is a refusal. An answer without one comes from something in between, and 5xx passes.
-pub(super) fn judge(method: Method, status: u16, after: Option<Duration>, body: &[u8]) -> Outcome {
+pub(crate) fn judge(method: Method, status: u16, after: Option<Duration>, body: &[u8]) -> Outcome {
     let again = |why| Outcome::Again { why, after };
     if (200..300).contains(&status) {
         return match is_web_page(body) {
@@ -72,7 +75,7 @@ pub(super) fn judge(method: Method, status: u16, after: Option<Duration>, body: 
         return again(format!("HTTP {status} without an AWS error: something in between may have answered"));
     };
     let text = format!("{}: {}", error.code, error.message);
-    if error.code == "ValidationError" && error.message.contains("cannot be signaled") {
+    if error.says_that_nobody_waits(method) {
         return Outcome::NotWaitedFor(error.message);
     }
     if !(400..500).contains(&status) || status == 429 || error.is_temporary(method, status) {
@@ -82,7 +85,7 @@ pub(super) fn judge(method: Method, status: u16, after: Option<Duration>, body: 
 }
 
 /// Whether this is HTML, which no AWS API and no presigned PUT answers with.
-pub(super) fn is_web_page(body: &[u8]) -> bool {
+pub(crate) fn is_web_page(body: &[u8]) -> bool {
     let head = body.get(..512).unwrap_or(body);
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     head.contains("<html") || head.contains("<!doctype html")
@@ -101,13 +104,24 @@ impl AwsError {
         Some(Self { code: element(text, "Code")?, message: element(text, "Message").unwrap_or_default() })
     }
 
+    /// The one code stands for much else, so that it is the text that tells. CloudFormation has it of each stack whose
+    /// operation is over, Auto Scaling of each instance that no hook holds.
+    fn says_that_nobody_waits(&self, method: Method) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        self.code == "ValidationError"
+            && match method {
+                Method::LifecycleHook => message.contains("no active lifecycle action"),
+                _ => message.contains("cannot be signaled"),
+            }
+    }
+
     fn is_temporary(&self, method: Method, status: u16) -> bool {
         if TEMPORARY.contains(&self.code.as_str()) {
             return true;
         }
         match method {
             // The clock of a booting host may be wrong until it has been set.
-            Method::Iam => {
+            Method::Iam | Method::LifecycleHook => {
                 TEMPORARY_IAM.contains(&self.code.as_str())
                     || self.message.contains("Signature expired")
                     || self.message.contains("Signature not yet current")
@@ -118,20 +132,25 @@ impl AwsError {
         }
     }
 
-    fn remedy(&self, method: Method) -> &'static str {
-        match (method, self.code.as_str()) {
+    fn remedy(&self, method: Method) -> String {
+        let denied = format!("the instance's role must permit {}", method.permission());
+        let remedy = match (method, self.code.as_str()) {
             (Method::WaitHandle, _) => {
                 "the wait handle's URL must be passed on whole, and expires; create the stack anew"
+            }
+            (Method::LifecycleHook, "ValidationError") => {
+                "check signal.lifecycle_hook: the hook's name, and the group's, in the region of the instance"
             }
             (_, "ValidationError") if self.message.contains("does not exist") => {
                 "check signal.stack, signal.resource and signal.region"
             }
             (Method::Iam, "ValidationError") => "check that signal.resource is a logical id in signal.stack",
-            (Method::Iam, _) => "the instance's role must permit cloudformation:SignalResource",
+            (Method::Iam | Method::LifecycleHook, _) => &denied,
             (Method::InstanceIdentity, _) => {
                 "the instance must belong to signal.stack; if it doesn't, use auth: iam and permit cloudformation:SignalResource"
             }
-        }
+        };
+        remedy.to_owned()
     }
 }
 
@@ -172,7 +191,7 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        use Method::{Iam, InstanceIdentity, WaitHandle};
+        use Method::{Iam, InstanceIdentity, LifecycleHook, WaitHandle};
         let over = "Stack arn:aws:cloudformation:… is in CREATE_COMPLETE state and cannot be signaled";
         let gone = "Stack 'x' does not exist";
         let page = b"<!DOCTYPE HTML><HTML><body>Blocked</body></HTML>".to_vec();
@@ -201,6 +220,21 @@ mod tests {
             (WaitHandle, 403, xml("AccessDenied", "Request has expired"), "refused"),
             (WaitHandle, 404, xml("NoSuchBucket", ""), "again"),
             (WaitHandle, 503, xml("SlowDown", ""), "again"),
+            (
+                LifecycleHook,
+                400,
+                xml("ValidationError", "No active Lifecycle Action found with instance ID i-1"),
+                "not waited for",
+            ),
+            // Each service has its own words for it.
+            (LifecycleHook, 400, xml("ValidationError", over), "refused"),
+            (Iam, 400, xml("ValidationError", "No active Lifecycle Action found with instance ID i-1"), "refused"),
+            (LifecycleHook, 400, xml("ValidationError", "no such group"), "refused"),
+            (LifecycleHook, 403, xml("AccessDenied", "no"), "refused"),
+            (LifecycleHook, 403, xml("ExpiredToken", "no"), "again"),
+            (LifecycleHook, 400, xml("ScalingActivityInProgress", ""), "again"),
+            (LifecycleHook, 500, xml("ResourceContention", ""), "again"),
+            (LifecycleHook, 200, page.clone(), "again"),
         ] {
             let outcome = judge(method, status, None, &body);
             let shown = String::from_utf8_lossy(&body);

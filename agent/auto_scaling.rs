@@ -1,0 +1,168 @@
+//! The lifecycle hook of an Auto Scaling group that waits for this instance.
+//!
+//! A hook on `autoscaling:EC2_INSTANCE_LAUNCHING` keeps a new instance in `Pending:Wait` until its lifecycle action is
+//! completed: with CONTINUE it goes into service, with ABANDON it is terminated. With a warm pool the same hook fires
+//! twice: in `Warmed:Pending:Wait`, and in `Pending:Wait` when the instance leaves the pool for service.
+//! <https://docs.aws.amazon.com/autoscaling/ec2/userguide/warm-pool-instance-lifecycle.html>
+//!
+//! There is no authentication by the instance identity document for this API: it takes IAM credentials.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_autoscaling::config::Builder;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::cloudformation::Status;
+use crate::delivery::answer::Outcome;
+use crate::delivery::{Delivery, Method, TRY, persist};
+use crate::sdk::{Sdk, outcome};
+
+/// How often a heartbeat goes out. The shortest timeout that a hook can have is 30 s (PutLifecycleHook), and which one
+/// it has is not known here: a third of that is left for a heartbeat that is slow.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// What the lifecycle action is completed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ActionResult {
+    /// The instance goes on, into service or into the warm pool.
+    Continue,
+    /// Auto Scaling terminates the instance, and launches another.
+    Abandon,
+}
+
+impl From<Status> for ActionResult {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Success => Self::Continue,
+            Status::Failure => Self::Abandon,
+        }
+    }
+}
+
+impl fmt::Display for ActionResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Continue => "CONTINUE",
+            Self::Abandon => "ABANDON",
+        })
+    }
+}
+
+/// A lifecycle hook, and the instance that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// The hook's name.
+    pub name: String,
+    /// The name of the Auto Scaling group.
+    pub group: String,
+    /// The instance's id.
+    pub instance_id: String,
+    /// The region of the instance, and so of its group.
+    pub region: String,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lifecycle hook {} of group {}", self.name, self.group)
+    }
+}
+
+/// Speaks to Auto Scaling for the instance.
+pub struct Caller {
+    sdk: Sdk,
+    hook: Hook,
+    /// Until then the lifecycle action may not have begun yet.
+    begins_by: Instant,
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("hook", &self.hook).finish_non_exhaustive()
+    }
+}
+
+impl Caller {
+    /// `client` is the outbound one; `credentials` stand in for those that the host offers. Until `begins_by` an answer
+    /// that no lifecycle action is active does not count: Auto Scaling begins it once EC2 has told it that the instance
+    /// runs, and an instance that boots fast is here before.
+    ///
+    /// # Errors
+    /// The SDK can't be set up.
+    pub async fn new(
+        hook: Hook,
+        client: &reqwest::Client,
+        credentials: Option<SharedCredentialsProvider>,
+        begins_by: Instant,
+    ) -> Result<Self> {
+        Ok(Self { sdk: Sdk::new(&hook.region, client, credentials).await?, hook, begins_by })
+    }
+
+    /// Completes the lifecycle action, again and again until an answer that counts or the deadline.
+    pub async fn complete(&self, result: ActionResult, deadline: Instant) -> Delivery {
+        persist(Method::LifecycleHook, deadline, async || self.not_too_early(self.try_to_complete(result).await)).await
+    }
+
+    /// Keeps the hook from timing out, for as long as it is polled. A heartbeat that is lost is logged, and is no failure:
+    /// what counts is the completion.
+    pub async fn keep_waiting(&self) {
+        let mut last = None;
+        loop {
+            let sent = timeout(TRY, self.heartbeat()).await;
+            let outcome = sent.unwrap_or_else(|_| Outcome::again("no answer in time".to_owned()));
+            let (why, ends) = match self.not_too_early(outcome) {
+                Outcome::Accepted => (None, false),
+                Outcome::Again { why, .. } => (Some(why), false),
+                Outcome::NotWaitedFor(why) | Outcome::Refused(why) => (Some(why), true),
+            };
+            if let Some(why) = why.as_ref().filter(|_| why != last) {
+                tracing::warn!("no heartbeat for {}: {why}", self.hook);
+            }
+            if ends {
+                return;
+            }
+            last = why;
+            sleep(HEARTBEAT).await;
+        }
+    }
+
+    async fn try_to_complete(&self, result: ActionResult) -> Outcome {
+        let client = match self.client().await {
+            Ok(client) => client,
+            Err(outcome) => return outcome,
+        };
+        let Hook { name, group, instance_id, .. } = &self.hook;
+        let request = client.complete_lifecycle_action().lifecycle_hook_name(name).auto_scaling_group_name(group);
+        let answer = request.instance_id(instance_id).lifecycle_action_result(result.to_string()).send().await;
+        answer.map_or_else(|error| outcome(Method::LifecycleHook, &error), |_| Outcome::Accepted)
+    }
+
+    async fn heartbeat(&self) -> Outcome {
+        let client = match self.client().await {
+            Ok(client) => client,
+            Err(outcome) => return outcome,
+        };
+        let Hook { name, group, instance_id, .. } = &self.hook;
+        let request = client.record_lifecycle_action_heartbeat().lifecycle_hook_name(name);
+        let answer = request.auto_scaling_group_name(group).instance_id(instance_id).send().await;
+        answer.map_or_else(|error| outcome(Method::LifecycleHook, &error), |_| Outcome::Accepted)
+    }
+
+    /// The SDK takes `AWS_ENDPOINT_URL_AUTO_SCALING`, or the region's endpoint.
+    async fn client(&self) -> Result<aws_sdk_autoscaling::Client, Outcome> {
+        let credentials = self.sdk.credentials(Method::LifecycleHook).await?;
+        let config = Builder::from(self.sdk.config()).credentials_provider(credentials).build();
+        Ok(aws_sdk_autoscaling::Client::from_conf(config))
+    }
+
+    fn not_too_early(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::NotWaitedFor(why) if Instant::now() < self.begins_by => Outcome::again(why),
+            outcome => outcome,
+        }
+    }
+}

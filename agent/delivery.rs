@@ -1,0 +1,104 @@
+//! What AWS is told, again and again until it is accepted, refused for good, or out of time.
+//!
+//! What is retried follows aws-cfn-bootstrap: whatever isn't clearly AWS's own refusal. A proxy's error page, for one,
+//! says nothing about what was sent.
+
+pub(crate) mod answer;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use self::answer::Outcome;
+use crate::http::Pauses;
+
+/// One try, credentials and name resolution included.
+pub(crate) const TRY: Duration = Duration::from_secs(20);
+/// AWS's answers are well below a kilobyte; of a proxy's page the head is enough. In bytes.
+pub(crate) const ANSWER_LIMIT: usize = 64 * 1024;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// As in aws-cfn-bootstrap.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// What a pause leaves before the deadline, so that the last try isn't cut off at once.
+const LAST_TRY: Duration = Duration::from_secs(1);
+
+/// What became of what was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// AWS took it.
+    Accepted {
+        /// `instance_identity`, `iam` or `wait_handle`.
+        by: &'static str,
+        /// How many requests it took, refused ones of the other way included.
+        attempts: u32,
+    },
+    /// Nobody waits: the stack's operation or the lifecycle action is over, as on every later scale-out of a stack.
+    /// Harmless. The text is AWS's.
+    NotWaitedFor(String),
+    /// It will never be accepted; the text says why, and what to do.
+    Refused(String),
+    /// No answer that counts until the deadline; it may be sent again later. The text tells of the last try.
+    Undelivered(String),
+}
+
+/// The ways to deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// `SignalResource`, proved by the instance identity document.
+    InstanceIdentity,
+    /// `SignalResource`, signed with IAM credentials.
+    Iam,
+    /// A PUT to the presigned URL of a wait condition handle.
+    WaitHandle,
+    /// An API of Auto Scaling, signed with IAM credentials.
+    LifecycleHook,
+}
+
+impl Method {
+    /// What a role must permit for it.
+    pub(crate) fn permission(self) -> &'static str {
+        match self {
+            Self::LifecycleHook => "autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat",
+            _ => "cloudformation:SignalResource",
+        }
+    }
+
+    /// How it is proved who sends it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::InstanceIdentity => "instance_identity",
+            Self::Iam | Self::LifecycleHook => "iam",
+            Self::WaitHandle => "wait_handle",
+        }
+    }
+}
+
+/// Tries until an outcome that trying again won't change, or the deadline.
+pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl AsyncFn() -> Outcome) -> Delivery {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut attempts = 0;
+    let mut last = "no time was left".to_owned();
+    while !left().is_zero() {
+        attempts += 1;
+        let outcome = timeout(left().min(TRY), attempt()).await;
+        let after = match outcome.unwrap_or_else(|_| Outcome::again("no answer in time".to_owned())) {
+            Outcome::Accepted => return Delivery::Accepted { by: method.name(), attempts },
+            Outcome::NotWaitedFor(text) => return Delivery::NotWaitedFor(text),
+            Outcome::Refused(text) => return Delivery::Refused(text),
+            Outcome::Again { why, after } => {
+                last = why;
+                after.unwrap_or_default()
+            }
+        };
+        let service = if method == Method::LifecycleHook { "Auto Scaling" } else { "CloudFormation" };
+        tracing::warn!(by = method.name(), attempts, last, "{service} has not taken it yet");
+        let spare = left().saturating_sub(LAST_TRY);
+        if spare.is_zero() {
+            break;
+        }
+        let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(after);
+        sleep(pause.min(spare)).await;
+    }
+    Delivery::Undelivered(format!("gave up after {attempts} tries; the last: {last}"))
+}

@@ -1,0 +1,156 @@
+//! Auto Scaling, as far as lifecycle actions go: their completion and their heartbeats.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::CloudOptions;
+use super::cloudformation::page;
+use super::http::{Answer, Double, Log, Request, Server, held};
+use super::query::{REQUEST_ID, Refusal, error_in_xml, parameters, path_of, signed_for};
+
+const API_VERSION: &str = "2011-01-01";
+const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
+
+/// Auto Scaling's answer to a call that is well-formed and signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AutoScalingAnswer {
+    /// It takes the call.
+    Accept,
+    /// No hook holds the instance, or not yet, or no more.
+    NoActiveAction,
+    /// There is no such group.
+    NoSuchGroup,
+    /// The role may not make the call.
+    AccessDenied,
+    /// Too many calls at once.
+    Throttle,
+    /// Another change of the group is under way.
+    Contention,
+    /// The connection is reset.
+    Reset,
+}
+
+/// What Auto Scaling was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifecycleCall {
+    /// `CONTINUE` or `ABANDON`; none for a heartbeat.
+    pub result: Option<String>,
+    /// The hook's name.
+    pub hook: String,
+    /// The group's name.
+    pub group: String,
+    /// The instance's id.
+    pub instance_id: String,
+    /// Time since the cloud's start.
+    pub at: Duration,
+    /// Whether it came through the proxy.
+    pub proxied: bool,
+}
+
+/// Auto Scaling.
+pub(super) struct AutoScaling {
+    /// For completions; heartbeats are taken unless the first of these is a refusal of the role.
+    answers: Mutex<VecDeque<AutoScalingAnswer>>,
+    log: Arc<Log>,
+}
+
+impl AutoScaling {
+    pub(super) fn new(options: &CloudOptions, log: Arc<Log>) -> Self {
+        Self { answers: Mutex::new(options.auto_scaling.clone()), log }
+    }
+
+    /// The call, if it is one that the API knows, and signed.
+    fn read(request: &Request, peer: SocketAddr, log: &Log) -> Result<LifecycleCall, Refusal> {
+        let given = parameters(&request.body);
+        let action = given.get("Action").map(String::as_str).unwrap_or_default();
+        let completes = match action {
+            "CompleteLifecycleAction" => true,
+            "RecordLifecycleActionHeartbeat" => false,
+            _ => return Err(Refusal::new(400, "InvalidAction", &format!("Could not find operation {action}"))),
+        };
+        if given.get("Version").is_none_or(|version| version != API_VERSION) {
+            return Err(Refusal::new(400, "InvalidAction", "Could not find this version of the API"));
+        }
+        match request.header("authorization") {
+            Some(header) if signed_for(header, "autoscaling") => {}
+            Some(_) => return Err(Refusal::signature()),
+            None => {
+                let message = "Request is missing Authentication Token";
+                return Err(Refusal::new(403, "MissingAuthenticationToken", message));
+            }
+        }
+        let parameter = |name: &str| {
+            let value = given.get(name).filter(|value| !value.is_empty()).cloned();
+            value.ok_or_else(|| Refusal::invalid(&format!("1 validation error detected: '{name}' must not be null")))
+        };
+        let result = completes.then(|| parameter("LifecycleActionResult")).transpose()?;
+        if result.as_ref().is_some_and(|result| !matches!(result.as_str(), "CONTINUE" | "ABANDON")) {
+            return Err(Refusal::invalid("Lifecycle action result must be either CONTINUE or ABANDON"));
+        }
+        Ok(LifecycleCall {
+            result,
+            hook: parameter("LifecycleHookName")?,
+            group: parameter("AutoScalingGroupName")?,
+            instance_id: parameter("InstanceId")?,
+            at: request.at,
+            proxied: log.is_proxy(peer),
+        })
+    }
+
+    fn take(&self, call: LifecycleCall) -> Option<Answer> {
+        let mut answers = held(&self.answers);
+        let scripted = match (&call.result, answers.front()) {
+            // A role that may not complete an action may not keep it waiting either.
+            (None, Some(AutoScalingAnswer::AccessDenied)) => AutoScalingAnswer::AccessDenied,
+            (None, _) => AutoScalingAnswer::Accept,
+            (Some(_), _) => answers.pop_front().unwrap_or(AutoScalingAnswer::Accept),
+        };
+        let operation = call.result.as_ref().map_or("RecordLifecycleActionHeartbeat", |_| "CompleteLifecycleAction");
+        let refusal = match scripted {
+            AutoScalingAnswer::Accept => {
+                self.log.called(call);
+                return Some(accepted(operation));
+            }
+            AutoScalingAnswer::Reset => return None,
+            AutoScalingAnswer::NoActiveAction => {
+                Refusal::invalid(&format!("No active Lifecycle Action found with instance ID {}", call.instance_id))
+            }
+            AutoScalingAnswer::NoSuchGroup => {
+                Refusal::invalid(&format!("AutoScalingGroup name not found - no such group: {}", call.group))
+            }
+            AutoScalingAnswer::AccessDenied => {
+                Refusal::denied(&format!("User is not authorized to perform: autoscaling:{operation}"))
+            }
+            AutoScalingAnswer::Throttle => Refusal::new(400, "Throttling", "Rate exceeded"),
+            AutoScalingAnswer::Contention => {
+                let message = "You already have a pending update to an Amazon EC2 Auto Scaling resource";
+                Refusal::new(500, "ResourceContention", message)
+            }
+        };
+        Some(error_in_xml(NAMESPACE, &refusal))
+    }
+}
+
+impl Double for AutoScaling {
+    const SERVER: Server = Server::AutoScaling;
+
+    async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Answer> {
+        if request.method != "POST" || path_of(request).0 != "/" {
+            return Some(page(405));
+        }
+        match Self::read(request, peer, &self.log) {
+            Ok(call) => self.take(call),
+            Err(refusal) => Some(error_in_xml(NAMESPACE, &refusal)),
+        }
+    }
+}
+
+fn accepted(operation: &str) -> Answer {
+    let text = format!(
+        "<{operation}Response xmlns=\"{NAMESPACE}\">\n  <{operation}Result/>\n  <ResponseMetadata>\n    \
+         <RequestId>{REQUEST_ID}</RequestId>\n  </ResponseMetadata>\n</{operation}Response>\n"
+    );
+    Answer::new(200, "text/xml", text)
+}

@@ -1,0 +1,197 @@
+//! The AWS SDK on top of our own HTTP client.
+//!
+//! The SDK signs and encodes; connections, proxy, name resolution and TLS roots are those of every other request.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use url::{Origin, Url};
+
+use crate::delivery::answer::{Outcome, is_web_page, judge};
+use crate::delivery::{ANSWER_LIMIT, Method};
+use crate::http;
+
+/// Where the SDK finds the instance role's credentials; the variable is the SDK's own.
+const METADATA_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+const METADATA_DEFAULTS: [&str; 2] = ["http://169.254.169.254", "http://[fd00:ec2::254]"];
+
+/// What the clients of all services share.
+pub(crate) struct Sdk {
+    config: SdkConfig,
+    credentials: SharedCredentialsProvider,
+}
+
+impl Sdk {
+    /// With `credentials`, or else with what the SDK's default chain finds: environment, profile, instance role.
+    pub(crate) async fn new(
+        region: &str,
+        client: &reqwest::Client,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self> {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .http_client(http_client(client.clone())?)
+            // The one who calls retries, with its own rules and deadline.
+            .retry_config(RetryConfig::disabled())
+            .load()
+            .await;
+        let credentials =
+            credentials.or_else(|| config.credentials_provider()).context("the AWS SDK offers no credentials")?;
+        Ok(Self { config, credentials })
+    }
+
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// Credentials for one try: it so outlives those that expire.
+    pub(crate) async fn credentials(&self, method: Method) -> Result<Credentials, Outcome> {
+        self.credentials.provide_credentials().await.map_err(|error| no_credentials(method, &error))
+    }
+}
+
+fn no_credentials(method: Method, error: &CredentialsError) -> Outcome {
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => Outcome::Refused(format!(
+            "the instance has no IAM credentials (give it an instance profile whose role permits {})",
+            method.permission()
+        )),
+        _ => Outcome::again(http::causes(error)),
+    }
+}
+
+/// The answer as AWS gave it is judged like any other, whatever the SDK made of it.
+pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &SdkError<E, HttpResponse>) -> Outcome {
+    if let Some(raw) = error.raw_response() {
+        let after = http::retry_after(|name| raw.headers().get(name));
+        let body = raw.body().bytes().unwrap_or_default();
+        return judge(method, raw.status().as_u16(), after, body);
+    }
+    match error {
+        SdkError::ConstructionFailure(_) => Outcome::Refused(http::causes(error)),
+        _ => Outcome::again(http::causes(error)),
+    }
+}
+
+/// The SDK's HTTP client, made of ours.
+fn http_client(outbound: reqwest::Client) -> Result<SharedHttpClient> {
+    let direct = http::direct()?;
+    let metadata = metadata_origins();
+    Ok(http_client_fn(move |settings: &HttpConnectorSettings, _| {
+        SharedHttpConnector::new(Connector {
+            outbound: outbound.clone(),
+            direct: direct.clone(),
+            metadata: metadata.clone(),
+            timeout: settings.read_timeout(),
+        })
+    }))
+}
+
+/// Whom the SDK asks for the role's credentials; a proxy must never see these requests.
+fn metadata_origins() -> Vec<Origin> {
+    let configured = std::env::var(METADATA_VARIABLE).ok();
+    let all = METADATA_DEFAULTS.into_iter().chain(configured.as_deref());
+    all.filter_map(|text| text.parse::<Url>().ok()).map(|url| url.origin()).collect()
+}
+
+#[derive(Clone, Debug)]
+struct Connector {
+    outbound: reqwest::Client,
+    direct: reqwest::Client,
+    metadata: Vec<Origin>,
+    timeout: Option<Duration>,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match self.converted(&request) {
+            Ok((request, direct)) => HttpConnectorFuture::new(exchange(request, direct)),
+            Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        }
+    }
+}
+
+impl Connector {
+    /// The request for reqwest, and whether it goes to the metadata service.
+    fn converted(&self, request: &HttpRequest) -> Result<(reqwest::RequestBuilder, bool)> {
+        let url: Url = request.uri().parse().context("the SDK asks for something that is no URL")?;
+        let method = reqwest::Method::from_bytes(request.method().as_bytes())?;
+        let body = request.body().bytes().context("the SDK streams a body")?.to_vec();
+        let direct = self.metadata.contains(&url.origin());
+        let client = if direct { &self.direct } else { &self.outbound };
+        let mut converted = client.request(method, url).body(body);
+        for (name, value) in request.headers() {
+            converted = converted.header(name, value);
+        }
+        if let Some(timeout) = self.timeout {
+            converted = converted.timeout(timeout);
+        }
+        Ok((converted, direct))
+    }
+}
+
+async fn exchange(request: reqwest::RequestBuilder, direct: bool) -> Result<HttpResponse, ConnectorError> {
+    let response = request.send().await.map_err(|error| {
+        let timed_out = error.is_timeout();
+        let text = http::explain(error);
+        match timed_out {
+            true => ConnectorError::timeout(text.into()),
+            false => ConnectorError::io(text.into()),
+        }
+    })?;
+    let status = StatusCode::try_from(response.status().as_u16()).map_err(|error| ConnectorError::io(error.into()))?;
+    let headers = response.headers().clone();
+    let body = http::read_body(response, ANSWER_LIMIT).await;
+    let body = body.map_err(|error| ConnectorError::io(error.into()))?;
+    // The SDK takes any 2xx for an accepted signal; a captive portal's page is none.
+    if !direct && status.is_success() && is_web_page(&body) {
+        return Err(ConnectorError::io("a web page: something in between answers in AWS's place".into()));
+    }
+    let mut converted = HttpResponse::new(status, SdkBody::from(body));
+    for (name, value) in &headers {
+        // Those that are no text mean nothing to the SDK.
+        if let Ok(value) = value.to_str() {
+            let appended = converted.headers_mut().try_append(name.as_str().to_owned(), value.to_owned());
+            appended.map_err(|error| ConnectorError::io(error.into()))?;
+        }
+    }
+    Ok(converted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudformation::tests::{Server, proxied};
+
+    #[tokio::test]
+    async fn the_metadata_service_is_asked_without_the_proxy() {
+        let proxy = Server::start(&[(200, "from the proxy")]).await;
+        let metadata = Server::start(&[(200, "from the metadata service")]).await;
+        let connector = Connector {
+            outbound: proxied(&proxy, &[]),
+            direct: http::direct().unwrap(),
+            metadata: vec![metadata.url().parse::<Url>().unwrap().origin()],
+            timeout: None,
+        };
+        for (url, expected) in [
+            (metadata.url() + "/latest/api/token", "from the metadata service"),
+            ("http://cloudformation.internal/".to_owned(), "from the proxy"),
+        ] {
+            let answer = connector.call(HttpRequest::get(url).unwrap()).await.unwrap();
+            assert_eq!(answer.body().bytes(), Some(expected.as_bytes()));
+        }
+        assert_eq!(proxy.requests().len(), 1);
+    }
+}
