@@ -22,7 +22,7 @@ use self::decode::Document;
 use self::ecs_variables::EcsVariables;
 use self::problem::{Problem, Source};
 use self::types::*;
-use self::yaml::Node;
+use self::yaml::{Node, Value};
 use crate::cloudformation::Auth;
 
 /// The whole configuration. Each section that is left out leaves that part of the host alone.
@@ -366,6 +366,11 @@ pub fn parse(documents: &[Document]) -> Parsed {
         let (node, more) = document.load();
         problems.extend(more);
         let Some(node) = node else { continue };
+        // A list, or text, would take the place of all the other documents, and of the signal's target in them.
+        if !matches!(node.value, Value::Mapping(_) | Value::Null) {
+            problems.extend(de::from_node::<Config>(&node).1);
+            continue;
+        }
         merged = Some(match merged {
             Some(base) => yaml::merge(base, node),
             None => node,
