@@ -1,6 +1,7 @@
 //! Programs of the host: found through PATH, without a shell, with their errors kept.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -128,7 +129,12 @@ pub fn failure(program: &str, arguments: &[&str], output: &Output) -> anyhow::Er
     let tail = String::from_utf8_lossy(tail);
     let tail = tail.split_whitespace().collect::<Vec<_>>().join(" ");
     let tail = if tail.is_empty() { "it said nothing".to_owned() } else { tail };
-    anyhow!("`{}` failed ({}): {tail}", command_line(program, arguments), output.status)
+    // This agent kills only what it has stopped waiting for.
+    let hint = match output.status.signal() {
+        Some(9) => "; the kernel kills so when memory runs out, and `journalctl -k` tells",
+        _ => "",
+    };
+    anyhow!("`{}` failed ({}): {tail}{hint}", command_line(program, arguments), output.status)
 }
 
 fn command_line(program: &str, arguments: &[&str]) -> String {
