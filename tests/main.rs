@@ -14,6 +14,7 @@ mod command_line;
 mod disks;
 mod doctor;
 mod examples;
+mod faults;
 mod job;
 mod lifecycle;
 mod plans;
