@@ -15,8 +15,10 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::host::Host;
+use crate::plan::Changes;
 use crate::run::{self, Options};
 use crate::signal;
+use crate::text::Paint;
 
 /// Finishes an Amazon ECS container instance at first boot and signals CloudFormation
 #[derive(Debug, Parser)]
@@ -54,12 +56,17 @@ enum Command {
     /// Print what `run` would do, and change nothing
     ///
     /// Needs neither root nor AWS. Without instance metadata and without --facts the plan is for an example instance.
+    /// On an instance, and with --root or --diff, what there would be to do is marked with `*`, and with `?` what only a
+    /// run, or root, can see.
     Plan {
         #[command(flatten)]
         places: Places,
         /// Facts of an instance, as `facts` prints them
         #[arg(long, value_name = "FILE")]
         facts: Option<PathBuf>,
+        /// Show the lines of files that would change below --root; none that may hold a secret
+        #[arg(long)]
+        diff: bool,
         /// Print the plan as JSON
         #[arg(long)]
         json: bool,
@@ -154,16 +161,21 @@ pub fn parse(mut arguments: Vec<OsString>) -> CommandLine {
 pub async fn execute(line: CommandLine) -> Result<ExitCode> {
     let log = log::Log { format: line.log_format, verbose: line.verbose };
     match line.command {
-        Command::Run { places, dry_run: true } => plan::print_plan(&places.into(), None, false).await,
+        Command::Run { places, dry_run: true } => {
+            log.start(None);
+            plan::plan(&places.into(), None, Changes::Left, plan::Form::Text).await
+        }
         Command::Run { places, dry_run: false } => {
             let options = Options::from(places);
             let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
             log.start(Some(&host));
             Ok(ExitCode::from(run::run(&options).await?.code()))
         }
-        Command::Plan { places, facts, json } => {
+        Command::Plan { places, facts, diff, json } => {
             log.start(None);
-            plan::print_plan(&places.into(), facts, json).await
+            let changes = if diff { Changes::Shown } else { Changes::Left };
+            let form = if json { plan::Form::Json } else { plan::Form::Text };
+            plan::plan(&places.into(), facts, changes, form).await
         }
         Command::Validate { file } => validate::validate(&file),
         Command::Facts { places } => {
@@ -199,6 +211,11 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
 /// Whether colour is for a person to see, who has not asked to be spared it.
 fn has_color(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// How text on a stream is painted.
+fn paint_for(stream: &impl IsTerminal) -> Paint {
+    if has_color(stream) { Paint::Colored } else { Paint::Plain }
 }
 
 /// Prints to standard output. That nobody reads it to its end, as in `| head`, is no error.

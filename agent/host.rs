@@ -8,6 +8,7 @@
 
 mod disk;
 mod facts;
+mod foresee;
 mod look;
 mod nvme;
 mod program;
@@ -201,25 +202,32 @@ impl Host {
     }
 
     fn edit(&self, edit: &Edit) -> Result<Change> {
-        let found = self.read(&edit.path)?;
-        let before = found.clone().unwrap_or_default();
-        let after = edit.applied_to(&before);
-        let mode = fs::metadata(self.at(&edit.path)).map_or(0o644, |found| found.mode() & 0o7777);
-        let mode = if edit.has_secret() { mode & 0o600 } else { mode };
-        if found.is_some() && after.is_empty() && !before.is_empty() {
-            self.mark(&edit.path, edit.read_by.as_deref(), || Ok(true))?;
+        let Edited { before, after, mode } = self.edited(edit)?;
+        let Some(after) = after else {
+            self.mark(&edit.path, edit.read_by.as_deref(), || Ok(before.is_some()))?;
             return self.remove(&edit.path);
-        }
-        if found.is_none() && after.is_empty() {
-            return Ok(Change::AlreadyDone);
-        }
+        };
         self.mark(&edit.path, edit.read_by.as_deref(), || Ok(!self.holds(&edit.path, after.as_bytes(), mode)?))?;
         self.write(&edit.path, after.as_bytes(), mode)
     }
 
+    /// What an edit makes of its file. One of which nothing would be left is to go.
+    fn edited(&self, edit: &Edit) -> Result<Edited> {
+        let before = self.read(&edit.path)?;
+        let after = edit.applied_to(before.as_deref().unwrap_or_default());
+        let mode = self.mode_of(&edit.path).unwrap_or(0o644);
+        let mode = if edit.has_secret() { mode & 0o600 } else { mode };
+        let stays = !after.is_empty() || before.as_ref().is_some_and(String::is_empty);
+        Ok(Edited { before, after: stays.then_some(after), mode })
+    }
+
+    fn mode_of(&self, path: &str) -> Option<u32> {
+        fs::metadata(self.at(path)).ok().map(|found| found.mode() & 0o7777)
+    }
+
     /// Leaves the marks for a file that is about to change.
     fn mark(&self, path: &str, read_by: Option<&str>, changes: impl FnOnce() -> Result<bool>) -> Result<()> {
-        let is_unit_file = path.starts_with("/etc/systemd/system/");
+        let is_unit_file = is_unit_file(path);
         if (read_by.is_none() && !is_unit_file) || !changes()? {
             return Ok(());
         }
@@ -237,22 +245,24 @@ impl Host {
         self.at(&self.mark_path(name)).exists()
     }
 
+    /// Whether a directory is there, with this owner and mode.
+    fn has_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> bool {
+        let found = fs::symlink_metadata(self.at(path));
+        found.is_ok_and(|found| found.is_dir() && is_owned(&found, owner) && found.mode() & 0o7777 == mode)
+    }
+
     fn ensure_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> Result<Change> {
+        if self.has_directory(path, owner, mode) {
+            return Ok(Change::AlreadyDone);
+        }
         let at = self.at(path);
         let context = || format!("make directory {path}");
-        let existed = at.is_dir();
         fs::create_dir_all(&at).with_context(context)?;
         let found = fs::symlink_metadata(&at).with_context(context)?;
         if found.is_symlink() {
             bail!("{path} is a symbolic link; remove it");
         }
-        // Only root can give files away. In a scratch folder of somebody else the owner stays.
-        let may_own = nix::unistd::geteuid().is_root();
-        let owned = !may_own || (found.uid(), found.gid()) == owner;
-        if existed && owned && found.mode() & 0o7777 == mode {
-            return Ok(Change::AlreadyDone);
-        }
-        if !owned {
+        if !is_owned(&found, owner) {
             std::os::unix::fs::chown(&at, Some(owner.0), Some(owner.1)).with_context(context)?;
         }
         fs::set_permissions(&at, Permissions::from_mode(mode)).with_context(context)?;
@@ -288,10 +298,10 @@ impl Host {
 
     async fn start_unit(&self, unit: &str, start: Start) -> Result<Change> {
         let state = self.unit_state(unit).await?;
-        let changed = self.is_marked(unit);
-        if state.is_active() && !changed {
+        if self.is_started(unit, &state) {
             return Ok(Change::AlreadyDone);
         }
+        let changed = self.is_marked(unit);
         // A unit that is just starting may have read the old configuration. `restart` starts what does not run, too.
         let verb = if changed && state.active != "inactive" { "restart" } else { "start" };
         let queue: &[&str] = if start == Start::Queue { &["--no-block"] } else { &[] };
@@ -300,6 +310,11 @@ impl Host {
             self.remove(&self.mark_path(unit))?;
         }
         Ok(Change::Made)
+    }
+
+    /// Whether a unit runs, with its configuration as it is now.
+    fn is_started(&self, unit: &str, state: &UnitState) -> bool {
+        state.is_active() && !self.is_marked(unit)
     }
 
     /// The log file, opened to be written at its end; begun anew when it has grown over 1 MiB, since every boot adds to
@@ -326,6 +341,22 @@ impl Host {
             let _ = writeln!(console, "ecs-firstrun: {line}");
         }
     }
+}
+
+/// What an edit makes of a file.
+struct Edited {
+    before: Option<String>,
+    after: Option<String>,
+    mode: u32,
+}
+
+fn is_unit_file(path: &str) -> bool {
+    path.starts_with("/etc/systemd/system/")
+}
+
+/// Only root can give files away. In a scratch folder of somebody else the owner stays.
+fn is_owned(found: &fs::Metadata, owner: (u32, u32)) -> bool {
+    !nix::unistd::geteuid().is_root() || (found.uid(), found.gid()) == owner
 }
 
 /// Tells systemd, where it listens.

@@ -15,7 +15,7 @@
 //! - [`report`] says how it went; [`cloudformation`] and [`auto_scaling`] pass that on, each by a [`delivery`].
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`run`] is the pipeline, and the only module that knows all of these; [`mod@signal`] sends one signal by hand.
-//! - [`cli`] is the command line above them.
+//! - [`cli`] is the command line above them; [`text`] is how what they print looks.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
 
@@ -38,3 +38,4 @@ pub mod report;
 pub mod run;
 mod sdk;
 pub mod signal;
+pub mod text;

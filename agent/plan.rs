@@ -8,6 +8,8 @@ mod ecs;
 mod edit;
 mod logs;
 mod proxy;
+mod rewrite;
+mod show;
 mod storage;
 mod systemd;
 
@@ -20,6 +22,8 @@ pub use self::docker::UNIT as DOCKER_UNIT;
 pub use self::ecs::{ECS_CONFIG, UNIT as ECS_UNIT};
 pub use self::edit::Edit;
 pub use self::logs::ALL_HOST_LOGS;
+pub use self::rewrite::{Before, Rewrite};
+pub use self::show::{Changes, Foreseen, Foresight, Preview};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Filesystem};
 use crate::instance::Instance;
@@ -341,33 +345,5 @@ impl fmt::Display for Condition {
             Condition::UnitActive { unit, .. } => write!(f, "{unit} is active"),
             Condition::Registered { cluster, .. } => write!(f, "the ECS agent is registered with `{cluster}`"),
         }
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, step) in self.steps.iter().enumerate() {
-            let gap = if index == 0 { "" } else { "\n" };
-            writeln!(f, "{gap}{}", step.name)?;
-            for planned in &step.actions {
-                write!(f, "  {}", planned.action)?;
-                match &planned.action {
-                    Action::WriteFile(file) => {
-                        let lines = file.contents.reveal().lines().count();
-                        let plural = if lines == 1 { "" } else { "s" };
-                        writeln!(f, " ({lines} line{plural}, {})", file.mode)?;
-                    }
-                    Action::WaitFor(condition) => {
-                        writeln!(f, ", at most {}", humantime::format_duration(condition.timeout()))?;
-                    }
-                    _ => writeln!(f)?,
-                }
-                writeln!(f, "      {}", planned.why)?;
-            }
-        }
-        if self.steps.is_empty() {
-            writeln!(f, "Nothing is to be done.")?;
-        }
-        self.notes.iter().try_for_each(|note| writeln!(f, "\nnote: {note}"))
     }
 }

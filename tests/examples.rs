@@ -40,6 +40,7 @@ fn the_user_data_of_the_stack_is_valid_and_says_all_that_the_stack_waits_for() {
         "nothing named {signal} waits for the signal"
     );
     let plan = plan(&parsed.config, &Instance::example()).to_string();
+    let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
     for wanted in ["/dev/xvdcy", "registered with `web-Cluster-1A2B3C`", "under web/ec2/Instances/"] {
         assert!(plan.contains(wanted), "no {wanted} in\n{plan}");
     }

@@ -17,6 +17,7 @@ mod examples;
 mod faults;
 mod job;
 mod lifecycle;
+mod plan_command;
 mod plans;
 mod properties;
 mod refused;

@@ -67,7 +67,9 @@ fn read_facts(path: &Path) -> Instance {
 }
 
 fn files_of(plan: &Plan) -> Files {
-    let mut files = Files::from([("plan.txt".to_owned(), plan.to_string())]);
+    let text = plan.to_string();
+    text.lines().for_each(|line| assert!(line.chars().count() <= 80, "more than 80 columns: {line}"));
+    let mut files = Files::from([("plan.txt".to_owned(), text)]);
     for planned in plan.steps.iter().flat_map(|step| &step.actions) {
         let (path, text) = match &planned.action {
             Action::WriteFile(file) => (&file.path, file.contents.reveal().to_owned()),

@@ -5,20 +5,36 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::print;
 use super::validate::refuse;
+use super::{paint_for, print};
+use crate::host::Host;
 use crate::instance::{self, Instance};
-use crate::run::{self, Options};
+use crate::plan::{Changes, Preview};
+use crate::run::{self, DryRun, Options};
 
-pub(super) async fn print_plan(options: &Options, facts: Option<PathBuf>, json: bool) -> Result<ExitCode> {
+/// What the plan is printed as.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Form {
+    Text,
+    Json,
+}
+
+pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Changes, form: Form) -> Result<ExitCode> {
     let facts = facts.map(|path| read_facts(&path)).transpose()?;
-    let (parsed, plan, _) = run::dry_run(options, facts).await?;
+    let DryRun { parsed, plan, is_for_this_host } = run::dry_run(options, facts).await?;
     if !parsed.problems.is_empty() {
         return refuse(&parsed.problems);
     }
-    match json {
-        true => print(&format!("{}\n", serde_json::to_string_pretty(&plan)?)),
-        false => print(&plan.to_string()),
+    // A laptop's own state says nothing of an instance.
+    let is_looked_at = is_for_this_host || changes == Changes::Shown || options.root != Path::new("/");
+    let foresights = match is_looked_at {
+        true => Some(Host::rooted_at(&options.root, &options.ecs_endpoint)?.foresee(&plan).await),
+        false => None,
+    };
+    let preview = Preview { plan: &plan, foresights, changes };
+    match form {
+        Form::Json => print(&format!("{}\n", serde_json::to_string_pretty(&preview)?)),
+        Form::Text => print(&preview.render(paint_for(&std::io::stdout()))),
     }
 }
 

@@ -17,6 +17,7 @@ use self::probe::{Decision, decide};
 use super::Host;
 use crate::config::Filesystem;
 use crate::config::types::Device;
+use crate::plan::Foreseen;
 use crate::report::Change;
 
 impl Host {
@@ -49,6 +50,25 @@ impl Host {
         self.make_filesystem(&node, wanted, label, force).await?;
         self.end_making(label)?;
         Ok(Change::Made)
+    }
+
+    /// What [`Host::ensure_filesystem`] would find. An array has to be put together before that can be seen, and what would
+    /// be refused is for a run to tell.
+    pub(super) async fn foresee_filesystem(
+        &self,
+        device: &Device,
+        wanted: Filesystem,
+        label: &str,
+    ) -> Result<Foreseen> {
+        let disks = self.find_device(device)?;
+        let [node] = disks.as_slice() else { return Ok(Foreseen::Unknown) };
+        let making = self.making(&disks, wanted, label)?;
+        let found = self.probe(node).await?;
+        Ok(match decide(&found, wanted, label, self.was_interrupted(&making)?) {
+            Decision::Keep => Foreseen::AlreadyDone,
+            Decision::Make | Decision::MakeAgain => Foreseen::ToDo,
+            Decision::Refuse(_) => Foreseen::Unknown,
+        })
     }
 
     /// Runs mkfs(8) and sees to it that what it wrote is on the disk.

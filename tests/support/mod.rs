@@ -3,6 +3,7 @@
 pub mod disks;
 pub mod golden;
 pub mod host;
+pub mod terminal;
 
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -29,23 +29,36 @@ impl Host {
         filesystem: Filesystem,
         mount: &str,
     ) -> Result<Change> {
-        let disks = self.find_device(device)?;
-        let [node] = disks.as_slice() else { bail!("{device} is not attached; {}", self.devices_in_words()) };
-        let mount = self.at(mount);
-        let size = match filesystem {
-            Filesystem::Xfs => xfs_size(&mount),
-            Filesystem::Ext4 => ext4_size(node),
-        };
-        if let Some(size) = size
-            && size + UNUSED > probe::size_of(node)?
-        {
+        if self.fills_device(device, filesystem, mount)? == Some(true) {
             return Ok(Change::AlreadyDone);
         }
         let said = match filesystem {
-            Filesystem::Xfs => self.run("xfs_growfs", &[&mount.to_string_lossy()]).await?,
-            Filesystem::Ext4 => self.run("resize2fs", &[&node.to_string_lossy()]).await?,
+            Filesystem::Xfs => self.run("xfs_growfs", &[&self.at(mount).to_string_lossy()]).await?,
+            Filesystem::Ext4 => self.run("resize2fs", &[&self.one_disk(device)?.to_string_lossy()]).await?,
         };
         Ok(if has_grown(&said) { Change::Made } else { Change::AlreadyDone })
+    }
+
+    /// Whether the mounted filesystem is as large as its device; nothing where its size is not to be read.
+    pub(in crate::host) fn fills_device(
+        &self,
+        device: &Device,
+        filesystem: Filesystem,
+        mount: &str,
+    ) -> Result<Option<bool>> {
+        let node = self.one_disk(device)?;
+        let size = match filesystem {
+            Filesystem::Xfs => xfs_size(&self.at(mount)),
+            Filesystem::Ext4 => ext4_size(&node),
+        };
+        size.map(|size| Ok(size + UNUSED > probe::size_of(&node)?)).transpose()
+    }
+
+    fn one_disk(&self, device: &Device) -> Result<PathBuf> {
+        match self.find_device(device)?.as_slice() {
+            [node] => Ok(node.clone()),
+            _ => bail!("{device} is not attached; {}", self.devices_in_words()),
+        }
     }
 }
 

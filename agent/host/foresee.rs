@@ -1,0 +1,135 @@
+//! What a run would find: the looks that come before each change, without the changes.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::{CONFIGURED, Edited, Host, UNIT_FILES, is_unit_file};
+use crate::config::types::Mode;
+use crate::ecs_agent::Seen;
+use crate::plan::{Action, Before, Condition, Contents, ECS_UNIT, Edit, Foreseen, Foresight, Plan, Rewrite};
+
+/// What the actions before would have changed.
+#[derive(Default)]
+struct Changed {
+    /// The units that would have to be restarted, and [`UNIT_FILES`] until systemd would have read them.
+    marks: BTreeSet<String>,
+    /// Whether systemd would have read the unit files.
+    reloaded: bool,
+    /// Whether anything of the step would change.
+    step: bool,
+}
+
+impl Host {
+    /// What a run would find for each action of a plan, in order. Nothing is changed; what only root may look at is
+    /// not known to others.
+    pub async fn foresee(&self, plan: &Plan) -> Vec<Foresight> {
+        let mut foresights = Vec::new();
+        let mut changed = Changed::default();
+        for step in &plan.steps {
+            changed.step = false;
+            for planned in &step.actions {
+                let looked = self.look_for(&planned.action, &changed).await;
+                let foreseen = looked.unwrap_or_else(|error| {
+                    tracing::debug!("not known: {}: {error:#}", planned.action);
+                    Foreseen::Unknown
+                });
+                let is_done = foreseen == Foreseen::AlreadyDone;
+                if let Some((path, read_by)) = file_of(&planned.action).filter(|_| !is_done) {
+                    changed.marks.extend(read_by.map(str::to_owned));
+                    changed.marks.extend(is_unit_file(path).then(|| UNIT_FILES.to_owned()));
+                }
+                if planned.action == Action::ReloadUnits && !is_done {
+                    changed.marks.remove(UNIT_FILES);
+                    changed.reloaded = true;
+                }
+                changed.step |= !is_done;
+                let rewrite = (!is_done).then(|| self.rewrite(&planned.action)).flatten();
+                foresights.push(Foresight { foreseen, rewrite });
+            }
+        }
+        foresights
+    }
+
+    async fn look_for(&self, action: &Action, changed: &Changed) -> Result<Foreseen> {
+        let holds = match action {
+            Action::WriteFile(file) => self.holds(&file.path, file.contents.reveal().as_bytes(), file.mode.0)?,
+            Action::EditFile(edit) => self.has_edit(edit)?,
+            Action::RemoveFile { path, .. } => !self.at(path).exists(),
+            Action::EnsureDirectory { path, owner, mode } => self.has_directory(path, *owner, mode.0),
+            Action::EnsureFilesystem { device, filesystem, label } => {
+                return self.foresee_filesystem(device, *filesystem, label).await;
+            }
+            Action::EnsureMountPoint { path } => self.at(path).exists(),
+            // Before it is mounted, what lies there is another filesystem.
+            Action::EnsureFilesystemFillsDevice { .. } if changed.step => return Ok(Foreseen::Unknown),
+            Action::EnsureFilesystemFillsDevice { device, filesystem, mount } => {
+                match self.fills_device(device, *filesystem, mount)? {
+                    Some(fills) => fills,
+                    None => return Ok(Foreseen::Unknown),
+                }
+            }
+            Action::ReloadUnits => {
+                let was_marked = self.is_marked(UNIT_FILES) && !changed.reloaded;
+                !was_marked && !changed.marks.contains(UNIT_FILES)
+            }
+            Action::StartUnit { unit, .. } => {
+                !changed.marks.contains(unit) && self.is_started(unit, &self.unit_state(unit).await?)
+            }
+            Action::NotifyReady => self.holds(CONFIGURED, b"", 0o644)?,
+            // The agent that is registered now would be restarted.
+            Action::WaitFor(Condition::Registered { .. }) if changed.marks.contains(ECS_UNIT) => false,
+            Action::WaitFor(condition) => self.is_met(condition).await?,
+        };
+        Ok(if holds { Foreseen::AlreadyDone } else { Foreseen::ToDo })
+    }
+
+    async fn is_met(&self, condition: &Condition) -> Result<bool> {
+        Ok(match condition {
+            Condition::DevicePresent { device, .. } => !self.find_device(device)?.is_empty(),
+            Condition::UnitActive { unit, .. } => self.unit_state(unit).await?.is_active(),
+            Condition::Registered { cluster, .. } => {
+                matches!(self.look_at_ecs_agent(cluster).await, Seen::Registered { .. })
+            }
+        })
+    }
+
+    fn has_edit(&self, edit: &Edit) -> Result<bool> {
+        match self.edited(edit)? {
+            Edited { before, after: None, .. } => Ok(before.is_none()),
+            Edited { after: Some(after), mode, .. } => self.holds(&edit.path, after.as_bytes(), mode),
+        }
+    }
+
+    /// What an action would make of a file; nothing where it is about something else.
+    fn rewrite(&self, action: &Action) -> Option<Rewrite> {
+        let (path, _) = file_of(action)?;
+        let after = match action {
+            Action::WriteFile(file) => Some((file.contents.clone(), file.mode)),
+            Action::EditFile(edit) => match self.edited(edit) {
+                Ok(edited) => edited.after.map(|text| {
+                    let contents = if edit.has_secret() { Contents::Secret(text) } else { Contents::Open(text) };
+                    (contents, Mode(edited.mode))
+                }),
+                Err(_) => return Some(Rewrite::new(path, Before::Unreadable, None)),
+            },
+            _ => None,
+        };
+        let before = match self.read(path) {
+            Ok(None) => Before::Missing,
+            Ok(Some(text)) => Before::Found(text, Mode(self.mode_of(path).unwrap_or(0o600))),
+            Err(_) => Before::Unreadable,
+        };
+        Some(Rewrite::new(path, before, after))
+    }
+}
+
+/// The file that an action is about, and the unit that reads it.
+fn file_of(action: &Action) -> Option<(&str, Option<&str>)> {
+    match action {
+        Action::WriteFile(file) => Some((&file.path, file.read_by.as_deref())),
+        Action::EditFile(edit) => Some((&edit.path, edit.read_by.as_deref())),
+        Action::RemoveFile { path, read_by } => Some((path, read_by.as_deref())),
+        _ => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! Text for people: in 80 columns, and in colour where that is wanted.
+
+use anstyle::{AnsiColor, Color, Effects, Style};
+
+/// Lines are no longer than that.
+pub const COLUMNS: usize = 80;
+
+/// What stands out.
+pub const STRONG: Style = Style::new().effects(Effects::BOLD);
+/// What says more than one has to read.
+pub const FAINT: Style = Style::new().effects(Effects::DIMMED);
+/// What is done, or is added.
+pub const GOOD: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green)));
+/// What is wrong, or is taken away.
+pub const BAD: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red)));
+/// What wants attention.
+pub const NOTE: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
+/// What divides a text.
+pub const MARK: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
+
+/// A space at which no line ends.
+pub const NO_BREAK: char = '\u{a0}';
+
+/// Whether text is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// For a file, a pipe, or a person who does not want it.
+    Plain,
+    /// For a terminal.
+    Colored,
+}
+
+impl Paint {
+    /// The text in this style.
+    pub fn paint(self, style: Style, text: &str) -> String {
+        match self {
+            Paint::Plain => text.to_owned(),
+            Paint::Colored => format!("{style}{text}{style:#}"),
+        }
+    }
+}
+
+/// Cuts a text into lines of at most so many columns: between words, and a path that is longer still behind one of its
+/// slashes. What can't be cut stays whole; words with a no-break space between them stay together.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut width = 0;
+    for word in text.split_ascii_whitespace() {
+        for (at, piece) in pieces(word, columns).enumerate() {
+            let gap = usize::from(at == 0 && width > 0);
+            let more = piece.chars().count();
+            if width > 0 && width + gap + more > columns {
+                lines.push(std::mem::take(&mut line));
+                width = 0;
+            } else if gap == 1 {
+                line.push(' ');
+                width += 1;
+            }
+            line.push_str(piece);
+            width += more;
+        }
+    }
+    lines.push(line);
+    lines.into_iter().map(|line| line.replace(NO_BREAK, " ")).collect()
+}
+
+/// A word, or what of it lies between its slashes if it is longer than a line.
+fn pieces(word: &str, columns: usize) -> impl Iterator<Item = &str> {
+    let is_long = word.chars().count() > columns;
+    word.split_inclusive(move |c| is_long && c == '/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_between_words_and_behind_slashes() {
+        assert_eq!(wrap("", 9), [""]);
+        assert_eq!(wrap("to be  or not", 9), ["to be or", "not"]);
+        assert_eq!(wrap("at /var/lib/docker now", 12), ["at /var/lib/", "docker now"]);
+        assert_eq!(wrap("cannotbecut at", 5), ["cannotbecut", "at"]);
+        assert_eq!(wrap("not a\u{a0}b", 5), ["not", "a b"]);
+    }
+
+    #[test]
+    fn only_what_is_coloured_has_codes() {
+        assert_eq!(Paint::Plain.paint(BAD, "x"), "x");
+        assert_eq!(Paint::Colored.paint(BAD, "x"), "\x1b[31mx\x1b[0m");
+    }
+}
