@@ -83,17 +83,9 @@ enum Command {
         places: Places,
     },
     /// Show how the last run went, step by step
-    Status {
-        /// Every path of the host lies under it
-        #[arg(long, value_name = "DIR", default_value = "/", env = "ECS_FIRSTRUN_ROOT")]
-        root: PathBuf,
-        /// Follow the run until it ends
-        #[arg(long)]
-        wait: bool,
-        /// Print the report as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    ///
+    /// Exit codes: 0 it went well, or still goes; 1 it failed; 2 there is no report, or it can't be read.
+    Status(status::Arguments),
     /// Say why this instance isn't a working member of its cluster, and what to do
     ///
     /// Makes every check that it can, in a few seconds, and changes nothing. Exit codes: 0 nothing is wrong; 1 something is.
@@ -183,9 +175,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
             let instance = run::instance_facts(&places.into()).await?;
             print(&format!("{}\n", serde_json::to_string_pretty(&instance)?))
         }
-        Command::Status { root, wait, json } => {
-            status::status(&Host::rooted_at(&root, "http://127.0.0.1:51678")?, wait, json).await
-        }
+        Command::Status(arguments) => status::status(arguments).await,
         Command::Doctor { places, json } => {
             log.start(None);
             doctor::doctor(&places.into(), json).await

@@ -34,6 +34,8 @@ use crate::report::Change;
 const LARGEST_FILE: u64 = 4 << 20;
 /// Asserted by the drop-ins of Docker and ECS in `builder-scripts/files`.
 const CONFIGURED: &str = "/run/ecs-firstrun/configured";
+/// What a run does or waits for, in a line.
+const STATUS: &str = "/run/ecs-firstrun/status";
 /// The mark that systemd has to read its unit files again; the name of no unit.
 const UNIT_FILES: &str = "unit-files";
 
@@ -110,9 +112,18 @@ impl Host {
         Ok(change)
     }
 
-    /// What `systemctl status` shows of a run.
+    /// What `systemctl status`, and `status` of this agent, show of a run that goes.
     pub fn say_status(&self, text: &str) {
-        notify(sd_notify::NotifyState::Status(&text.replace('\n', " ")));
+        let line = text.replace('\n', " ");
+        notify(sd_notify::NotifyState::Status(&line));
+        if let Err(error) = self.write(STATUS, format!("{line}\n").as_bytes(), 0o644) {
+            tracing::debug!("what is done now is not kept: {error:#}");
+        }
+    }
+
+    /// What a run last said that it does or waits for, on this boot; empty if that is not known.
+    pub fn status(&self) -> String {
+        self.read(STATUS).ok().flatten().unwrap_or_default().trim().to_owned()
     }
 
     /// Reads a file; none if there is none.
@@ -357,6 +368,14 @@ fn is_unit_file(path: &str) -> bool {
 /// Only root can give files away. In a scratch folder of somebody else the owner stays.
 fn is_owned(found: &fs::Metadata, owner: (u32, u32)) -> bool {
     !nix::unistd::geteuid().is_root() || (found.uid(), found.gid()) == owner
+}
+
+/// Writes a file that the caller of a command names.
+///
+/// # Errors
+/// Whatever the filesystem answers.
+pub fn save(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
 /// Tells systemd, where it listens.

@@ -2,10 +2,16 @@
 //!
 //! It is kept as `report.json` in the state directory, rewritten whenever something changed, and read by `status`.
 
+mod follow;
+mod show;
+mod svg;
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+
+pub use self::follow::Follow;
 
 /// The version of the JSON form of [`Report`].
 pub const VERSION: u32 = 1;
@@ -151,11 +157,54 @@ impl Report {
         struct Versioned {
             version: u32,
         }
-        let versioned: Versioned = serde_json::from_str(text).map_err(|error| format!("not a report: {error}"))?;
+        let broken = |error| format!("it is not a whole report of ecs-firstrun ({error}); take `report.json` again");
+        let versioned: Versioned = serde_json::from_str(text).map_err(broken)?;
         if versioned.version > VERSION {
-            return Err(format!("a newer agent wrote it (version {}); read it with that one", versioned.version));
+            return Err(format!(
+                "a newer ecs-firstrun wrote it (version {} of the report, this one reads {VERSION}); read it with that one",
+                versioned.version
+            ));
         }
-        serde_json::from_str(text).map_err(|error| format!("not a report: {error}"))
+        serde_json::from_str(text).map_err(broken)
+    }
+
+    /// When the run began; nothing where the report does not say so rightly.
+    pub fn began(&self) -> Option<SystemTime> {
+        humantime::parse_rfc3339(&self.started).ok()
+    }
+
+    /// The steps without which the run would have taken less than a fifth of its time, the longest first. Steps follow
+    /// each other, so all of them are on the critical path; these make its length.
+    pub fn critical(&self) -> Vec<&StepReport> {
+        let mut longest: Vec<_> = self.steps.iter().collect();
+        longest.sort_by_key(|step| std::cmp::Reverse(step.duration_ms));
+        let all: u64 = longest.iter().fold(0, |sum, step| sum.saturating_add(step.duration_ms));
+        let mut rest = all;
+        let decisive = longest.into_iter().take_while(|step| {
+            let is_decisive = rest > all / 5;
+            rest = rest.saturating_sub(step.duration_ms);
+            is_decisive
+        });
+        decisive.collect()
+    }
+
+    /// Milliseconds from the start to the end of all that is known.
+    fn span_ms(&self) -> u64 {
+        let ends = self.steps.iter().map(|step| step.start_ms.saturating_add(step.duration_ms));
+        ends.max().unwrap_or_default().max(self.duration_ms).max(1)
+    }
+}
+
+impl StepReport {
+    /// How it went, in a word or two.
+    pub fn result(&self) -> String {
+        let made = self.actions.iter().filter(|action| action.change == Change::Made).count();
+        match self.outcome {
+            Outcome::Success if self.actions.is_empty() => "done".to_owned(),
+            Outcome::Success => format!("{made} of {} changed", self.actions.len()),
+            Outcome::Failure => "failed".to_owned(),
+            other => other.to_string(),
+        }
     }
 }
 
@@ -171,38 +220,10 @@ impl fmt::Display for Outcome {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instance = self.instance_id.as_deref().unwrap_or("an unknown instance");
-        writeln!(f, "{} on {instance}, started {}, {}", self.outcome, self.started, milliseconds(self.duration_ms))?;
-        if let Some(reason) = &self.reason {
-            writeln!(f, "{}: {reason}", if self.outcome == Outcome::Success { "note" } else { "reason" })?;
-        }
-        if !self.steps.is_empty() {
-            writeln!(f, "\n{:<10} {:>10} {:>10}  result", "step", "start", "duration")?;
-        }
-        for step in &self.steps {
-            let made = step.actions.iter().filter(|action| action.change == Change::Made).count();
-            let result = match step.outcome {
-                Outcome::Success if step.actions.is_empty() => "done".to_owned(),
-                Outcome::Success => format!("done, {made} of {} changed", step.actions.len()),
-                Outcome::Failure => "failed".to_owned(),
-                other => other.to_string(),
-            };
-            let (start, duration) = (milliseconds(step.start_ms), milliseconds(step.duration_ms));
-            writeln!(f, "{:<10} {start:>10} {duration:>10}  {result}", step.name)?;
-        }
-        writeln!(f)?;
-        match (&self.signal, &self.lifecycle_hook) {
-            (None, None) => writeln!(f, "no signal was asked for"),
-            _ => self.told().try_for_each(|line| writeln!(f, "{line}")),
-        }
-    }
-}
-
 impl fmt::Display for SignalReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} for {}: {}", self.status, self.target, self.message)
+        let earlier = if self.delivery == DeliveryState::AcceptedEarlier { "sent by an earlier run, " } else { "" };
+        write!(f, "{} for {}: {earlier}{}", self.status, self.target, self.message)
     }
 }
 

@@ -43,6 +43,7 @@ impl Paint {
 /// Cuts a text into lines of at most so many columns: between words, and a path that is longer still behind one of its
 /// slashes. What can't be cut stays whole; words with a no-break space between them stay together.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let text = one_line(text);
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut width = 0;
@@ -65,6 +66,11 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines.into_iter().map(|line| line.replace(NO_BREAK, " ")).collect()
 }
 
+/// A text in one line, without what could move a terminal's cursor or change its colours.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// A word, or what of it lies between its slashes if it is longer than a line.
 fn pieces(word: &str, columns: usize) -> impl Iterator<Item = &str> {
     let is_long = word.chars().count() > columns;
@@ -81,6 +87,7 @@ mod tests {
         assert_eq!(wrap("to be  or not", 9), ["to be or", "not"]);
         assert_eq!(wrap("at /var/lib/docker now", 12), ["at /var/lib/", "docker now"]);
         assert_eq!(wrap("cannotbecut at", 5), ["cannotbecut", "at"]);
+        assert_eq!(wrap("red\x1b[31m\nor", 20), ["red [31m or"]);
         assert_eq!(wrap("not a\u{a0}b", 5), ["not", "a b"]);
     }
 

@@ -22,5 +22,6 @@ mod plans;
 mod properties;
 mod refused;
 mod signal;
+mod status;
 mod support;
 mod wire;

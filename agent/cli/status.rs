@@ -1,30 +1,125 @@
-//! `status`: how the last run went.
+//! `status`: how the last run went, or goes.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
 
-use super::print;
-use crate::host::Host;
-use crate::report::{Outcome, Report};
+use super::{paint_for, print};
+use crate::host::{self, Host};
+use crate::report::{Follow, Outcome, Report};
 
-pub(super) async fn status(host: &Host, wait: bool, json: bool) -> Result<ExitCode> {
+/// How often a run that is followed is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// By how much the clock may have been set between a boot and the run in it.
+const CLOCK: Duration = Duration::from_secs(10);
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// Every path of the host lies under it
+    #[arg(long, value_name = "DIR", default_value = "/", env = "ECS_FIRSTRUN_ROOT")]
+    root: PathBuf,
+    /// Follow the run until it ends; what it does or waits for goes to standard error
+    #[arg(long)]
+    wait: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Show this report, of any instance, instead of the host's own; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "wait")]
+    report: Option<PathBuf>,
+    /// Write the timeline as SVG to this file, and print nothing; `-` is standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    svg: Option<PathBuf>,
+}
+
+pub(super) async fn status(arguments: Arguments) -> Result<ExitCode> {
+    let (text, mut report) = match &arguments.report {
+        Some(path) => given(path)?,
+        None => of_host(&Host::rooted_at(&arguments.root, "http://127.0.0.1:51678")?, arguments.wait).await?,
+    };
+    if report.outcome == Outcome::Running {
+        let elapsed = report.began().and_then(|began| began.elapsed().ok());
+        let elapsed = elapsed.filter(|_| arguments.report.is_none());
+        report.duration_ms = elapsed.map_or(report.duration_ms, crate::apply::millis);
+    }
+    match &arguments.svg {
+        Some(path) if path.as_os_str() == "-" => return print(&report.svg()),
+        Some(path) => {
+            host::save(path, &report.svg())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => {}
+    }
+    match arguments.json {
+        true => print(&text)?,
+        false => print(&report.render(paint_for(&std::io::stdout())))?,
+    };
+    let failed = !matches!(report.outcome, Outcome::Success | Outcome::Running);
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// The report in a file, and its text.
+fn given(path: &Path) -> Result<(String, Report)> {
+    let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
+    let bytes = crate::run::read_user_data(path)?;
+    let text = String::from_utf8(bytes).with_context(|| format!("{name} is not a report of ecs-firstrun"))?;
+    let report = Report::parse(&text).map_err(|error| anyhow!("{name}: {error}"))?;
+    Ok((text, report))
+}
+
+/// The host's own report, and its text; once the run has ended, if it is waited for.
+async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
     let path = host.state_path("report.json");
+    let stderr = std::io::stderr();
+    let paint = paint_for(&stderr);
+    let began = SystemTime::now();
+    let mut follow = Follow::on(stderr, paint);
     loop {
         let text = host.read(&path)?;
         let report = text.as_deref().map(Report::parse).transpose().map_err(|error| anyhow!("{path}: {error}"))?;
-        let running = report.as_ref().is_none_or(|report| report.outcome == Outcome::Running);
-        if wait && running {
-            tokio::time::sleep(Duration::from_millis(250)).await;
+        let report = report.map(|report| cut_off(host, report));
+        let has_ended = report.as_ref().is_some_and(|report| report.outcome != Outcome::Running);
+        if wait && !has_ended {
+            let since = report.as_ref().and_then(Report::began).unwrap_or(began);
+            let doing = match &report {
+                Some(_) => host.status(),
+                None => "waiting for a run to begin on this host".to_owned(),
+            };
+            follow.say(report.as_ref(), &doing, since.elapsed().unwrap_or_default());
+            tokio::time::sleep(LOOK).await;
             continue;
         }
-        let Some(report) = report else { bail!("there was no run on this host yet: {path} is missing") };
-        let failed = !matches!(report.outcome, Outcome::Success | Outcome::Running);
-        match json {
-            true => print(&text.unwrap_or_default())?,
-            false => print(&report.to_string())?,
+        if wait {
+            follow.say(report.as_ref(), "", Duration::ZERO);
+            follow.end();
+            eprintln!();
+        }
+        let (Some(text), Some(mut report)) = (text, report) else {
+            bail!(
+                "there was no run on this host yet: {path} is missing; `systemctl status ecs-firstrun` shows whether one is to come"
+            )
         };
-        return Ok(ExitCode::from(u8::from(failed)));
+        if report.outcome == Outcome::Running && report.reason.is_none() {
+            report.reason = Some(host.status()).filter(|doing| !doing.is_empty());
+        }
+        return Ok((text, report));
     }
+}
+
+/// A run that was going when the host was started again does not go any more.
+fn cut_off(host: &Host, mut report: Report) -> Report {
+    let is_of_an_earlier_boot = match (report.began(), host.started()) {
+        (Some(began), Some(started)) => began + CLOCK < started,
+        _ => false,
+    };
+    if report.outcome == Outcome::Running && is_of_an_earlier_boot {
+        report.outcome = Outcome::Interrupted;
+        report.reason = Some("the host was started again before this run had ended; the next one goes on".to_owned());
+        let running = report.steps.iter_mut().filter(|step| step.outcome == Outcome::Running);
+        running.for_each(|step| step.outcome = Outcome::Interrupted);
+    }
+    report
 }

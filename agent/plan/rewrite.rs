@@ -7,7 +7,7 @@ use crate::config::ecs_variables;
 use crate::config::problem::redact;
 use crate::config::types::Mode;
 use crate::plan::ECS_CONFIG;
-use crate::text::{BAD, FAINT, GOOD, MARK, Paint, STRONG};
+use crate::text::{BAD, FAINT, GOOD, MARK, Paint, STRONG, one_line};
 
 /// How many lines are shown around those that change.
 const CONTEXT: usize = 3;
@@ -116,7 +116,7 @@ impl Rewrite {
 fn shown_line(shown: fn(&str) -> String) -> impl Fn(&str) -> String {
     move |line| {
         let line = line.trim_end_matches(['\n', '\r']);
-        shown(line).chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+        one_line(&shown(&line.replace('\t', "    ")))
     }
 }
 

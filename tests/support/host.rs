@@ -132,6 +132,7 @@ impl Host {
             "var/log/ecs-firstrun.log",
             "dev/console",
             "run/ecs-firstrun/configured",
+            "run/ecs-firstrun/status",
         ] {
             tree.remove(told);
         }

@@ -1,0 +1,111 @@
+//! A run while it goes: on a terminal in one line that is kept current, in a log a line for each change.
+
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::{Outcome, Report};
+use crate::text::{BAD, COLUMNS, FAINT, GOOD, NOTE, Paint, STRONG, one_line};
+
+/// To the start of the line, and everything from there on cleared.
+const CLEAR: &str = "\r\x1b[J";
+/// To the line above.
+const UP: &str = "\x1b[A";
+/// The width of a step's name and of a time, with the gaps behind them.
+const INDENT: usize = 21;
+
+/// Says how a run goes.
+#[derive(Debug)]
+pub struct Follow<W> {
+    out: W,
+    paint: Paint,
+    /// The width of the terminal; none in a log.
+    columns: Option<usize>,
+    /// How many steps were said to have ended.
+    ended: usize,
+    last: String,
+    /// How many lines of the terminal are to be drawn anew.
+    drawn: usize,
+}
+
+impl<W: Write + IsTerminal + AsFd> Follow<W> {
+    /// Says it here.
+    pub fn on(out: W, paint: Paint) -> Self {
+        let columns = out.is_terminal().then(|| {
+            let size = terminal_size::terminal_size_of(&out);
+            size.map_or(COLUMNS, |(width, _)| usize::from(width.0))
+        });
+        Follow { out, paint, columns, ended: 0, last: String::new(), drawn: 0 }
+    }
+
+    /// Says what is new of a run: of its report, and of `doing`, which is what it says that it does or waits for.
+    pub fn say(&mut self, report: Option<&Report>, doing: &str, elapsed: Duration) {
+        let steps = report.map(|report| report.steps.as_slice()).unwrap_or_default();
+        for step in steps.iter().skip(self.ended) {
+            if step.outcome == Outcome::Running {
+                break;
+            }
+            self.ended += 1;
+            let style = if step.outcome == Outcome::Success { GOOD } else { BAD };
+            let time = super::milliseconds(step.duration_ms);
+            let name = self.paint.paint(style, &format!("{:<10}", one_line(&step.name)));
+            self.line(&format!("{name} {time:>8}  {}", step.result()));
+        }
+        let step = steps.last().filter(|step| step.outcome == Outcome::Running).map(|step| one_line(&step.name));
+        let (step, doing) = (step.unwrap_or_default(), one_line(doing));
+        let doing = if doing == step { "" } else { doing.as_str() };
+        match self.columns {
+            Some(columns) => self.draw(&step, doing, elapsed, columns),
+            None => {
+                let now = format!("{step:<10} {doing}").trim_end().to_owned();
+                if !now.is_empty() && now != self.last {
+                    self.line(&now);
+                    self.last = now;
+                }
+            }
+        }
+    }
+
+    /// Says a line of its own.
+    pub fn line(&mut self, line: &str) {
+        let begin = self.clear();
+        // Whoever does not look any more does not keep the run from being followed.
+        let _ = writeln!(self.out, "{begin}{line}");
+    }
+
+    /// Takes away what was kept current.
+    pub fn end(&mut self) {
+        let clear = self.clear();
+        let _ = write!(self.out, "{clear}");
+        let _ = self.out.flush();
+    }
+
+    /// What takes away the lines that were drawn.
+    fn clear(&mut self) -> String {
+        match std::mem::take(&mut self.drawn) {
+            0 => String::new(),
+            lines => UP.repeat(lines - 1) + CLEAR,
+        }
+    }
+
+    /// Draws what is done now. What was seen of a wait, behind a colon, has a line of its own.
+    fn draw(&mut self, step: &str, doing: &str, elapsed: Duration, columns: usize) {
+        let time = super::milliseconds(elapsed.as_secs() * 1_000);
+        let (doing, seen) = doing.split_once(": ").unwrap_or((doing, ""));
+        let room = columns.saturating_sub(INDENT + 1);
+        let cut = |text: &str| match text.chars().count() > room {
+            true => text.chars().take(room.saturating_sub(1)).chain(['…']).collect(),
+            false => text.to_owned(),
+        };
+        let step = self.paint.paint(if step.is_empty() { STRONG } else { NOTE }, &format!("{step:<10}"));
+        let time = self.paint.paint(FAINT, &format!("{time:>8}"));
+        let mut text = format!("{}{step} {time}  {}", self.clear(), cut(doing));
+        self.drawn = 1;
+        if !seen.is_empty() {
+            text.push_str(&format!("\n{:INDENT$}{}", "", self.paint.paint(FAINT, &cut(seen))));
+            self.drawn = 2;
+        }
+        let _ = write!(self.out, "{text}");
+        let _ = self.out.flush();
+    }
+}
