@@ -37,6 +37,8 @@ const LIMIT: usize = 64 * 1024;
 
 /// One request; the service answers within milliseconds or not at all.
 const REQUEST: Duration = Duration::from_secs(2);
+/// What can be done without is waited for no longer than this.
+const OPTIONAL: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -217,17 +219,21 @@ impl Imds {
     /// Everything about this instance in one go.
     ///
     /// # Errors
-    /// As for [`Imds::get`]; and when there is no usable identity document. All other categories may be missing.
+    /// As for [`Imds::get`]; and when there is no usable identity document. All other categories may be missing or refused.
     pub async fn identity(&self) -> Result<Identity, ImdsError> {
         // Alone and first: it finds the endpoint and the token that the others share.
         let document = self.text(DOCUMENT).await?.unwrap_or_default();
         let read: Document =
             serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
-        let (signature, domain, state, tags) =
-            tokio::try_join!(self.text(SIGNATURE), self.text(DOMAIN), self.target_lifecycle_state(), self.tags(),)?;
+        let (signature, domain, state, tags) = tokio::join!(
+            self.optional(SIGNATURE, self.text(SIGNATURE)),
+            self.optional(DOMAIN, self.text(DOMAIN)),
+            self.optional(LIFECYCLE_STATE, self.target_lifecycle_state()),
+            self.optional(TAGS, async { self.tags().await.map(Some) }),
+        );
         Ok(Identity {
             partition_domain: trimmed(domain).unwrap_or_else(|| domain_of(&read.region).to_owned()),
-            tags,
+            tags: tags.unwrap_or_default(),
             target_lifecycle_state: state,
             signature: signature.unwrap_or_default(),
             instance_id: read.instance_id,
@@ -237,6 +243,23 @@ impl Imds {
             instance_type: read.instance_type.unwrap_or_default(),
             document,
         })
+    }
+
+    /// What a run can do without: that a category is not to be had is said, and keeps nobody from being told the outcome.
+    async fn optional<T>(&self, path: &str, read: impl Future<Output = Result<Option<T>, ImdsError>>) -> Option<T> {
+        match tokio::time::timeout(OPTIONAL, read).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::warn!("going on without {path}: {error}");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(
+                    "going on without {path}: the instance metadata service didn't give it within {OPTIONAL:?}"
+                );
+                None
+            }
+        }
     }
 
     /// Where Auto Scaling is bringing the instance to; `None` outside an Auto Scaling group.

@@ -173,11 +173,22 @@ pub fn read_user_data(path: &Path) -> Result<Vec<u8>> {
 
 async fn from_imds(gathered: &mut Gathered, options: &Options, patience: Duration) -> Result<()> {
     let imds = Imds::new(options.imds_endpoint.as_deref(), Instant::now() + patience)?;
-    gathered.identity = imds.identity().await.context("read the instance metadata")?;
-    if gathered.user_data.is_none() {
-        gathered.user_data = imds.user_data().await.context("read the user data")?;
+    let identity = imds.identity().await.context("read the instance metadata");
+    // Also where the identity is of no use: the user data may name whom to tell that.
+    let user_data = match gathered.user_data.take() {
+        None => imds.user_data().await.context("read the user data"),
+        given => Ok(given),
+    };
+    let mut trouble = Ok(());
+    match user_data {
+        Ok(user_data) => gathered.user_data = user_data,
+        Err(error) => trouble = Err(error),
     }
-    Ok(())
+    match identity {
+        Ok(identity) => gathered.identity = identity,
+        Err(error) => trouble = Err(error),
+    }
+    trouble
 }
 
 /// What a dry run needs: without instance metadata, where the user data and the facts come from files.

@@ -128,6 +128,8 @@ pub struct ImdsFaults {
     pub first_token_uses: Option<usize>,
     /// The service is switched off for this instance: 403 to everything.
     pub disabled: bool,
+    /// 403 to what is below these paths, such as `/latest/meta-data/tags`.
+    pub refused: Vec<&'static str>,
     /// How long each answer takes.
     pub delay: Duration,
 }
@@ -251,6 +253,8 @@ impl Double for Imds {
             error(405)
         } else if !self.is_authorised(request) {
             error(401)
+        } else if self.faults.refused.iter().any(|below| path.starts_with(below)) {
+            error(403)
         } else {
             self.get(path)
         };
