@@ -131,17 +131,26 @@ impl Host {
     /// # Errors
     /// A file that can't be read, is not UTF-8, or is larger than 4 MiB.
     pub fn read(&self, path: &str) -> Result<Option<String>> {
+        let text = self.read_bytes(path)?.map(String::from_utf8).transpose();
+        text.with_context(|| format!("read {path}: it is no UTF-8 text"))
+    }
+
+    /// The bytes of a file, at most 4 MiB; none if there is none.
+    ///
+    /// # Errors
+    /// A file that can't be read, or that is larger.
+    pub fn read_bytes(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let file = match fs::File::open(self.at(path)) {
             Ok(file) => file,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("read {path}")),
         };
-        let mut text = String::new();
-        let read = file.take(LARGEST_FILE + 1).read_to_string(&mut text).with_context(|| format!("read {path}"))?;
+        let mut bytes = Vec::new();
+        let read = file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).with_context(|| format!("read {path}"))?;
         if read as u64 > LARGEST_FILE {
             bail!("read {path}: it is larger than {} MiB", LARGEST_FILE >> 20);
         }
-        Ok(Some(text))
+        Ok(Some(bytes))
     }
 
     /// The files of a folder whose names end so, by name, with their texts; none if there is no such folder.

@@ -113,6 +113,8 @@ pub struct SignalReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
+    /// It is being sent.
+    Pending,
     /// It was accepted.
     Accepted,
     /// An earlier run sent it.
@@ -123,6 +125,13 @@ pub enum DeliveryState {
     Refused,
     /// It could not be sent; the next run tries again.
     Undelivered,
+}
+
+impl DeliveryState {
+    /// Whether whoever waits for it has not got it.
+    pub fn is_lost(self) -> bool {
+        matches!(self, DeliveryState::Refused | DeliveryState::Undelivered)
+    }
 }
 
 impl Report {
@@ -140,6 +149,16 @@ impl Report {
             lifecycle_hook: None,
             duration_ms: 0,
         }
+    }
+
+    /// All that was to be told.
+    pub fn deliveries(&self) -> impl Iterator<Item = &SignalReport> {
+        self.signal.iter().chain(&self.lifecycle_hook)
+    }
+
+    /// The same, to be changed.
+    pub fn deliveries_mut(&mut self) -> impl Iterator<Item = &mut SignalReport> {
+        self.signal.iter_mut().chain(&mut self.lifecycle_hook)
     }
 
     /// What was told, each in a line.

@@ -75,13 +75,16 @@ impl Ending {
 /// Only a root or an endpoint that makes no sense; nothing was done then.
 pub async fn run(options: &Options) -> Result<Ending> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
-    if let Some(stage) = hand_over::stage(&host) {
-        hand_over::hand_over(&host, options, stage).await?;
-        return Ok(Ending::Done);
-    }
+    let obstacle = match hand_over::stage(&host) {
+        Some(stage) => match hand_over::hand_over(&host, options, stage).await {
+            Ok(()) => return Ok(Ending::Done),
+            Err(error) => Some(error),
+        },
+        None => None,
+    };
     let alive = tokio::spawn(keep_alive());
     let mut stop = Stop::listen();
-    let mut run = Run::begin(options, host);
+    let mut run = Run { obstacle, ..Run::begin(options, host) };
     let ending = loop {
         let ending = run.go_through(&mut stop).await;
         if !run.goes_on_in_service() {
@@ -156,6 +159,8 @@ struct Run<'a> {
     stage: Stage,
     /// Whether there is a configuration, right or wrong.
     is_configured: bool,
+    /// Why this run can do nothing but report that.
+    obstacle: Option<anyhow::Error>,
     /// Whether it goes into service without a boot, after it was in a warm pool.
     has_left_the_pool: bool,
     /// How long the host had been up when the run began, as far as the stack's timeout counts for it.
@@ -174,6 +179,7 @@ impl<'a> Run<'a> {
             gathered: Gathered::default(),
             stage: Stage::Service,
             is_configured: false,
+            obstacle: None,
             has_left_the_pool: false,
             uptime: Duration::ZERO,
         }
@@ -184,10 +190,19 @@ impl<'a> Run<'a> {
             result = caught(self.provision()) => Some(result),
             () = stop.told() => None,
         };
-        match result {
-            Some(result) => self.conclude(result).await,
-            None => self.interrupted(),
-        }
+        let Some(result) = result else { return self.interrupted() };
+        let concluded = self.conclude(result);
+        let told = {
+            let mut telling = pin!(self.tell(&concluded));
+            // Being told to stop must not take the time of a signal that no one answers: the next run sends it.
+            tokio::select! {
+                biased;
+                ending = &mut telling => Some(ending),
+                () = stop.told() => None,
+            }
+        };
+        let ending = told.unwrap_or_else(|| self.untold());
+        self.close(concluded, ending)
     }
 
     /// Whether this was the part of a run that belongs to a warm pool.
@@ -218,14 +233,17 @@ impl<'a> Run<'a> {
         self.report.instance_id = Some(gathered.instance_id()).filter(|id| !id.is_empty());
         self.state.begin_instance(&gathered.instance_id());
         self.stage = if gathered.identity.is_warming() { Stage::WarmPool } else { Stage::Service };
+        let parsed = gathered.parse();
+        self.is_configured = parsed.found || !parsed.problems.is_empty();
+        if parsed.config.signal.is_some() {
+            self.state.forget_what_nobody_waited_for(self.stage);
+        }
         if self.decision().is_none() && !self.has_left_the_pool {
             self.uptime = self.host.uptime();
         }
-        let parsed = gathered.parse();
-        self.is_configured = parsed.found || !parsed.problems.is_empty();
         self.gathered = gathered;
         self.save();
-        if let Some(error) = self.gathered.error.take() {
+        if let Some(error) = self.gathered.error.take().or_else(|| self.obstacle.take()) {
             return Err(failed(error, Box::new(parsed.config)));
         }
         let config = accepted(parsed, &self.gathered.notes)?;

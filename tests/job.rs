@@ -285,54 +285,6 @@ fn the_answer_of_an_ecs_agent_that_is_to_be_restarted_does_not_count() {
 }
 
 #[test]
-fn a_run_inside_cloud_init_hands_its_variables_over_to_the_unit() {
-    let host = Host::in_cloud("", |options| options.user_data = None);
-    let ours = [("ECS_CLUSTER", "production"), ("STACK_NAME", "web"), ("AUTOSCALING_GROUP", "Instances")];
-    host.put("/etc/systemd/system/ecs-firstrun.service", "");
-    host.put("/proc/self/cgroup", "0::/system.slice/cloud-final.service\n");
-    let ended = host.run_with(&ours);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains("inside cloud-final.service: handed over to ecs-firstrun.service"),
-        "{}",
-        ended.stderr
-    );
-    assert_eq!(host.started(), ["ecs-firstrun.service"]);
-    assert!(host.requests(Server::Imds).is_empty() && host.requests(Server::CloudFormation).is_empty());
-
-    // The unit, which has none of the variables, on this boot and on the next.
-    host.put("/proc/self/cgroup", "0::/system.slice/ecs-firstrun.service\n");
-    for _ in 0..2 {
-        let ended = host.run();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert_eq!(host.text("/etc/ecs/ecs.config"), "ECS_CLUSTER=production\n");
-    }
-    host.one_signal("SUCCESS");
-}
-
-#[test]
-fn what_was_handed_over_on_another_instance_is_not_used() {
-    let host = Host::in_cloud("", |options| options.user_data = None);
-    host.put("/etc/systemd/system/ecs-firstrun.service", "");
-    host.put("/proc/self/cgroup", "12:pids:/\n1:name=systemd:/system.slice/cloud-config.service\n");
-    host.put("/sys/class/dmi/id/board_asset_tag", "i-00000000000000001\n");
-    assert_eq!(host.run_with(&[("ECS_CLUSTER", "production")]).code, Some(0));
-    host.put("/proc/self/cgroup", "0::/\n");
-    host.put("/sys/class/dmi/id/board_asset_tag", "i-0f1e2d3c4b5a69788\n");
-    assert_eq!(host.run().code, Some(0));
-    assert_eq!(host.text("/etc/ecs/ecs.config"), "");
-}
-
-#[test]
-fn a_run_inside_cloud_init_without_the_unit_says_what_to_install() {
-    let host = Host::in_cloud(SMALLEST, |_| {});
-    host.put("/proc/self/cgroup", "0::/system.slice/cloud-final.service\n");
-    let ended = host.run();
-    assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("install the unit into the image"), "{}", ended.stderr);
-}
-
-#[test]
 fn user_data_for_cloud_init_alone_starts_nothing() {
     let host = Host::of(Scenario::Success, "#!/bin/sh\necho hello\n");
     assert_eq!(host.run().code, Some(0));
@@ -358,6 +310,18 @@ fn instance_metadata_that_are_not_ready_are_asked_again() {
     assert_eq!(host.run().code, Some(0));
     host.one_signal("SUCCESS");
     assert_eq!(host.requests(Server::Imds).iter().filter(|request| request.status == 503).count(), 3);
+}
+
+#[test]
+fn what_a_run_can_do_without_keeps_nobody_from_being_told() {
+    let host = Host::in_cloud(SMALLEST, |options| {
+        let refused = vec!["/latest/meta-data/autoscaling", "/latest/meta-data/services", "/latest/meta-data/tags"];
+        options.imds_faults = ImdsFaults { refused, ..ImdsFaults::default() }
+    });
+    let ended = host.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    host.one_signal("SUCCESS");
+    assert!(ended.stderr.contains("going on without /latest/meta-data/tags/instance: "), "{}", ended.stderr);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod disks;
 mod doctor;
 mod examples;
 mod faults;
+mod hand_over;
 mod job;
 mod lifecycle;
 mod plan_command;

@@ -30,6 +30,24 @@ fn a_run_that_is_told_to_stop_decides_nothing_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn a_run_that_is_told_to_stop_while_it_signals_leaves_that_to_the_next_one() {
+    let host = Host::in_cloud(SMALLEST, |options| options.cloudformation = vec![CfnAnswer::Throttle; 40].into());
+    let mut running = None;
+    let stop = |pid: u32| {
+        until(|| host.requests(Server::CloudFormation).len() > 1);
+        running = Some(host.report());
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::SIGTERM).unwrap();
+    };
+    let ended = host.run_and(stop);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let running = running.unwrap();
+    assert_eq!((running.outcome, running.signal.unwrap().delivery), (Outcome::Running, DeliveryState::Pending));
+    let report = host.report();
+    assert_eq!((report.outcome, report.signal.unwrap().delivery), (Outcome::Success, DeliveryState::Undelivered));
+    assert!(host.rehearsal.cloud.signals().is_empty());
+}
+
+#[test]
 fn the_time_since_the_boot_counts_against_the_stacks_timeout() {
     let host = Host::of(Scenario::Never, SMALLEST);
     std::fs::remove_file(host.at("/etc/ecs-firstrun/conf.d/50-rehearsal.yaml")).unwrap();

@@ -1,4 +1,4 @@
-//! The outcome of a run: decided once, said, kept, and told to CloudFormation and Auto Scaling.
+//! The outcome of a run: decided once, said, kept, told to CloudFormation and Auto Scaling, and reported.
 
 use super::signal::{Waiting, target, target_in_tags};
 use super::state::{Decision, Stage};
@@ -8,9 +8,20 @@ use crate::config::Config;
 use crate::config::problem::redact;
 use crate::report::Outcome;
 
+/// What a run came to.
+pub(super) struct Concluded {
+    outcome: Outcome,
+    /// The outcome and its reason in one line.
+    line: String,
+    /// The configuration, as far as it is right.
+    pub(super) config: Box<Config>,
+    /// Who is to be told.
+    pub(super) waiting: Waiting,
+}
+
 impl Run<'_> {
-    /// Decides the outcome, keeps the decision, tells whoever waits for it, and writes the report.
-    pub(super) async fn conclude(&mut self, result: Result<Result<Provisioned, Failure>, String>) -> Ending {
+    /// Decides the outcome and keeps the decision, so that whatever comes then, nothing else is told.
+    pub(super) fn conclude(&mut self, result: Result<Result<Provisioned, Failure>, String>) -> Concluded {
         let has_configuration = matches!(result, Ok(Ok(Provisioned::Complete(_))));
         let (outcome, reason, config) = match result {
             Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, self.what_remains(), config),
@@ -34,24 +45,27 @@ impl Run<'_> {
         self.report.reason = reason.clone();
         let status = if outcome == Outcome::Success { Status::Success } else { Status::Failure };
         let waiting = self.waiting(&config, outcome);
-        let ending = if !waiting.nobody() {
-            self.decide(status, reason.unwrap_or_default());
-            self.tell(waiting, &config).await
-        } else if outcome == Outcome::Refused || !self.fetched() {
-            Ending::Unreported
-        } else {
-            // Nothing was to be signalled: the report and the console are told, and that is all that was asked for.
-            if has_configuration {
-                self.decide(status, String::new());
-            }
-            Ending::Done
-        };
+        if !waiting.nobody() {
+            self.decide(Decision::of(status, reason.unwrap_or_default()));
+        } else if has_configuration {
+            self.decide(Decision { waited_for: false, ..Decision::of(status, String::new()) });
+        }
+        Concluded { outcome, line, config, waiting }
+    }
+
+    /// Ends the run, with its report.
+    pub(super) fn close(&mut self, concluded: Concluded, told: Ending) -> Ending {
+        let Concluded { outcome, line, waiting, .. } = concluded;
+        // Where nothing was to be signalled, the report and the console are told, and that is all that was asked for.
+        // What was refused, or could not be read, may have named somebody.
+        let unknown = waiting.nobody() && (outcome == Outcome::Refused || !self.fetched());
         self.report.outcome = outcome;
         self.save();
-        let told: String = self.report.told().map(|told| format!("; {told}")).collect();
-        self.host.say_status(&format!("{line}{told}"));
-        match (ending, outcome) {
+        let told_whom: String = self.report.told().map(|told| format!("; {told}")).collect();
+        self.host.say_status(&format!("{line}{told_whom}"));
+        match (told, outcome) {
             (Ending::Unreported, _) => Ending::Unreported,
+            _ if unknown => Ending::Unreported,
             (_, Outcome::Success) => Ending::Done,
             (_, Outcome::Refused) => Ending::Refused,
             _ => Ending::Failed,
@@ -91,9 +105,9 @@ impl Run<'_> {
     }
 
     /// The first outcome of an instance is what is told, now or at a later boot.
-    fn decide(&mut self, status: Status, reason: String) {
+    fn decide(&mut self, decision: Decision) {
         if self.decision().is_none() && !self.state.instance_id.is_empty() {
-            *self.state.decided_mut(self.stage) = Some(Decision { status, reason, settled: None, hook_settled: None });
+            *self.state.decided_mut(self.stage) = Some(decision);
             // What could not be fetched must not be what a later boot goes by.
             if self.fetched() {
                 self.state.keep_documents(&self.gathered);

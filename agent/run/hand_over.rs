@@ -16,6 +16,8 @@ use crate::host::Host;
 /// The unit that does the job.
 pub const UNIT: &str = "ecs-firstrun.service";
 const FILE: &str = "handed-over.json";
+/// cloud-init's copy of the user data, made anew on each boot before its scripts and the unit run.
+const USER_DATA: &str = "/var/lib/cloud/instance/user-data.txt";
 const VERSION: u32 = 1;
 
 /// The units of cloud-init's stages, under their names before and since cloud-init 24.3.
@@ -34,6 +36,9 @@ pub struct HandedOver {
     version: u32,
     /// The instance that it is for; empty where neither the firmware nor cloud-init tells it.
     instance_id: String,
+    /// The user data whose script it is from, in base64, by cloud-init's copy: other user data have a script of their own, or none.
+    #[serde(default)]
+    script_of: Option<String>,
     /// The variables of the shell original.
     pub variables: BTreeMap<String, String>,
     /// User data from a file, in base64, in place of the instance's own.
@@ -55,13 +60,24 @@ impl HandedOver {
             let id = host.local_instance_id().unwrap_or_default();
             found.version == VERSION && found.instance_id == id
         };
-        found.filter(of_this_instance).unwrap_or_default()
+        let still_stands = |found: &Self| {
+            let stands = found.script_of == instance_user_data(host);
+            if !stands {
+                tracing::warn!("what a script handed over is not used any more: the user data have changed since");
+            }
+            stands
+        };
+        found.filter(of_this_instance).filter(still_stands).unwrap_or_default()
     }
 
     /// The user data as they were read.
     pub fn user_data(&self) -> Option<Vec<u8>> {
         self.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok())
     }
+}
+
+fn instance_user_data(host: &Host) -> Option<String> {
+    host.read_bytes(USER_DATA).ok().flatten().map(|bytes| STANDARD.encode(bytes))
 }
 
 /// The stage of cloud-init that this process belongs to, by its control group; none outside cloud-init.
@@ -80,6 +96,7 @@ pub async fn hand_over(host: &Host, options: &Options, stage: &str) -> Result<()
     let handed = HandedOver {
         version: VERSION,
         instance_id: host.local_instance_id().unwrap_or_default(),
+        script_of: instance_user_data(host),
         variables: gather::shell_variables(),
         user_data: user_data.map(|bytes| STANDARD.encode(bytes)),
     };

@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::Instant;
 
+use super::conclude::Concluded;
 use super::state::Decision;
 use super::{Ending, Run};
 use crate::apply::millis;
 use crate::auto_scaling::{ActionResult, Caller, Hook};
-use crate::cloudformation::{self, Signal, Target};
+use crate::cloudformation::{self, Signal, Status, Target};
 use crate::config::problem::redact;
 use crate::config::{self, Config};
 use crate::delivery::Delivery;
@@ -39,7 +40,11 @@ impl Waiting {
 
 impl Run<'_> {
     /// Tells what was decided to whoever waits for it and doesn't know yet.
-    pub(super) async fn tell(&mut self, waiting: Waiting, config: &Config) -> Ending {
+    pub(super) async fn tell(&mut self, concluded: &Concluded) -> Ending {
+        let Concluded { waiting, config, .. } = concluded;
+        if waiting.nobody() {
+            return Ending::Done;
+        }
         let Some(decision) = self.decision().cloned() else {
             return self.nobody_to_speak_for(waiting);
         };
@@ -51,11 +56,11 @@ impl Run<'_> {
             (false, true) => self.status("completing the lifecycle action"),
             (false, false) => {}
         }
+        self.report_all(waiting, &decision, DeliveryState::Pending, "not answered yet");
+        self.save();
         // Boxed: it is deep, and the compiler looks only so deep into a future.
         Box::pin(self.send(waiting, config, decision)).await;
-        let told = [&self.report.signal, &self.report.lifecycle_hook].into_iter().flatten();
-        let lost = |told: &SignalReport| matches!(told.delivery, DeliveryState::Refused | DeliveryState::Undelivered);
-        let reported = !told.into_iter().any(lost);
+        let reported = !self.report.deliveries().any(|told| told.delivery.is_lost());
         if signals || completes {
             self.report.steps.push(StepReport {
                 name: "signal".to_owned(),
@@ -68,14 +73,33 @@ impl Run<'_> {
         if reported { Ending::Done } else { Ending::Unreported }
     }
 
+    /// The run was told to stop before all was told: what was not answered is sent by the next one.
+    pub(super) fn untold(&mut self) -> Ending {
+        for told in self.report.deliveries_mut().filter(|told| told.delivery == DeliveryState::Pending) {
+            told.delivery = DeliveryState::Undelivered;
+            told.message = "not delivered, since the run was told to stop: the next run tries again".to_owned();
+            say(&self.host, "signal", told);
+        }
+        Ending::Unreported
+    }
+
+    /// Puts the same word into the report for all who are to be told.
+    fn report_all(&mut self, waiting: &Waiting, decision: &Decision, delivery: DeliveryState, message: &str) {
+        let of =
+            |target: String, status: String| SignalReport { target, status, delivery, message: message.to_owned() };
+        let result = ActionResult::from(decision.status);
+        self.report.signal = waiting.target.as_ref().map(|target| of(target.to_string(), decision.status.to_string()));
+        self.report.lifecycle_hook = waiting.hook.as_ref().map(|hook| of(name_of(hook), result.to_string()));
+    }
+
     /// Both at once: one that is slow, or can't be reached, must not use up the other's time.
-    async fn send(&mut self, waiting: Waiting, config: &Config, decision: Decision) {
+    async fn send(&mut self, waiting: &Waiting, config: &Config, decision: Decision) {
         // However late it is, and however long the certificates took to read, there is time for some tries.
         let deadline = (self.began + config.time_left(self.uptime)).max(Instant::now() + LEAST);
         // Made only where something is sent: it reads the host's certificates.
         let client = LazyCell::new(|| outbound(config).map_err(|error| Delivery::Undelivered(format!("{error:#}"))));
         let begins_by = self.lifecycle_action_begins_by();
-        let signal = waiting.target.map(|target| self.signal_request(target, config, &decision));
+        let signal = waiting.target.clone().map(|target| self.signal_request(target, config, &decision));
         let (host, identity, stage) = (&self.host, &self.gathered.identity, self.stage);
         let state = RefCell::new(&mut self.state);
         let keep = |settle: &dyn Fn(&mut Decision)| {
@@ -105,15 +129,15 @@ impl Run<'_> {
             Some(report)
         };
         let to_the_hook = async {
-            let (hook, result) = (waiting.hook?, ActionResult::from(decision.status));
-            let target = hook.as_ref().map_or_else(|(name, _)| name.clone(), ToString::to_string);
+            let (hook, result) = (waiting.hook.as_ref()?, ActionResult::from(decision.status));
+            let target = name_of(hook);
             if let Some(message) = &decision.hook_settled {
                 return Some(told_earlier(target, result.to_string(), message));
             }
             let delivery = match (hook, &*client) {
-                (Err((_, why)), _) => Delivery::Refused(why),
+                (Err((_, why)), _) => Delivery::Refused(why.clone()),
                 (_, Err(undelivered)) => undelivered.clone(),
-                (Ok(hook), Ok(client)) => match Caller::new(hook, client, None, begins_by).await {
+                (Ok(hook), Ok(client)) => match Caller::new(hook.clone(), client, None, begins_by).await {
                     Ok(caller) => caller.complete(result, deadline).await,
                     Err(error) => Delivery::Undelivered(format!("{error:#}")),
                 },
@@ -130,18 +154,11 @@ impl Run<'_> {
     }
 
     /// Without the instance's id there is no decision, and nothing that could be told.
-    fn nobody_to_speak_for(&mut self, waiting: Waiting) -> Ending {
-        let message = "the instance's id is not known, so that no signal can be sent".to_owned();
+    fn nobody_to_speak_for(&mut self, waiting: &Waiting) -> Ending {
+        let message = "the instance's id is not known, so that no signal can be sent";
         tracing::error!("{message}");
-        let unsent = |target: String, status: &str| SignalReport {
-            target,
-            status: status.to_owned(),
-            delivery: DeliveryState::Undelivered,
-            message: message.clone(),
-        };
-        self.report.signal = waiting.target.map(|target| unsent(target.to_string(), "FAILURE"));
-        self.report.lifecycle_hook =
-            waiting.hook.map(|hook| unsent(hook.map_or_else(|(name, _)| name, |hook| hook.to_string()), "ABANDON"));
+        let undecided = Decision::of(Status::Failure, String::new());
+        self.report_all(waiting, &undecided, DeliveryState::Undelivered, message);
         Ending::Unreported
     }
 
@@ -163,6 +180,11 @@ impl Run<'_> {
             data: String::new(),
         }
     }
+}
+
+/// The hook, or what is known of it, in words.
+fn name_of(hook: &Result<Hook, (String, String)>) -> String {
+    hook.as_ref().map_or_else(|(name, _)| name.clone(), ToString::to_string)
 }
 
 fn told_earlier(target: String, status: String, message: &str) -> SignalReport {

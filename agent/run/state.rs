@@ -46,11 +46,25 @@ pub struct Decision {
     pub status: Status,
     /// Why, for a wait condition.
     pub reason: String,
+    /// Whether anybody waited for it; an outcome that nobody waited for is that of no first run.
+    #[serde(default = "yes")]
+    pub waited_for: bool,
     /// How CloudFormation received it; none as long as it has to be sent.
     pub settled: Option<String>,
     /// How Auto Scaling did.
     #[serde(default)]
     pub hook_settled: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Decision {
+    /// A decision that somebody waits for and that nobody has been told yet.
+    pub fn of(status: Status, reason: String) -> Self {
+        Decision { status, reason, waited_for: true, settled: None, hook_settled: None }
+    }
 }
 
 /// The configuration and identity of the last run that had them.
@@ -102,6 +116,15 @@ impl State {
         match stage {
             Stage::WarmPool => &mut self.in_warm_pool,
             Stage::Service => &mut self.decision,
+        }
+    }
+
+    /// Forgets an outcome that was decided while nobody waited for one, now that somebody does: it may be that of an image's
+    /// own configuration alone, before a script of the user data said which cluster to join and whom to tell.
+    pub fn forget_what_nobody_waited_for(&mut self, stage: Stage) {
+        let decided = self.decided_mut(stage);
+        if decided.as_ref().is_some_and(|decision| !decision.waited_for) {
+            *decided = None;
         }
     }
 
