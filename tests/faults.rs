@@ -1,15 +1,16 @@
 //! More of what can go wrong on the way of a signal: where the agent is killed, what stands in between, what comes late.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::{CfnAnswer, Cloud, CloudOptions, Server, SignalAuth};
+use ecs_firstrun::rehearse::cloud::{CfnAnswer, Cloud, CloudOptions, Request, Server, SignalAuth};
 use ecs_firstrun::report::DeliveryState;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::host::{Host, INSTANCE, until};
+use crate::support::host::{BINARY, Host, INSTANCE, until};
 
 const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
 const STATE: &str = "/var/lib/ecs-firstrun/state.json";
@@ -80,7 +81,7 @@ fn killed_when_the_outcome_is_kept_and_not_sent_a_run_is_followed_by_the_same_ou
     let host = refused(|_| {});
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    let mut command = host.rehearsal.command(std::path::Path::new(crate::support::host::BINARY)).into_std();
+    let mut command = host.rehearsal.command(Path::new(BINARY)).into_std();
     command.env("AWS_ENDPOINT_URL_CLOUDFORMATION", endpoint).stderr(std::process::Stdio::null());
     let mut child = command.spawn().unwrap();
     let _taken = silent.accept().unwrap();
@@ -195,11 +196,9 @@ fn a_proxy_that_drops_connect_is_named_and_the_next_run_makes_up_for_it() {
         host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", "https://cloudformation.eu-central-1.amazonaws.com")]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let asked = host.requests(Server::Proxy);
-    let connects = |request: &&_| -> bool {
-        let request: &ecs_firstrun::rehearse::cloud::Request = request;
-        request.method == "CONNECT" && request.path_and_query == "cloudformation.eu-central-1.amazonaws.com:443"
-    };
-    assert!(asked.len() > 2 && asked.iter().all(|request| connects(&request)), "{asked:?}");
+    let target = "cloudformation.eu-central-1.amazonaws.com:443";
+    let connects = |request: &Request| request.method == "CONNECT" && request.path_and_query == target;
+    assert!(asked.len() > 2 && asked.iter().all(connects), "{asked:?}");
     let report = host.report().signal.unwrap();
     assert_eq!(report.delivery, DeliveryState::Undelivered);
     assert!(report.message.contains("tunnel"), "{}", report.message);
@@ -212,7 +211,7 @@ fn instance_metadata_that_come_late_are_waited_for() {
     let host = Host::in_cloud(SMALLEST, |_| {});
     // A port where nobody listens yet.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut command = host.rehearsal.command(std::path::Path::new(crate::support::host::BINARY)).into_std();
+    let mut command = host.rehearsal.command(Path::new(BINARY)).into_std();
     command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}"));
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(3));

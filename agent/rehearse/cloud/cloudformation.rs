@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::CloudOptions;
 use super::http::{Answer, Double, Log, Request, Server, held};
 use super::query::{Parameters, REQUEST_ID, Refusal, error_in_xml, escaped, parameters, path_of, signed_for};
-use serde_json::{Value, json};
 
 const API_VERSION: &str = "2010-05-15";
 const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
