@@ -25,6 +25,8 @@ mod iam;
 /// The variables of the AWS SDKs for endpoints with validated cryptography, and for those with IPv6.
 const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
 const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
+/// Their variable for one endpoint of all services.
+const ALL_ENDPOINTS: &str = "AWS_ENDPOINT_URL";
 const DEFAULT_DOMAIN: &str = "amazonaws.com";
 /// What cfn-signal gives as the reason of a failure without one.
 const DEFAULT_REASON: &str = "Configuration failed.";
@@ -251,7 +253,9 @@ impl Signal {
     fn endpoint(&self) -> String {
         let is_on = |name: &str| std::env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
         let default = || default_endpoint(&self.region, &self.partition_domain, is_on(USE_FIPS), is_on(USE_DUALSTACK));
-        self.endpoint.clone().unwrap_or_else(default)
+        // As for the SDK, by which the other way of authentication goes.
+        let of_all = || std::env::var(ALL_ENDPOINTS).ok().filter(|url| !url.is_empty());
+        self.endpoint.clone().or_else(of_all).unwrap_or_else(default)
     }
 }
 

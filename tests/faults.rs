@@ -270,3 +270,12 @@ fn a_program_that_the_kernel_kills_for_want_of_memory_is_an_outcome_that_says_so
     let reason = host.report().reason.unwrap();
     assert!(reason.contains("mkfs.xfs") && reason.contains("when memory runs out"), "{reason}");
 }
+
+#[test]
+fn the_endpoint_of_all_services_serves_where_cloudformation_has_none_of_its_own() {
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    let everywhere = host.rehearsal.cloud.cloudformation_endpoint();
+    let ended = host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", ""), ("AWS_ENDPOINT_URL", &everywhere)]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    host.one_signal("SUCCESS");
+}
