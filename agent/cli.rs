@@ -92,6 +92,9 @@ enum Command {
     Doctor {
         #[command(flatten)]
         places: Places,
+        /// Check the host below --root as an image that is to be baked: files only, without network
+        #[arg(long, conflicts_with = "user_data")]
+        image: bool,
         /// Print the findings as JSON
         #[arg(long)]
         json: bool,
@@ -176,7 +179,8 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
             print(&format!("{}\n", serde_json::to_string_pretty(&instance)?))
         }
         Command::Status(arguments) => status::status(arguments).await,
-        Command::Doctor { places, json } => {
+        Command::Doctor { places, image: true, json } => doctor::doctor_image(&places.into(), json),
+        Command::Doctor { places, image: false, json } => {
             log.start(None);
             doctor::doctor(&places.into(), json).await
         }

@@ -2,11 +2,12 @@
 //!
 //! `doctor` makes all of them; a run whose wait fails makes those of them that need no network, for its reason. They are
 //! made in parallel and each is bounded; one that can't be made says so. Findings come with the most likely cause first:
-//! what makes others fail stands before them.
+//! what makes others fail stands before them. Of an image that is to be baked, other things are checked; see `image`.
 
 mod agent_log;
 mod causes;
 mod earlier;
+mod image;
 mod local;
 mod metadata;
 mod network;
@@ -25,6 +26,7 @@ use tokio::time::timeout;
 pub use self::agent_log::{Cause, cause};
 pub use self::causes::Kind;
 pub use self::earlier::Configured;
+pub use self::image::{INSTALLED, examine_image};
 pub use self::metadata::Metadata;
 use crate::config::Config;
 use crate::config::problem::redact;
@@ -40,6 +42,10 @@ const LOCAL: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
+    /// Whether an image's binary runs on its instances.
+    Binary,
+    /// Whether an image has what belongs to that binary.
+    Installed,
     /// Whether there is a configuration without mistakes.
     Configuration,
     /// How the last run went.
@@ -68,11 +74,21 @@ pub enum Check {
     Endpoints,
     /// What the ECS agent has saved.
     State,
+    /// Whether an image has an agent for its logs.
+    LogAgent,
+    /// Whether an image has settings of the ECS agent that would be lost.
+    EcsConfig,
+    /// Whether an image would give its instances one identity.
+    Identity,
+    /// Who could log in to the instances of an image.
+    SshKeys,
 }
 
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Check::Binary => "binary",
+            Check::Installed => "files",
             Check::Configuration => "configuration",
             Check::LastRun => "last run",
             Check::CloudInit => "cloud-init",
@@ -87,6 +103,10 @@ impl fmt::Display for Check {
             Check::Docker => "Docker",
             Check::Endpoints => "endpoints",
             Check::State => "agent's state",
+            Check::LogAgent => "log agent",
+            Check::EcsConfig => "ecs.config",
+            Check::Identity => "identity",
+            Check::SshKeys => "SSH keys",
         })
     }
 }

@@ -21,7 +21,7 @@ use serde::Serialize;
 pub use self::docker::UNIT as DOCKER_UNIT;
 pub use self::ecs::{ECS_CONFIG, UNIT as ECS_UNIT};
 pub use self::edit::Edit;
-pub use self::logs::ALL_HOST_LOGS;
+pub use self::logs::{ALL_HOST_LOGS, AWSLOGS_UNIT, CLOUDWATCH_UNIT};
 pub use self::rewrite::{Before, Rewrite};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};
 use crate::config::types::{Device, Mode};

@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use tokio::time::Instant;
 
-pub use self::diagnose::diagnose;
+pub use self::diagnose::{diagnose, diagnose_image};
 pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
 use self::state::{Decision, Stage, State};
 use crate::apply::{apply, millis};

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Removes what belongs to the host that becomes an image, and must not be shared by its instances. Comes last but for verify.sh.
+# Removes what belongs to the host that becomes an image, and must not be shared by its instances. Comes last but for
+# `ecs-firstrun doctor --image`, which says what it has missed.
 #
 #   ROOT  where to clean (default: /)
 set -euo pipefail
@@ -19,7 +20,12 @@ fi
 
 # An agent that finds the state of another instance does not register; Docker's key was its identity in older releases.
 rm -rf "$root"/var/lib/ecs/data/* "$root/etc/docker/key.json"
-rm -rf "$root"/var/lib/ecs-firstrun/* "$root"/etc/systemd/system/*.d/ecs-firstrun-*.conf
+# The build instance's cluster. Other settings of an image belong into a document, and stay for the check to find.
+if [[ -f $root/etc/ecs/ecs.config ]]; then
+	sed -i '/^[[:space:]]*ECS_CLUSTER=/d' "$root/etc/ecs/ecs.config"
+fi
+rm -rf "$root"/var/lib/ecs-firstrun/* "$root"/etc/systemd/system/*.d/ecs-firstrun-*.conf \
+	"$root/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json"
 
 # cloud-init runs anew, and makes other host keys.
 rm -rf "$root"/var/lib/cloud/{instance,instances,data,sem,handlers}

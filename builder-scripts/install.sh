@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the agent into an image, or into the folder of a package or of a mounted image.
+# Installs the agent into an image, or into the folder of a mounted image. The packages (`make deb`, `make rpm`) do the same.
 #
 #   BINARY  the agent's binary (default: dist/ecs-firstrun)
 #   SHA256  the checksum that the binary must have (default: any)
@@ -19,14 +19,14 @@ fi
 
 install -D -m 0755 "$binary" "$root/usr/bin/ecs-firstrun"
 (cd "$files" && find . -type f -exec install -D -m 0644 {} "$root/{}" \;)
-install -d -m 0755 "$root/etc/ecs-firstrun/conf.d"
-install -d -m 0700 "$root/var/lib/ecs-firstrun"
+if [[ $root == / ]] && ! ecs-firstrun --version; then
+	echo "install: $binary does not run here; is it built for $(uname -m)?" >&2
+	exit 1
+fi
 
-# The agent starts Docker and ECS on every boot, when the host is configured. Enabling ecs.service would make an
-# ordering cycle where cloud-final.service is after multi-user.target.
-systemctl --root="$root" enable ecs-firstrun.service
-for unit in docker.service docker.socket ecs.service; do
+# The preset says which units are enabled, and why.
+sed -n 's/^\(enable\|disable\) //p' "$files/usr/lib/systemd/system-preset/10-ecs-firstrun.preset" | while read -r unit; do
 	if systemctl --root="$root" list-unit-files --no-legend "$unit" | grep -q .; then
-		systemctl --root="$root" disable "$unit"
+		systemctl --root="$root" preset "$unit"
 	fi
 done

@@ -16,6 +16,3 @@ if [[ $(printf '%s\n' "$reads_journal" "$version" | sort -V | head -n 1) != "$re
 	"$manager" install -y rsyslog
 	systemctl enable rsyslog.service
 fi
-
-# ecs-firstrun starts it, configured.
-systemctl disable amazon-cloudwatch-agent.service

@@ -16,6 +16,7 @@ mod doctor;
 mod examples;
 mod faults;
 mod hand_over;
+mod images;
 mod job;
 mod lifecycle;
 mod plan_command;

@@ -1,17 +1,25 @@
-//! `doctor`: why this instance is no working member of its cluster.
+//! `doctor`: why this instance is no working member of its cluster, or this image not fit to be baked.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use super::{has_color, print};
+use crate::doctor::Diagnosis;
 use crate::run::{self, Options};
 
 pub(super) async fn doctor(options: &Options, json: bool) -> Result<ExitCode> {
-    let diagnosis = run::diagnose(options).await?;
+    show(&run::diagnose(options).await?, "most likely:", json)
+}
+
+pub(super) fn doctor_image(options: &Options, json: bool) -> Result<ExitCode> {
+    show(&run::diagnose_image(options)?, "don't bake this:", json)
+}
+
+fn show(diagnosis: &Diagnosis, before_cause: &str, json: bool) -> Result<ExitCode> {
     match json {
-        true => print(&format!("{}\n", serde_json::to_string_pretty(&diagnosis)?))?,
-        false => print(&diagnosis.render(has_color(&std::io::stdout())))?,
+        true => print(&format!("{}\n", serde_json::to_string_pretty(diagnosis)?))?,
+        false => print(&diagnosis.render(before_cause, has_color(&std::io::stdout())))?,
     };
     Ok(ExitCode::from(u8::from(diagnosis.cause().is_some())))
 }

@@ -17,16 +17,16 @@ const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
 impl Diagnosis {
-    /// The text that `doctor` prints.
+    /// The text that `doctor` prints; with these words before the first problem.
     #[must_use]
-    pub fn render(&self, color: bool) -> String {
+    pub fn render(&self, before_cause: &str, color: bool) -> String {
         let mut out = String::new();
         let painted = |text: &str, paint: &str| match color {
             true => format!("{paint}{text}{PLAIN}"),
             false => text.to_owned(),
         };
         match self.cause() {
-            Some(cause) => out.push_str(&format!("{} {}\n", painted("most likely:", RED), cause.line())),
+            Some(cause) => out.push_str(&format!("{} {}\n", painted(before_cause, RED), cause.line())),
             None => out.push_str(&format!("{}\n", painted("nothing wrong was found", GREEN))),
         }
         for finding in self.of(Verdict::Problem) {
@@ -85,18 +85,18 @@ mod tests {
             Finding::problem(Check::AgentLog, "it was denied", &long, "allow it"),
             Finding::problem(Check::Disk, "it is full", &long, "make room"),
         ]);
-        let text = diagnosis.render(false);
+        let text = diagnosis.render("most likely:", false);
         assert_eq!(text.lines().next(), Some("most likely: it is full; make room"));
         assert!(text.lines().skip(1).all(|line| line.chars().count() <= COLUMNS), "{text}");
         let positions = ["it is full", "it was denied", "\nok\n", "\nnot known\n"].map(|words| text.rfind(words));
         assert!(positions.is_sorted() && positions[0].is_some(), "{text}");
-        assert!(!text.contains('\x1b') && diagnosis.render(true).contains(RED));
+        assert!(!text.contains('\x1b') && diagnosis.render("most likely:", true).contains(RED));
     }
 
     #[test]
     fn without_a_problem_nothing_is_wrong() {
         let diagnosis = Diagnosis::new(vec![Finding::ok(Check::Disk, "there is room")]);
         assert_eq!(diagnosis.cause(), None);
-        assert_eq!(diagnosis.render(false), "nothing wrong was found\n\nok\n  disk          there is room\n");
+        assert_eq!(diagnosis.render("", false), "nothing wrong was found\n\nok\n  disk          there is room\n");
     }
 }

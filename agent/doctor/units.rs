@@ -7,7 +7,7 @@ use crate::imds::Identity;
 use crate::plan::{DOCKER_UNIT, ECS_UNIT};
 
 /// The unit that does the boot job.
-const OURS: &str = "ecs-firstrun.service";
+pub(super) const OURS: &str = "ecs-firstrun.service";
 /// The exit code of an ECS agent that will never register.
 const TERMINAL: &str = "5";
 

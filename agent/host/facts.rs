@@ -69,14 +69,11 @@ impl Host {
 
     fn image(&self) -> Result<Image> {
         let has = |path: &str| self.at(path).exists();
-        let cloudwatch_agent = match self.read("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION")? {
-            Some(version) => Some(version.trim().to_owned()),
-            None => has("/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent").then(String::new),
-        };
+        let (cloudwatch_agent, awslogs) = self.log_agents()?;
         let package_manager = ["/etc/dnf/dnf.conf", "/etc/yum.conf"].into_iter().find(|path| has(path));
         Ok(Image {
             cloudwatch_agent,
-            awslogs: has("/usr/sbin/awslogsd") || has("/usr/lib/systemd/system/awslogsd.service"),
+            awslogs,
             rsyslog: has("/usr/sbin/rsyslogd"),
             ssm_agent: has("/usr/bin/amazon-ssm-agent") || has("/usr/lib/systemd/system/amazon-ssm-agent.service"),
             package_manager: package_manager.map(str::to_owned),
@@ -85,8 +82,25 @@ impl Host {
         })
     }
 
+    /// The version of the CloudWatch agent, empty if it doesn't say, and whether there is awslogs.
+    ///
+    /// # Errors
+    /// A version that can't be read.
+    pub fn log_agents(&self) -> Result<(Option<String>, bool)> {
+        let has = |path: &str| self.at(path).exists();
+        let cloudwatch_agent = match self.read("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION")? {
+            Some(version) => Some(version.trim().to_owned()),
+            None => has("/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent").then(String::new),
+        };
+        let awslogs = has("/usr/sbin/awslogsd") || has("/usr/lib/systemd/system/awslogsd.service");
+        Ok((cloudwatch_agent, awslogs))
+    }
+
     /// Docker's configuration as the image has it: kept by an earlier run, or still in its place.
-    fn daemon_json(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
+    ///
+    /// # Errors
+    /// A file that can't be read, or is not a JSON object.
+    pub fn daemon_json(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
         let kept = leftovers::image_daemon_json();
         for path in [kept.as_str(), leftovers::DAEMON_JSON] {
             if let Some(text) = self.read(path)?.filter(|text| !text.trim().is_empty()) {
@@ -111,7 +125,11 @@ impl Host {
             || folders("image").iter().any(has_images)
     }
 
-    fn ours(&self) -> Result<BTreeSet<String>> {
+    /// The files that an earlier run has written outside its own folder.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn ours(&self) -> Result<BTreeSet<String>> {
         let mut ours = BTreeSet::new();
         for path in leftovers::own_paths() {
             if self.at(&path).exists() {

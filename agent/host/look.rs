@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
@@ -55,6 +56,50 @@ impl Host {
         };
         let tail = read().with_context(|| format!("read {path}"))?;
         Ok(Some(String::from_utf8_lossy(&tail).into_owned()))
+    }
+
+    /// The beginning of a file, of at most so many bytes, and whether it may be executed; none if there is no such file.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn head(&self, path: &str, bytes: u64) -> Result<Option<(Vec<u8>, bool)>> {
+        let file = match fs::File::open(self.at(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("read {path}")),
+        };
+        let read = || -> std::io::Result<(Vec<u8>, bool)> {
+            let executable = file.metadata()?.permissions().mode() & 0o111 != 0;
+            let mut head = Vec::new();
+            file.take(bytes).read_to_end(&mut head)?;
+            Ok((head, executable))
+        };
+        read().map(Some).with_context(|| format!("read {path}"))
+    }
+
+    /// Whether there is something of that name, a link to nowhere included.
+    pub fn has(&self, path: &str) -> bool {
+        fs::symlink_metadata(self.at(path)).is_ok()
+    }
+
+    /// What a symbolic link points to, as it is written there.
+    pub fn link(&self, path: &str) -> Option<String> {
+        fs::read_link(self.at(path)).ok()?.into_os_string().into_string().ok()
+    }
+
+    /// The names in a folder, in order; none without the folder.
+    ///
+    /// # Errors
+    /// A folder that can't be read.
+    pub fn names(&self, folder: &str) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(self.at(folder)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(|| format!("read {folder}")),
+        };
+        let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// The files of a folder whose names begin so, the one that was written last at the end; none without the folder.

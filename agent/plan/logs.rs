@@ -10,11 +10,13 @@ use crate::instance::Instance;
 /// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
 pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
 pub const CLOUDWATCH_COMMON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml";
-const CLOUDWATCH_UNIT: &str = "amazon-cloudwatch-agent.service";
+/// The CloudWatch agent.
+pub const CLOUDWATCH_UNIT: &str = "amazon-cloudwatch-agent.service";
 pub const AWSLOGS_CONF: &str = "/etc/awslogs/awslogs.conf";
 pub const AWSLOGS_CLI_CONF: &str = "/etc/awslogs/awscli.conf";
 pub const AWSLOGS_PROXY_CONF: &str = "/etc/awslogs/proxy.conf";
-const AWSLOGS_UNIT: &str = "awslogsd.service";
+/// The older agent.
+pub const AWSLOGS_UNIT: &str = "awslogsd.service";
 
 /// Where a log of the host comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]

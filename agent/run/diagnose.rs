@@ -3,6 +3,8 @@
 use anyhow::{Result, anyhow};
 
 use super::{Options, Run, gather};
+use crate::config::decode::Document;
+use crate::config::problem::Source;
 use crate::config::{self, Config};
 use crate::doctor::{self, Configured, Diagnosis, Metadata, Subject};
 use crate::host::{Host, Unmet};
@@ -34,6 +36,25 @@ pub async fn diagnose(options: &Options) -> Result<Diagnosis> {
         cloudformation_endpoint: options.cloudformation_endpoint.as_deref(),
     };
     Ok(doctor::examine(&subject).await)
+}
+
+/// What user data may add to the documents of an image, which are not complete without.
+const USER_DATA: &str =
+    "{signal: {stack: web, resource: Instances}, proxy: {url: 'http://proxy:3128'}, ecs: {cluster: web}}";
+
+/// Says why an image isn't fit to be baked.
+///
+/// # Errors
+/// A root that makes no sense, or a document of the image that can't be read.
+pub fn diagnose_image(options: &Options) -> Result<Diagnosis> {
+    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let baked = gather::baked_documents(&host)?;
+    let user_data = Document { source: Source::new("user data", USER_DATA), embedded: false };
+    let parsed = (!baked.is_empty()).then(|| {
+        let all: Vec<_> = [user_data].into_iter().chain(baked).collect();
+        config::parse(&all)
+    });
+    Ok(doctor::examine_image(&host, parsed.as_ref()))
 }
 
 impl Run<'_> {

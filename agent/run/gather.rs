@@ -126,8 +126,8 @@ fn local(host: &Host, options: &Options) -> Gathered {
         local_instance_id: host.local_instance_id(),
         ..Gathered::default()
     };
-    match host.read_folder(CONF_D, ".yaml") {
-        Ok(files) => gathered.conf_d = files.into_iter().map(|(path, text)| document(path, text)).collect(),
+    match baked_documents(host) {
+        Ok(documents) => gathered.conf_d = documents,
         Err(error) => gathered.error = Some(error),
     }
     if let Some(path) = &options.user_data {
@@ -145,6 +145,15 @@ fn local(host: &Host, options: &Options) -> Gathered {
         gathered.variables = handed_over.variables;
     }
     gathered
+}
+
+/// The documents of the image.
+///
+/// # Errors
+/// One that can't be read.
+pub fn baked_documents(host: &Host) -> Result<Vec<Document>> {
+    let files = host.read_folder(CONF_D, ".yaml")?;
+    Ok(files.into_iter().map(|(path, text)| document(path, text)).collect())
 }
 
 fn document(name: String, text: String) -> Document {

@@ -89,6 +89,11 @@ impl Bench {
         Ok(())
     }
 
+    /// The accounts with which an image is shared.
+    pub fn shared_with(&self, image: &Value) -> Result<Vec<String>> {
+        cloud::shared_with(&self.endpoint, &self.name, image["ImageId"].as_str().unwrap_or_default())
+    }
+
     /// The images that were made, and how many instances still run.
     pub fn images(&self) -> Result<(Vec<Value>, u64)> {
         cloud::images(&self.endpoint, &self.name)

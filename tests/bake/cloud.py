@@ -1,4 +1,4 @@
-"""What the double of EC2 holds, as JSON: the images that were made, and the instances that still run."""
+"""What the double of EC2 holds, as JSON: the images that were made, with whom they are shared, the instances that still run."""
 
 import json
 import sys
@@ -13,4 +13,11 @@ running = ec2.describe_instances(
         {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
     ]
 )["Reservations"]
-json.dump({"images": images, "running": len(running)}, sys.stdout, default=str)
+shared = {
+    image["ImageId"]: [
+        permission.get("UserId", "all")
+        for permission in ec2.describe_image_attribute(ImageId=image["ImageId"], Attribute="launchPermission")["LaunchPermissions"]
+    ]
+    for image in images
+}
+json.dump({"images": images, "running": len(running), "shared": shared}, sys.stdout, default=str)

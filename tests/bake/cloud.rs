@@ -62,6 +62,21 @@ pub fn await_port(port: u16, what: &str) -> Result<()> {
 
 /// The images whose names begin so, and how many instances for them still run.
 pub fn images(endpoint: &str, name: &str) -> Result<(Vec<Value>, u64)> {
+    let answer = ask(endpoint, name)?;
+    let images = answer["images"].as_array().cloned().unwrap_or_default();
+    Ok((images, answer["running"].as_u64().context("no number of instances")?))
+}
+
+/// The accounts with which an image is shared, whose name begins so.
+pub fn shared_with(endpoint: &str, name: &str, image: &str) -> Result<Vec<String>> {
+    let answer = ask(endpoint, name)?;
+    let accounts = answer["shared"][image].as_array().into_iter().flatten();
+    let mut accounts: Vec<_> = accounts.filter_map(|account| account.as_str().map(str::to_owned)).collect();
+    accounts.sort();
+    Ok(accounts)
+}
+
+fn ask(endpoint: &str, name: &str) -> Result<Value> {
     let output = Command::new(repository("target/bake/venv/bin/python"))
         .arg(repository("tests/bake/cloud.py"))
         .args([endpoint, name])
@@ -69,7 +84,5 @@ pub fn images(endpoint: &str, name: &str) -> Result<(Vec<Value>, u64)> {
         .stderr(Stdio::inherit())
         .output()?;
     ensure!(output.status.success(), "tests/bake/cloud.py ended with {}", output.status);
-    let answer: Value = serde_json::from_slice(&output.stdout)?;
-    let images = answer["images"].as_array().cloned().unwrap_or_default();
-    Ok((images, answer["running"].as_u64().context("no number of instances")?))
+    Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -1,6 +1,6 @@
 //! What is baked, and what must come of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -14,10 +14,13 @@ pub type Scenario = fn(&Bench) -> Result<()>;
 pub const ALL: &[(&str, Scenario)] = &[
     ("a_bake_gives_an_image_in_which_the_agent_boots", image),
     ("a_second_bake_on_the_same_host_changes_nothing", second),
+    ("an_image_for_arm64_is_made_of_one_for_arm64", arm64),
+    ("an_image_is_made_of_the_one_that_is_given_and_shared", given),
     ("a_provisioner_that_fails_leaves_no_image", failing),
     ("a_binary_that_is_not_the_right_one_is_refused", other_binary),
     ("a_package_that_does_not_exist_leaves_no_image", no_package),
     ("a_host_without_cloud_init_is_refused", no_cloud_init),
+    ("a_setting_of_the_ecs_agent_that_would_be_lost_is_refused", baked_setting),
     ("a_unit_that_would_start_too_early_is_refused", early_unit),
     ("an_older_cloudwatch_agent_gets_rsyslog", rsyslog),
     ("the_scripts_run_on_a_host_without_the_optional_parts", bare),
@@ -50,7 +53,9 @@ fn image(bench: &Bench) -> Result<()> {
     for path in ["var/lib/ecs/data/agent.db", "etc/ssh/ssh_host_ed25519_key", "var/lib/cloud/instances"] {
         ensure!(host.has(path), "the scratch host has no {path}, so its removal shows nothing");
     }
-    bench.bake_well(&[("timezone", "US/Eastern")])?;
+    host.run("echo ECS_CLUSTER=of-the-builder >/etc/ecs/ecs.config")?;
+    let output = bench.bake_well(&[("timezone", "US/Eastern")])?;
+    ensure!(output.contains("nothing wrong was found"), "the image was not checked: {output}");
     installed(host)?;
     for (unit, wanted) in UNITS {
         let state = host.state_of(unit)?;
@@ -61,7 +66,9 @@ fn image(bench: &Bench) -> Result<()> {
     }
     let logs = host.run("find /var/log -type f; find /tmp -mindepth 1")?;
     ensure!(logs.is_empty(), "left behind: {logs}");
-    ensure!(host.read("etc/machine-id")?.is_empty(), "the machine has its identity still");
+    for path in ["etc/machine-id", "etc/ecs/ecs.config"] {
+        ensure!(host.read(path)?.is_empty(), "{path} has an identity still");
+    }
     let zone = host.run("readlink /etc/localtime; date -d 2026-01-01T00:00Z +%Z")?;
     ensure!(zone == "../usr/share/zoneinfo/US/Eastern\nEST\n", "time zone: {zone}");
     registered(bench)
@@ -77,22 +84,18 @@ fn installed(host: &Host) -> Result<()> {
     };
     same(Path::new("usr/bin/ecs-firstrun"), &repository("dist/ecs-firstrun"))?;
     let files = repository("builder-scripts/files");
-    let paths = [
-        "usr/lib/systemd/system/ecs-firstrun.service",
-        "usr/lib/systemd/system/docker.service.d/10-ecs-firstrun.conf",
-        "usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf",
-        "etc/cloud/cloud.cfg.d/91-ecs-firstrun.cfg",
-    ];
+    let paths = paths_below(&files)?;
+    ensure!(paths.len() >= 6, "{paths:?}");
     for path in paths {
-        same(Path::new(path), &files.join(path))?;
+        same(&path, &files.join(&path))?;
     }
     let modes = host.run(
         "stat -c '%a %U:%G %n' /usr/bin/ecs-firstrun /usr/lib/systemd/system/ecs-firstrun.service \
-         /etc/ecs-firstrun/conf.d /var/lib/ecs-firstrun; readlink /etc/systemd/system/cloud-init.target.wants/*",
+         /etc/ecs-firstrun/conf.d; readlink /etc/systemd/system/cloud-init.target.wants/*",
     )?;
     let wanted = "755 root:root /usr/bin/ecs-firstrun\n\
                   644 root:root /usr/lib/systemd/system/ecs-firstrun.service\n\
-                  755 root:root /etc/ecs-firstrun/conf.d\n700 root:root /var/lib/ecs-firstrun\n";
+                  755 root:root /etc/ecs-firstrun/conf.d\n";
     ensure!(modes.starts_with(wanted), "{modes}");
     ensure!(
         modes.contains("/lib/systemd/system/ecs-firstrun.service\n"),
@@ -101,16 +104,30 @@ fn installed(host: &Host) -> Result<()> {
     Ok(())
 }
 
+/// The files below a folder, from there.
+fn paths_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in next.read_dir()? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                paths.push(path.strip_prefix(folder)?.to_owned());
+            }
+        }
+    }
+    Ok(paths)
+}
+
 /// What EC2 and manifest.json hold.
 fn registered(bench: &Bench) -> Result<()> {
     let (images, running) = bench.images()?;
     std::fs::write(bench.folder.join("images.json"), Value::from(images.clone()).to_string())?;
     let [image] = images.as_slice() else { anyhow::bail!("one image was to be made, not {images:?}") };
     ensure!(running == 0, "{running} instances still run");
-    let tag = |key: &str| {
-        let tags = image["Tags"].as_array().into_iter().flatten();
-        tags.filter(|tag| tag["Key"] == key).map(|tag| tag["Value"].clone()).next().unwrap_or_default()
-    };
+    let tag = |key: &str| tag(image, key);
     let name = "a_bake_gives_an_image_in_which_the_agent_boots-x86_64";
     let tags = [
         ("Name", name),
@@ -130,6 +147,38 @@ fn registered(bench: &Bench) -> Result<()> {
     ensure!(build["artifact_id"] == artifact, "manifest.json has {}, not {artifact}", build["artifact_id"]);
     let data = json!({"arch": "x86_64", "version": "1.2.3", "revision": "abcdef"});
     ensure!(build["custom_data"] == data, "manifest.json has {}", build["custom_data"]);
+    Ok(())
+}
+
+fn tag(image: &Value, key: &str) -> Value {
+    let tags = image["Tags"].as_array().into_iter().flatten();
+    tags.filter(|tag| tag["Key"] == key).map(|tag| tag["Value"].clone()).next().unwrap_or_default()
+}
+
+/// The one image that was made.
+fn one_image(bench: &Bench) -> Result<Value> {
+    let (images, _) = bench.images()?;
+    ensure!(images.len() == 1, "one image was to be made, not {images:?}");
+    Ok(images[0].clone())
+}
+
+/// The host is none, so this is about what Packer asks EC2 for.
+fn arm64(bench: &Bench) -> Result<()> {
+    let output = bench.bake_well(&[("arch", "arm64")])?;
+    let image = one_image(bench)?;
+    let source = tag(&image, "SourceAMI");
+    ensure!(source == "ami-0aaaaaaaaaaaaaaa3", "it is made of {source}: {output}");
+    ensure!(image["Name"].as_str().is_some_and(|name| name.contains("-arm64-")), "{image}");
+    Ok(())
+}
+
+fn given(bench: &Bench) -> Result<()> {
+    bench.bake_well(&[("source_ami", "ami-0aaaaaaaaaaaaaaa1"), ("ami_users", "111122223333,444455556666")])?;
+    let image = one_image(bench)?;
+    let source = tag(&image, "SourceAMI");
+    ensure!(source == "ami-0aaaaaaaaaaaaaaa1", "it is made of {source}");
+    let shared = bench.shared_with(&image)?;
+    ensure!(shared == ["111122223333", "444455556666"], "it is shared with {shared:?}");
     Ok(())
 }
 
@@ -161,16 +210,21 @@ fn no_package(bench: &Bench) -> Result<()> {
 
 fn no_cloud_init(bench: &Bench) -> Result<()> {
     bench.host.run("rm /lib/systemd/system/cloud-init.target")?;
-    bench.bake_badly(&[], "verify: cloud-init.target is missing")
+    bench.bake_badly(&[], "don't bake this: cloud-init is missing")
+}
+
+fn baked_setting(bench: &Bench) -> Result<()> {
+    bench.host.run("printf 'ECS_CLUSTER=of-the-builder\\nECS_LOGLEVEL=debug\\n' >/etc/ecs/ecs.config")?;
+    bench.bake_badly(&[], "don't bake this: /etc/ecs/ecs.config sets ECS_LOGLEVEL; empty it")
 }
 
 /// As where something of the image enables it again, whatever is asked of systemctl.
 fn early_unit(bench: &Bench) -> Result<()> {
     bench.host.run(
-        "printf '#!/bin/sh\\n/usr/bin/systemctl \"$@\" && [ \"$1\" != enable ] || /usr/bin/systemctl enable ecs\\n' \
+        "printf '#!/bin/sh\\n/usr/bin/systemctl \"$@\" && [ \"$1\" != stop ] || /usr/bin/systemctl enable ecs\\n' \
          >/usr/local/bin/systemctl && chmod +x /usr/local/bin/systemctl",
     )?;
-    bench.bake_badly(&[], "verify: ecs.service is enabled")
+    bench.bake_badly(&[], "don't bake this: ecs.service is enabled: multi-user.target pulls it in")
 }
 
 fn rsyslog(bench: &Bench) -> Result<()> {

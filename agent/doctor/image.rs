@@ -1,0 +1,95 @@
+//! An image before it is baked: whether it would boot right, and leaves to each instance what must be its own.
+//!
+//! Only files are looked at, below the root: neither the network nor systemd is asked, so an image that is mounted in a
+//! folder, of whatever processor, can be checked as well.
+
+mod elf;
+mod installed;
+mod left;
+mod units;
+
+pub use self::installed::INSTALLED;
+use super::{Check, Diagnosis, Finding};
+use crate::config::Parsed;
+use crate::config::{LogAgent, summary};
+use crate::host::Host;
+use crate::plan::CLOUDWATCH_UNIT;
+
+/// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
+pub fn examine_image(host: &Host, baked: Option<&Parsed>) -> Diagnosis {
+    let agent = baked.map_or(LogAgent::Auto, |parsed| parsed.config.logs.agent);
+    Diagnosis::new(
+        [
+            installed::binary(host),
+            installed::files(host),
+            units::cloud_init(host),
+            units::ours(host),
+            units::started_by_us(host),
+            vec![documents(baked), docker(host), log_agent(host, agent)],
+            left::findings(host),
+        ]
+        .concat(),
+    )
+}
+
+/// The documents of the image itself: a mistake in one fails every instance.
+fn documents(baked: Option<&Parsed>) -> Finding {
+    let check = Check::Configuration;
+    match baked {
+        None => Finding::ok(check, "the image has no documents of its own"),
+        Some(parsed) if parsed.problems.is_empty() => {
+            Finding::ok(check, "there are no mistakes in the image's documents")
+        }
+        Some(parsed) => Finding::problem(
+            check,
+            format!("the image's own documents are refused: {}", summary(&parsed.problems)),
+            "they are read on every instance, and the first mistake ends its run",
+            "correct the document in /etc/ecs-firstrun/conf.d",
+        ),
+    }
+}
+
+/// Docker's configuration, into which that of the user data is merged.
+fn docker(host: &Host) -> Finding {
+    match host.daemon_json() {
+        Ok(_) => Finding::ok(Check::Docker, "its configuration can be merged with that of the user data"),
+        Err(error) => Finding::problem(
+            Check::Docker,
+            format!("{:#}", error.root_cause()),
+            "Docker does not start with it, nor can the user data's `docker.daemon` be merged into it",
+            format!("{error}"),
+        ),
+    }
+}
+
+/// What sends the logs.
+fn log_agent(host: &Host, wanted: LogAgent) -> Finding {
+    let check = Check::LogAgent;
+    let (cloudwatch, awslogs) = match host.log_agents() {
+        Ok(found) => found,
+        Err(error) => return Finding::not_made(check, &error),
+    };
+    let has_unit = units::file(host, CLOUDWATCH_UNIT).is_some();
+    let missing = |found: &str| {
+        Finding::problem(
+            check,
+            found,
+            "no log would leave the instance, so nobody could tell why one has failed",
+            "install amazon-cloudwatch-agent (builder-scripts/packages.sh does), or bake a document with \
+             `logs: {agent: none}`",
+        )
+    };
+    match (wanted, cloudwatch.as_deref(), awslogs) {
+        (LogAgent::None, ..) => Finding::ok(check, "none is asked for"),
+        (LogAgent::Auto | LogAgent::Cloudwatch, Some(version), _) if has_unit => {
+            Finding::ok(check, format!("CloudWatch agent {version}").trim_end())
+        }
+        (LogAgent::Auto | LogAgent::Cloudwatch, Some(_), _) => {
+            missing("the CloudWatch agent is there, but not its unit, amazon-cloudwatch-agent.service")
+        }
+        (LogAgent::Auto | LogAgent::Awslogs, _, true) => Finding::ok(check, "awslogs"),
+        (LogAgent::Auto, None, false) => missing("there is no log agent"),
+        (LogAgent::Cloudwatch, None, _) => missing("the CloudWatch agent is missing, which the image asks for"),
+        (LogAgent::Awslogs, _, false) => missing("awslogs is missing, which the image asks for"),
+    }
+}

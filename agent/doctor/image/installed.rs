@@ -1,0 +1,109 @@
+//! What belongs to this agent itself: the binary, its unit, and the files beside it.
+
+use super::super::units::OURS;
+use super::super::{Check, Finding};
+use super::elf::{self, Program};
+use crate::host::Host;
+
+const BINARY: &str = "/usr/bin/ecs-firstrun";
+/// A program that each image has: it says for which processor the image is.
+const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
+/// Where systemd looks before it looks into /usr/lib/systemd.
+const BEFORE: [&str; 3] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd"];
+
+/// The files that an image needs beside the binary, with the texts that belong to this one.
+pub const INSTALLED: [(&str, &str); 5] = [
+    (
+        "/usr/lib/systemd/system/ecs-firstrun.service",
+        include_str!("../../../builder-scripts/files/usr/lib/systemd/system/ecs-firstrun.service"),
+    ),
+    (
+        "/usr/lib/systemd/system/docker.service.d/10-ecs-firstrun.conf",
+        include_str!("../../../builder-scripts/files/usr/lib/systemd/system/docker.service.d/10-ecs-firstrun.conf"),
+    ),
+    (
+        "/usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf",
+        include_str!("../../../builder-scripts/files/usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf"),
+    ),
+    (
+        "/usr/lib/systemd/system-preset/10-ecs-firstrun.preset",
+        include_str!("../../../builder-scripts/files/usr/lib/systemd/system-preset/10-ecs-firstrun.preset"),
+    ),
+    (
+        "/etc/cloud/cloud.cfg.d/91-ecs-firstrun.cfg",
+        include_str!("../../../builder-scripts/files/etc/cloud/cloud.cfg.d/91-ecs-firstrun.cfg"),
+    ),
+];
+
+/// Whether the binary would run on each instance.
+pub fn binary(host: &Host) -> Vec<Finding> {
+    let check = Check::Binary;
+    let problem = |found: String, remedy: &str| {
+        vec![Finding::problem(check, found, format!("{OURS} starts it, and it does everything else"), remedy)]
+    };
+    let (head, executable) = match host.head(BINARY, elf::HEAD) {
+        Ok(Some(found)) => found,
+        Ok(None) => return problem(format!("{BINARY} is missing"), "install it: builder-scripts/install.sh does"),
+        Err(error) => return vec![Finding::not_made(check, &error)],
+    };
+    if !executable {
+        return problem(format!("{BINARY} is not executable"), &format!("`chmod 0755 {BINARY}`"));
+    }
+    let Some(program) = elf::read(&head) else {
+        return problem(
+            format!("{BINARY} is no program for a processor of EC2"),
+            "was it copied whole? install it anew",
+        );
+    };
+    let Program { machine, is_static } = program;
+    if !is_static {
+        return problem(
+            format!("{BINARY} needs a dynamic linker"),
+            "install the static one that `make build` makes: it runs whatever the C library of the image is",
+        );
+    }
+    let systemd = SYSTEMD.into_iter().find_map(|path| elf::read(&host.head(path, elf::HEAD).ok()??.0));
+    vec![match systemd {
+        Some(systemd) if systemd.machine != machine => {
+            return problem(
+                format!("{BINARY} is made for {machine}, and the image for {}", systemd.machine),
+                "build it for the image's processor: `make build ARCH=x86_64`, or ARCH=arm64",
+            );
+        }
+        Some(_) => Finding::ok(check, format!("static, for {machine}, as the image is")),
+        None => {
+            Finding::unknown(check, format!("it is static, for {machine}; there is no systemd to compare that with"))
+        }
+    }]
+}
+
+/// Whether the files are those of this binary, and are those that systemd reads.
+pub fn files(host: &Host) -> Vec<Finding> {
+    let check = Check::Installed;
+    let mut findings: Vec<_> = INSTALLED.iter().filter_map(|(path, text)| differs(host, path, text)).collect();
+    if findings.is_empty() {
+        let names = INSTALLED.iter().filter_map(|(path, _)| path.rsplit('/').next());
+        findings.push(Finding::ok(check, format!("{} files as of this version, {OURS} first", names.count())));
+    }
+    findings
+}
+
+fn differs(host: &Host, path: &str, text: &str) -> Option<Finding> {
+    let problem = |found: String, remedy: String| {
+        let why = "this version of the agent was tested with its own, and relies on what it says";
+        Some(Finding::problem(Check::Installed, found, why, remedy))
+    };
+    let reinstall = || "install it anew: builder-scripts/install.sh does".to_owned();
+    match host.read(path) {
+        Ok(None) => return problem(format!("{path} is missing"), reinstall()),
+        Ok(Some(found)) if found != text => {
+            return problem(format!("{path} is not that of ecs-firstrun {}", env!("CARGO_PKG_VERSION")), reinstall());
+        }
+        Ok(Some(_)) => {}
+        Err(error) => return Some(Finding::not_made(Check::Installed, &error)),
+    }
+    let below = path.strip_prefix("/usr/lib/systemd")?;
+    let stands_before = BEFORE.iter().map(|folder| format!("{folder}{below}")).find(|path| host.has(path))?;
+    let remedy = "delete it; what the image wants otherwise goes into a drop-in of another name".to_owned();
+    problem(format!("{stands_before} stands in the place of {path}"), remedy)
+}

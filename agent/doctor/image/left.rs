@@ -1,0 +1,116 @@
+//! What the host that becomes an image must not leave to the instances: each would take it for its own.
+
+use super::super::{Check, Finding};
+use crate::host::Host;
+use crate::plan::{ECS_CONFIG, LOG_FILE, STATE_DIRECTORY};
+
+const CLEANUP: &str = "builder-scripts/cleanup.sh removes it; it comes last before this check";
+const ECS_AGENT_DATA: &str = "/var/lib/ecs/data";
+/// What cloud-init knows of the instance that it ran on, and that it ran.
+const CLOUD_INIT_STATE: [&str; 4] =
+    ["/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem"];
+/// systemd takes this in the place of an id for none, too: machine-id(5).
+const UNINITIALIZED: &str = "uninitialized";
+
+/// A finding for each thing that is left.
+pub fn findings(host: &Host) -> Vec<Finding> {
+    let looks = [
+        (Check::State, ecs_agent(host), "it has saved nothing"),
+        (Check::LastRun, own_state(host), "this agent has not run here"),
+        (Check::EcsConfig, ecs_config(host), "it sets nothing"),
+        (Check::Identity, machine_id(host), "there is no machine id"),
+        (Check::Identity, host_keys(host), "there are no SSH host keys"),
+        (Check::CloudInit, cloud_init(host), "it has left no state"),
+        (Check::SshKeys, authorized_keys(host), "nobody's are left"),
+    ];
+    let finding = |(check, look, right): (Check, Look, &str)| match look {
+        Ok(Some(finding)) => finding,
+        Ok(None) => Finding::ok(check, right),
+        Err(error) => Finding::not_made(check, &error),
+    };
+    looks.map(finding).into()
+}
+
+type Look = anyhow::Result<Option<Finding>>;
+
+fn left(check: Check, what: impl AsRef<str>, why: &str) -> Look {
+    Ok(Some(Finding::problem(check, format!("{} is left", what.as_ref()), why, CLEANUP)))
+}
+
+fn ecs_agent(host: &Host) -> Look {
+    let Some(name) = host.names(ECS_AGENT_DATA)?.into_iter().next() else { return Ok(None) };
+    let why = "it is the ECS agent's state on another instance: an agent with it may not register, or as that one";
+    left(Check::State, format!("{ECS_AGENT_DATA}/{name}"), why)
+}
+
+/// What a run of this agent has left, in its own folder and where it writes for others.
+fn own_state(host: &Host) -> Look {
+    let state = host.names(STATE_DIRECTORY)?.into_iter().next().map(|name| format!("{STATE_DIRECTORY}/{name}"));
+    let log = host.has(LOG_FILE).then(|| LOG_FILE.to_owned());
+    let Some(path) = state.or(log).or(host.ours()?.into_iter().next()) else { return Ok(None) };
+    let why = "this agent has run here: what it wrote is another instance's, and is found by each";
+    let remedy = "bake from a host on which it has not run, or remove what it wrote: builder-scripts/cleanup.sh does, but for \
+                  lines in the files of others";
+    Ok(Some(Finding::problem(Check::LastRun, format!("{path} is left"), why, remedy)))
+}
+
+/// The ECS agent's settings. The whole file is replaced at boot, so what is in it is lost, or was never meant to be kept.
+fn ecs_config(host: &Host) -> Look {
+    let text = host.read(ECS_CONFIG)?.unwrap_or_default();
+    let names: Vec<_> = text.lines().filter_map(|line| Some(line.trim().split_once('=')?.0.trim())).collect();
+    let names: Vec<_> = names.into_iter().filter(|name| !name.starts_with('#')).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Finding::problem(
+        Check::EcsConfig,
+        format!("{ECS_CONFIG} sets {}", names.join(", ")),
+        "the agent replaces this file at boot, so the settings would be lost; a cluster or credentials in it are those \
+         of the host that was baked",
+        "empty it, and bake what all instances shall have as `ecs.config` in a document in /etc/ecs-firstrun/conf.d",
+    )))
+}
+
+fn machine_id(host: &Host) -> Look {
+    let check = Check::Identity;
+    let id = host.read("/etc/machine-id")?.unwrap_or_default();
+    if !id.trim().is_empty() && id.trim() != UNINITIALIZED {
+        let why = "all instances would have one identity: in journals, DHCP and D-Bus";
+        let remedy = "empty the file, and systemd makes a new one at boot; builder-scripts/cleanup.sh does";
+        return Ok(Some(Finding::problem(check, "/etc/machine-id is not empty", why, remedy)));
+    }
+    let dbus = "/var/lib/dbus/machine-id";
+    if host.has(dbus) && host.link(dbus).is_none() {
+        return left(check, dbus, "all instances would have one identity for D-Bus");
+    }
+    Ok(None)
+}
+
+fn host_keys(host: &Host) -> Look {
+    let check = Check::Identity;
+    let keys = host.names("/etc/ssh")?.into_iter().find(|name| name.starts_with("ssh_host_") && name.contains("_key"));
+    if let Some(name) = keys {
+        let why = "whoever has the image could pose as any of its instances";
+        return left(check, format!("/etc/ssh/{name}"), why);
+    }
+    Ok(None)
+}
+
+fn cloud_init(host: &Host) -> Look {
+    match CLOUD_INIT_STATE.into_iter().find(|path| host.has(path)) {
+        Some(path) => left(Check::CloudInit, path, "cloud-init may take the instance for the one that was baked"),
+        None => Ok(None),
+    }
+}
+
+/// The keys of those who baked the image.
+fn authorized_keys(host: &Host) -> Look {
+    let homes = host.names("/home")?.into_iter().map(|name| format!("/home/{name}"));
+    for home in ["/root".to_owned()].into_iter().chain(homes) {
+        let keys = format!("{home}/.ssh/authorized_keys");
+        if host.has(&keys) {
+            return left(Check::SshKeys, keys, "who has baked the image could log in to every instance of it");
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,126 @@
+//! The units of an image: what pulls ours in, and what would start before it.
+
+use super::super::units::OURS;
+use super::super::{Check, Finding};
+use crate::host::Host;
+use crate::plan::{AWSLOGS_UNIT, CLOUDWATCH_UNIT, DOCKER_UNIT, ECS_UNIT};
+
+/// What pulls it in, on every boot.
+const TARGET: &str = "cloud-init.target";
+/// The stage of cloud-init that brings the network and the user data, under its name before and since cloud-init 24.3.
+const NETWORK_STAGE: [&str; 2] = ["cloud-init.service", "cloud-init-network.service"];
+/// Where systemd looks for units, in its order (systemd.unit(5)).
+const FOLDERS: [&str; 4] =
+    ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+/// What it takes for a link that pulls a unit in.
+const PULLS_IN: [&str; 3] = [".wants", ".requires", ".upholds"];
+
+/// The path of a unit's file.
+pub fn file(host: &Host, unit: &str) -> Option<String> {
+    FOLDERS.iter().map(|folder| format!("{folder}/{unit}")).find(|path| host.has(path))
+}
+
+fn is_masked(host: &Host, unit: &str) -> bool {
+    file(host, unit).and_then(|path| host.link(&path)).is_some_and(|target| target == "/dev/null")
+}
+
+/// The units that pull this one in, by any of its names.
+fn pulled_in_by(host: &Host, unit: &str) -> Vec<String> {
+    let mut by = Vec::new();
+    for folder in FOLDERS {
+        for name in host.names(folder).unwrap_or_default() {
+            let Some(other) = PULLS_IN.iter().find_map(|end| name.strip_suffix(end)) else { continue };
+            let links = format!("{folder}/{name}");
+            let is_it = |entry: &String| {
+                entry == unit
+                    || host
+                        .link(&format!("{links}/{entry}"))
+                        .is_some_and(|target| target.rsplit('/').next() == Some(unit))
+            };
+            if host.names(&links).unwrap_or_default().iter().any(is_it) && !by.contains(&other.to_owned()) {
+                by.push(other.to_owned());
+            }
+        }
+    }
+    by
+}
+
+/// Whether cloud-init is there, and runs.
+pub fn cloud_init(host: &Host) -> Vec<Finding> {
+    let check = Check::CloudInit;
+    let problem = |found: String, remedy: &str| {
+        let why = format!("cloud-init's {TARGET} pulls {OURS} in: without it nothing happens at boot");
+        Finding::problem(check, found, why, remedy)
+    };
+    let has_stage = NETWORK_STAGE.iter().any(|unit| file(host, unit).is_some());
+    if file(host, TARGET).is_none() || !has_stage {
+        let remedy = "install cloud-init; the ECS-optimized images have it";
+        return vec![problem("cloud-init is missing".to_owned(), remedy)];
+    }
+    let disabled = "/etc/cloud/cloud-init.disabled";
+    if host.has(disabled) {
+        return vec![problem(format!("{disabled} disables cloud-init"), "delete it")];
+    }
+    let masked = [TARGET].into_iter().chain(NETWORK_STAGE).find(|unit| is_masked(host, unit));
+    vec![match masked {
+        Some(unit) => problem(format!("{unit} is masked"), &format!("`systemctl unmask {unit}`")),
+        None => Finding::ok(check, "it is there, and not disabled"),
+    }]
+}
+
+/// Whether our unit is pulled in. That its file is there is another check's.
+pub fn ours(host: &Host) -> Vec<Finding> {
+    let by = pulled_in_by(host, OURS);
+    vec![match by.iter().any(|unit| unit == TARGET) {
+        true => Finding::ok(Check::Units, format!("{OURS} is enabled")),
+        false => Finding::problem(
+            Check::Units,
+            format!("{OURS} is not enabled: {TARGET} does not want it"),
+            "nothing would start it, so nothing would happen at boot",
+            format!("`systemctl enable {OURS}`"),
+        ),
+    }]
+}
+
+/// Whether what the agent starts is there, and waits for that.
+pub fn started_by_us(host: &Host) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for unit in [DOCKER_UNIT, ECS_UNIT] {
+        if file(host, unit).is_none() {
+            findings.push(Finding::problem(
+                Check::Units,
+                format!("{unit} is missing"),
+                "an ECS container instance needs Docker and the ECS agent",
+                "bake from an image that has them (ecs-init), such as the ECS-optimized ones",
+            ));
+        }
+    }
+    for unit in [DOCKER_UNIT, "docker.socket", ECS_UNIT, CLOUDWATCH_UNIT, AWSLOGS_UNIT] {
+        findings.extend(too_early_or_never(host, unit));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(Check::Units, "Docker, the ECS agent and the log agent wait for it"));
+    }
+    findings
+}
+
+fn too_early_or_never(host: &Host, unit: &str) -> Option<Finding> {
+    if is_masked(host, unit) {
+        return Some(Finding::problem(
+            Check::Units,
+            format!("{unit} is masked"),
+            "a unit that is masked can't be started",
+            format!("`systemctl unmask {unit}`"),
+        ));
+    }
+    let by = pulled_in_by(host, unit);
+    if by.is_empty() {
+        return None;
+    }
+    Some(Finding::problem(
+        Check::Units,
+        format!("{unit} is enabled: {} pulls it in", by.join(", ")),
+        format!("it would start before {OURS} has configured it, or hold the boot up for it"),
+        format!("`systemctl disable {unit}`; {OURS} starts it on every boot"),
+    ))
+}

@@ -1,0 +1,363 @@
+//! `doctor --image`: what it finds right, and each defect that it refuses, on the files of a scratch image.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+use std::process::Command;
+
+use ecs_firstrun::doctor::INSTALLED;
+use serde_json::Value;
+
+use crate::doctor::assert_has;
+use crate::support::host::{BINARY, Ended, tree};
+use crate::support::repository;
+
+const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
+/// The kinds of program headers: a segment to load, and the name of a dynamic linker.
+const LOAD: u32 = 1;
+const INTERPRETER: u32 = 3;
+
+/// A folder with what an image of ours has, as far as the check looks at it.
+struct Image {
+    folder: tempfile::TempDir,
+}
+
+/// The head of a program's file, as elf(5) has it: the file's header, and a program header of each kind.
+fn program(machine: u16, kinds: &[u32]) -> Vec<u8> {
+    let mut head = b"\x7fELF\x02\x01\x01".to_vec();
+    head.resize(64, 0);
+    head[18..20].copy_from_slice(&machine.to_le_bytes());
+    head[32..40].copy_from_slice(&64_u64.to_le_bytes());
+    head[54..56].copy_from_slice(&56_u16.to_le_bytes());
+    head[56..58].copy_from_slice(&u16::try_from(kinds.len()).unwrap().to_le_bytes());
+    for kind in kinds {
+        head.extend(kind.to_le_bytes());
+        head.extend([0; 52]);
+    }
+    head
+}
+
+impl Image {
+    fn new() -> Self {
+        let image = Self { folder: tempfile::tempdir().unwrap() };
+        image.put("/usr/bin/ecs-firstrun", program(X86_64, &[LOAD]));
+        std::fs::set_permissions(image.at("/usr/bin/ecs-firstrun"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        image.put("/usr/lib/systemd/systemd", program(X86_64, &[LOAD, INTERPRETER]));
+        for (path, text) in INSTALLED {
+            image.put(path, text);
+        }
+        for unit in ["cloud-init.target", "cloud-init.service", "docker.service", "docker.socket", "ecs.service"] {
+            image.put(&format!("/usr/lib/systemd/system/{unit}"), "[Unit]\n");
+        }
+        image.put("/etc/systemd/system/amazon-cloudwatch-agent.service", "[Unit]\n");
+        image.put("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION", "1.300070.0b123\n");
+        image.enable("ecs-firstrun.service", "cloud-init.target");
+        image.put("/etc/machine-id", "");
+        image.put("/etc/ecs/ecs.config", "# nothing but a comment = here\n");
+        image.put("/var/lib/dbus/empty", "");
+        image
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path.trim_start_matches('/'))
+    }
+
+    fn put(&self, path: &str, content: impl AsRef<[u8]>) {
+        std::fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
+        std::fs::write(self.at(path), content).unwrap();
+    }
+
+    fn link(&self, path: &str, target: &str) {
+        std::fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
+        symlink(target, self.at(path)).unwrap();
+    }
+
+    fn enable(&self, unit: &str, target: &str) {
+        self.link(
+            &format!("/etc/systemd/system/{target}.wants/{unit}"),
+            &format!("../../../../usr/lib/systemd/system/{unit}"),
+        );
+    }
+
+    fn remove(&self, path: &str) {
+        std::fs::remove_file(self.at(path)).unwrap();
+    }
+
+    /// Nothing of the machine or its environment has a part in this.
+    fn check(&self, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(BINARY);
+        command.args(["doctor", "--image", "--root"]).arg(self.folder.path()).args(arguments).env_clear();
+        Ended::from(command.output().unwrap())
+    }
+
+    fn findings(&self) -> (Option<i32>, Vec<Value>) {
+        let ended = self.check(&["--json"]);
+        let diagnosis: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+        (ended.code, diagnosis["findings"].as_array().unwrap().clone())
+    }
+}
+
+/// An image that was spoilt so is refused for this one reason, which is found by this check, and said in these words.
+fn is_refused(spoil: impl FnOnce(&Image), check: &str, words: &[&str]) {
+    let image = Image::new();
+    spoil(&image);
+    let (code, findings) = image.findings();
+    let problems: Vec<_> = findings.iter().filter(|finding| finding["verdict"] == "problem").collect();
+    assert_eq!((code, problems.len()), (Some(1), 1), "{problems:#?}");
+    assert_eq!(problems[0]["check"], check, "{problems:#?}");
+    for part in ["found", "why", "remedy"] {
+        assert!(problems[0][part].as_str().is_some_and(|text| text.len() > 5), "no {part}: {problems:#?}");
+    }
+    let ended = image.check(&[]);
+    assert!(ended.stdout.starts_with("don't bake this: "), "{}", ended.stdout);
+    assert_has(ended.stdout.lines().next().unwrap(), words);
+}
+
+#[test]
+fn an_image_as_it_is_baked_is_right_and_the_check_changes_nothing() {
+    let image = Image::new();
+    let before = tree(image.folder.path());
+    let (code, findings) = image.findings();
+    let not_ok: Vec<_> = findings.iter().filter(|finding| finding["verdict"] != "ok").collect();
+    assert_eq!((code, not_ok), (Some(0), vec![]));
+    assert!(before == tree(image.folder.path()));
+    let ended = image.check(&[]);
+    assert_has(
+        &ended.stdout,
+        &["nothing wrong was found", "binary static, for x86_64, as the image is", "1.300070.0b123"],
+    );
+    assert!(ended.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ended.stdout);
+}
+
+#[test]
+fn an_arm64_image_is_right_with_an_arm64_binary() {
+    let image = Image::new();
+    image.put("/usr/bin/ecs-firstrun", program(AARCH64, &[LOAD]));
+    image.put("/usr/lib/systemd/systemd", program(AARCH64, &[LOAD, INTERPRETER]));
+    assert_eq!(image.findings().0, Some(0));
+}
+
+#[test]
+fn a_folder_that_is_no_image_is_refused_for_all_that_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Image { folder };
+    let (code, findings) = image.findings();
+    assert_eq!(code, Some(1));
+    let is_problem =
+        |check: &str| findings.iter().any(|finding| finding["check"] == check && finding["verdict"] == "problem");
+    for check in ["binary", "installed", "cloud_init", "units", "log_agent"] {
+        assert!(is_problem(check), "{check}: {findings:#?}");
+    }
+}
+
+#[test]
+fn a_missing_binary_is_refused() {
+    is_refused(
+        |image| image.remove("/usr/bin/ecs-firstrun"),
+        "binary",
+        &["/usr/bin/ecs-firstrun is missing", "install"],
+    );
+}
+
+#[test]
+fn a_binary_that_may_not_be_executed_is_refused() {
+    let spoil = |image: &Image| {
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(image.at("/usr/bin/ecs-firstrun"), mode).unwrap();
+    };
+    is_refused(spoil, "binary", &["is not executable", "chmod 0755"]);
+}
+
+#[test]
+fn a_binary_that_is_not_static_is_refused() {
+    let spoil = |image: &Image| image.put("/usr/bin/ecs-firstrun", program(X86_64, &[LOAD, INTERPRETER]));
+    is_refused(spoil, "binary", &["needs a dynamic linker", "make build"]);
+}
+
+#[test]
+fn a_binary_for_another_processor_is_refused() {
+    let spoil = |image: &Image| image.put("/usr/bin/ecs-firstrun", program(AARCH64, &[LOAD]));
+    is_refused(spoil, "binary", &["made for aarch64 (arm64), and the image for x86_64", "make build ARCH=x86_64"]);
+}
+
+#[test]
+fn a_binary_that_was_not_copied_whole_is_refused() {
+    let spoil = |image: &Image| image.put("/usr/bin/ecs-firstrun", &program(X86_64, &[LOAD])[..70]);
+    is_refused(spoil, "binary", &["is no program", "copied whole"]);
+}
+
+#[test]
+fn each_file_of_ours_that_is_missing_or_differs_is_refused() {
+    for (path, text) in INSTALLED {
+        is_refused(|image| image.remove(path), "installed", &[&format!("{path} is missing"), "install it anew"]);
+        let spoil = |image: &Image| image.put(path, format!("{text}# and more\n"));
+        is_refused(spoil, "installed", &[&format!("{path} is not that of ecs-firstrun"), "install it anew"]);
+    }
+}
+
+#[test]
+fn a_unit_or_drop_in_that_stands_in_the_place_of_ours_is_refused() {
+    let spoil = |image: &Image| image.put("/etc/systemd/system/ecs.service.d/10-ecs-firstrun.conf", "[Unit]\n");
+    is_refused(spoil, "installed", &["/etc/systemd/system/ecs.service.d/10-ecs-firstrun.conf stands in the place of"]);
+    let spoil = |image: &Image| image.link("/etc/systemd/system/ecs-firstrun.service", "/dev/null");
+    is_refused(spoil, "installed", &["/etc/systemd/system/ecs-firstrun.service stands in the place of", "delete it"]);
+}
+
+#[test]
+fn a_unit_of_ours_that_is_not_enabled_is_refused() {
+    let link = "/etc/systemd/system/cloud-init.target.wants/ecs-firstrun.service";
+    is_refused(|image| image.remove(link), "units", &["ecs-firstrun.service is not enabled", "systemctl enable"]);
+    let spoil = |image: &Image| {
+        image.remove(link);
+        image.enable("ecs-firstrun.service", "multi-user.target");
+    };
+    is_refused(spoil, "units", &["cloud-init.target does not want it"]);
+}
+
+#[test]
+fn a_unit_that_is_enabled_and_must_not_be_is_refused() {
+    for (unit, target) in [
+        ("docker.service", "multi-user.target"),
+        ("docker.socket", "sockets.target"),
+        ("ecs.service", "multi-user.target"),
+        ("amazon-cloudwatch-agent.service", "multi-user.target"),
+        ("awslogsd.service", "multi-user.target"),
+    ] {
+        let words = [format!("{unit} is enabled: {target} pulls it in"), format!("`systemctl disable {unit}`")];
+        is_refused(|image| image.enable(unit, target), "units", &words.each_ref().map(String::as_str));
+    }
+    let another_name = "/usr/lib/systemd/system/multi-user.target.requires/moby.service";
+    let spoil = |image: &Image| image.link(another_name, "../docker.service");
+    is_refused(spoil, "units", &["docker.service is enabled"]);
+}
+
+#[test]
+fn a_unit_that_is_masked_is_refused() {
+    let spoil = |image: &Image| image.link("/etc/systemd/system/docker.service", "/dev/null");
+    is_refused(spoil, "units", &["docker.service is masked", "systemctl unmask"]);
+    let spoil = |image: &Image| image.link("/etc/systemd/system/cloud-init.target", "/dev/null");
+    is_refused(spoil, "cloud_init", &["cloud-init.target is masked"]);
+}
+
+#[test]
+fn an_image_without_docker_or_without_the_ecs_agent_is_refused() {
+    for unit in ["docker.service", "ecs.service"] {
+        let spoil = |image: &Image| image.remove(&format!("/usr/lib/systemd/system/{unit}"));
+        is_refused(spoil, "units", &[&format!("{unit} is missing"), "ECS-optimized"]);
+    }
+}
+
+#[test]
+fn an_image_without_cloud_init_is_refused() {
+    for unit in ["cloud-init.target", "cloud-init.service"] {
+        let spoil = |image: &Image| image.remove(&format!("/usr/lib/systemd/system/{unit}"));
+        is_refused(spoil, "cloud_init", &["cloud-init is missing", "install cloud-init"]);
+    }
+    let image = Image::new();
+    image.remove("/usr/lib/systemd/system/cloud-init.service");
+    image.put("/usr/lib/systemd/system/cloud-init-network.service", "[Unit]\n");
+    assert_eq!(image.findings().0, Some(0), "cloud-init 24.3 and newer");
+}
+
+#[test]
+fn a_cloud_init_that_is_disabled_is_refused() {
+    let spoil = |image: &Image| image.put("/etc/cloud/cloud-init.disabled", "");
+    is_refused(spoil, "cloud_init", &["/etc/cloud/cloud-init.disabled disables cloud-init", "delete it"]);
+}
+
+#[test]
+fn an_image_without_a_log_agent_is_refused_unless_it_asks_for_none() {
+    let version = "/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION";
+    is_refused(|image| image.remove(version), "log_agent", &["there is no log agent", "amazon-cloudwatch-agent"]);
+    let unit = "/etc/systemd/system/amazon-cloudwatch-agent.service";
+    is_refused(|image| image.remove(unit), "log_agent", &["but not its unit, amazon-cloudwatch-agent.service"]);
+    let image = Image::new();
+    image.remove(version);
+    image.put("/usr/lib/systemd/system/awslogsd.service", "[Unit]\n");
+    assert_eq!(image.findings().0, Some(0), "awslogs is one, too");
+    image.put("/etc/ecs-firstrun/conf.d/10-logs.yaml", "logs: {agent: cloudwatch}\n");
+    assert_eq!(image.findings().0, Some(1), "but not the one that is asked for");
+    image.remove("/usr/lib/systemd/system/awslogsd.service");
+    image.put("/etc/ecs-firstrun/conf.d/10-logs.yaml", "logs: {agent: none}\n");
+    assert_eq!(image.findings().0, Some(0), "none is asked for");
+}
+
+#[test]
+fn a_document_of_the_image_with_a_mistake_is_refused_and_one_that_user_data_completes_is_not() {
+    let path = "/etc/ecs-firstrun/conf.d/10-image.yaml";
+    let spoil = |image: &Image| image.put(path, "#ecs-firstrun\nlogs: {retention: 30}\n");
+    is_refused(spoil, "configuration", &["conf.d/10-image.yaml:2:8: unknown key `retention`", "correct the document"]);
+    let image = Image::new();
+    image.put(path, "proxy: {no_proxy: [.internal]}\nsignal: {timeout: 20m}\necs: {tags: {team: payments}}\n");
+    assert_eq!(image.findings(), (Some(0), image.findings().1), "{}", image.check(&[]).stdout);
+}
+
+#[test]
+fn a_configuration_of_docker_that_is_no_json_is_refused() {
+    let spoil = |image: &Image| image.put("/etc/docker/daemon.json", "{\"live-restore\": true,}\n");
+    is_refused(spoil, "docker", &["/etc/docker/daemon.json is not a JSON object", "line 1 column 23"]);
+}
+
+#[test]
+fn state_of_the_ecs_agent_is_refused() {
+    let spoil = |image: &Image| image.put("/var/lib/ecs/data/agent.db", "stale");
+    is_refused(spoil, "state", &["/var/lib/ecs/data/agent.db is left", "cleanup.sh"]);
+}
+
+#[test]
+fn settings_of_the_ecs_agent_are_refused_and_their_values_not_shown() {
+    let text = "ECS_CLUSTER=production\n#ECS_LOGLEVEL=debug\nECS_ENGINE_AUTH_DATA={\"hunter2canary\": {}}\n";
+    let spoil = |image: &Image| image.put("/etc/ecs/ecs.config", text);
+    is_refused(spoil, "ecs_config", &["/etc/ecs/ecs.config sets ECS_CLUSTER, ECS_ENGINE_AUTH_DATA;", "empty it"]);
+    let image = Image::new();
+    spoil(&image);
+    assert!(!image.check(&[]).stdout.contains("hunter2canary") && !image.check(&["--json"]).stdout.contains("hunter2"));
+}
+
+#[test]
+fn what_a_run_of_this_agent_has_left_is_refused() {
+    for path in [
+        "/var/lib/ecs-firstrun/state.json",
+        "/var/log/ecs-firstrun.log",
+        "/etc/systemd/system/docker.service.d/ecs-firstrun-proxy.conf",
+        "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json",
+    ] {
+        is_refused(|image| image.put(path, "{}"), "last_run", &[&format!("{path} is left"), "cleanup.sh"]);
+    }
+}
+
+#[test]
+fn an_identity_of_the_host_that_was_baked_is_refused() {
+    let id = "0123456789abcdef0123456789abcdef\n";
+    is_refused(|image| image.put("/etc/machine-id", id), "identity", &["/etc/machine-id is not empty"]);
+    is_refused(|image| image.put("/var/lib/dbus/machine-id", id), "identity", &["/var/lib/dbus/machine-id is left"]);
+    let key = "/etc/ssh/ssh_host_ed25519_key";
+    is_refused(|image| image.put(key, "secret"), "identity", &["/etc/ssh/ssh_host_ed25519_key is left", "cleanup.sh"]);
+    let image = Image::new();
+    image.put("/etc/machine-id", "uninitialized\n");
+    image.link("/var/lib/dbus/machine-id", "/etc/machine-id");
+    assert_eq!(image.findings().0, Some(0), "that is no identity");
+}
+
+#[test]
+fn state_of_cloud_init_is_refused() {
+    let spoil = |image: &Image| image.put("/var/lib/cloud/instances/i-0builder/datasource", "");
+    is_refused(spoil, "cloud_init", &["/var/lib/cloud/instances is left", "cleanup.sh"]);
+}
+
+#[test]
+fn keys_of_those_who_baked_the_image_are_refused() {
+    for path in ["/root/.ssh/authorized_keys", "/home/ec2-user/.ssh/authorized_keys"] {
+        is_refused(|image| image.put(path, "ssh-ed25519 AAAA"), "ssh_keys", &[&format!("{path} is left")]);
+    }
+}
+
+#[test]
+fn the_readme_shows_the_check_as_it_is() {
+    let image = Image::new();
+    image.enable("ecs.service", "multi-user.target");
+    let said = image.check(&[]).stdout;
+    let refused = said.split("\nok\n").next().unwrap();
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    assert!(readme.contains(refused), "{refused}");
+}
