@@ -1,8 +1,8 @@
 # The commands of this project; continuous integration runs these and nothing else.
 #
 # They write below target/ and dist/ only, need no root and no AWS account, and change nothing else on this machine,
-# except that `setup` installs cargo-deny into cargo's own bin folder if it is missing, and that `test`, where root runs it
-# on Debian, installs the packages that its tests on real disks use. cargo downloads what it lacks.
+# except that `setup` installs cargo-deny into cargo's own bin folder if it is missing, and that `test` and `lint`, where root runs them on Debian, install packages: for the tests on real
+# disks, shellcheck and shfmt. cargo and pip download what they lack.
 # `e2e` and `test-bake` need root, for virtual machines and a scratch host, and install Debian's packages for those if
 # they are missing. `ami` bakes in the AWS account whose keys or profile it is given.
 
@@ -13,6 +13,14 @@ TARGET ?= $(patsubst arm64-%,aarch64-%,$(ARCH)-unknown-linux-gnu)
 # start-up code reads them so from 2.36 on.
 STATIC = -C target-feature=+crt-static $(shell printf '%s\n' 'glibc 2.36' "$$(getconf GNU_LIBC_VERSION)" | sort -CV && \
 	echo -C link-arg=-Wl,-z,pack-relative-relocs)
+# As uname names it. The linker for another processor than this machine's has Debian's name for it, unless cargo's own
+# variable says otherwise.
+MACHINE = $(firstword $(subst -, ,$(TARGET)))
+LINKER = CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_LINKER
+ifneq ($(MACHINE),$(shell uname -m))
+export $(LINKER) ?= $(MACHINE)-linux-gnu-gcc
+endif
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 CARGO_DENY ?= 0.20.2
 # What formats, partitions, encrypts or mounts the loop devices of the tests.
 DISK_PACKAGES = bcache-tools btrfs-progs cryptsetup-bin dosfstools e2fsprogs erofs-utils exfatprogs f2fs-tools fdisk \
@@ -20,27 +28,31 @@ DISK_PACKAGES = bcache-tools btrfs-progs cryptsetup-bin dosfstools e2fsprogs ero
 	strace udftools util-linux xfsprogs
 # What `ami` and `validate` pass to packer.json; PACKER_ARGS adds to that, as `-var timezone=Europe/Berlin`.
 REGION ?= $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),us-east-1)
-VARIABLES = -var region=$(REGION) -var arch=$(ARCH) -var version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml) \
+VARIABLES = -var region=$(REGION) -var arch=$(ARCH) -var version=$(VERSION) \
 	-var revision=$$(git describe --always --dirty 2>/dev/null || echo unknown) \
 	-var binary_sha256=$$(sha256sum dist/ecs-firstrun | cut -d' ' -f1)
 SCRIPTS = $(shell grep -rlE --exclude='*.rs' --exclude-dir=cases --exclude-dir=refused '^\#!/bin/(ba)?sh' .ci/run builder-scripts tests)
 BAKE_PACKAGES = packer mmdebstrap python3-venv iproute2 util-linux
 MOTO ?= 5.2.1
+CFN_LINT ?= 1.58.0
 
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
-.PHONY: help demo build validate ami test bench e2e test-bake lint setup setup-disks setup-bake setup-e2e clean
+.PHONY: help demo build validate ami test bench e2e test-bake lint setup setup-disks \
+	setup-bake setup-e2e clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## Rehearse the whole boot against an embedded fake cloud
 	cargo run --locked --features rehearse -- rehearse
 
 build: ## Build the static binary of an image: dist/ecs-firstrun
-	@rustc --print target-libdir --target $(TARGET) 2>/dev/null | xargs -r test -d || { \
-		echo "rustup target add $(TARGET), and a C compiler and linker for it, as gcc-aarch64-linux-gnu on Debian" >&2; exit 1; }
+	@rustc --print target-libdir --target $(TARGET) 2>/dev/null | xargs -r test -d && \
+		{ test -z "$($(LINKER))" || command -v $($(LINKER)) >/dev/null; } || { \
+		echo "a build for $(TARGET) needs \`rustup target add $(TARGET)\`, and a C compiler and linker for it:" \
+			"gcc-$(subst _,-,$(MACHINE))-linux-gnu on Debian, or what $(LINKER) names" >&2; exit 1; }
 	RUSTFLAGS="$(STATIC)" cargo build --release --locked --target $(TARGET)
 	install -D target/$(TARGET)/release/ecs-firstrun dist/ecs-firstrun
 
@@ -53,7 +65,8 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 	@if [ -n "$$AWS_PROFILE" ] && keys=$$(aws configure export-credentials --format env 2>/dev/null); then \
 		eval "$$keys"; unset AWS_PROFILE; fi; \
 	builder-scripts/versions.sh $(REGION) $(ARCH) >target/versions.json && \
-	packer build $(VARIABLES) -var-file target/versions.json $(PACKER_ARGS) packer.json
+	packer build $(VARIABLES) -var-file target/versions.json $(PACKER_ARGS) packer.json && \
+	builder-scripts/imds.sh manifest.json
 
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
@@ -74,11 +87,14 @@ lint: setup ## Check format, lints and dependencies
 	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test budgets -- -D warnings
 	cargo deny --locked --all-features check licenses bans sources
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is missing: the scripts are not checked" >&2; fi
+	@if test -x target/lint/venv/bin/cfn-lint; then target/lint/venv/bin/cfn-lint examples/cloudformation/*.yaml; else echo "cfn-lint is missing: the templates are not checked" >&2; fi
 	@if command -v shfmt >/dev/null; then shfmt -d $(SCRIPTS); else echo "shfmt is missing: the scripts' format is not checked" >&2; fi
 
-setup: ## Install what lint needs, if it is missing; on Debian, where root runs it
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v shellcheck && command -v shfmt; } >/dev/null; then \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends shellcheck shfmt; fi
+setup: ## Install what lint needs, if it is missing
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v shellcheck && command -v shfmt && python3 -c 'import ensurepip'; } >/dev/null 2>&1; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends shellcheck shfmt python3-venv; fi
+	@test -x target/lint/venv/bin/cfn-lint || ! python3 -c 'import ensurepip' 2>/dev/null || { \
+		python3 -m venv target/lint/venv && target/lint/venv/bin/pip install -q 'cfn-lint==$(CFN_LINT)'; }
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
 
 setup-disks: ## Install, on Debian, what the tests on real disks use and is missing
