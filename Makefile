@@ -1,7 +1,8 @@
 # The commands of this project; continuous integration runs these and nothing else.
 #
 # They write below target/ and dist/ only, need no root and no AWS account, and change nothing else on this machine,
-# except that `setup` installs cargo-deny into cargo's own bin folder if it is missing, and that `test` and `lint`, where root runs them on Debian, install packages: for the tests on real
+# except that `setup` and `setup-packages` install cargo-deny, cargo-deb and cargo-generate-rpm into cargo's own bin folder
+# if they are missing, and that `test` and `lint`, where root runs them on Debian, install packages: for the tests on real
 # disks, shellcheck and shfmt. cargo and pip download what they lack.
 # `e2e` and `test-bake` need root, for virtual machines and a scratch host, and install Debian's packages for those if
 # they are missing. `ami` bakes in the AWS account whose keys or profile it is given.
@@ -22,6 +23,8 @@ export $(LINKER) ?= $(MACHINE)-linux-gnu-gcc
 endif
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 CARGO_DENY ?= 0.20.2
+CARGO_DEB ?= 3.8.0
+CARGO_GENERATE_RPM ?= 0.21.1
 # What formats, partitions, encrypts or mounts the loop devices of the tests.
 DISK_PACKAGES = bcache-tools btrfs-progs cryptsetup-bin dosfstools e2fsprogs erofs-utils exfatprogs f2fs-tools fdisk \
 	genisoimage gfs2-utils jfsutils lvm2 mount nilfs-tools ntfs-3g ocfs2-tools reiser4progs reiserfsprogs squashfs-tools \
@@ -32,14 +35,14 @@ VARIABLES = -var region=$(REGION) -var arch=$(ARCH) -var version=$(VERSION) \
 	-var revision=$$(git describe --always --dirty 2>/dev/null || echo unknown) \
 	-var binary_sha256=$$(sha256sum dist/ecs-firstrun | cut -d' ' -f1)
 SCRIPTS = $(shell grep -rlE --exclude='*.rs' --exclude-dir=cases --exclude-dir=refused '^\#!/bin/(ba)?sh' .ci/run builder-scripts tests)
-BAKE_PACKAGES = packer mmdebstrap python3-venv iproute2 util-linux
+BAKE_PACKAGES = packer mmdebstrap python3-venv iproute2 util-linux rpm
 MOTO ?= 5.2.1
 CFN_LINT ?= 1.58.0
 
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
-.PHONY: help demo build validate ami test bench e2e test-bake lint setup setup-disks \
+.PHONY: help demo build generate deb rpm validate ami test bench e2e test-bake lint setup setup-disks setup-packages \
 	setup-bake setup-e2e clean
 
 help: ## Show this list
@@ -55,6 +58,19 @@ build: ## Build the static binary of an image: dist/ecs-firstrun
 			"gcc-$(subst _,-,$(MACHINE))-linux-gnu on Debian, or what $(LINKER) names" >&2; exit 1; }
 	RUSTFLAGS="$(STATIC)" cargo build --release --locked --target $(TARGET)
 	install -D target/$(TARGET)/release/ecs-firstrun dist/ecs-firstrun
+
+generate: ## Write man pages and completions: target/generated
+	cargo run --locked --features generate --bin generate -- target/generated
+
+# As Debian names the processor.
+DEB_ARCH = $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(MACHINE)))
+
+deb: setup-packages build generate ## Build a package for Debian and its like, dist/ecs-firstrun_*.deb
+	cargo deb --quiet --no-build --no-strip --target $(TARGET) --output dist/ecs-firstrun_$(VERSION)-1_$(DEB_ARCH).deb
+
+# xz is what each rpm reads, that of Amazon Linux 2 too.
+rpm: setup-packages build generate ## Build a package for Amazon Linux, dist/ecs-firstrun-*.rpm
+	cargo generate-rpm --arch $(MACHINE) --payload-compress xz --output dist/ecs-firstrun-$(VERSION)-1.$(MACHINE).rpm
 
 validate: ## Check packer.json and what it passes on; changes nothing
 	packer validate $(VARIABLES) $(PACKER_ARGS) packer.json
@@ -79,7 +95,7 @@ bench: build ## Measure the binary of an image against what it may cost
 e2e: setup-e2e build ## Run the binary of an image in virtual machines; ARGS=first runs what has `first` in its name
 	cargo test --locked --features rehearse --test e2e -- $(ARGS)
 
-test-bake: setup-bake build ## Bake with the real Packer, against a double of EC2 and a scratch host; needs root and Debian
+test-bake: setup-bake build deb rpm ## Bake with the real Packer, against a double of EC2 and a scratch host; needs root and Debian
 	cargo test --locked --all-features --test bake -- $(ARGS)
 
 lint: setup ## Check format, lints and dependencies
@@ -103,6 +119,10 @@ setup-disks: ## Install, on Debian, what the tests on real disks use and is miss
 	test -z "$$missing" || { apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; } || \
 		echo "not all is installed: the tests on those filesystems are skipped" >&2
+
+setup-packages: ## Install what deb and rpm need, if it is missing
+	@cargo deb --version 2>/dev/null | grep -qw '$(CARGO_DEB)' || cargo install --locked --no-default-features --features lzma cargo-deb --version $(CARGO_DEB)
+	@cargo generate-rpm --version 2>/dev/null | grep -qw '$(CARGO_GENERATE_RPM)' || cargo install --locked cargo-generate-rpm --version $(CARGO_GENERATE_RPM)
 
 setup-bake: ## Install, on Debian, what validate and test-bake need and is missing
 	@missing=$$(for package in $(BAKE_PACKAGES); do \

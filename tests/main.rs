@@ -20,6 +20,7 @@ mod hand_over;
 mod images;
 mod job;
 mod lifecycle;
+mod packages;
 mod plan_command;
 mod plans;
 mod properties;

@@ -8,6 +8,7 @@
 mod bake;
 mod cloud;
 mod host;
+mod packages;
 mod scenarios;
 
 use std::path::{Path, PathBuf};
@@ -24,10 +25,11 @@ use crate::cloud::Cloud;
 const STAND_INS: &str = "standing in:
   dnf                      Debian's packages of the same names, installed before; tests/bake/host/usr/local/bin/dnf
   amazon-cloudwatch-agent  its unit and version file, from tests/bake/host/usr/local/share/dnf
+  dnf for our own rpm      rpm --nodeps, since Debian's packages have installed what it requires
   ecs.service              the unit as on Amazon Linux; nothing starts it
   EC2                      moto_server
   the instance             Debian in a chroot, where systemctl enables and disables, and ignores `stop`";
-const PROGRAMS: &[&str] = &["packer", "mmdebstrap", "unshare", "ip"];
+const PROGRAMS: &[&str] = &["packer", "mmdebstrap", "unshare", "ip", "rpm", "dpkg-deb"];
 
 /// A path in the repository.
 fn repository(path: &str) -> PathBuf {

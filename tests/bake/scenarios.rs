@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bake::Bench;
 use crate::host::Host;
-use crate::repository;
+use crate::{packages, repository};
 
 pub type Scenario = fn(&Bench) -> Result<()>;
 
@@ -24,10 +24,12 @@ pub const ALL: &[(&str, Scenario)] = &[
     ("a_unit_that_would_start_too_early_is_refused", early_unit),
     ("an_older_cloudwatch_agent_gets_rsyslog", rsyslog),
     ("the_scripts_run_on_a_host_without_the_optional_parts", bare),
+    ("the_deb_installs_what_install_sh_does", packages::deb),
+    ("the_rpm_installs_what_install_sh_does", packages::rpm),
 ];
 
 /// All that a bake enables and disables.
-const UNITS: &[(&str, &str)] = &[
+pub const UNITS: &[(&str, &str)] = &[
     ("ecs-firstrun.service", "enabled"),
     ("chrony.service", "enabled"),
     ("docker.service", "disabled"),
@@ -75,7 +77,7 @@ fn image(bench: &Bench) -> Result<()> {
 }
 
 /// The agent's files are those of this repository, to the byte.
-fn installed(host: &Host) -> Result<()> {
+pub fn installed(host: &Host) -> Result<()> {
     let same = |installed: &Path, ours: &Path| -> Result<()> {
         let (installed, ours) = (host.root.join(installed), std::fs::read(ours)?);
         let found = std::fs::read(&installed).with_context(|| installed.display().to_string())?;
