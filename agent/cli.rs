@@ -197,7 +197,8 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
         #[cfg(feature = "rehearse")]
         Command::Rehearse(arguments) => {
             log.start(None);
-            Ok(ExitCode::from(crate::rehearse::rehearse(arguments).await?))
+            let (paint, progress) = (paint_for(&std::io::stdout()), paint_for(&std::io::stderr()));
+            Ok(ExitCode::from(crate::rehearse::rehearse(arguments, paint, progress).await?))
         }
     }
 }

@@ -5,23 +5,31 @@
 
 #![allow(clippy::disallowed_methods, reason = "it builds the scratch folder that stands for a host")]
 
+mod boot;
 pub mod cloud;
 pub mod programs;
+mod scenario;
+mod show;
+mod time;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum as _};
 
-use self::cloud::{Cloud, CloudOptions, DockerSocket, RegisteredAs, Registration, Server};
+use self::cloud::{Cloud, CloudOptions, DockerSocket};
 use self::programs::Programs;
+pub use self::scenario::Scenario;
+use self::time::TimeScale;
 use crate::config::Parsed;
 use crate::config::types::Device;
 use crate::report::{Report, milliseconds};
+use crate::text::{COLUMNS, FAINT, Paint, STRONG, wrap};
 
 /// The user data that is rehearsed unless other is given.
 const EXAMPLE: &str = include_str!("../examples/user-data/complete.yaml");
@@ -29,9 +37,6 @@ const EXAMPLE: &str = include_str!("../examples/user-data/complete.yaml");
 /// Units that the scratch host has.
 const UNITS: [&str; 4] =
     ["amazon-cloudwatch-agent.service", "amazon-ssm-agent.service", "docker.service", "ecs.service"];
-
-/// How long the ECS agent takes from its start to its registration.
-const REGISTRATION: Duration = Duration::from_millis(1200);
 
 /// What `rehearse` is given.
 #[derive(Args, Clone, Debug)]
@@ -48,44 +53,23 @@ pub struct Arguments {
     /// Leave the scratch host in this folder, which must be empty or missing
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Multiply by this the time for which the registration is waited for, so that 0.01 makes 10m 6s
+    ///
+    /// The user data are served with one more document that has the shorter `wait.timeout`; the job itself knows nothing
+    /// of it. Without this, a scenario that waits to the end does so for 3 s; with 1, for as long as on an instance.
+    #[arg(long, value_name = "FACTOR")]
+    time_scale: Option<TimeScale>,
 }
 
-/// What can happen in a rehearsal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Scenario {
-    /// Everything goes well
-    Success,
-    /// The user data has mistakes
-    BadUserData,
-    /// The ECS agent never registers; it is waited for 3 s
-    Never,
-    /// The ECS agent registers with another cluster
-    WrongCluster,
-    /// The cluster does not exist, so the ECS agent gives up with exit code 5
-    AgentExits5,
-    /// The instance's role may not register; the ECS agent is waited for 3 s
-    Denied,
-    /// There is no way to ECS; the ECS agent is waited for 3 s
-    Unreachable,
-    /// The Docker volume holds a filesystem of somebody else
-    ForeignDisk,
-    /// A proxy is asked for, and CloudFormation is reached through it
-    Proxy,
-}
-
-/// Rehearses, and shows what happened.
+/// Rehearses, and shows what happened: the result painted so, and what goes on before it so.
 ///
 /// # Errors
 /// The scratch host or the fake cloud can't be made.
-pub async fn rehearse(arguments: Arguments) -> Result<u8> {
+pub async fn rehearse(arguments: Arguments, paint: Paint, progress: Paint) -> Result<u8> {
     if arguments.list {
         for scenario in Scenario::value_variants() {
-            let value = scenario.to_possible_value();
-            let words = value
-                .as_ref()
-                .map(|value| (value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default()));
-            let (name, help) = words.unwrap_or_default();
-            println!("{name:<15} {help}");
+            let (name, what) = scenario.words();
+            say(&format!("{name:<15} {what}\n"));
         }
         return Ok(0);
     }
@@ -94,15 +78,29 @@ pub async fn rehearse(arguments: Arguments) -> Result<u8> {
     if arguments.keep.is_some() && folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         anyhow::bail!("{} is not empty; choose another folder", folder.display());
     }
-    let rehearsal = Rehearsal::prepare(&arguments, &folder)?;
-    let status = rehearsal.run().await?;
-    print!("{}", rehearsal.shown()?);
+    let (rehearsal, note) = Rehearsal::prepare(&arguments, &folder)?;
+    let (name, what) = arguments.scenario.words();
+    eprintln!("{} {what}", progress.paint(STRONG, &format!("{name}:")));
+    note.iter().flat_map(|note| wrap(note, COLUMNS)).for_each(|line| eprintln!("{}", progress.paint(FAINT, &line)));
+    let mut status = rehearsal.boot(progress).await?;
+    if arguments.scenario == Scenario::Reboot {
+        say(&format!("\n{}\n\n{}", paint.paint(STRONG, "first boot"), rehearsal.report()?.render(paint)));
+        rehearsal.restart()?;
+        status = rehearsal.boot(progress).await?;
+        say(&format!("\n{}\n", paint.paint(STRONG, "second boot")));
+    }
+    say(&rehearsal.shown(paint)?);
     if let Some(folder) = &arguments.keep {
-        println!("\nThe scratch host is in {}.", folder.display());
+        say(&format!("\nThe scratch host is in {}.\n", folder.display()));
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    println!("\nexit code {code}");
+    say(&format!("\nexit code {code}\n"));
     Ok(code)
+}
+
+/// Prints; that nobody reads it to its end is no error.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// A scratch host with its cloud.
@@ -118,18 +116,32 @@ pub struct Rehearsal {
     /// The fake cloud.
     pub cloud: Cloud,
     scenario: Scenario,
+    parsed: Parsed,
     /// What the image had.
     image: BTreeMap<String, Vec<u8>>,
 }
 
 impl Rehearsal {
-    fn prepare(arguments: &Arguments, folder: &Path) -> Result<Self> {
-        let text = match (&arguments.user_data, arguments.scenario) {
+    /// The scratch host, and what a person should know about its user data.
+    fn prepare(arguments: &Arguments, folder: &Path) -> Result<(Self, Option<String>)> {
+        let scenario = arguments.scenario;
+        let text = match (&arguments.user_data, scenario) {
             (Some(path), _) => crate::run::read_user_data(path)?,
             (None, Scenario::BadUserData) => EXAMPLE.replace("cluster:", "clusterr:").into_bytes(),
             (None, _) => EXAMPLE.as_bytes().to_vec(),
         };
-        Self::of(arguments.scenario, text, folder, &std::env::current_exe().context("find this program")?)
+        let (parsed, _) = crate::run::documents("user data", &text);
+        let needs_device = matches!(scenario, Scenario::LateDevice | Scenario::ForeignDisk);
+        let idle = (needs_device && devices(&parsed).is_empty())
+            .then(|| "the user data name no device in `storage`: this goes as `success` does".to_owned());
+        let other = match arguments.time_scale {
+            Some(scale) => time::scaled(&text, &parsed, scale),
+            None if scenario.waits_to_the_end() => time::shortened(&text, &parsed),
+            None => None,
+        };
+        let (text, note) = other.map_or((text, idle), |other| (other.user_data, Some(other.note)));
+        let binary = std::env::current_exe().context("find this program")?;
+        Ok((Self::of(scenario, text, folder, &binary)?, note))
     }
 
     /// A scratch host for a scenario, with this user data, whose stub programs are links to `binary`.
@@ -142,11 +154,6 @@ impl Rehearsal {
         furnish(&root, scenario, &parsed)?;
         let programs = Programs::prepare(&state, &bin, binary, &UNITS).context("prepare the stub programs")?;
         let cluster = parsed.config.ecs.as_ref().map(|ecs| ecs.cluster.to_string()).unwrap_or_default();
-        let registration = match scenario {
-            Scenario::Never | Scenario::AgentExits5 | Scenario::Denied | Scenario::Unreachable => Registration::Never,
-            Scenario::WrongCluster => Registration::After(REGISTRATION, RegisteredAs { cluster: "default".to_owned() }),
-            _ => Registration::After(REGISTRATION, RegisteredAs { cluster }),
-        };
         match scenario {
             Scenario::AgentExits5 => drop(programs.fail_after("ecs.service", Duration::from_millis(500), 5)?),
             Scenario::ForeignDisk => {
@@ -161,19 +168,21 @@ impl Rehearsal {
             _ => {}
         }
         let registration_starts_on = Some(programs.started_marker("ecs.service"));
-        let cloud = Cloud::start(CloudOptions {
+        let mut options = CloudOptions {
             user_data: Some(user_data),
-            registration,
+            registration: scenario.registration(cluster),
             registration_starts_on,
             docker: Some(docker_socket(&root, &programs)),
             ..CloudOptions::default()
-        })?;
+        };
+        scenario.change(&mut options);
+        let cloud = Cloud::start(options)?;
         if scenario == Scenario::Proxy {
             let text = format!("proxy:\n  url: {}\n", cloud.proxy_endpoint());
             put(&root, "/etc/ecs-firstrun/conf.d/50-rehearsal-proxy.yaml", &text)?;
         }
         let image = files(&root)?.into_iter().map(|(path, ..)| (path.clone(), contents(&root, &path))).collect();
-        Ok(Rehearsal { root, bin, state, programs, cloud, scenario, image })
+        Ok(Rehearsal { root, bin, state, programs, cloud, scenario, parsed, image })
     }
 
     /// Behind the proxy the services have their real names, which only the proxy can reach here.
@@ -236,11 +245,6 @@ impl Rehearsal {
         command
     }
 
-    async fn run(&self) -> Result<std::process::ExitStatus> {
-        let binary = std::env::current_exe().context("find this program")?;
-        self.command(&binary).status().await.context("run this program")
-    }
-
     /// The report that the last run left.
     ///
     /// # Errors
@@ -251,20 +255,23 @@ impl Rehearsal {
         Report::parse(&text).map_err(anyhow::Error::msg)
     }
 
-    fn shown(&self) -> Result<String> {
+    fn shown(&self, paint: Paint) -> Result<String> {
         let mut out = String::new();
-        writeln!(out, "\n{}", self.report()?)?;
-        writeln!(out, "files written")?;
+        writeln!(out, "\n{}", self.report()?.render(paint))?;
+        writeln!(out, "{}", paint.paint(STRONG, "files written"))?;
         for (path, size, mode) in files(&self.root)? {
             if self.image.get(&path) != Some(&contents(&self.root, &path)) {
-                writeln!(out, "  {mode:04o} {size:>6}  {path}")?;
+                out.push_str(&show::hanging(&format!("  {mode:04o} {size:>6}  "), &path));
             }
         }
-        writeln!(out, "\nprograms")?;
+        writeln!(out, "\n{}", paint.paint(STRONG, "programs"))?;
         for call in self.programs.calls().iter().filter(|call| !call.args.iter().any(|arg| arg == "show")) {
-            writeln!(out, "  {} {}", call.program, call.args.join(" ").replace(&self.root.display().to_string(), ""))?;
+            let arguments = call.args.join(" ").replace(&self.root.display().to_string(), "");
+            out.push_str(&show::hanging("  ", &format!("{} {arguments}", call.program)));
         }
-        writeln!(out, "\nCloudFormation received")?;
+        writeln!(out, "\n{}", paint.paint(STRONG, "requests received"))?;
+        out.push_str(&show::requests(&self.cloud.requests()));
+        writeln!(out, "\n{}", paint.paint(STRONG, "CloudFormation received"))?;
         let signals = self.cloud.signals();
         for signal in &signals {
             let way = if signal.proxied { "through the proxy" } else { "directly" };
@@ -280,22 +287,13 @@ impl Rehearsal {
         }
         let calls = self.cloud.lifecycle_calls();
         if !calls.is_empty() {
-            writeln!(out, "\nAuto Scaling received")?;
+            writeln!(out, "\n{}", paint.paint(STRONG, "Auto Scaling received"))?;
         }
         for call in calls {
             let what = call.result.as_deref().unwrap_or("a heartbeat");
             let at = milliseconds(crate::apply::millis(call.at));
             writeln!(out, "  {what} for {} {} from {}, at {at}", call.group, call.hook, call.instance_id)?;
         }
-        let requests = self.cloud.requests();
-        let count = |server: Server| requests.iter().filter(|request| request.server == server).count();
-        writeln!(
-            out,
-            "\nrequests: {} to the instance metadata, {} to the ECS agent, {} to CloudFormation",
-            count(Server::Imds),
-            count(Server::Ecs),
-            count(Server::CloudFormation)
-        )?;
         Ok(out)
     }
 }
@@ -326,33 +324,31 @@ fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
     )?;
     put(root, "/usr/bin/amazon-ssm-agent", "")?;
     put(root, "/dev/console", "")?;
-    for device in devices(parsed) {
-        put(root, &device, "")?;
-        let disk = std::fs::OpenOptions::new().write(true).open(root.join(device.trim_start_matches('/')))?;
-        disk.set_len(64 << 20).context("make a disk")?;
+    if scenario != Scenario::LateDevice {
+        devices(parsed).iter().try_for_each(|device| make_disk(root, device))?;
     }
     // The instance store is found by the model that the kernel tells.
     if parsed.config.storage.iter().any(|volume| volume.device == Device::InstanceStore) {
         put(root, "/sys/block/nvme1n1/device/model", "Amazon EC2 NVMe Instance Storage        \n")?;
         put(root, "/dev/nvme1n1", "")?;
     }
-    if matches!(scenario, Scenario::Never | Scenario::Denied | Scenario::Unreachable) {
+    if scenario.waits_to_the_end() {
         put(root, "/etc/ecs-firstrun/conf.d/50-rehearsal.yaml", "wait:\n  timeout: 3s\n")?;
     }
-    match agent_log(scenario) {
+    match scenario.agent_log() {
         Some(log) => put(root, "/var/log/ecs/ecs-agent.log", log),
         None => Ok(()),
     }
 }
 
-/// What the ECS agent writes in such a situation.
-fn agent_log(scenario: Scenario) -> Option<&'static str> {
-    match scenario {
-        Scenario::AgentExits5 => Some(include_str!("../tests/doctor/cluster-not-found/ecs-agent.log")),
-        Scenario::Denied => Some(include_str!("../tests/doctor/denied/ecs-agent.log")),
-        Scenario::Unreachable => Some(include_str!("../tests/doctor/unreachable/ecs-agent.log")),
-        _ => None,
-    }
+/// Puts a blank disk in place, at once with its size.
+fn make_disk(root: &Path, device: &str) -> Result<()> {
+    let unfinished = format!("{device}.unfinished");
+    put(root, &unfinished, "")?;
+    let at = |path: &str| root.join(path.trim_start_matches('/'));
+    let disk = std::fs::OpenOptions::new().write(true).open(at(&unfinished)).context("make a disk")?;
+    disk.set_len(64 << 20).context("make a disk")?;
+    std::fs::rename(at(&unfinished), at(device)).context("make a disk")
 }
 
 fn put(root: &Path, path: &str, text: &str) -> Result<()> {

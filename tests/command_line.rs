@@ -151,16 +151,24 @@ fn a_rehearsal_lists_its_scenarios_and_exits_as_the_job_does() {
     let names: Vec<_> = listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let known = [
         "success",
+        "reboot",
+        "no-user-data",
         "bad-user-data",
+        "slow-imds",
+        "late-device",
+        "foreign-disk",
         "never",
         "wrong-cluster",
         "agent-exits5",
         "denied",
         "unreachable",
-        "foreign-disk",
+        "warm-pool",
+        "throttled",
+        "not-waited-for",
         "proxy",
     ];
     assert_eq!(names, known);
+    assert!(listed.stdout.lines().all(|line| line.chars().count() <= 80), "{}", listed.stdout);
     let ended = ecs_firstrun(&["rehearse", "--scenario", "bad-user-data"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stdout.contains("FAILURE for web Instances"), "{}", ended.stdout);

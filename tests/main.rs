@@ -25,6 +25,7 @@ mod plan_command;
 mod plans;
 mod properties;
 mod refused;
+mod rehearsal;
 mod signal;
 mod status;
 mod support;

@@ -158,6 +158,17 @@ impl Programs {
         self.put(state::FILESYSTEMS, &state::escaped_device(device), &found)
     }
 
+    /// Forgets what does not outlast a boot: what was started and what was mounted.
+    pub fn restart(&self) -> io::Result<()> {
+        for folder in [state::STARTED, state::ACTIVATING, state::JOBS, state::MOUNTS] {
+            match std::fs::remove_dir_all(self.state.join(folder)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The stubs' calls so far.
     pub fn calls(&self) -> Vec<Call> {
         calls(&self.state)

@@ -41,6 +41,10 @@ impl<W: Write + IsTerminal + AsFd> Follow<W> {
     /// Says what is new of a run: of its report, and of `doing`, which is what it says that it does or waits for.
     pub fn say(&mut self, report: Option<&Report>, doing: &str, elapsed: Duration) {
         let steps = report.map(|report| report.steps.as_slice()).unwrap_or_default();
+        // The same process goes through a run anew when its instance leaves a warm pool.
+        if steps.len() < self.ended {
+            self.ended = 0;
+        }
         for step in steps.iter().skip(self.ended) {
             if step.outcome == Outcome::Running {
                 break;
@@ -90,7 +94,10 @@ impl<W: Write + IsTerminal + AsFd> Follow<W> {
 
     /// Draws what is done now. What was seen of a wait, behind a colon, has a line of its own.
     fn draw(&mut self, step: &str, doing: &str, elapsed: Duration, columns: usize) {
-        let time = super::milliseconds(elapsed.as_secs() * 1_000);
+        let time = match elapsed.as_secs() {
+            seconds @ 0..60 => format!("{seconds} s"),
+            seconds => super::milliseconds(seconds.saturating_mul(1_000)),
+        };
         let (doing, seen) = doing.split_once(": ").unwrap_or((doing, ""));
         let room = columns.saturating_sub(INDENT + 1);
         let cut = |text: &str| match text.chars().count() > room {

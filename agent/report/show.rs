@@ -57,12 +57,14 @@ impl Report {
             let name = one_line(&step.name);
             out.push_str(&format!("{name:<10} {start:>8} {duration:>8}  {bar}  {}\n", step.result()));
         }
-        if let Some(longest) = critical.first() {
+        if let Some(longest) = critical.first().filter(|_| self.steps.len() > 1) {
             let names: Vec<_> = critical.iter().map(|step| share(step, self.span_ms())).collect();
-            let action = longest.actions.iter().max_by_key(|action| action.duration_ms);
-            let most = action.map(|action| format!("; most of it to {}", action.action)).unwrap_or_default();
             out.push('\n');
-            out.push_str(&labelled("critical path", &format!("{}{most}", names.join(", ")), MARK, paint));
+            out.push_str(&labelled("critical path", &names.join(", "), MARK, paint));
+            if let Some(action) = longest.actions.iter().max_by_key(|action| action.duration_ms) {
+                let text = format!("{}, {}", milliseconds(action.duration_ms), action.action);
+                out.push_str(&labelled("longest action", &text, MARK, paint));
+            }
         }
         out
     }

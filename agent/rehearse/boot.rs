@@ -1,0 +1,93 @@
+//! A boot of the scratch host, and what can be seen of it meanwhile.
+
+use std::io::IsTerminal as _;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::scenario::LATE;
+use super::{Rehearsal, Scenario, devices, make_disk};
+use crate::host::Host;
+use crate::report::{Follow, Outcome, Report};
+use crate::text::Paint;
+
+/// How often the run is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Rehearsal {
+    /// Runs the job as at a boot. On a terminal its steps and what it waits for are kept current, with what it warns of;
+    /// elsewhere its log says that.
+    pub(super) async fn boot(&self, paint: Paint) -> Result<ExitStatus> {
+        let binary = std::env::current_exe().context("find this program")?;
+        let mut command = self.command(&binary);
+        let run = async {
+            match std::io::stderr().is_terminal() {
+                true => self.followed(command, paint).await,
+                false => command.status().await.context("run this program"),
+            }
+        };
+        let mut run = std::pin::pin!(run);
+        tokio::select! {
+            status = &mut run => return status,
+            done = self.meanwhile() => done?,
+        }
+        run.await
+    }
+
+    async fn followed(&self, mut command: tokio::process::Command, paint: Paint) -> Result<ExitStatus> {
+        let host = Host::rooted_at(&self.root, &self.cloud.ecs_endpoint())?;
+        let path = host.state_path("report.json");
+        let report = || host.read(&path).ok().flatten();
+        let before = report();
+        let new = || report().filter(|text| Some(text) != before.as_ref());
+        let parsed = || new().and_then(|text| Report::parse(&text).ok());
+        let mut child = command.stderr(Stdio::piped()).spawn().context("run this program")?;
+        let stderr = child.stderr.take().context("read what this program says")?;
+        let mut lines = BufReader::new(stderr).lines();
+        let mut ticks = tokio::time::interval(LOOK);
+        let mut follow = Follow::on(std::io::stderr(), paint);
+        let began = Instant::now();
+        loop {
+            tokio::select! {
+                line = lines.next_line() => match line.context("read what this program says")? {
+                    Some(line) if !line.starts_with(" INFO") => follow.line(&line),
+                    Some(_) => {}
+                    None => break,
+                },
+                _ = ticks.tick() => follow.say(parsed().as_ref(), &host.status(), began.elapsed()),
+            }
+        }
+        let status = child.wait().await.context("wait for this program")?;
+        follow.say(parsed().as_ref(), "", began.elapsed());
+        follow.end();
+        Ok(status)
+    }
+
+    /// What happens while the job runs.
+    async fn meanwhile(&self) -> Result<()> {
+        match self.scenario {
+            Scenario::LateDevice => {
+                tokio::time::sleep(LATE).await;
+                devices(&self.parsed).iter().try_for_each(|device| make_disk(&self.root, device))?;
+            }
+            Scenario::WarmPool => {
+                while self.report().map_or(true, |report| report.outcome == Outcome::Running) {
+                    tokio::time::sleep(LOOK).await;
+                }
+                self.cloud.bring_to("InService");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Starts the host again: what ran does not run any more, what was mounted is not, and `/run` is empty.
+    pub(super) fn restart(&self) -> Result<()> {
+        self.programs.restart().context("start the scratch host again")?;
+        let run = self.root.join("run");
+        std::fs::remove_dir_all(&run).context("empty /run")?;
+        std::fs::create_dir_all(&run).context("empty /run")
+    }
+}

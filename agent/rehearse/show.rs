@@ -1,0 +1,67 @@
+//! What a rehearsal shows in the end.
+
+use std::collections::BTreeMap;
+
+use super::cloud::{Request, Server};
+use crate::apply::millis;
+use crate::report::milliseconds;
+use crate::text::{COLUMNS, wrap};
+
+/// How many requests are shown one by one.
+const REQUESTS: usize = 40;
+
+/// A line that begins so, with a text that goes on below itself.
+pub(super) fn hanging(beginning: &str, text: &str) -> String {
+    let indent = beginning.chars().count();
+    let lines = wrap(text, COLUMNS - indent);
+    let mut beginning = beginning.to_owned();
+    let line = |line: &String| format!("{}{line}\n", std::mem::replace(&mut beginning, " ".repeat(indent)));
+    lines.iter().map(line).collect()
+}
+
+/// The requests in the order of arrival; those that follow each other and are alike, as of one who waits, in one line.
+pub(super) fn requests(requests: &[Request]) -> String {
+    let mut shown: Vec<(String, [String; 2], usize)> = Vec::new();
+    for request in requests {
+        let text = [format!("{:<15} {}  ", name(request.server), status(request.status)), target(request)];
+        match shown.last_mut() {
+            Some((_, last, count)) if *last == text => *count += 1,
+            _ => shown.push((milliseconds(millis(request.at)), text, 1)),
+        }
+    }
+    let mut out = String::new();
+    for (at, [server, target], count) in shown.iter().take(REQUESTS) {
+        let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
+        out.push_str(&hanging(&format!("{at:>8}  {server}"), &format!("{target}{times}")));
+    }
+    if shown.len() > REQUESTS {
+        let mut left = BTreeMap::new();
+        let rest = requests.iter().rev().take(shown.iter().skip(REQUESTS).map(|(.., count)| count).sum());
+        rest.for_each(|request| *left.entry(name(request.server)).or_insert(0) += 1);
+        let left: Vec<_> = left.iter().map(|(name, count)| format!("{count} to {name}")).collect();
+        out.push_str(&format!("          and more: {}\n", left.join(", ")));
+    }
+    out
+}
+
+fn name(server: Server) -> String {
+    match server {
+        Server::Imds => "metadata".to_owned(),
+        Server::Ecs => "ECS agent".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// One that never got its answer has none.
+fn status(status: u16) -> String {
+    if status == 0 { "---".to_owned() } else { status.to_string() }
+}
+
+/// What was asked for. Of a query only the action is shown: the rest is long, or a signature.
+fn target(request: &Request) -> String {
+    let (path, query) = request.path_and_query.split_once('?').unwrap_or((&request.path_and_query, ""));
+    let body = String::from_utf8_lossy(&request.body);
+    let action = query.split('&').chain(body.split('&')).find(|pair| pair.starts_with("Action="));
+    let action = action.map(|action| format!("?{action}")).unwrap_or_default();
+    format!("{} {path}{action}", request.method)
+}

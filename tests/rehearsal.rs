@@ -1,0 +1,126 @@
+//! `rehearse`: its scenarios as a person runs them, and what is seen of them.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::host::{BINARY, Ended};
+use crate::support::terminal::{OnTerminal, without_codes};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.arg("rehearse").args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+fn rehearse(arguments: &[&str]) -> Ended {
+    Ended::from(command(arguments).output().unwrap())
+}
+
+#[test]
+fn each_scenario_shows_what_it_is_about() {
+    for (scenario, code, words) in [
+        ("reboot", 0, "second boot\n\nsuccess on i-"),
+        ("no-user-data", 0, "note: there is no ecs-firstrun configuration"),
+        ("slow-imds", 0, "critical path: fetch "),
+        ("late-device", 0, "wait until /dev/xvdcy is attached\n"),
+        ("warm-pool", 0, "SUCCESS for web Instances"),
+        ("throttled", 0, "CloudFormation  400  GET /?Action=SignalResource (3 times)\n"),
+        ("not-waited-for", 0, "the stack does not wait for it"),
+        ("foreign-disk", 1, "somebody-else"),
+    ] {
+        let ended = rehearse(&["--scenario", scenario]);
+        assert_eq!(ended.code, Some(code), "{scenario}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with(&format!("{scenario}: ")), "{scenario}: {}", ended.stderr);
+        assert!(ended.stdout.contains(words), "{scenario}: no {words} in {}", ended.stdout);
+        assert!(ended.stdout.lines().all(|line| line.chars().count() <= 80), "{scenario}: {}", ended.stdout);
+        assert!(!ended.stdout.contains('\x1b') && !ended.stderr.contains('\x1b'), "{scenario} is coloured");
+    }
+}
+
+#[test]
+fn after_a_reboot_docker_and_ecs_are_started_again_and_nothing_is_signalled_again() {
+    let ended = rehearse(&["--scenario", "reboot"]);
+    let count = |words: &str| ended.stdout.matches(words).count();
+    assert_eq!(count("  systemctl start --no-block ecs.service\n"), 2, "{}", ended.stdout);
+    assert_eq!(count("  systemctl start data.mount\n"), 2, "{}", ended.stdout);
+    assert_eq!(count("  mkfs.xfs "), 1, "{}", ended.stdout);
+    assert_eq!(count("SUCCESS for web Instances from"), 1, "{}", ended.stdout);
+    assert_eq!(count("sent by an earlier run"), 1, "{}", ended.stdout);
+}
+
+#[test]
+fn in_a_warm_pool_the_ecs_agent_is_started_when_the_instance_goes_into_service() {
+    let ended = rehearse(&["--scenario", "warm-pool"]);
+    let log = &ended.stderr;
+    let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("no {words} in {log}"));
+    let order = ["the instance is in a warm pool", "leaves the warm pool", "wait: started", "signal SUCCESS"].map(at);
+    assert!(order.is_sorted(), "{log}");
+    assert_eq!(ended.stdout.matches("  systemctl start --no-block ecs.service\n").count(), 1, "{}", ended.stdout);
+}
+
+#[test]
+fn what_never_comes_is_waited_for_as_long_as_the_scale_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("user-data");
+    let own = "#ecs-firstrun\nsignal: {stack: web, resource: Instances, timeout: 30m}\necs: {cluster: c}\nwait: {timeout: 20m}\n";
+    std::fs::write(&file, own).unwrap();
+    for (scale, note, wait) in [
+        (&[][..], "`wait.timeout` is 3s, not 20m\n", 3),
+        (&["--time-scale", "0.001"], "`wait.timeout` is 1s 200ms, not\n20m\n", 1),
+    ] {
+        let began = Instant::now();
+        let ended = rehearse(&[&["--scenario", "never", "--user-data", file.to_str().unwrap()], scale].concat());
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(note), "{}", ended.stderr);
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        assert!(began.elapsed() >= Duration::from_millis(900 * wait), "{:?}", began.elapsed());
+        assert!(ended.stdout.contains("FAILURE for web Instances"), "{}", ended.stdout);
+    }
+    assert_eq!(rehearse(&["--time-scale", "2"]).code, Some(2));
+}
+
+#[test]
+fn on_a_terminal_the_step_and_what_is_waited_for_are_kept_current() {
+    let (shown, code) = OnTerminal::spawn(command(&["--scenario", "throttled"])).ended();
+    assert_eq!(code, Some(0));
+    assert!(shown.starts_with("\x1b[1mthrottled:\x1b[0m"), "{shown}");
+    assert!(shown.contains("\r\x1b[J\x1b[33mwait      \x1b[0m") || shown.contains("\x1b[A\r\x1b[J"), "{shown}");
+    let plain = without_codes(&shown);
+    assert!(plain.contains("waiting for the ECS agent to register with `production`\n"), "{plain}");
+    assert!(plain.contains(" WARN CloudFormation has not taken it yet"), "{plain}");
+    assert!(!plain.contains(" INFO "), "{plain}");
+    assert!(plain.contains("\nsuccess on i-0f1e2d3c4b5a69788"), "{plain}");
+}
+
+#[test]
+fn the_scratch_host_is_kept_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = folder.path().join("host");
+    let arguments = ["--keep", keep.to_str().unwrap()];
+    let ended = rehearse(&arguments);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains(&format!("The scratch host is in {}.", keep.display())), "{}", ended.stdout);
+    assert!(keep.join("root/etc/ecs/ecs.config").is_file());
+    let again = rehearse(&arguments);
+    assert_eq!(again.code, Some(2));
+    assert!(again.stderr.contains("is not empty; choose another folder"), "{}", again.stderr);
+}
+
+/// A line without its times, its bar and its blanks. What the critical path is depends on the machine.
+fn timeless(line: &str) -> String {
+    let line = line.split_once("critical path:").map_or(line, |_| "critical path:");
+    let line: String = line.chars().filter(|c| !c.is_ascii_digit() && !"▏▎▍▌▋▊▉█░.".contains(*c)).collect();
+    line.split_whitespace().filter(|word| !["ms", "ms,", "s", "s,", "--T::Z,"].contains(word)).collect()
+}
+
+#[test]
+fn the_readme_shows_a_rehearsal_as_it_is() {
+    let readme = std::fs::read_to_string(crate::support::repository("README.md")).unwrap();
+    let block = readme.split("```text\n").find(|block| block.starts_with("success on i-")).unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let ended = rehearse(&[]);
+    let shown: Vec<_> = ended.stdout.lines().map(timeless).collect();
+    for line in block.lines() {
+        assert!(shown.contains(&timeless(line)), "the README has `{line}`, which is not in {}", ended.stdout);
+    }
+}
