@@ -18,6 +18,7 @@ mod examples;
 mod faults;
 mod hand_over;
 mod images;
+mod help;
 mod job;
 mod lifecycle;
 mod packages;
