@@ -6,6 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the module that touches the machine")]
 
+mod directory;
 mod disk;
 mod facts;
 mod foresee;
@@ -265,49 +266,6 @@ impl Host {
         self.at(&self.mark_path(name)).exists()
     }
 
-    /// Whether a directory is there, with this owner and mode.
-    fn has_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> bool {
-        let found = fs::symlink_metadata(self.at(path));
-        found.is_ok_and(|found| found.is_dir() && is_owned(&found, owner) && found.mode() & 0o7777 == mode)
-    }
-
-    fn ensure_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> Result<Change> {
-        if self.has_directory(path, owner, mode) {
-            return Ok(Change::AlreadyDone);
-        }
-        let at = self.at(path);
-        let context = || format!("make directory {path}");
-        fs::create_dir_all(&at).with_context(context)?;
-        let found = fs::symlink_metadata(&at).with_context(context)?;
-        if found.is_symlink() {
-            bail!("{path} is a symbolic link; remove it");
-        }
-        if !is_owned(&found, owner) {
-            std::os::unix::fs::chown(&at, Some(owner.0), Some(owner.1)).with_context(context)?;
-        }
-        fs::set_permissions(&at, Permissions::from_mode(mode)).with_context(context)?;
-        Ok(Change::Made)
-    }
-
-    fn ensure_mount_point(&self, path: &str) -> Result<Change> {
-        let at = self.at(path);
-        let context = || format!("make mount point {path}");
-        if !at.exists() {
-            fs::create_dir_all(&at).with_context(context)?;
-            return Ok(Change::Made);
-        }
-        let above = at.join("..");
-        let is_mounted =
-            fs::metadata(&at).with_context(context)?.dev() != fs::metadata(above).with_context(context)?.dev();
-        let entries = fs::read_dir(&at).with_context(context)?.count();
-        if !is_mounted && entries > 0 {
-            tracing::warn!(
-                "the volume hides what {path} holds itself (entries: {entries}); that stays on the disk below, where `mount --bind / DIRECTORY` shows it"
-            );
-        }
-        Ok(Change::AlreadyDone)
-    }
-
     async fn reload_units(&self) -> Result<Change> {
         if !self.is_marked(UNIT_FILES) {
             return Ok(Change::AlreadyDone);
@@ -372,11 +330,6 @@ struct Edited {
 
 fn is_unit_file(path: &str) -> bool {
     path.starts_with("/etc/systemd/system/")
-}
-
-/// Only root can give files away. In a scratch folder of somebody else the owner stays.
-fn is_owned(found: &fs::Metadata, owner: (u32, u32)) -> bool {
-    !nix::unistd::geteuid().is_root() || (found.uid(), found.gid()) == owner
 }
 
 /// Writes a file that the caller of a command names.

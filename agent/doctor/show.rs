@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Diagnosis, Finding, Verdict};
+use crate::text::{COLUMNS, wrap};
 
-/// Lines below the first are no longer than that.
-const COLUMNS: usize = 80;
 /// The width of the words before a text.
 const LABEL: usize = 9;
 /// The width of a check's name before its finding.
@@ -51,24 +50,10 @@ impl Diagnosis {
     }
 }
 
-/// A text after its label, wrapped between words and indented so far from the second line on.
+/// A text after its label, indented so far from the second line on.
 fn wrapped(label: &str, text: &str, indent: usize) -> String {
-    let mut out = label.to_owned();
-    let mut column = indent;
-    for (at, word) in text.split_whitespace().enumerate() {
-        let width = word.chars().count();
-        if at > 0 && column + 1 + width > COLUMNS {
-            let _ = write!(out, "\n{:indent$}", "");
-            column = indent;
-        } else if at > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += width;
-    }
-    out.push('\n');
-    out
+    let lines = wrap(text, COLUMNS - indent);
+    format!("{label}{}\n", lines.join(&format!("\n{:indent$}", "")))
 }
 
 #[cfg(test)]
