@@ -98,6 +98,7 @@ impl Host {
             }
             Action::ReloadUnits => self.reload_units().await,
             Action::StartUnit { unit, start } => self.start_unit(unit, *start).await,
+            Action::Mount { unit, device, label, mount } => self.ensure_mounted(unit, device, label, mount).await,
             Action::NotifyReady => self.release(),
             Action::WaitFor(condition) => self.wait_for(condition, deadline).await,
         }

@@ -117,6 +117,17 @@ pub enum Action {
         /// Whether to wait until it has started.
         start: Start,
     },
+    /// This unit runs, and what it mounted is the filesystem of this device: another disk may have the same label.
+    Mount {
+        /// The unit.
+        unit: String,
+        /// Where the device is found.
+        device: Device,
+        /// The label by which the unit finds it.
+        label: String,
+        /// Where it is mounted.
+        mount: String,
+    },
     /// systemd knows that the host is configured: units ordered after this agent may start.
     NotifyReady,
     /// This condition holds.
@@ -327,7 +338,7 @@ impl fmt::Display for Action {
                 write!(f, "grow {} on {device} if the volume is larger", filesystem.name())
             }
             Action::ReloadUnits => f.write_str("reload systemd's units"),
-            Action::StartUnit { unit, start: Start::Await } => write!(f, "start {unit}"),
+            Action::StartUnit { unit, start: Start::Await } | Action::Mount { unit, .. } => write!(f, "start {unit}"),
             Action::StartUnit { unit, start: Start::Queue } => write!(f, "queue the start of {unit}"),
             Action::NotifyReady => f.write_str("tell systemd that the host is configured"),
             Action::WaitFor(condition) => write!(f, "wait until {condition}"),

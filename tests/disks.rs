@@ -150,6 +150,32 @@ fn volumes_are_mounted_in_order_with_their_options_and_directories() {
 }
 
 #[test]
+fn a_second_disk_of_the_same_label_in_the_place_of_the_first_is_refused() {
+    if !can_run(&["mkfs.ext4", "mount"]) {
+        return;
+    }
+    let (disk, other) = (Loop::of(EXT4_SIZE), Loop::of(EXT4_SIZE));
+    let machine = Machine::with_storage(EXT4);
+    machine.attach("xvdcy", &disk);
+    machine.made();
+    machine.unmount();
+    // Its name is the first of the two: the label leads to it.
+    shell("mkfs.ext4 -q -L docker $DEV", &other.node);
+    machine.attach("xvdaa", &other);
+    let (found, mounted) = (disk.node.display(), other.node.display());
+    let expected = format!(
+        "storage: start data.mount: /data is on {mounted}, not on /dev/xvdcy ({found}), though the label `docker` was looked for: give one of the two disks another label, or detach it; unmount /data, and run this agent again"
+    );
+    assert_eq!(machine.reason(), expected);
+    // It stays mounted, and refused.
+    assert_eq!(machine.reason(), expected);
+
+    machine.unmount();
+    shell("e2label $DEV other", &other.node);
+    assert_eq!(machine.made(), ["start data.mount"]);
+}
+
+#[test]
 fn what_a_mount_hides_is_told_and_stays() {
     if !can_run(&["mkfs.ext4", "mount"]) {
         return;

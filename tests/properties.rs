@@ -216,7 +216,7 @@ fn units_are_reloaded_in_time(plan: &Plan) -> bool {
     actions(plan).into_iter().all(|action| {
         match action {
             Action::ReloadUnits => changed = false,
-            Action::StartUnit { .. } => return !changed,
+            Action::StartUnit { .. } | Action::Mount { .. } => return !changed,
             other => changed |= path_of(other).is_some_and(|path| path.starts_with("/etc/systemd/system/")),
         }
         true

@@ -7,6 +7,7 @@ mod array;
 mod find;
 mod grow;
 mod making;
+mod mounted;
 mod probe;
 
 use std::path::{Path, PathBuf};

@@ -73,7 +73,7 @@ impl Host {
                 let was_marked = self.is_marked(UNIT_FILES) && !changed.reloaded;
                 !was_marked && !changed.marks.contains(UNIT_FILES)
             }
-            Action::StartUnit { unit, .. } => {
+            Action::StartUnit { unit, .. } | Action::Mount { unit, .. } => {
                 !changed.marks.contains(unit) && self.is_started(unit, &self.unit_state(unit).await?)
             }
             Action::NotifyReady => self.holds(CONFIGURED, b"", 0o644)?,

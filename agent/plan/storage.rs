@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::systemd::{UNITS, escaped_path, path_setting};
-use super::{Action, Condition, Contents, File, Planned, Start, planned};
+use super::{Action, Condition, Contents, File, Planned, planned};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
@@ -48,7 +48,7 @@ fn volume(volume: &Volume) -> Vec<Planned> {
             "what the directory holds already is hidden by the mount, and is told",
         ),
         planned(
-            Action::StartUnit { unit, start: Start::Await },
+            Action::Mount { unit, device: device.clone(), label, mount: volume.mount.to_string() },
             format!("{} must be there before Docker", volume.mount),
         ),
     ];

@@ -88,7 +88,7 @@ impl Host {
     }
 
     /// The array that already runs over these disks, whatever the kernel calls it; none if none of them is in one.
-    async fn running_array(&self, disks: &[PathBuf], label: &str) -> Result<Option<PathBuf>> {
+    pub(super) async fn running_array(&self, disks: &[PathBuf], label: &str) -> Result<Option<PathBuf>> {
         let holders = |disk: &Path| names_in(&self.at(&format!("/sys/class/block/{}/holders", kernel_name(disk))));
         let held: Vec<_> = disks.iter().map(|disk| holders(disk)).collect();
         if held.iter().all(Vec::is_empty) {

@@ -1,0 +1,64 @@
+//! A volume is mounted by its label, which a second disk may have, too: what is mounted is compared with what was found.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::stat::{major, minor};
+
+use super::super::Host;
+use super::names_in;
+use crate::config::types::Device;
+use crate::plan::Start;
+use crate::report::Change;
+
+impl Host {
+    /// Starts a mount unit, and fails if another disk than the device's is mounted then.
+    pub(in crate::host) async fn ensure_mounted(
+        &self,
+        unit: &str,
+        device: &Device,
+        label: &str,
+        mount: &str,
+    ) -> Result<Change> {
+        let change = self.start_unit(unit, Start::Await).await?;
+        let node = self.mountable_node(device, label).await?;
+        let found = fs::metadata(&node).with_context(|| format!("look at {}", node.display()))?;
+        // Under a scratch root an image file stands for the disk, and nothing is mounted.
+        if !found.file_type().is_block_device() {
+            return Ok(change);
+        }
+        let mounted = fs::metadata(self.at(mount)).with_context(|| format!("look at {mount}"))?.dev();
+        if mounted != found.rdev() {
+            bail!(
+                "{mount} is on {other}, not on {device} ({node}), though the label `{label}` was looked for: give one of the two disks another label, or detach it; unmount {mount}, and run this agent again",
+                other = self.name_of_device(mounted),
+                node = node.display()
+            );
+        }
+        Ok(change)
+    }
+
+    /// The node that holds the filesystem of a device: its disk, or the array over its disks.
+    async fn mountable_node(&self, device: &Device, label: &str) -> Result<PathBuf> {
+        let disks = self.find_device(device)?;
+        let node = match disks.as_slice() {
+            [node] => Some(node.clone()),
+            [] => None,
+            several => self.running_array(several, label).await?,
+        };
+        node.with_context(|| format!("{device} is not attached any more; {}", self.devices_in_words()))
+    }
+
+    /// The node of a block device, by its number.
+    fn name_of_device(&self, number: u64) -> String {
+        let number = format!("{}:{}", major(number), minor(number));
+        let has_number = |name: &String| {
+            let found = fs::read_to_string(self.at(&format!("/sys/class/block/{name}/dev")));
+            found.is_ok_and(|found| found.trim() == number)
+        };
+        let name = names_in(&self.at("/sys/class/block")).into_iter().find(has_number);
+        name.map_or_else(|| format!("the device {number}"), |name| format!("/dev/{name}"))
+    }
+}
