@@ -8,6 +8,7 @@ mod check;
 pub mod de;
 pub mod decode;
 pub mod ecs_variables;
+mod mount_points;
 pub mod problem;
 pub mod types;
 pub mod yaml;

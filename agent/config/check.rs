@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::problem::Problem;
 use super::types::{StackName, Variable};
 use super::yaml::Node;
-use super::{Config, Docker, Signal};
+use super::{Config, Docker, Signal, mount_points};
 
 /// The checks that concern more than one value.
 pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
@@ -35,12 +35,9 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
                 &format!("{name} has labels of up to {longest} characters"),
             );
         }
-        if volume.mount.as_str() == "/" {
-            report(
-                &["storage", &at, "mount"],
-                "a volume can't be mounted over the root".to_owned(),
-                "choose another path, as /data",
-            );
+        if let Some(why) = mount_points::why_not(&volume.mount) {
+            let message = format!("a volume can't be mounted on {}: {why}", volume.mount);
+            report(&["storage", &at, "mount"], message, "choose a folder of its own, as /data or /var/lib/docker");
         }
         if let Some(other) = mounts.insert(volume.mount.as_str(), index) {
             report(

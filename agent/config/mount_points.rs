@@ -1,0 +1,114 @@
+//! Where a volume can't be mounted: what lies there would be hidden from the host, or the volume from those who need it.
+
+use super::types::AbsolutePath;
+
+/// How much of the tree at a path is meant.
+#[derive(Clone, Copy, PartialEq)]
+enum Extent {
+    /// The path itself: folders below it can be mount points.
+    Itself,
+    /// The path and everything below it.
+    Below,
+}
+
+use Extent::{Below, Itself};
+
+const PROGRAMS: &str = "the host's programs and libraries are there";
+const KERNEL: &str = "the kernel's own files are there";
+const TEMPORARY: &str = "systemd gives services a folder of their own there, so that they would not see the volume";
+const HOMES: &str = "the unit of this agent can't see home directories";
+const MANY: &str = "it holds the state of many programs of the host";
+
+/// The paths with what they are kept for. Paths that are links on some systems (`/bin`, `/var/run`) stand for themselves.
+/// `ProtectHome=` and `PrivateTmp=` are explained in systemd.exec(5), the rest in hier(7).
+#[rustfmt::skip]
+const TAKEN: &[(&str, Extent, &str)] = &[
+    ("/", Itself, "it is the root of the host"),
+    ("/bin", Below, PROGRAMS),
+    ("/boot", Below, "the kernel and the boot loader are there"),
+    ("/dev", Below, KERNEL),
+    ("/etc", Below, "the configuration of the host is there"),
+    ("/home", Below, HOMES),
+    ("/lib", Below, PROGRAMS),
+    ("/lib32", Below, PROGRAMS),
+    ("/lib64", Below, PROGRAMS),
+    ("/libx32", Below, PROGRAMS),
+    ("/opt", Itself, "the CloudWatch agent is installed below it"),
+    ("/opt/aws", Below, "the CloudWatch agent is installed below it"),
+    ("/proc", Below, KERNEL),
+    ("/root", Below, HOMES),
+    ("/run", Below, "it is emptied at each boot"),
+    ("/sbin", Below, PROGRAMS),
+    ("/sys", Below, KERNEL),
+    ("/tmp", Below, TEMPORARY),
+    ("/usr", Below, PROGRAMS),
+    ("/var", Itself, MANY),
+    ("/var/cache", Itself, MANY),
+    ("/var/cache/ecs", Below, "the image of the ECS agent is there"),
+    ("/var/lib", Itself, MANY),
+    ("/var/lib/cloud", Below, "the state of cloud-init is there"),
+    ("/var/lib/ecs-firstrun", Below, "the state of this agent is there"),
+    ("/var/lib/rpm", Below, "the database of the installed packages is there"),
+    ("/var/lib/systemd", Below, "the state of systemd is there"),
+    ("/var/lock", Below, "it is emptied at each boot"),
+    ("/var/log", Itself, "programs of the host have their logs open there"),
+    ("/var/run", Below, "it is emptied at each boot"),
+    ("/var/tmp", Below, TEMPORARY),
+];
+
+/// Why a volume can't be mounted there, as a clause; nothing where it can.
+pub fn why_not(mount: &AbsolutePath) -> Option<&'static str> {
+    let mount = std::path::Path::new(mount.as_str());
+    let is_meant = |(path, extent, _): &&(&str, Extent, &'static str)| match extent {
+        Itself => mount == std::path::Path::new(path),
+        Below => mount.starts_with(path),
+    };
+    TAKEN.iter().find(is_meant).map(|(_, _, why)| *why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_free(path: &str) -> bool {
+        why_not(&AbsolutePath::try_from(path.to_owned()).unwrap()).is_none()
+    }
+
+    #[test]
+    fn a_volume_can_be_mounted_where_the_host_does_not_need_the_place() {
+        let free = [
+            "/data",
+            "/ephemeral",
+            "/mnt",
+            "/mnt/a",
+            "/srv",
+            "/media",
+            "/opt/app",
+            "/scratch",
+            "/local",
+            "/libs",
+            "/var/www",
+            "/var/lib/docker",
+            "/var/lib/containerd",
+            "/var/lib/ecs",
+            "/var/lib/ecs/data",
+            "/var/lib/cloudy",
+            "/var/log/ecs",
+            "/var/lib/docker/volumes",
+            "/var/data",
+            "/homes",
+        ];
+        free.iter().for_each(|path| assert!(is_free(path), "{path} is refused"));
+        let taken = ["/etc/ecs", "/usr/local/data", "/home/ec2-user", "/run/user", "/var/tmp/x", "/var/lib/cloud/data"];
+        taken.iter().for_each(|path| assert!(!is_free(path), "{path} is accepted"));
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_has_no_path_below_another_that_is_meant_whole() {
+        assert!(TAKEN.is_sorted_by(|(a, ..), (b, ..)| a < b));
+        for (path, ..) in TAKEN {
+            let above = TAKEN.iter().filter(|(other, extent, _)| *extent == Below && other != path);
+            above.for_each(|(other, ..)| assert!(!std::path::Path::new(path).starts_with(other), "{path} {other}"));
+        }
+    }
+}
