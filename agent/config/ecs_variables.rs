@@ -3,6 +3,8 @@
 //! From the agent's README and `agent/config/parse.go`, version 1.105. Names that another key of our configuration
 //! stands for are refused here, so that each fact has one home.
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -208,7 +210,7 @@ pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
             Ok(_) => Ok(text),
             Err(_) => Err("the value is not a whole number\nwrite digits only".to_owned()),
         },
-        Kind::Duration if is_go_duration(&text) => Ok(text),
+        Kind::Duration if seconds(&text).is_some() => Ok(text),
         Kind::Duration => {
             Err("the value is not a span of time\nwrite numbers with units, as 30s, 5m or 1h30m".to_owned())
         }
@@ -233,23 +235,22 @@ fn plain(value: &Value, text: String) -> Result<String, String> {
     }
 }
 
-/// Go's `time.ParseDuration`, without signs: decimal numbers, each with its unit.
-fn is_go_duration(text: &str) -> bool {
-    let mut rest = text;
+/// The seconds of Go's `time.ParseDuration`, without signs: decimal numbers, each with its unit.
+fn seconds(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let (mut rest, mut sum) = (text, 0.0);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        if rest[..digits].parse::<f64>().is_err() {
-            return false;
-        }
+        let number: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let units = ["ns", "us", "µs", "ms", "s", "m", "h"];
         // Longest first: `ms` begins with `m`.
-        let Some(unit) = units.iter().filter(|unit| rest.starts_with(**unit)).max_by_key(|unit| unit.len()) else {
-            return false;
-        };
+        let (unit, factor) =
+            UNITS.iter().filter(|(unit, _)| rest.starts_with(unit)).max_by_key(|(unit, _)| unit.len())?;
+        sum += number * factor;
         rest = &rest[unit.len()..];
     }
-    !text.is_empty()
+    (!text.is_empty()).then_some(sum)
 }
 
 /// Variables of the ECS agent, as `ecs.config` holds them; each name and value was checked.
@@ -284,7 +285,7 @@ impl<'de> Visitor<'de> for EcsVariablesVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EcsVariables, A::Error> {
         let mut variables = BTreeMap::new();
         while let Some(name) = map.next_key::<VariableName>()? {
-            let value = map.next_value_seed(VariableValue(name.1))?;
+            let value = map.next_value_seed(VariableValue(&name))?;
             variables.insert(name.0, value);
         }
         Ok(EcsVariables(variables))
@@ -313,14 +314,17 @@ impl<'de> Deserialize<'de> for VariableName {
     }
 }
 
-struct VariableValue(Kind);
+struct VariableValue<'a>(&'a VariableName);
 
-impl<'de> DeserializeSeed<'de> for VariableValue {
+impl<'de> DeserializeSeed<'de> for VariableValue<'_> {
     type Value = String;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
-        render(self.0, &value).map_err(D::Error::custom)
+        let VariableName(name, kind) = self.0;
+        let text = render(*kind, &value).map_err(D::Error::custom)?;
+        values::check(name, &text).map_err(D::Error::custom)?;
+        Ok(text)
     }
 }
 

@@ -1,0 +1,208 @@
+//! What is asked of a variable's value beside its kind: ranges, and what the items of a list are.
+//!
+//! From the agent's `agent/config/config.go` and `parse.go`, version 1.105. With a logging driver, a network or a PID limit
+//! that it does not know the agent ends at once, and is started again for ever; what else it does not understand it
+//! replaces by its default, with a line in its log that nobody reads.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::seconds;
+
+/// What a value must be.
+#[derive(Clone, Copy)]
+enum Grammar {
+    /// A whole number from the first to the second.
+    Number(u64, u64),
+    /// A span of time from the first to the second, in seconds.
+    Seconds(f64, f64),
+    /// A list of some of these words.
+    SomeOf(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
+    /// A list of the numbers of ports.
+    Ports,
+    /// A list of networks, each an address and the length of its prefix.
+    Networks,
+    /// A mapping to texts.
+    ToTexts,
+    /// `RATE,BURST`, neither of them 0.
+    RateAndBurst,
+    /// `FIRST-LAST`, two ports.
+    PortRange,
+}
+
+use Grammar::{Networks, Number, PortRange, Ports, RateAndBurst, Seconds, SomeOf, Texts, ToTexts};
+
+/// `LoggingDriverMinimumVersion` of the agent's `dockerclient/logging_drivers.go`.
+const LOGGING_DRIVERS: &[&str] =
+    &["awslogs", "fluentd", "gelf", "journald", "json-file", "logentries", "none", "splunk", "sumologic", "syslog"];
+
+/// The most processes that the kernel can have, `PID_MAX_LIMIT` of its `linux/threads.h`.
+const MOST_PROCESSES: u64 = 4_194_304;
+/// No bound: longer spans than this the agent can't hold.
+const EVER: f64 = 9e9;
+
+/// By the name of the variable.
+#[rustfmt::skip]
+const GRAMMARS: &[(&str, Grammar)] = &[
+    ("ECS_AGENT_LABELS", ToTexts),
+    ("ECS_AVAILABLE_LOGGING_DRIVERS", SomeOf(LOGGING_DRIVERS)),
+    ("ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", Networks),
+    ("ECS_CGROUP_CPU_PERIOD", Seconds(0.008, 0.1)),
+    ("ECS_CONTAINER_CREATE_TIMEOUT", Seconds(60.0, EVER)),
+    ("ECS_CONTAINER_START_TIMEOUT", Seconds(45.0, EVER)),
+    ("ECS_CONTAINER_STOP_TIMEOUT", Seconds(1.0, EVER)),
+    ("ECS_DYNAMIC_HOST_PORT_RANGE", PortRange),
+    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", Seconds(1.0, EVER)),
+    ("ECS_IMAGE_CLEANUP_INTERVAL", Seconds(600.0, EVER)),
+    ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", Seconds(60.0, EVER)),
+    ("ECS_LOG_OPTS", ToTexts),
+    ("ECS_MANIFEST_PULL_TIMEOUT", Seconds(30.0, EVER)),
+    ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", Number(1, u32::MAX as u64)),
+    ("ECS_PAUSE_LABELS", ToTexts),
+    ("ECS_POLLING_METRICS_WAIT_DURATION", Seconds(5.0, 20.0)),
+    ("ECS_RESERVED_MEMORY", Number(0, u16::MAX as u64)),
+    ("ECS_RESERVED_PORTS", Ports),
+    ("ECS_RESERVED_PORTS_UDP", Ports),
+    ("ECS_TASK_METADATA_RPS_LIMIT", RateAndBurst),
+    ("ECS_TASK_PIDS_LIMIT", Number(1, MOST_PROCESSES)),
+    ("ECS_VOLUME_PLUGIN_CAPABILITIES", Texts),
+    ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", Number(1, u32::MAX as u64)),
+];
+
+/// What is wrong with a value of the right kind and, on a second line, the remedy.
+pub fn check(name: &str, text: &str) -> Result<(), String> {
+    match GRAMMARS.iter().find(|(known, _)| *known == name) {
+        Some((_, grammar)) => grammar.check(text),
+        None => Ok(()),
+    }
+}
+
+impl Grammar {
+    fn check(self, text: &str) -> Result<(), String> {
+        match self {
+            Number(least, most) => match text.parse().is_ok_and(|number: u64| (least..=most).contains(&number)) {
+                true => Ok(()),
+                false => Err(format!("`{text}` is out of range\nwrite a number from {least} to {most}")),
+            },
+            Seconds(least, most) => match seconds(text).is_some_and(|span| (least..=most).contains(&span)) {
+                true => Ok(()),
+                false if most == EVER => Err(format!("`{text}` is too short\nwrite {} or more", span(least))),
+                false => Err(format!("`{text}` is out of range\nwrite {} to {}", span(least), span(most))),
+            },
+            SomeOf(words) => each_item(text, |item| {
+                let known = item.as_str().is_some_and(|word| words.contains(&word));
+                known.then_some(()).ok_or_else(|| {
+                    format!("the ECS agent doesn't know {} here\nit knows {}", quoted(item), words.join(", "))
+                })
+            }),
+            Texts => each_item(text, |item| match item.is_string() {
+                true => Ok(()),
+                false => Err(format!("{} is not text\nwrite a list of texts", quoted(item))),
+            }),
+            Ports => each_item(text, |item| match item.as_u64().is_some_and(|port| port <= u64::from(u16::MAX)) {
+                true => Ok(()),
+                false => Err(format!("{} is not a port\nwrite numbers from 0 to 65535", quoted(item))),
+            }),
+            Networks => each_item(text, |item| match item.as_str().is_some_and(is_network) {
+                true => Ok(()),
+                false => {
+                    Err(format!("{} is not a network\nwrite an address and its prefix, as 10.1.0.0/16", quoted(item)))
+                }
+            }),
+            ToTexts => match entries(text).into_iter().find(|(_, value)| !value.is_string()) {
+                // The value may be a secret: it is not shown.
+                Some((key, _)) => Err(format!("the value of `{key}` is not text\nput it in quotes")),
+                None => Ok(()),
+            },
+            RateAndBurst => match pair(text, ',').is_some_and(|(rate, burst)| rate > 0 && burst > 0) {
+                true => Ok(()),
+                false => Err(format!("`{text}` is not a rate and a burst\nwrite two numbers, as 40,60")),
+            },
+            PortRange => match pair(text, '-').is_some_and(|(first, last)| 0 < first && first <= last && last <= 65535)
+            {
+                true => Ok(()),
+                false => Err(format!("`{text}` is not a range of ports\nwrite the first and the last, as 32768-60999")),
+            },
+        }
+    }
+}
+
+/// Checks each item of the JSON list.
+fn each_item(text: &str, check: impl FnMut(&Value) -> Result<(), String>) -> Result<(), String> {
+    let items: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
+    items.iter().try_for_each(check)
+}
+
+fn entries(text: &str) -> serde_json::Map<String, Value> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// An item as it is shown: JSON, but text without its quotes.
+fn quoted(item: &Value) -> String {
+    format!("`{}`", item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+}
+
+/// An address with the length of its prefix, as Go's `net.ParseCIDR` takes it.
+fn is_network(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let longest = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    let is_plain = length.len() <= 3 && length.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain && length.parse().is_ok_and(|length: u8| length <= longest)
+}
+
+/// Two whole numbers with this between them.
+fn pair(text: &str, between: char) -> Option<(u32, u32)> {
+    let (first, second) = text.split_once(between)?;
+    let number = |text: &str| text.trim().parse().ok().filter(|_| !text.contains('+'));
+    number(first).zip(number(second))
+}
+
+/// Seconds as a person writes them.
+fn span(seconds: f64) -> String {
+    humantime::format_duration(std::time::Duration::from_secs_f64(seconds)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::kind;
+    use super::*;
+
+    #[test]
+    fn every_name_is_that_of_a_variable() {
+        assert!(GRAMMARS.is_sorted_by(|(a, _), (b, _)| a < b));
+        GRAMMARS.iter().for_each(|(name, _)| assert!(kind(name).is_some(), "{name}"));
+    }
+
+    #[test]
+    fn each_grammar_accepts_and_refuses() {
+        let table: [(&str, &[&str], &[&str]); 12] = [
+            ("ECS_TASK_PIDS_LIMIT", &["1", "4194304"], &["0", "4194305", "99999999999999999999999"]),
+            ("ECS_RESERVED_MEMORY", &["0", "65535"], &["65536"]),
+            ("ECS_CONTAINER_START_TIMEOUT", &["45s", "3m", "100h"], &["44s", "44999ms", "0.5m"]),
+            ("ECS_CGROUP_CPU_PERIOD", &["8ms", "100ms", "0.1s"], &["7ms", "101ms"]),
+            ("ECS_AVAILABLE_LOGGING_DRIVERS", &["[]", r#"["none","json-file"]"#], &[r#"["json"]"#, "[1]", "[null]"]),
+            ("ECS_VOLUME_PLUGIN_CAPABILITIES", &[r#"["efsAuth"]"#], &["[1]"]),
+            ("ECS_RESERVED_PORTS", &["[0,65535]"], &["[65536]", "[-1]", "[1.5]", r#"["22"]"#]),
+            (
+                "ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES",
+                &[r#"["10.0.0.0/8","fd00::/64"]"#],
+                &[r#"["10.0.0.0"]"#, r#"["10.0.0.0/33"]"#, r#"["10.0.0.0/+8"]"#, r#"["::/129"]"#, r#"["x/8"]"#, "[10]"],
+            ),
+            ("ECS_LOG_OPTS", &["{}", r#"{"max-file":"3"}"#], &[r#"{"max-file":3}"#]),
+            ("ECS_TASK_METADATA_RPS_LIMIT", &["40,60", "1, 1"], &["40", "0,60", "40,60,80", "a,b", "+1,2"]),
+            ("ECS_DYNAMIC_HOST_PORT_RANGE", &["32768-60999", "1-1"], &["32768", "2-1", "0-9", "1-65536", "a-b"]),
+            ("ECS_BACKEND_HOST", &["anything"], &[]),
+        ];
+        for (name, good, bad) in table {
+            good.iter().for_each(|text| assert_eq!(check(name, text), Ok(()), "{name}={text}"));
+            bad.iter().for_each(|text| assert!(check(name, text).is_err(), "{name}={text} is accepted"));
+        }
+    }
+}
