@@ -225,19 +225,40 @@ impl Host {
 
     fn edit(&self, edit: &Edit) -> Result<Change> {
         let Edited { before, after, mode } = self.edited(edit)?;
+        let record = mode_record(&edit.path);
         let Some(after) = after else {
             self.mark(&edit.path, edit.read_by.as_deref(), || Ok(before.is_some()))?;
-            return self.remove(&edit.path);
+            let change = self.remove(&edit.path)?;
+            self.remove(&record)?;
+            return Ok(change);
         };
+        let own_mode = self.mode_without_secret(edit, before.as_deref())?;
+        if own_mode != mode {
+            self.write(&record, format!("{own_mode:04o}\n").as_bytes(), 0o600)?;
+        }
         self.mark(&edit.path, edit.read_by.as_deref(), || Ok(!self.holds(&edit.path, after.as_bytes(), mode)?))?;
-        self.write(&edit.path, after.as_bytes(), mode)
+        let change = self.write(&edit.path, after.as_bytes(), mode)?;
+        if !edit.has_secret() {
+            self.remove(&record)?;
+        }
+        Ok(change)
+    }
+
+    /// The mode that a file of somebody else's has as long as no secret of ours is in it. It is recorded before the first
+    /// secret goes in, and the record is kept until the mode is that again.
+    fn mode_without_secret(&self, edit: &Edit, before: Option<&str>) -> Result<u32> {
+        let recorded = self.read(&mode_record(&edit.path))?;
+        let recorded = recorded.and_then(|text| u32::from_str_radix(text.trim(), 8).ok());
+        // Without lines of ours the file has its own mode, whatever an earlier run recorded.
+        let recorded = recorded.filter(|_| before.is_some_and(Edit::is_in));
+        Ok(recorded.or_else(|| self.mode_of(&edit.path)).unwrap_or(0o644))
     }
 
     /// What an edit makes of its file. One of which nothing would be left is to go.
     fn edited(&self, edit: &Edit) -> Result<Edited> {
         let before = self.read(&edit.path)?;
         let after = edit.applied_to(before.as_deref().unwrap_or_default());
-        let mode = self.mode_of(&edit.path).unwrap_or(0o644);
+        let mode = self.mode_without_secret(edit, before.as_deref())?;
         let mode = if edit.has_secret() { mode & 0o600 } else { mode };
         let stays = !after.is_empty() || before.as_ref().is_some_and(String::is_empty);
         Ok(Edited { before, after: stays.then_some(after), mode })
@@ -339,6 +360,11 @@ fn is_unit_file(path: &str) -> bool {
 /// Whatever the filesystem answers.
 pub fn save(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+/// Where the mode of a file is recorded while a secret of ours is in it.
+fn mode_record(path: &str) -> String {
+    format!("{STATE_DIRECTORY}/modes{path}")
 }
 
 /// Tells systemd, where it listens.

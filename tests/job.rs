@@ -227,6 +227,32 @@ fn a_proxy_that_is_not_asked_for_any_more_leaves_no_trace() {
 }
 
 #[test]
+fn a_proxys_password_that_is_not_there_any_more_leaves_the_files_with_the_modes_that_they_had() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    let shared = [("/etc/dnf/dnf.conf", 0o644), ("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml", 0o664)];
+    for (path, mode) in shared {
+        std::fs::set_permissions(host.at(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let modes = || shared.map(|(path, _)| host.at(path).metadata().unwrap().permissions().mode() & 0o7777);
+    let before = shared.map(|(path, _)| host.text(path));
+    let run = |proxy: &str| {
+        let ended = host.run_with(&[("PROXY_URL", proxy)]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    };
+    let (with, without) = ("http://squid:hunter2canary@proxy:3128", "http://proxy:3128");
+    for (proxy, expected) in
+        [(with, [0o600; 2]), (with, [0o600; 2]), (without, [0o644, 0o664]), (with, [0o600; 2]), ("", [0o644, 0o664])]
+    {
+        run(proxy);
+        assert_eq!(modes(), expected, "{proxy}");
+    }
+    assert_eq!(before, shared.map(|(path, _)| host.text(path)));
+    let records = host.tree().into_keys().filter(|path| path.starts_with("var/lib/ecs-firstrun/modes"));
+    assert_eq!(records.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
 fn without_user_data_nothing_is_started_and_nothing_is_signalled() {
     let host = Host::in_cloud("", |options| options.user_data = None);
     let before = host.tree();
