@@ -40,7 +40,7 @@ pub(super) struct Scaled {
 pub(super) fn scaled(user_data: &[u8], parsed: &Parsed, scale: TimeScale) -> Option<Scaled> {
     let wait = parsed.config.wait.timeout.0.min(parsed.config.time_allowed(Duration::ZERO));
     let scaled = Duration::from_millis((wait.as_millis() as f64 * scale.0).ceil() as u64);
-    (scale.0 < 1.0).then(|| with_wait(user_data, parsed, scaled))?
+    with_wait(user_data, parsed, scaled)
 }
 
 /// The user data with a short wait, where theirs is longer.
@@ -54,16 +54,20 @@ fn with_wait(user_data: &[u8], parsed: &Parsed, wait: Duration) -> Option<Scaled
         return None;
     }
     let words = |span: Duration| humantime::format_duration(span).to_string();
-    let note = format!(
-        "the user data are served with one more document: `wait.timeout` is {}, not {}",
-        words(wait),
-        words(parsed.config.wait.timeout.0)
-    );
-    let given = decode("user data", user_data).documents.into_iter().map(|document| {
+    let given = parsed.config.wait.timeout.0;
+    let note = match wait == given {
+        true => format!("the registration is waited for as long as on an instance, {}", words(wait)),
+        false => format!(
+            "the user data are served with one more document: `wait.timeout` is {}, not {}",
+            words(wait),
+            words(given)
+        ),
+    };
+    let documents = decode("user data", user_data).documents.into_iter().map(|document| {
         let kind = if document.embedded { "text/cloud-config" } else { OURS };
         (kind, document.source.text.clone())
     });
-    let all = given.chain([(OURS, json!({"wait": {"timeout": words(wait)}}).to_string())]);
+    let all = documents.chain([(OURS, json!({"wait": {"timeout": words(wait)}}).to_string())]);
     let mut mime = format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"{BOUNDARY}\"\n\n");
     all.for_each(|(kind, text)| mime.push_str(&format!("--{BOUNDARY}\nContent-Type: {kind}\n\n{text}\n")));
     mime.push_str(&format!("--{BOUNDARY}--\n"));
@@ -107,9 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_or_not_scaled_is_served_as_it_is() {
+    fn what_is_refused_is_served_as_it_is() {
         assert!(scaled_by("#ecs-firstrun\necs: {clusterr: c}\n", "0.01").is_none());
-        assert!(scaled_by("#ecs-firstrun\necs: {cluster: c}\n", "1").is_none());
+        let whole = scaled_by("#ecs-firstrun\necs: {cluster: c}\n", "1").unwrap();
+        assert!(whole.note.ends_with("as long as on an instance, 10m"), "{}", whole.note);
+        let (parsed, _) = documents("user data", &whole.user_data);
+        assert_eq!(parsed.config.wait.timeout.0, Duration::from_secs(600));
         for wrong in ["0", "-1", "1.01", "inf", "NaN", "x", ""] {
             assert!(wrong.parse::<TimeScale>().is_err(), "{wrong}");
         }
