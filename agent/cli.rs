@@ -77,6 +77,8 @@ enum Command {
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
+    /// Print the JSON Schema of the configuration, for editors and other programs
+    Schema,
     /// Print the facts of this instance that a plan depends on, as JSON for `plan --facts`
     Facts {
         #[command(flatten)]
@@ -173,6 +175,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
             plan::plan(&places.into(), facts, changes, form).await
         }
         Command::Validate { file } => validate::validate(&file),
+        Command::Schema => print(include_str!("../examples/schema.json")),
         Command::Facts { places } => {
             log.start(None);
             let instance = run::instance_facts(&places.into()).await?;

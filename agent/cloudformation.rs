@@ -52,13 +52,14 @@ impl fmt::Display for Status {
 
 /// How a signal to a stack's resource is authenticated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// By the signed instance identity document; needs no IAM permission.
     InstanceIdentity,
     /// By credentials that permit `cloudformation:SignalResource`.
     Iam,
-    /// By the first, and when that is refused by the second.
+    /// By the instance identity document; where that is refused, by credentials.
     #[default]
     Auto,
 }

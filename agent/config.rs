@@ -10,6 +10,8 @@ pub mod decode;
 pub mod ecs_variables;
 mod mount_points;
 pub mod problem;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod types;
 pub mod yaml;
 
@@ -28,56 +30,60 @@ use crate::cloudformation::Auth;
 
 /// The whole configuration. Each section that is left out leaves that part of the host alone.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Whom to tell how it went; nothing is signalled without it.
+    /// Whom CloudFormation's signal is for. Nothing is signalled without it.
     pub signal: Option<Signal>,
-    /// The HTTP proxy; none anywhere without it.
+    /// The HTTP proxy of every program on the host that needs one. No proxy anywhere without it.
     pub proxy: Option<Proxy>,
     /// The volumes, in the order in which they are set up.
     pub storage: Vec<Volume>,
-    /// Docker's own settings.
+    /// Docker's own settings. They are left alone without it.
     pub docker: Option<Docker>,
     /// What is sent to CloudWatch Logs.
     pub logs: Logs,
-    /// The ECS agent; it is neither configured nor started without it.
+    /// The ECS agent. It is neither configured nor started without it.
     pub ecs: Option<Ecs>,
-    /// How long the registration with the cluster may take.
+    /// How long the ECS agent's registration may take.
     pub wait: Wait,
 }
 
 /// `signal`: the CloudFormation resource, the wait condition handle and the lifecycle hook that wait for this instance.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Signal {
-    /// Name or ARN of the stack.
+    /// Name or ARN of the stack, as `${AWS::StackName}` or `${AWS::StackId}` gives it.
     pub stack: Option<StackName>,
-    /// Logical id of the Auto Scaling group or instance.
+    /// Logical id of the Auto Scaling group or instance in the template, which waits for the signal.
     pub resource: Option<LogicalId>,
-    /// Region of the stack; else that of the stack's ARN, else the instance's.
+    /// Region of the stack; that of the stack's ARN, else the instance's, unless given.
     pub region: Option<Region>,
     /// How the request proves who sends it.
     pub auth: Auth,
-    /// The stack's own timeout: the agent gives up early enough to send FAILURE before it.
+    /// The stack's own timeout. The run gives up 15 s to 60 s before it, to send FAILURE in time.
     pub timeout: SignalTimeout,
-    /// Instead of stack and resource: a wait condition's URL.
+    /// Instead of `stack` and `resource`: the URL of a wait condition handle, which `!Ref` gives.
     pub wait_handle: Option<WaitHandle>,
-    /// The lifecycle hook of the Auto Scaling group; alone, or beside the others.
+    /// The lifecycle hook of the Auto Scaling group that is completed when the instance is ready; alone, or beside the others.
     pub lifecycle_hook: Option<LifecycleHook>,
 }
 
 /// `signal.lifecycle_hook`: a hook of the Auto Scaling group on the launch of its instances.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LifecycleHook {
     /// The hook's name.
     pub name: HookName,
-    /// The group's name; else what the instance's tag `aws:autoscaling:groupName` says.
+    /// The group's name; unless given, what the instance's tag `aws:autoscaling:groupName` says.
     pub group: Option<GroupName>,
 }
 
 /// `signal.timeout`, 15 minutes unless given.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct SignalTimeout(pub TimeSpan);
 
@@ -89,11 +95,12 @@ impl Default for SignalTimeout {
 
 /// `proxy`: the HTTP proxy of every program on the host that needs one.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Proxy {
-    /// The proxy.
+    /// The proxy's URL. User and password in it are kept from all users of the host but root.
     pub url: ProxyUrl,
-    /// Added to [`Proxy::ALWAYS_DIRECT`].
+    /// Hosts, domains and networks that are reached without the proxy, beside those that an ECS host always reaches so.
     #[serde(default)]
     pub no_proxy: Vec<NoProxyEntry>,
 }
@@ -117,21 +124,22 @@ impl Proxy {
 
 /// An entry of `storage`: one volume.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Volume {
-    /// Where the volume is found.
+    /// Name in the block device mapping, whatever the kernel calls it; or `instance_store`, for the instance's own disks.
     pub device: Device,
-    /// What it is formatted with when it is blank.
+    /// What it is formatted with when it is blank. It grows when the volume has grown.
     #[serde(default)]
     pub filesystem: Filesystem,
-    /// The label by which it is mounted; by default the last part of the mount.
+    /// Label of the filesystem, by which it is mounted; the last part of `mount` unless given.
     pub label: Option<FilesystemLabel>,
     /// Where it is mounted.
     pub mount: AbsolutePath,
-    /// Options of the mount.
+    /// Options of mount(8).
     #[serde(default)]
     pub options: Vec<MountOption>,
-    /// Directories that it must have.
+    /// Directories that are made on it.
     #[serde(default)]
     pub directories: Vec<Directory>,
 }
@@ -151,6 +159,7 @@ impl Volume {
 
 /// The filesystems that a volume can get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Filesystem {
     /// XFS, the filesystem of Amazon Linux.
@@ -180,41 +189,46 @@ impl Filesystem {
 
 /// A directory on a volume.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Directory {
-    /// Below the mount.
+    /// Path below the mount.
     pub path: RelativePath,
-    /// Numeric owner; root unless given.
+    /// Numeric owner and group, in quotes; root unless given.
     pub owner: Option<Owner>,
-    /// Permissions; 0755 unless given.
+    /// Permissions in octal, in quotes; `"0755"` unless given.
     pub mode: Option<Mode>,
 }
 
 /// `docker`: Docker's own settings.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Docker {
     /// Where Docker keeps images and containers; Docker's own default unless given.
     pub data_root: Option<AbsolutePath>,
-    /// Merged into `daemon.json`.
+    /// Merged into the image's own `/etc/docker/daemon.json`.
     pub daemon: serde_json::Map<String, serde_json::Value>,
 }
 
 /// `logs`: what is sent to CloudWatch Logs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Logs {
-    /// The agent that sends them.
+    /// The agent that sends them; `auto` is the one that the image has.
     pub agent: LogAgent,
-    /// Prefix of the log groups; see [`Config::log_group`] for the default.
+    /// Prefix of the log groups' names. `${stack}`, `${resource}`, `${region}`, `${account}` and `${cluster}` are filled in;
+    /// inside `Fn::Sub` they are written as `${!stack}`. Unless given: `${stack}/ec2/${resource}`, without a stack
+    /// `${cluster}/ec2`, without a cluster `ecs-firstrun/${account}`.
     pub group: Option<NameTemplate>,
-    /// Name of the log streams.
+    /// Name of the log streams; the log agent fills in `{instance_id}` and `{hostname}`.
     pub stream: NameTemplate,
-    /// How long CloudWatch Logs keeps events; for ever unless given.
+    /// Days that CloudWatch Logs keeps events; for ever unless given.
     pub retention_days: Option<RetentionDays>,
-    /// Files beside the host's own logs.
+    /// Files that are sent beside the host's own logs.
     pub files: Vec<LogFile>,
-    /// Whether the journal is sent where the installed agent can read it.
+    /// Whether the journal is sent, where the CloudWatch agent can read it (from 1.300070).
     pub journal: bool,
 }
 
@@ -238,6 +252,7 @@ fn template(text: &'static str) -> NameTemplate {
 
 /// The agents that can send logs to CloudWatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LogAgent {
     /// The one that the image has.
@@ -252,33 +267,36 @@ pub enum LogAgent {
 
 /// A file of `logs.files`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogFile {
-    /// The file, or a pattern.
+    /// The file, or a pattern such as `/var/log/app/*.log`.
     pub path: AbsolutePath,
-    /// How its lines tell the time, in the directives of strftime(3).
+    /// How its lines tell the time, in the directives of strftime(3), as `%Y-%m-%d %H:%M:%S`.
     pub timestamp_format: Option<OneLine>,
 }
 
 /// `ecs`: the ECS agent.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ecs {
-    /// The cluster to join.
+    /// Name or ARN of the cluster to join.
     pub cluster: ClusterName,
-    /// Custom attributes of the container instance.
+    /// Custom attributes of the container instance, for placement constraints.
     #[serde(default)]
     pub attributes: BTreeMap<AttributeName, AttributeValue>,
     /// Tags of the container instance.
     #[serde(default)]
     pub tags: BTreeMap<TagKey, TagValue>,
-    /// Variables of the ECS agent.
+    /// Variables of the ECS agent, as `/etc/ecs/ecs.config` has them.
     #[serde(default)]
     pub config: EcsVariables,
 }
 
 /// `wait`: the wait for the registration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Wait {
     /// The longest that the registration may take.

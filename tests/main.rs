@@ -27,6 +27,7 @@ mod plans;
 mod properties;
 mod refused;
 mod rehearsal;
+mod schema;
 mod signal;
 mod status;
 mod support;

@@ -42,7 +42,9 @@ fn signal() -> impl Strategy<Value = Value> {
         1 => Just((None, None, Some(json!(format!("https://bucket.s3.amazonaws.com/x?X-Amz-Signature={CANARY}"))))),
     ];
     let auth = of(select(vec!["auto", "iam", "instance_identity"]));
-    (target, auth, of(span())).prop_map(|((stack, resource, handle), auth, timeout)| {
+    let hook = of("[a-z][a-z -]{0,8}")
+        .prop_map(|group| mapping([("name", Some("launch".into())), ("group", group.map(Value::from))]));
+    (target, auth, of(span()), of(hook)).prop_map(|((stack, resource, handle), auth, timeout, hook)| {
         let auth = auth.map(Value::from);
         mapping([
             ("stack", stack),
@@ -50,6 +52,7 @@ fn signal() -> impl Strategy<Value = Value> {
             ("wait_handle", handle),
             ("auth", auth),
             ("timeout", timeout),
+            ("lifecycle_hook", hook),
         ])
     })
 }
@@ -133,7 +136,7 @@ fn ecs() -> impl Strategy<Value = Value> {
 }
 
 /// Documents that are right by construction; JSON is YAML.
-fn document() -> impl Strategy<Value = String> {
+pub fn document() -> impl Strategy<Value = String> {
     let sections = (of(signal()), of(proxy()), of(storage()), of(docker()), of(logs()), of(ecs()), span());
     sections.prop_map(|(signal, proxy, storage, docker, logs, ecs, timeout)| {
         let config = mapping([

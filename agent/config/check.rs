@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::problem::Problem;
 use super::types::{StackName, Variable};
-use super::yaml::Node;
+use super::yaml::{Node, Value};
 use super::{Config, Docker, Signal, mount_points};
 
 /// The checks that concern more than one value.
@@ -76,8 +76,8 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
 fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], String, &str)) {
     let both = "`signal` wants `stack` and `resource`, or `wait_handle`";
     let any = "`signal` wants `stack` and `resource`, or `wait_handle`, or `lifecycle_hook`";
-    // A value that was refused is missing here, too, and has been reported.
-    let given = |key: &str| root.at(&["signal", key]).is_some();
+    // A value that was refused is missing in the signal, too, and has been reported; nothing is as good as left out.
+    let given = |key: &str| root.at(&["signal", key]).is_some_and(|node| node.value != Value::Null);
     match (given("stack"), given("resource"), given("wait_handle")) {
         (true, true, false) | (false, false, true) => {}
         (_, _, true) => report(&["signal", "wait_handle"], "there are two targets for one signal".to_owned(), both),

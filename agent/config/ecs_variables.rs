@@ -153,9 +153,14 @@ const VARIABLES: &[(&str, Kind)] = &[
     ("NO_PROXY", Kind::Elsewhere("proxy.no_proxy")),
 ];
 
+/// The variables that a configuration may use, with their kinds.
+pub fn usable() -> impl Iterator<Item = &'static (&'static str, Kind)> {
+    VARIABLES.iter().filter(|(_, kind)| !matches!(kind, Kind::Elsewhere(_)))
+}
+
 /// The names that a configuration may use.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    VARIABLES.iter().filter(|(_, kind)| !matches!(kind, Kind::Elsewhere(_))).map(|(name, _)| *name)
+    usable().map(|(name, _)| *name)
 }
 
 /// The kind of a variable, if the ECS agent has it.
@@ -206,10 +211,8 @@ pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
             "true" | "false" => Ok(text),
             _ => Err("the value is neither true nor false\nwrite true or false".to_owned()),
         },
-        Kind::Number => match text.parse::<u64>() {
-            Ok(_) => Ok(text),
-            Err(_) => Err("the value is not a whole number\nwrite digits only".to_owned()),
-        },
+        Kind::Number if text.len() < 20 && text.chars().all(|c| c.is_ascii_digit()) => Ok(text),
+        Kind::Number => Err("the value is not a whole number\nwrite digits only".to_owned()),
         Kind::Duration if seconds(&text).is_some() => Ok(text),
         Kind::Duration => {
             Err("the value is not a span of time\nwrite numbers with units, as 30s, 5m or 1h30m".to_owned())

@@ -258,9 +258,14 @@ checked_text! {
 checked_text! {
     /// The numeric owner of a directory, `UID:GID`; names would depend on the image.
     Owner, |text| match text.split_once(':') {
-        Some((user, group)) if user.parse::<u32>().is_ok() && group.parse::<u32>().is_ok() => Ok(()),
+        Some((user, group)) if is_id(user) && is_id(group) => Ok(()),
         _ => Err(format!("`{text}` is not an owner\nwrite numbers, as \"1000:1000\", in quotes")),
     }
+}
+
+/// Whether it is the number of a user or a group; Rust would take `+5` too.
+fn is_id(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit()) && text.parse::<u32>().is_ok()
 }
 
 impl Owner {
@@ -307,13 +312,13 @@ mod tests {
                 &["", "data", "/data/", "//", "/a/../b", "/a\n"],
             ),
             (accepts::<RelativePath>, &["public", "a/b"], &["", "/a", "a/", "../a", "a//b"]),
-            (accepts::<Owner>, &["0:0", "1000:1000"], &["", "root", "1000", "root:root", "1:-1"]),
-            (accepts::<Mode>, &["0755", "700"], &["", "755x", "0999", "07555"]),
+            (accepts::<Owner>, &["0:0", "1000:1000"], &["", "root", "1000", "root:root", "1:-1", "+1:+1"]),
+            (accepts::<Mode>, &["0755", "700"], &["", "755x", "0999", "07555", "+755"]),
             (accepts::<TimeSpan>, &["90s", "15m", "1h 30m"], &["", "15", "0s", "13h", "-1s"]),
             (
                 accepts::<ProxyUrl>,
                 &["http://proxy:3128", "https://u:p%40@h:1"],
-                &["", "proxy:3128", "http://", "socks5://h:1", "http://h/x", "http://h\n:1"],
+                &["", "proxy:3128", "http://", "socks5://h:1", "http://h/x", "http://h\n:1", "http:///h"],
             ),
             (
                 accepts::<Device>,

@@ -14,7 +14,8 @@ impl TryFrom<String> for Mode {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let octal = (3..=4).contains(&text.len()).then(|| u32::from_str_radix(&text, 8).ok()).flatten();
+        let octal = (3..=4).contains(&text.len()) && text.chars().all(|c| c.is_digit(8));
+        let octal = octal.then(|| u32::from_str_radix(&text, 8).ok()).flatten();
         octal
             .map(Mode)
             .ok_or_else(|| format!("`{text}` is not a mode\nwrite three or four octal digits in quotes, as \"0755\""))
@@ -43,9 +44,12 @@ impl TryFrom<String> for TimeSpan {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let span = humantime::parse_duration(&text).map_err(|error| {
-            format!("`{text}` is not a span of time: {error}\nwrite a number and its unit, as 90s, 15m or 1h")
-        })?;
+        let remedy = "write a number and its unit, as 90s, 15m or 1h";
+        if text.contains(|c: char| c.is_whitespace() && c != ' ') {
+            return Err(format!("`{text}` is not a span of time\n{remedy}"));
+        }
+        let span = humantime::parse_duration(&text)
+            .map_err(|error| format!("`{text}` is not a span of time: {error}\n{remedy}"))?;
         match span.is_zero() || span > Duration::from_secs(12 * 3600) {
             true => Err(format!("`{text}` is out of range\nmore than 0s, at most 12h")),
             false => Ok(TimeSpan(span)),
@@ -71,15 +75,18 @@ impl fmt::Display for TimeSpan {
 #[serde(try_from = "i64", into = "i64")]
 pub struct RetentionDays(i64);
 
-const RETENTION_DAYS: [i64; 22] =
-    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+impl RetentionDays {
+    /// All that there are.
+    pub const ALL: [i64; 22] =
+        [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+}
 
 impl TryFrom<i64> for RetentionDays {
     type Error = String;
 
     fn try_from(days: i64) -> Result<Self, String> {
-        let nearest = RETENTION_DAYS.iter().min_by_key(|known| known.abs_diff(days)).unwrap_or(&30);
-        match RETENTION_DAYS.contains(&days) {
+        let nearest = RetentionDays::ALL.iter().min_by_key(|known| known.abs_diff(days)).unwrap_or(&30);
+        match RetentionDays::ALL.contains(&days) {
             true => Ok(RetentionDays(days)),
             false => Err(format!(
                 "CloudWatch Logs can't keep events for {days} days\nthe nearest that it knows is {nearest}"

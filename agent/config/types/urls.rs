@@ -45,7 +45,9 @@ fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> 
         return Err(format!("the {what} has no scheme\n{remedy}"));
     }
     let url = url::Url::parse(text).map_err(|error| format!("the {what} is not a URL: {error}\n{remedy}"))?;
-    match !["http", "https"].contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
+    // A URL's parser would find a host in `http:///x` too.
+    let after_scheme = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match after_scheme.is_none_or(|rest| rest.starts_with(['/', '\\'])) || url.host_str().is_none_or(str::is_empty) {
         true => Err(format!("the {what} does not begin with http:// or https:// and a host\n{remedy}")),
         false => Ok(url),
     }
