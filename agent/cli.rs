@@ -71,12 +71,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Check user data, offline; exit code 2 when something is wrong
-    Validate {
-        /// The user data; `-` is standard input
-        #[arg(value_name = "FILE", default_value = "-")]
-        file: PathBuf,
-    },
+    /// Check user data, offline, alone or inside a CloudFormation template; exit code 2 when something is wrong
+    ///
+    /// Warnings are about what is allowed, and hurts; they leave the exit code at 0.
+    Validate(validate::Arguments),
     /// Print the JSON Schema of the configuration, for editors and other programs
     Schema,
     /// Print the facts of this instance that a plan depends on, as JSON for `plan --facts`
@@ -174,7 +172,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
             let form = if json { plan::Form::Json } else { plan::Form::Text };
             plan::plan(&places.into(), facts, changes, form).await
         }
-        Command::Validate { file } => validate::validate(&file),
+        Command::Validate(arguments) => validate::validate(arguments),
         Command::Schema => print(include_str!("../examples/schema.json")),
         Command::Facts { places } => {
             log.start(None);

@@ -39,3 +39,4 @@ pub mod run;
 mod sdk;
 pub mod signal;
 pub mod text;
+pub mod validate;

@@ -31,4 +31,5 @@ mod schema;
 mod signal;
 mod status;
 mod support;
+mod validate;
 mod wire;

@@ -1,30 +1,192 @@
 //! `validate`: user data checked offline, and how its mistakes are shown.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
 use super::{has_color, print};
 use crate::config::problem::Problem;
 use crate::run::{self, Ending};
+use crate::validate::{Verdict, check, check_template};
 
-pub(super) fn validate(file: &Path) -> Result<ExitCode> {
-    let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
-    let bytes = run::read_user_data(file)?;
-    let (parsed, notes) = run::documents(&name, &bytes);
-    for note in &notes {
-        eprintln!("note: {note}");
+/// The files of a folder that may be user data or templates, by the end of their names.
+const ENDINGS: [&str; 6] = ["yaml", "yml", "json", "mime", "b64", "template"];
+/// The version of what `--format json` prints.
+const VERSION: u32 = 1;
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// User data, or folders of them; `-` is standard input [default: -]
+    ///
+    /// Of a folder these are checked: *.yaml, *.yml, *.json, *.mime, *.b64, *.template. A CloudFormation template among
+    /// the files is checked as --template does.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Check the user data inside a CloudFormation template, in YAML or JSON
+    #[arg(long = "template", value_name = "FILE")]
+    templates: Vec<PathBuf>,
+    /// How the findings are printed: for people, for programs, or as annotations of a GitHub workflow
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Github,
+}
+
+/// A file that was checked, and its text where it has one.
+struct Checked {
+    verdict: Verdict,
+    text: Option<String>,
+}
+
+pub(super) fn validate(arguments: Arguments) -> Result<ExitCode> {
+    let mut checked: Vec<_> = arguments.templates.iter().map(|path| check_file(path, check_template)).collect();
+    let standard_input = vec![PathBuf::from("-")];
+    let alone = arguments.files.is_empty() && checked.is_empty();
+    for path in if alone { &standard_input } else { &arguments.files } {
+        match path.is_dir() {
+            true => checked.extend(check_folder(path)),
+            false => checked.push(check_file(path, check)),
+        }
     }
-    if !parsed.problems.is_empty() {
-        return refuse(&parsed.problems);
+    match arguments.format {
+        Format::Text => print_text(&checked)?,
+        Format::Json => print(&format!("{:#}\n", as_json(&checked)))?,
+        Format::Github => print(&annotations(&checked))?,
+    };
+    let wrong = checked.iter().any(|file| !file.verdict.errors.is_empty());
+    Ok(if wrong { ExitCode::from(Ending::Refused.code()) } else { ExitCode::SUCCESS })
+}
+
+fn check_file(path: &Path, check: impl Fn(&str, &[u8]) -> Verdict) -> Checked {
+    let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
+    match run::read_user_data(path) {
+        Ok(bytes) => Checked { verdict: check(&name, &bytes), text: String::from_utf8(bytes).ok() },
+        Err(error) => {
+            let verdict = Verdict::failed(&name, format!("{error:#}"), "name a file that can be read");
+            Checked { verdict, text: None }
+        }
     }
-    if !parsed.found {
-        bail!(
-            "{name} holds no ecs-firstrun configuration; its first line must be `#ecs-firstrun`, or a MIME part or the key `ecs_firstrun` must hold it"
-        );
+}
+
+/// Checks the files of a folder. Those that have nothing for ecs-firstrun are another's, unless all are.
+fn check_folder(folder: &Path) -> Vec<Checked> {
+    let name = folder.display().to_string();
+    let failed =
+        |message: String, remedy: &str| vec![Checked { verdict: Verdict::failed(&name, message, remedy), text: None }];
+    let listed = folder.read_dir().and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut files: Vec<PathBuf> = match listed.with_context(|| format!("read the folder {name}")) {
+        Ok(files) => files,
+        Err(error) => return failed(format!("{error:#}"), "name a folder that can be read"),
+    };
+    files.retain(|path| path.extension().and_then(|end| end.to_str()).is_some_and(|end| ENDINGS.contains(&end)));
+    files.sort();
+    let mut checked: Vec<_> = files.iter().map(|path| check_file(path, check)).collect();
+    checked.retain(|file| !file.verdict.others);
+    match checked.is_empty() {
+        true => failed(
+            format!("no file in the folder {name} holds ecs-firstrun configuration"),
+            "files that end in .yaml, .yml, .json, .mime, .b64 and .template are looked at, not those in folders below",
+        ),
+        false => checked,
     }
-    print(&format!("{name}: no mistakes found\n"))
+}
+
+fn print_text(checked: &[Checked]) -> Result<ExitCode> {
+    let color = has_color(&std::io::stderr());
+    let mut right = String::new();
+    for Verdict { name, errors, warnings, notes, .. } in checked.iter().map(|file| &file.verdict) {
+        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        warnings.iter().for_each(|warning| eprintln!("{}\n", warning.render_as_warning(color)));
+        errors.iter().for_each(|error| eprintln!("{}\n", error.render(color)));
+        if errors.is_empty() {
+            let warned = match warnings.len() {
+                0 => String::new(),
+                count => format!(", {}", counted(count, "warning")),
+            };
+            right += &format!("{name}: no mistakes found{warned}\n");
+        }
+    }
+    let errors: usize = checked.iter().map(|file| file.verdict.errors.len()).sum();
+    if errors > 0 {
+        eprintln!("{} found.", counted(errors, "error"));
+    }
+    print(&right)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn as_json(checked: &[Checked]) -> Value {
+    let problem = |problem: &Problem| {
+        let (message, remedy) = problem.words();
+        let document = problem.span.as_ref().map(|span| span.source.name.as_str());
+        json!({
+            "message": message, "remedy": remedy,
+            "document": document, "line": problem.line(), "column": problem.column(),
+        })
+    };
+    let file = |Verdict { name, found, errors, warnings, notes, .. }: &Verdict| {
+        json!({
+            "file": name, "found": found,
+            "errors": errors.iter().map(problem).collect::<Vec<_>>(),
+            "warnings": warnings.iter().map(problem).collect::<Vec<_>>(),
+            "notes": notes,
+        })
+    };
+    json!({ "version": VERSION, "files": checked.iter().map(|checked| file(&checked.verdict)).collect::<Vec<_>>() })
+}
+
+/// Workflow commands, a line each.
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
+fn annotations(checked: &[Checked]) -> String {
+    let mut lines = String::new();
+    for Checked { verdict, text } in checked {
+        let kinds = [("error", &verdict.errors), ("warning", &verdict.warnings)];
+        for (kind, problem) in
+            kinds.into_iter().flat_map(|(kind, problems)| problems.iter().map(move |problem| (kind, problem)))
+        {
+            let (message, remedy) = problem.words();
+            let remedy = remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default();
+            let place = text.as_deref().and_then(|text| line_in(text, problem));
+            // What is encoded has no line in the file: then the message says where it is.
+            let within = problem.span.as_ref().filter(|_| place.is_none()).map(|_| format!("{problem}"));
+            let line = place.map(|(line, column)| format!(",line={line},col={column}")).unwrap_or_default();
+            let message = within.unwrap_or_else(|| format!("{message}{remedy}"));
+            let (file, message) = (escaped(&verdict.name, "%\r\n:,"), escaped(&message, "%\r\n"));
+            lines += &format!("::{kind} file={file}{line},title=ecs-firstrun::{message}\n");
+        }
+        for note in &verdict.notes {
+            lines += &format!("::notice file={}::{}\n", escaped(&verdict.name, "%\r\n:,"), escaped(note, "%\r\n"));
+        }
+    }
+    lines
+}
+
+/// The line and column in the file, where the problem's document stands in it as it is.
+fn line_in(text: &str, problem: &Problem) -> Option<(usize, usize)> {
+    let span = problem.span.as_ref()?;
+    let (line, column) = span.position();
+    let mut places = text.match_indices(&span.source.text).map(|(at, _)| at);
+    let (base, None) = (places.next()?, places.next()) else { return None };
+    Some((text[..base].matches('\n').count() + line, column))
+}
+
+/// The text with these characters as GitHub wants them: a percent sign and the number of the byte.
+fn escaped(text: &str, special: &str) -> String {
+    let escape = |c: char| match special.contains(c) {
+        true => format!("%{:02X}", u32::from(c)),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 pub(super) fn refuse(problems: &[Problem]) -> Result<ExitCode> {
@@ -32,6 +194,6 @@ pub(super) fn refuse(problems: &[Problem]) -> Result<ExitCode> {
     for problem in problems {
         eprintln!("{}\n", problem.render(color));
     }
-    eprintln!("{} error{} found.", problems.len(), if problems.len() == 1 { "" } else { "s" });
+    eprintln!("{} found.", counted(problems.len(), "error"));
     Ok(ExitCode::from(Ending::Refused.code()))
 }

@@ -211,7 +211,7 @@ fn gunzip(mut bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
 }
 
 /// What whole base64 stands for. Short plain text can be valid base64 by chance, so the content must make sense.
-fn base64_wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn base64_wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
     // Nothing is valid base64 too, and would go on for ever.
     let decoded = base64_decoded(bytes).filter(|decoded| !decoded.is_empty())?;
     let sensible = is_gzip(&decoded) || mime::is_mime(&decoded) || is_headed(&decoded) || {

@@ -40,6 +40,11 @@ impl Source {
         self.secrets.get_or_init(|| secrets);
     }
 
+    /// What [`Source::hide`] has marked.
+    pub fn secrets(&self) -> &[Range<usize>] {
+        self.secrets.get().map_or(&[], Vec::as_slice)
+    }
+
     /// The byte range of the line that holds `offset`, without its line break.
     fn line_at(&self, offset: usize) -> Range<usize> {
         let offset = self.text.floor_char_boundary(offset);
@@ -178,10 +183,24 @@ impl Problem {
 
     /// The problem as a compiler shows it: message, place, the offending line without its secrets, remedy.
     pub fn render(&self, color: bool) -> String {
+        self.render_as(Level::ERROR, color)
+    }
+
+    /// The same for what is no mistake, but should be known.
+    pub fn render_as_warning(&self, color: bool) -> String {
+        self.render_as(Level::WARNING, color)
+    }
+
+    /// Message and remedy in one line each, without secrets.
+    pub fn words(&self) -> (String, Option<String>) {
+        (one_line(&self.message), self.remedy.as_deref().map(one_line))
+    }
+
+    fn render_as(&self, level: Level<'_>, color: bool) -> String {
         let message = one_line(&self.message);
         let remedy = self.remedy.as_deref().map(one_line);
         let help = remedy.as_deref().map(|text| Level::HELP.message(text));
-        let mut group = Group::with_title(Level::ERROR.primary_title(&*message));
+        let mut group = Group::with_title(level.primary_title(&*message));
         let excerpt = self.span.as_ref().map(Excerpt::of);
         if let Some(excerpt) = &excerpt {
             let caret = AnnotationKind::Primary.span(excerpt.caret.clone());

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::problem::Span;
 
 pub(super) use load::GIVEN_TWICE;
-pub use load::load;
+pub use load::{load, load_template};
 
 /// Identifies a node or a key in the whole process, so that merged documents can't confuse theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

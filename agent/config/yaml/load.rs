@@ -20,7 +20,16 @@ pub(in crate::config) const GIVEN_TWICE: &str = "is given twice";
 
 /// Loads one document. The tree is nothing when the document is empty, and partial when a problem says so.
 pub fn load(source: &Arc<Source>) -> (Option<Node>, Vec<Problem>) {
-    let mut loader = Loader::new(source);
+    load_with(source, false)
+}
+
+/// Loads a CloudFormation template. The short form of a function, as `!Sub x`, is the mapping that it stands for.
+pub fn load_template(source: &Arc<Source>) -> (Option<Node>, Vec<Problem>) {
+    load_with(source, true)
+}
+
+fn load_with(source: &Arc<Source>, functions: bool) -> (Option<Node>, Vec<Problem>) {
+    let mut loader = Loader { functions, ..Loader::new(source) };
     let mut parser = Parser::new_from_str(&source.text[..loader.readable]);
     while let Some(event) = parser.next_event() {
         let more = match event {
@@ -50,6 +59,8 @@ pub fn load(source: &Arc<Source>) -> (Option<Node>, Vec<Problem>) {
 struct Frame {
     span: Span,
     anchor: usize,
+    /// The function of a template that it is the argument of.
+    function: Option<String>,
     kind: Kind,
 }
 
@@ -82,12 +93,22 @@ impl Frame {
         };
         let mut span = self.span;
         span.end = end.or(last).unwrap_or(span.end).max(span.start);
-        (Node::new(span, value), self.anchor)
+        (called(self.function, Node::new(span, value)), self.anchor)
     }
+}
+
+/// The call of a function of a template, with its argument.
+fn called(function: Option<String>, argument: Node) -> Node {
+    let Some(key) = function else { return argument };
+    let span = argument.span.clone();
+    let entry = Entry { key, key_span: span.clone(), key_id: NodeId::next(), value: argument };
+    Node::new(span, Value::Mapping(vec![entry]))
 }
 
 struct Loader<'a> {
     source: &'a Arc<Source>,
+    /// Whether tags are the functions of a CloudFormation template.
+    functions: bool,
     /// The byte offset of each character: the parser counts characters.
     offsets: Vec<usize>,
     /// How much of the text can be YAML at all.
@@ -105,6 +126,7 @@ impl<'a> Loader<'a> {
     fn new(source: &'a Arc<Source>) -> Self {
         let mut loader = Self {
             source,
+            functions: false,
             offsets: source.text.char_indices().map(|(at, _)| at).collect(),
             readable: source.text.len(),
             open: Vec::new(),
@@ -144,16 +166,18 @@ impl<'a> Loader<'a> {
         match event {
             Event::DocumentStart(_) => return self.document(&span),
             Event::Scalar(text, style, anchor, tag) => {
-                let node = self.scalar(&text, style, tag.as_deref(), span);
-                self.add(node, anchor);
+                let function = self.function(tag.as_deref());
+                let tag = if function.is_some() { None } else { tag.as_deref() };
+                let node = self.scalar(&text, style, tag, span);
+                self.add(called(function, node), anchor);
             }
             Event::SequenceStart(anchor, tag) => {
-                self.collection_tag(tag.as_deref(), "seq", &span);
-                return self.start(span, anchor, Kind::Sequence(Vec::new()));
+                let function = self.collection_tag(tag.as_deref(), "seq", &span);
+                return self.start(Frame { span, anchor, function, kind: Kind::Sequence(Vec::new()) });
             }
             Event::MappingStart(anchor, tag) => {
-                self.collection_tag(tag.as_deref(), "map", &span);
-                return self.start(span, anchor, Kind::Mapping(Vec::new(), Pending::Key));
+                let function = self.collection_tag(tag.as_deref(), "map", &span);
+                return self.start(Frame { span, anchor, function, kind: Kind::Mapping(Vec::new(), Pending::Key) });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(frame) = self.open.pop() {
@@ -178,14 +202,14 @@ impl<'a> Loader<'a> {
         false
     }
 
-    fn start(&mut self, span: Span, anchor: usize, kind: Kind) -> bool {
+    fn start(&mut self, frame: Frame) -> bool {
         if self.open.len() >= MAX_DEPTH {
             let message =
                 format!("lists and mappings are nested more than {MAX_DEPTH} deep; nothing is read from here on");
-            self.problems.push(Problem::at(&span, message));
+            self.problems.push(Problem::at(&frame.span, message));
             return false;
         }
-        self.open.push(Frame { span, anchor, kind });
+        self.open.push(frame);
         true
     }
 
@@ -237,13 +261,24 @@ impl<'a> Loader<'a> {
         Some(value)
     }
 
-    fn collection_tag(&mut self, tag: Option<&Tag>, wanted: &str, span: &Span) {
+    /// The function that a tag of a template stands for.
+    fn function(&self, tag: Option<&Tag>) -> Option<String> {
+        let tag = tag.filter(|tag| self.functions && !is_bang(tag) && !tag.is_yaml_core_schema())?;
+        let name = tag.suffix.trim_start_matches('!');
+        let prefix = if ["Ref", "Condition"].contains(&name) { "" } else { "Fn::" };
+        Some(format!("{prefix}{name}"))
+    }
+
+    fn collection_tag(&mut self, tag: Option<&Tag>, wanted: &str, span: &Span) -> Option<String> {
+        let function = self.function(tag);
         if let Some(tag) = tag
+            && function.is_none()
             && !is_bang(tag)
             && !(tag.is_yaml_core_schema() && tag.suffix == wanted)
         {
             self.unknown_tag(tag, span);
         }
+        function
     }
 
     fn unknown_tag(&mut self, tag: &Tag, span: &Span) {

@@ -1,0 +1,87 @@
+//! Checks user data offline: in a file, in its encodings, or inside a CloudFormation template.
+
+mod template;
+mod warnings;
+
+use self::template::Surroundings;
+use crate::config::decode::{self, decode};
+use crate::config::problem::Problem;
+use crate::config::{self, Parsed};
+
+/// What to do where nothing is for ecs-firstrun.
+const HOW_TO_HOLD: &str =
+    "its first line must be `#ecs-firstrun`, or a MIME part or the key `ecs_firstrun` must hold it";
+
+/// What there is to say of a file.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// What messages call the file.
+    pub name: String,
+    /// Whether there is any configuration in it.
+    pub found: bool,
+    /// Whether all that is wrong is that nothing in it is for ecs-firstrun.
+    pub others: bool,
+    /// What is wrong: a run would refuse it.
+    pub errors: Vec<Problem>,
+    /// What is allowed, and hurts.
+    pub warnings: Vec<Problem>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+impl Verdict {
+    fn of(name: &str) -> Self {
+        Verdict { name: name.to_owned(), ..Verdict::default() }
+    }
+
+    /// The same, with the error that nothing in the file is for ecs-firstrun.
+    fn nothing_found(mut self, message: String, remedy: &str) -> Self {
+        self.errors.push(Problem::general(message).remedy(remedy));
+        self.others = true;
+        self
+    }
+
+    /// A file that could not be checked.
+    pub fn failed(name: &str, message: String, remedy: &str) -> Self {
+        Verdict { errors: vec![Problem::general(message).remedy(remedy)], ..Verdict::of(name) }
+    }
+}
+
+/// Checks a file of user data; where it is a CloudFormation template, the user data in that.
+pub fn check(name: &str, bytes: &[u8]) -> Verdict {
+    let decoded = decode(name, bytes);
+    if decoded.documents.is_empty()
+        && decoded.problems.is_empty()
+        && let Ok(text) = std::str::from_utf8(bytes)
+        && template::is_template(text)
+    {
+        return template::check(name, text);
+    }
+    let Parsed { config, problems, found } = config::parse(&decoded.documents);
+    let errors: Vec<_> = decoded.problems.into_iter().chain(problems).collect();
+    let mut verdict = Verdict { found, errors, notes: decoded.notes, ..Verdict::of(name) };
+    if found {
+        if verdict.errors.is_empty() {
+            verdict.warnings = warnings::secrets(&config, &decoded.documents);
+            verdict.warnings.extend(warnings::misfits(&config, &decoded.documents, &Surroundings::default()));
+        }
+        verdict.warnings.extend(warnings::size(name, size_for_ec2(bytes)));
+    }
+    match verdict.found || !verdict.errors.is_empty() {
+        true => verdict,
+        false => verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), HOW_TO_HOLD),
+    }
+}
+
+/// Checks the user data in a CloudFormation template.
+pub fn check_template(name: &str, bytes: &[u8]) -> Verdict {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => template::check(name, text.trim_start_matches('\u{feff}')),
+        Err(_) => Verdict::failed(name, format!("{name} isn't UTF-8 text"), "a template is YAML or JSON"),
+    }
+}
+
+/// The bytes that EC2 counts: user data that are base64 as a whole are decoded before.
+fn size_for_ec2(bytes: &[u8]) -> usize {
+    decode::base64_wrapped(bytes).map_or(bytes.len(), |decoded| decoded.len())
+}

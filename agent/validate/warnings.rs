@@ -1,0 +1,151 @@
+//! What is allowed in user data, and hurts.
+
+use std::time::Duration;
+
+use super::template::{Surroundings, matches};
+use crate::config::decode::Document;
+use crate::config::ecs_variables::{holds_secret, is_secret};
+use crate::config::problem::{Problem, Span};
+use crate::config::types::{StackName, TimeSpan, Variable};
+use crate::config::{Config, LogAgent};
+use crate::instance::Instance;
+
+/// The bytes that EC2 takes, before they are encoded.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
+const MOST_BYTES: usize = 16 * 1024;
+/// From here on there is a warning: what a stack fills in may be longer than what stands for it here.
+const MANY_BYTES: usize = 15 * 1024;
+
+/// What of a configuration does not fit together, or not what is around it.
+pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surroundings) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut warn =
+        |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
+    timeouts(config, documents, around, &mut warn);
+    logs(config, around, &mut warn);
+    found
+}
+
+fn warning(documents: &[Document], path: &[&str], message: String) -> Problem {
+    match place(documents, path) {
+        Some(place) => Problem::at(&place, message),
+        None => Problem::general(message),
+    }
+}
+
+/// The warning about the size of user data, as EC2 is given them.
+pub(super) fn size(name: &str, bytes: usize) -> Option<Problem> {
+    let message = match bytes {
+        0..MANY_BYTES => return None,
+        MANY_BYTES..=MOST_BYTES => format!("{name}: with {bytes} bytes it is near the {MOST_BYTES} that EC2 takes"),
+        _ => format!("{name}: with {bytes} bytes it is longer than the {MOST_BYTES} that EC2 takes"),
+    };
+    Some(Problem::general(message).remedy("compress it: `gzip -9 <user-data | base64 -w0`, and leave out `Fn::Base64`"))
+}
+
+/// Where a value is; of several documents, in the last that has it.
+fn place(documents: &[Document], path: &[&str]) -> Option<Span> {
+    let nearest = |document: &Document| {
+        let root = document.load().0?;
+        (1..=path.len()).rev().find_map(|length| root.at(&path[..length]).map(|node| (length, node.span.clone())))
+    };
+    documents.iter().filter_map(nearest).max_by_key(|(length, _)| *length).map(|(_, span)| span)
+}
+
+fn timeouts(
+    config: &Config,
+    documents: &[Document],
+    around: &Surroundings,
+    warn: &mut impl FnMut(&[&str], String, &str),
+) {
+    let Some(signal) = &config.signal else { return };
+    let shown = |time: Duration| TimeSpan(time).to_string();
+    if let (Some(waits), Some(resource)) = (&around.waits, &signal.resource) {
+        if waits.is_empty() {
+            warn(
+                &["signal", "resource"],
+                format!("nothing in this template waits for a signal to `{resource}`"),
+                "give that resource a `CreationPolicy`, and an Auto Scaling group an `UpdatePolicy` with `WaitOnResourceSignals`",
+            );
+        }
+        for wait in waits.iter().filter(|wait| wait.time < signal.timeout.0.0) {
+            warn(
+                &["signal", "timeout"],
+                format!(
+                    "the {} of `{resource}` waits {}, less than the {} of `signal.timeout`: FAILURE may come too late",
+                    wait.key,
+                    shown(wait.time),
+                    signal.timeout.0
+                ),
+                "give both the same time",
+            );
+        }
+    }
+    let given =
+        documents.iter().any(|document| document.load().0.is_some_and(|root| root.at(&["wait", "timeout"]).is_some()));
+    let allowed = config.time_allowed(Duration::ZERO);
+    if given && config.wait.timeout.0 > allowed {
+        warn(
+            &["wait", "timeout"],
+            format!("a run gives up after {}, before `wait.timeout` is over", shown(allowed)),
+            "make `wait.timeout` shorter, or `signal.timeout` and the stack's own timeout longer",
+        );
+    }
+}
+
+/// The secrets that a configuration holds, which user data do not keep.
+pub(super) fn secrets(config: &Config, documents: &[Document]) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut warn =
+        |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
+    let remedy = "put it into a file below /etc/ecs-firstrun/conf.d/ in the image, or do without it";
+    let who = "every process on the instance, and whoever may describe it in EC2, can read user data";
+    if config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret()) {
+        warn(&["proxy", "url"], format!("there is a password in it; {who}"), remedy);
+    }
+    for (name, value) in config.ecs.iter().flat_map(|ecs| &ecs.config.0) {
+        if is_secret(name, value) {
+            warn(&["ecs", "config", name], format!("`{name}` is a secret; {who}"), remedy);
+        }
+    }
+    for (name, value) in config.docker.iter().flat_map(|docker| &docker.daemon) {
+        if holds_secret(value) {
+            warn(&["docker", "daemon", name], format!("`{name}` holds a secret; {who}"), remedy);
+        }
+    }
+    found
+}
+
+fn logs(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
+    if config.logs.agent == LogAgent::Awslogs && around.tokens_required {
+        warn(
+            &["logs", "agent"],
+            "the awslogs agent gets no credentials here: it knows IMDSv1 only, and `HttpTokens` is `required`"
+                .to_owned(),
+            "use the CloudWatch agent",
+        );
+    }
+    let Some(allowed) = around.log_groups.as_ref().filter(|_| config.logs.agent != LogAgent::None) else { return };
+    let instance = Instance::example();
+    let signal = config.signal.as_ref();
+    let prefix = config.log_group().expand(|variable| {
+        let text = match variable {
+            Variable::Stack => signal.and_then(|signal| signal.stack.as_ref()).map(StackName::name),
+            Variable::Resource => signal.and_then(|signal| signal.resource.as_ref()).map(|resource| resource.as_str()),
+            Variable::Region => Some(instance.region.as_str()),
+            Variable::Account => Some(instance.account_id.as_str()),
+            Variable::Cluster => config.ecs.as_ref().map(|ecs| ecs.cluster.name()),
+        };
+        text.unwrap_or_default().to_owned()
+    });
+    let group = format!("arn:aws:logs:{}:{}:log-group:{prefix}/messages", instance.region, instance.account_id);
+    // Policies name a log group with and without what may follow for its streams.
+    let covered = |pattern: &String| matches(pattern, &group) || matches(pattern, &format!("{group}:*"));
+    if !allowed.iter().any(covered) {
+        warn(
+            &["logs", "group"],
+            format!("the roles in this template may not make the log groups under {prefix}/"),
+            "let the statement on `logs:CreateLogGroup` cover them, or choose another `logs.group`",
+        );
+    }
+}
