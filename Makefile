@@ -42,7 +42,7 @@ CFN_LINT ?= 1.58.0
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
-.PHONY: help demo build generate deb rpm validate ami test bench e2e test-bake lint setup setup-disks setup-packages \
+.PHONY: help demo build generate deb rpm validate ami test bench e2e test-bake lint setup setup-disks setup-packages setup-templates \
 	setup-bake setup-e2e clean
 
 help: ## Show this list
@@ -86,6 +86,7 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
+	@$(MAKE) --no-print-directory setup-templates
 	cargo test --locked --all-features
 
 bench: build ## Measure the binary of an image against what it may cost
@@ -109,8 +110,7 @@ lint: setup ## Check format, lints and dependencies
 setup: ## Install what lint needs, if it is missing
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v shellcheck && command -v shfmt && python3 -c 'import ensurepip'; } >/dev/null 2>&1; then \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends shellcheck shfmt python3-venv; fi
-	@test -x target/lint/venv/bin/cfn-lint || ! python3 -c 'import ensurepip' 2>/dev/null || { \
-		python3 -m venv target/lint/venv && target/lint/venv/bin/pip install -q 'cfn-lint==$(CFN_LINT)'; }
+	@$(MAKE) --no-print-directory setup-templates
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
 
 setup-disks: ## Install, on Debian, what the tests on real disks use and is missing
@@ -123,6 +123,11 @@ setup-disks: ## Install, on Debian, what the tests on real disks use and is miss
 setup-packages: ## Install what deb and rpm need, if it is missing
 	@cargo deb --version 2>/dev/null | grep -qw '$(CARGO_DEB)' || cargo install --locked --no-default-features --features lzma cargo-deb --version $(CARGO_DEB)
 	@cargo generate-rpm --version 2>/dev/null | grep -qw '$(CARGO_GENERATE_RPM)' || cargo install --locked cargo-generate-rpm --version $(CARGO_GENERATE_RPM)
+
+setup-templates: ## Install, where there is Python, cfn-lint for the templates of examples/
+	@test -x target/lint/venv/bin/cfn-lint || ! python3 -c 'import ensurepip' 2>/dev/null || { \
+		python3 -m venv target/lint/venv && target/lint/venv/bin/pip install -q 'cfn-lint==$(CFN_LINT)'; } || \
+		echo "cfn-lint is not installed: the templates are not checked by it" >&2
 
 setup-bake: ## Install, on Debian, what validate and test-bake need and is missing
 	@missing=$$(for package in $(BAKE_PACKAGES); do \

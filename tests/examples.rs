@@ -1,44 +1,129 @@
-//! The CloudFormation templates of `examples/`.
+//! The files of `examples/`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ecs_firstrun::config::decode::decode;
+use ecs_firstrun::config::{self, Config};
 use ecs_firstrun::instance::Instance;
 use ecs_firstrun::plan::plan;
 use ecs_firstrun::run::documents;
+use ecs_firstrun::validate;
 
 use crate::support::repository;
 
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<_> = repository(folder).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository(path)).unwrap()
+}
+
 fn templates() -> Vec<PathBuf> {
-    let entries = repository("examples/cloudformation").read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let templates: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
-    assert!(templates.len() >= 2, "{templates:?}");
+    let templates = files("examples/cloudformation");
+    assert!(templates.len() >= 5, "{templates:?}");
     templates
 }
 
-/// The block of text under `Fn::Base64: !Sub |`, as CloudFormation hands it to the instance.
-fn user_data(template: &str) -> String {
-    let mut lines = template.lines().skip_while(|line| !line.ends_with("Fn::Base64: !Sub |")).skip(1).peekable();
-    let indent = lines.peek().map(|line| line.len() - line.trim_start().len()).unwrap();
-    let block: Vec<_> =
-        lines.map_while(|line| line.get(indent..).filter(|_| line[..indent].trim().is_empty())).collect();
-    let stack = "arn:aws:cloudformation:us-east-1:123456789012:stack/web/00000000-0000-0000-0000-000000000000";
-    block.join("\n").replace("${AWS::StackId}", stack).replace("${Cluster}", "web-Cluster-1A2B3C") + "\n"
+#[test]
+fn the_user_data_of_the_templates_are_right_and_nothing_is_to_be_warned_of() {
+    // The role is for other templates.
+    for path in templates().iter().filter(|path| !path.ends_with("role.yaml")) {
+        let verdict = validate::check_template("template", &std::fs::read(path).unwrap());
+        let said: Vec<_> =
+            verdict.errors.iter().chain(&verdict.warnings).map(|problem| problem.render(false)).collect();
+        assert!(
+            verdict.found && said.is_empty() && verdict.notes.is_empty(),
+            "{}: {said:?} {:?}",
+            path.display(),
+            verdict.notes
+        );
+    }
+}
+
+/// A template with one thing wrong, and what is said about that.
+#[test]
+fn a_template_that_does_not_fit_its_user_data_is_warned_of() {
+    let template = read("examples/cloudformation/stack.yaml");
+    for (right, wrong, words) in [
+        ("PT15M}", "PT10M}", "the CreationPolicy of `Instances` waits 10m"),
+        ("PauseTime: PT15M", "PauseTime: PT5M", "the UpdatePolicy of `Instances` waits 5m"),
+        ("resource: Instances", "resource: Group", "nothing in this template waits for a signal to `Group`"),
+        ("log-group:${AWS::StackName}/", "log-group:other/", "may not make the log groups under stack/ec2/Instances/"),
+        ("retention_days: 30", "agent: awslogs", "knows IMDSv1 only"),
+    ] {
+        assert!(template.contains(right), "{right}");
+        let verdict = validate::check_template("template", template.replace(right, wrong).as_bytes());
+        let said: Vec<_> = verdict.warnings.iter().map(ToString::to_string).collect();
+        assert!(verdict.errors.is_empty() && said.len() == 1 && said[0].contains(words), "{words}: {said:?}");
+    }
 }
 
 #[test]
-fn the_user_data_of_the_stack_is_valid_and_says_all_that_the_stack_waits_for() {
-    let template = std::fs::read_to_string(repository("examples/cloudformation/stack.yaml")).unwrap();
-    let text = user_data(&template);
-    let (parsed, notes) = documents("stack.yaml", text.as_bytes());
-    let problems: Vec<_> = parsed.problems.iter().map(|problem| problem.render(false)).collect();
-    assert!(parsed.found && problems.is_empty() && notes.is_empty(), "{text}{problems:?}{notes:?}");
-    assert!(!text.contains("${"), "nothing fills this in: {text}");
-    let signal = text.lines().find_map(|line| line.trim().strip_prefix("resource: ")).unwrap();
-    assert!(
-        template.contains(&format!("\n  {signal}:\n    Type: AWS::AutoScaling::AutoScalingGroup\n")),
-        "nothing named {signal} waits for the signal"
-    );
+fn cfn_lint_has_nothing_to_say_of_the_templates() {
+    let own = repository("target/lint/venv/bin/cfn-lint");
+    let cfn_lint = if own.exists() { own } else { PathBuf::from("cfn-lint") };
+    let Ok(output) = Command::new(cfn_lint).args(templates()).output() else {
+        crate::support::disks::say(
+            "skipped: cfn_lint_has_nothing_to_say_of_the_templates needs cfn-lint; `make setup-templates` installs it",
+        );
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn each_user_data_is_a_golden_case() {
+    let cases: Vec<_> =
+        files("tests/cases").iter().filter_map(|case| case.join("user-data").canonicalize().ok()).collect();
+    let user_data = files("examples/user-data");
+    assert!(user_data.len() >= 6, "{user_data:?}");
+    for path in user_data.iter().chain([&repository("examples/in-place-of-a-script/after.yaml")]) {
+        assert!(cases.contains(&path.canonicalize().unwrap()), "no case of tests/cases has {}", path.display());
+    }
+}
+
+#[test]
+fn the_forms_of_user_data_hold_the_same_configuration() {
+    let smallest = config_of("examples/user-data/smallest.yaml");
+    for other in ["cloud-config.yaml", "multipart.mime", "smallest.b64", "smallest.gz.b64"] {
+        assert_eq!(config_of(&format!("examples/user-data/{other}")), smallest, "{other}");
+    }
+}
+
+fn config_of(path: &str) -> Config {
+    let (parsed, _) = documents(path, &std::fs::read(repository(path)).unwrap());
+    assert!(parsed.found && parsed.problems.is_empty(), "{path}: {:?}", parsed.problems);
+    parsed.config
+}
+
+#[test]
+fn what_stands_in_place_of_the_script_does_the_same() {
+    let script = read("examples/in-place-of-a-script/before.sh");
+    let variables = config::shell_variables(|wanted| {
+        let set = script.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        set.into_iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned())
+    });
+    assert_eq!(variables.len(), 5);
+    assert!(decode("script", script.as_bytes()).documents.is_empty());
+    let by_variables = config::parse(&variables);
+    assert!(by_variables.problems.is_empty(), "{:?}", by_variables.problems);
+    assert_eq!(by_variables.config, config_of("examples/in-place-of-a-script/after.yaml"));
+}
+
+#[test]
+fn the_user_data_of_the_stack_set_up_what_the_stack_gives() {
+    let text = read("examples/cloudformation/stack.yaml");
+    let user_data = text.split_once("Fn::Base64: !Sub |\n").unwrap().1;
+    let block: String =
+        user_data.lines().map_while(|line| line.strip_prefix("            ")).map(|line| format!("{line}\n")).collect();
+    let stack = "arn:aws:cloudformation:us-east-1:123456789012:stack/web/00000000-0000-0000-0000-000000000000";
+    let block = block.replace("${AWS::StackId}", stack).replace("${Cluster}", "web-Cluster-1A2B3C");
+    let (parsed, _) = documents("stack.yaml", block.as_bytes());
     let plan = plan(&parsed.config, &Instance::example()).to_string();
     let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
     for wanted in ["/dev/xvdcy", "registered with `web-Cluster-1A2B3C`", "under web/ec2/Instances/"] {
@@ -47,25 +132,16 @@ fn the_user_data_of_the_stack_is_valid_and_says_all_that_the_stack_waits_for() {
 }
 
 #[test]
-fn cfn_lint_has_nothing_to_say_of_the_templates() {
-    // The one that `make setup` installs, or another.
-    let of_setup = repository("target/lint/venv/bin/cfn-lint");
-    let program = if of_setup.exists() { of_setup } else { "cfn-lint".into() };
-    let Ok(output) = Command::new(program).args(templates()).output() else {
-        crate::support::disks::say("skipped: needs cfn-lint; `make setup` installs it");
-        return;
-    };
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-}
-
-#[test]
-fn the_readme_shows_the_smallest_user_data_and_their_plan_as_they_are() {
-    let read = |path: &str| std::fs::read_to_string(repository(path)).unwrap();
-    let (readme, smallest) = (read("README.md"), read("examples/user-data/smallest.yaml"));
-    assert!(readme.contains(&smallest));
-    let facts: Instance = serde_json::from_str(&read("examples/facts/amazon-linux-2023.json")).unwrap();
-    let (parsed, _) = documents("smallest.yaml", smallest.as_bytes());
-    let plan = plan(&parsed.config, &facts).to_string();
-    assert!(readme.contains(&plan), "{plan}");
+fn each_example_is_told_of() {
+    let told = read("examples/README.md");
+    for folder in ["user-data", "cloudformation", "in-place-of-a-script"] {
+        for path in files(&format!("examples/{folder}")) {
+            let name = Path::new(folder).join(path.file_name().unwrap());
+            assert!(
+                told.contains(&format!("({})", name.display())),
+                "examples/README.md says nothing of {}",
+                name.display()
+            );
+        }
+    }
 }
