@@ -15,7 +15,22 @@
 //! - [`report`] says how it went; [`cloudformation`] and [`auto_scaling`] pass that on, each by a [`delivery`].
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`run`] is the pipeline, and the only module that knows all of these; [`mod@signal`] sends one signal by hand.
+//! - [`validate`] checks user data offline, in CloudFormation templates too.
 //! - [`cli`] is the command line above them; [`text`] is how what they print looks.
+//!
+//! What holds everywhere:
+//!
+//! - **The plan is a value, and making it cannot fail.** `plan(&Config, &Instance) -> Plan` does no I/O. What only the machine
+//!   knows is phrased as an end state, and looked up while acting.
+//! - **Actions are a small closed enum of mechanisms; features are pure functions that return them**, in a module each below
+//!   [`plan`], named after what on the host it owns. One path on disk has one writer.
+//! - **Reporting stands outside what can fail.** Whom to signal, and through which proxy, is read leniently before the strict
+//!   parse, so that a mistake anywhere else is still told. The first outcome of an instance is final.
+//! - **A root folder in place of a mocked filesystem.** Every path on the host lies below [`host::Host`]'s root, and every
+//!   endpoint is an option: tests run the real binary against fake servers, as the command `rehearse` does.
+//!
+//! On an instance the binary is run by `ecs-firstrun.service`, beside cloud-init's last stage; `docs/operations.md` has the boot
+//! in a diagram, and `CONTRIBUTING.md` says how a log file, a key or a step is added.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
 
