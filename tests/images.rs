@@ -353,11 +353,11 @@ fn keys_of_those_who_baked_the_image_are_refused() {
 }
 
 #[test]
-fn the_readme_shows_the_check_as_it_is() {
+fn the_documentation_shows_the_check_as_it_is() {
     let image = Image::new();
     image.enable("ecs.service", "multi-user.target");
     let said = image.check(&[]).stdout;
     let refused = said.split("\nok\n").next().unwrap();
-    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
-    assert!(readme.contains(refused), "{refused}");
+    let shown = std::fs::read_to_string(repository("docs/image.md")).unwrap();
+    assert!(shown.contains(refused), "{refused}");
 }

@@ -14,6 +14,7 @@ mod checks;
 mod command_line;
 mod disks;
 mod doctor;
+mod documentation;
 mod examples;
 mod faults;
 mod hand_over;

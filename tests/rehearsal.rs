@@ -105,22 +105,3 @@ fn the_scratch_host_is_kept_where_that_is_asked_for() {
     assert_eq!(again.code, Some(2));
     assert!(again.stderr.contains("is not empty; choose another folder"), "{}", again.stderr);
 }
-
-/// A line without its times, its bar and its blanks. What the critical path is depends on the machine.
-fn timeless(line: &str) -> String {
-    let line = line.split_once("critical path:").map_or(line, |_| "critical path:");
-    let line: String = line.chars().filter(|c| !c.is_ascii_digit() && !"▏▎▍▌▋▊▉█░.".contains(*c)).collect();
-    line.split_whitespace().filter(|word| !["ms", "ms,", "s", "s,", "--T::Z,"].contains(word)).collect()
-}
-
-#[test]
-fn the_readme_shows_a_rehearsal_as_it_is() {
-    let readme = std::fs::read_to_string(crate::support::repository("README.md")).unwrap();
-    let block = readme.split("```text\n").find(|block| block.starts_with("success on i-")).unwrap();
-    let (block, _) = block.split_once("```").unwrap();
-    let ended = rehearse(&[]);
-    let shown: Vec<_> = ended.stdout.lines().map(timeless).collect();
-    for line in block.lines() {
-        assert!(shown.contains(&timeless(line)), "the README has `{line}`, which is not in {}", ended.stdout);
-    }
-}
