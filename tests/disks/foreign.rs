@@ -179,14 +179,22 @@ fn array_superblock(sector: u64) -> Vec<u8> {
 }
 
 #[test]
-fn data_without_a_signature_are_refused_wherever_they_lie() {
+fn data_without_a_signature_are_refused_at_both_ends_and_where_they_are_long_in_between() {
     if !can_run(&["mkfs.xfs"]) {
         return;
     }
     let machine = Machine::with_storage(XFS);
     let end = XFS_SIZE << 20;
-    for (at, length) in [(0, 1), (700_001, 1), (end - 1, 1), (end - 1_000_000, 100), ((200 << 20) + 12_345, 512 << 10)]
-    {
+    let edge = 16 << 20;
+    for (at, length) in [
+        (0, 1),
+        (700_001, 1),
+        (edge - 1, 1),
+        (end - edge, 1),
+        (end - 1_000_000, 100),
+        (end - 1, 1),
+        ((200 << 20) + 12_345, 512 << 10),
+    ] {
         let disk = Loop::of(XFS_SIZE);
         disk.write(at, &vec![1; length]);
         is_refused(
