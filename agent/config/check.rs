@@ -46,8 +46,12 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
                 "choose another path",
             );
         }
-        if let Some(other) = config.storage[..index].iter().position(|other| other.device == volume.device) {
-            let message = format!("storage {other} is on {} already", volume.device);
+        if let Some(other) = config.storage[..index].iter().position(|other| other.device.is_same_disk(&volume.device))
+        {
+            let message = match &config.storage[other].device {
+                same if *same == volume.device => format!("storage {other} is on {same} already"),
+                other_name => format!("storage {other} is on {other_name} already, which is another name of this disk"),
+            };
             report(&["storage", &at, "device"], message, "give each volume a device of its own");
         }
         let below = config.storage[..index]

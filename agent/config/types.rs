@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::device::Device;
+pub use self::device::{Device, spellings};
 pub use self::names::{NameTemplate, Variable};
 pub use self::numbers::{Mode, RetentionDays, TimeSpan};
 pub use self::urls::{ProxyUrl, SecretUrl, WaitHandle};

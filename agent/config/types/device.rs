@@ -16,6 +16,29 @@ pub enum Device {
     InstanceStore,
 }
 
+impl Device {
+    /// Whether both are names of one disk: `/dev/sdf` and `/dev/xvdf` are.
+    pub fn is_same_disk(&self, other: &Device) -> bool {
+        match (self, other) {
+            (Device::Named(one), Device::Named(other)) => {
+                spellings(one.as_str()).iter().any(|name| name == other.as_str())
+            }
+            _ => self == other,
+        }
+    }
+}
+
+/// A device's name, and the same with `sd` for `xvd` and the other way round: block device mappings have either, and the
+/// kernel of a Xen instance may have the other.
+pub fn spellings(path: &str) -> Vec<String> {
+    let other = match path.strip_prefix("/dev/") {
+        Some(name) if name.starts_with("xvd") => Some(format!("/dev/sd{}", &name[3..])),
+        Some(name) if name.starts_with("sd") => Some(format!("/dev/xvd{}", &name[2..])),
+        _ => None,
+    };
+    std::iter::once(path.to_owned()).chain(other).collect()
+}
+
 impl TryFrom<String> for Device {
     type Error = String;
 
@@ -48,5 +71,17 @@ impl fmt::Display for Device {
             Device::Named(path) => path.fmt(f),
             Device::InstanceStore => f.write_str("instance_store"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_two_spellings() {
+        assert_eq!(spellings("/dev/xvdcy"), ["/dev/xvdcy", "/dev/sdcy"]);
+        assert_eq!(spellings("/dev/sdf"), ["/dev/sdf", "/dev/xvdf"]);
+        assert_eq!(spellings("/dev/disk/by-id/x"), ["/dev/disk/by-id/x"]);
     }
 }

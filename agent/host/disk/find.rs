@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::super::{Host, nvme};
 use super::names_in;
-use crate::config::types::Device;
+use crate::config::types::{Device, spellings};
 
 impl Host {
     /// The disks that a device stands for, by the nodes that the kernel gave them: none while it is not attached.
@@ -91,16 +91,6 @@ fn is_namespace_of(disk: &str, controller: &str) -> bool {
     disk.strip_prefix(controller).is_some_and(|rest| rest.starts_with('n'))
 }
 
-/// A device's name, and the same with `sd` for `xvd` and the other way round.
-fn spellings(path: &str) -> Vec<String> {
-    let other = match path.strip_prefix("/dev/") {
-        Some(name) if name.starts_with("xvd") => Some(format!("/dev/sd{}", &name[3..])),
-        Some(name) if name.starts_with("sd") => Some(format!("/dev/xvd{}", &name[2..])),
-        _ => None,
-    };
-    std::iter::once(path.to_owned()).chain(other).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,13 +116,6 @@ mod tests {
 
     const STORE: &str = "Amazon EC2 NVMe Instance Storage        \n";
     const EBS: &str = "Amazon Elastic Block Store              \n";
-
-    #[test]
-    fn a_device_has_two_spellings() {
-        assert_eq!(spellings("/dev/xvdcy"), ["/dev/xvdcy", "/dev/sdcy"]);
-        assert_eq!(spellings("/dev/sdf"), ["/dev/sdf", "/dev/xvdf"]);
-        assert_eq!(spellings("/dev/disk/by-id/x"), ["/dev/disk/by-id/x"]);
-    }
 
     #[test]
     fn a_device_is_found_under_either_spelling_and_by_the_link_of_udev() {
