@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 use self::decode::Document;
 use self::ecs_variables::EcsVariables;
-use self::problem::{Problem, Source};
+use self::problem::{Problem, Source, one_line};
 use self::types::*;
 use self::yaml::{Node, Value};
 use crate::cloudformation::Auth;
@@ -417,15 +417,15 @@ pub fn summary(problems: &[Problem]) -> String {
     let Some(first) = problems.first() else { return String::new() };
     let place = first.span.as_ref().map(|span| {
         let (line, column) = span.position();
-        format!("{}:{line}:{column}: ", span.source.name)
+        format!("{}:{line}:{column}: ", span.source.shown_name())
     });
-    let remedy = first.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    let remedy = first.remedy.as_ref().map(|remedy| format!(" ({})", one_line(remedy))).unwrap_or_default();
     let more = match problems.len() - 1 {
         0 => String::new(),
         1 => ", and 1 more error".to_owned(),
         more => format!(", and {more} more errors"),
     };
-    format!("{}{}{remedy}{more}", place.unwrap_or_default(), first.message)
+    format!("{}{}{remedy}{more}", place.unwrap_or_default(), one_line(&first.message))
 }
 
 fn empty(source: &Arc<Source>) -> Problem {

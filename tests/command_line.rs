@@ -91,6 +91,27 @@ fn validate_tells_right_from_wrong() {
 }
 
 #[test]
+fn what_is_said_of_a_value_is_not_as_long_as_the_value() {
+    let long = "x y".repeat(170_000);
+    let documents = [
+        format!("#ecs-firstrun\necs: {{cluster: \"{long}\"}}\n"),
+        format!("#ecs-firstrun\necs: {{cluster: a, \"{long}\": b}}\n"),
+        format!("#ecs-firstrun\necs: {{cluster: a, attributes: {{\"{long}\": b}}}}\n"),
+        format!("#ecs-firstrun\necs: {{cluster: a, attributes: {{a: [\"{long}\"]}}}}\n"),
+    ];
+    for document in documents {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &document).unwrap();
+        let ended = ecs_firstrun(&["validate", &file.path().display().to_string()]);
+        assert_eq!(ended.code, Some(2), "{:.300}", ended.stderr);
+        assert!(ended.stderr.len() < 3000, "{:.300}", ended.stderr);
+        let (parsed, _) = ecs_firstrun::run::documents("user data", document.as_bytes());
+        let reason = ecs_firstrun::config::summary(&parsed.problems);
+        assert!((50..3000).contains(&reason.len()), "{reason:.300}");
+    }
+}
+
+#[test]
 fn validate_reads_standard_input() {
     let file = std::fs::File::open(repository("tests/cases/base64-of-gzip/user-data")).unwrap();
     let ended = Ended::from(Command::new(BINARY).arg("validate").stdin(file).output().unwrap());

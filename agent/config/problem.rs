@@ -5,6 +5,7 @@
 
 mod excerpt;
 mod redact;
+mod shorten;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -16,6 +17,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use excerpt::{Excerpt, LINE_WIDTH};
 use redact::{joined, secret_ranges, secret_value};
+use shorten::{WHOLE, cut, shortened};
 
 pub use redact::{is_secret_key, redact};
 
@@ -43,6 +45,11 @@ impl Source {
     /// What [`Source::hide`] has marked.
     pub fn secrets(&self) -> &[Range<usize>] {
         self.secrets.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The name as it is shown: the sender of a MIME part chose it.
+    pub(super) fn shown_name(&self) -> String {
+        visible(&cut(&self.name, WHOLE))
     }
 
     /// The byte range of the line that holds `offset`, without its line break.
@@ -225,7 +232,7 @@ fn with_place(rendered: &str, span: &Span, excerpt: &Excerpt, color: bool) -> St
         true => format!("{DEFAULT_LINE_NUM_STYLE}-->{DEFAULT_LINE_NUM_STYLE:#}"),
         false => "-->".into(),
     };
-    let name = visible(&span.source.name);
+    let name = span.source.shown_name();
     format!("{title}\n{indent}{arrow} {name}:{}:{}\n{rest}", excerpt.line, excerpt.column)
 }
 
@@ -234,7 +241,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(span) = &self.span {
             let (line, column) = span.position();
-            write!(f, "{}:{line}:{column}: ", visible(&span.source.name))?;
+            write!(f, "{}:{line}:{column}: ", span.source.shown_name())?;
         }
         f.write_str(&one_line(&self.message))?;
         match &self.remedy {
@@ -263,9 +270,9 @@ fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
 
-/// A message as one line without secrets and control characters.
-fn one_line(text: &str) -> String {
-    visible(&redact(text).replace('\n', " "))
+/// A message as one line, not too long, without secrets and control characters.
+pub(super) fn one_line(text: &str) -> String {
+    visible(&shortened(&redact(text).replace('\n', " ")))
 }
 
 fn visible(text: &str) -> String {
