@@ -204,9 +204,7 @@ impl<'a> Loader<'a> {
 
     fn start(&mut self, frame: Frame) -> bool {
         if self.open.len() >= MAX_DEPTH {
-            let message =
-                format!("lists and mappings are nested more than {MAX_DEPTH} deep; nothing is read from here on");
-            self.problems.push(Problem::at(&frame.span, message));
+            self.problems.push(too_deep(&frame.span));
             return false;
         }
         self.open.push(frame);
@@ -355,9 +353,19 @@ impl<'a> Loader<'a> {
         let mark = *error.marker();
         let next = saphyr_parser::Marker::new(mark.index() + 1, mark.line(), mark.col() + 1);
         let span = self.characters(saphyr_parser::Span::new(mark, next));
+        // The parser's own limit lies far above ours, but it reads on to the end of a line.
+        if error.info().contains("recursion limit") {
+            self.problems.push(too_deep(&span));
+            return;
+        }
         let problem = Problem::at(&span, format!("this isn't valid YAML: {}", error.info()));
         self.problems.push(problem.remedy(syntax_remedy(&span, error.info())));
     }
+}
+
+fn too_deep(span: &Span) -> Problem {
+    let message = format!("lists and mappings are nested more than {MAX_DEPTH} deep; nothing is read from here on");
+    Problem::at(span, message).remedy("take out brackets or levels: no key of the configuration needs so many")
 }
 
 /// The text of a key that can be used.
