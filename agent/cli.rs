@@ -190,7 +190,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
             match signal::signal(*arguments).await {
                 Ok(told) => print(&told.unwrap_or_default()),
                 Err(error) => {
-                    eprintln!("error: {error:#}");
+                    eprint(&format!("error: {error:#}\n"));
                     Ok(ExitCode::FAILURE)
                 }
             }
@@ -215,9 +215,17 @@ fn paint_for(stream: &impl IsTerminal) -> Paint {
 }
 
 /// Prints to standard output. That nobody reads it to its end, as in `| head`, is no error.
-fn print(text: &str) -> Result<ExitCode> {
+///
+/// # Errors
+/// What can't be written for another reason, such as a full disk.
+pub(crate) fn print(text: &str) -> Result<ExitCode> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("write to standard output"),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Prints to standard error. Where that can't be written nobody can be told, and the exit code still says how it went.
+pub fn eprint(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

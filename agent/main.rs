@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.context("start the runtime").and_then(|runtime| runtime.block_on(cli::execute(line)));
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        cli::eprint(&format!("error: {error:#}\n"));
         ExitCode::from(run::Ending::Refused.code())
     })
 }

@@ -14,7 +14,6 @@ mod time;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -26,6 +25,7 @@ use self::cloud::{Cloud, CloudOptions, DockerSocket};
 use self::programs::Programs;
 pub use self::scenario::Scenario;
 use self::time::TimeScale;
+use crate::cli::{eprint, print};
 use crate::config::Parsed;
 use crate::config::types::Device;
 use crate::report::{Report, milliseconds};
@@ -69,7 +69,7 @@ pub async fn rehearse(arguments: Arguments, paint: Paint, progress: Paint) -> Re
     if arguments.list {
         for scenario in Scenario::value_variants() {
             let (name, what) = scenario.words();
-            say(&format!("{name:<15} {what}\n"));
+            print(&format!("{name:<15} {what}\n"))?;
         }
         return Ok(0);
     }
@@ -80,27 +80,23 @@ pub async fn rehearse(arguments: Arguments, paint: Paint, progress: Paint) -> Re
     }
     let (rehearsal, note) = Rehearsal::prepare(&arguments, &folder)?;
     let (name, what) = arguments.scenario.words();
-    eprintln!("{} {what}", progress.paint(STRONG, &format!("{name}:")));
-    note.iter().flat_map(|note| wrap(note, COLUMNS)).for_each(|line| eprintln!("{}", progress.paint(FAINT, &line)));
+    eprint(&format!("{} {what}\n", progress.paint(STRONG, &format!("{name}:"))));
+    let lines = note.iter().flat_map(|note| wrap(note, COLUMNS));
+    lines.for_each(|line| eprint(&format!("{}\n", progress.paint(FAINT, &line))));
     let mut status = rehearsal.boot(progress).await?;
     if arguments.scenario == Scenario::Reboot {
-        say(&format!("\n{}\n\n{}", paint.paint(STRONG, "first boot"), rehearsal.report()?.render(paint)));
+        print(&format!("\n{}\n\n{}", paint.paint(STRONG, "first boot"), rehearsal.report()?.render(paint)))?;
         rehearsal.restart()?;
         status = rehearsal.boot(progress).await?;
-        say(&format!("\n{}\n", paint.paint(STRONG, "second boot")));
+        print(&format!("\n{}\n", paint.paint(STRONG, "second boot")))?;
     }
-    say(&rehearsal.shown(paint)?);
+    print(&rehearsal.shown(paint)?)?;
     if let Some(folder) = &arguments.keep {
-        say(&format!("\nThe scratch host is in {}.\n", folder.display()));
+        print(&format!("\nThe scratch host is in {}.\n", folder.display()))?;
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    say(&format!("\nexit code {code}\n"));
+    print(&format!("\nexit code {code}\n"))?;
     Ok(code)
-}
-
-/// Prints; that nobody reads it to its end is no error.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// A scratch host with its cloud.

@@ -112,6 +112,41 @@ fn what_is_said_of_a_value_is_not_as_long_as_the_value() {
 }
 
 #[test]
+fn an_output_that_is_full_or_closed_changes_no_exit_code() {
+    let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let code = |arguments: &[&str], stdout: Stdio, stderr: Stdio| {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).env_clear().current_dir(repository("")).stdin(Stdio::null());
+        command.stdout(stdout).stderr(stderr).status().unwrap().code()
+    };
+    let smallest = "examples/user-data/smallest.yaml";
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path().to_str().unwrap();
+    let table: [(&[&str], i32); 6] = [
+        (&["validate", "tests/refused/several-errors/user-data"], 2),
+        (&["validate", "no-such-file"], 2),
+        (&["validate", smallest], 0),
+        (&["plan", "--root", root, "--user-data", smallest], 0),
+        (&["plan", "--facts", FACTS, "--user-data", "tests/refused/unknown-key/user-data"], 2),
+        (&["rehearse", "--list"], 0),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(code(arguments, Stdio::null(), full()), Some(expected), "{arguments:?} with a full disk");
+        assert_eq!(code(arguments, closed(), closed()), Some(expected), "{arguments:?} with nobody who reads");
+    }
+    assert_eq!(code(&["rehearse", "--list"], full(), Stdio::null()), Some(2));
+    // The log has lines, too.
+    let host = Host::in_cloud("", |options| options.user_data = None);
+    let (root, imds) = (host.rehearsal.root.to_str().unwrap(), host.rehearsal.cloud.imds_endpoint());
+    assert_eq!(code(&["run", "--root", root, "--imds-endpoint", &imds], Stdio::null(), full()), Some(0));
+}
+
+#[test]
 fn validate_reads_standard_input() {
     let file = std::fs::File::open(repository("tests/cases/base64-of-gzip/user-data")).unwrap();
     let ended = Ended::from(Command::new(BINARY).arg("validate").stdin(file).output().unwrap());

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{LogFormat, has_color};
+use super::{LogFormat, eprint, has_color};
 use crate::host::Host;
 
 /// What is logged, and how.
@@ -30,16 +30,19 @@ impl Log {
         let filter = Targets::new().with_default(LevelFilter::WARN).with_target("ecs_firstrun", level);
         let file = host.and_then(|host| {
             let opened = host.open_log(crate::plan::LOG_FILE);
-            opened.inspect_err(|error| eprintln!("warning: no log file: {error}")).ok()
+            opened.inspect_err(|error| eprint(&format!("warning: no log file: {error}\n"))).ok()
         });
         let ansi = has_color(&std::io::stderr());
+        // A line that can't be written is lost: the library would tell standard error, and panic where that is what is full.
         let stderr = tracing_subscriber::fmt::layer().with_target(false).with_ansi(ansi).with_writer(std::io::stderr);
+        let stderr = stderr.log_internal_errors(false);
         let file = file.map(|file| {
             tracing_subscriber::fmt::layer()
                 .with_target(false)
                 .with_ansi(false)
                 .with_timer(Time)
                 .with_writer(std::sync::Mutex::new(file))
+                .log_internal_errors(false)
         });
         let layers = match self.format {
             LogFormat::Text => {
@@ -52,7 +55,7 @@ impl Log {
         };
         let started = tracing_subscriber::registry().with(filter).with(layers).try_init();
         if let Err(error) = started {
-            eprintln!("warning: no log: {error}");
+            eprint(&format!("warning: no log: {error}\n"));
         }
     }
 }

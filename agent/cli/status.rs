@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 
-use super::{paint_for, print};
+use super::{eprint, paint_for, print};
 use crate::host::{self, Host};
 use crate::report::{Follow, Outcome, Report};
 
@@ -95,7 +95,7 @@ async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
         if wait {
             follow.say(report.as_ref(), "", Duration::ZERO);
             follow.end();
-            eprintln!();
+            eprint("\n");
         }
         let (Some(text), Some(mut report)) = (text, report) else {
             bail!(

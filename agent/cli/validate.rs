@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{has_color, print};
+use super::{eprint, has_color, print};
 use crate::config::problem::Problem;
 use crate::run::{self, Ending};
 use crate::validate::{Verdict, check, check_template};
@@ -103,9 +103,9 @@ fn print_text(checked: &[Checked]) -> Result<ExitCode> {
     let color = has_color(&std::io::stderr());
     let mut right = String::new();
     for Verdict { name, errors, warnings, notes, .. } in checked.iter().map(|file| &file.verdict) {
-        notes.iter().for_each(|note| eprintln!("note: {note}"));
-        warnings.iter().for_each(|warning| eprintln!("{}\n", warning.render_as_warning(color)));
-        errors.iter().for_each(|error| eprintln!("{}\n", error.render(color)));
+        notes.iter().for_each(|note| eprint(&format!("note: {note}\n")));
+        warnings.iter().for_each(|warning| eprint(&format!("{}\n\n", warning.render_as_warning(color))));
+        errors.iter().for_each(|error| eprint(&format!("{}\n\n", error.render(color))));
         if errors.is_empty() {
             let warned = match warnings.len() {
                 0 => String::new(),
@@ -116,7 +116,7 @@ fn print_text(checked: &[Checked]) -> Result<ExitCode> {
     }
     let errors: usize = checked.iter().map(|file| file.verdict.errors.len()).sum();
     if errors > 0 {
-        eprintln!("{} found.", counted(errors, "error"));
+        eprint(&format!("{} found.\n", counted(errors, "error")));
     }
     print(&right)
 }
@@ -192,8 +192,8 @@ fn escaped(text: &str, special: &str) -> String {
 pub(super) fn refuse(problems: &[Problem]) -> Result<ExitCode> {
     let color = has_color(&std::io::stderr());
     for problem in problems {
-        eprintln!("{}\n", problem.render(color));
+        eprint(&format!("{}\n\n", problem.render(color)));
     }
-    eprintln!("{} found.", counted(problems.len(), "error"));
+    eprint(&format!("{} found.\n", counted(problems.len(), "error")));
     Ok(ExitCode::from(Ending::Refused.code()))
 }

@@ -1,6 +1,7 @@
 //! Where a run gets its configuration and its identity from.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -249,7 +250,9 @@ pub async fn for_doctor(host: &Host, options: &Options) -> (Gathered, Metadata) 
 /// A file of the image that can't be read.
 pub fn facts_or_example(host: &Host, gathered: &Gathered) -> Result<Instance> {
     if gathered.identity.instance_id.is_empty() {
-        eprintln!(
+        // Where it can't be written, the plan is still what was asked for.
+        let _ = writeln!(
+            std::io::stderr(),
             "note: this machine has no instance metadata; the plan is for an example instance (--facts FILE gives the facts of yours)"
         );
         return Ok(Instance::example());
