@@ -17,8 +17,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::host::Host;
 use crate::plan::Changes;
 use crate::run::{self, Options};
-use crate::signal;
 use crate::text::Paint;
+use crate::{http, imds, signal};
 
 /// Finishes an Amazon ECS container instance at first boot and signals CloudFormation
 #[derive(Debug, Parser)]
@@ -118,13 +118,13 @@ struct Places {
     #[arg(long, value_name = "FILE")]
     user_data: Option<PathBuf>,
     /// Where the instance metadata service answers [default: its IPv4, then its IPv6 address]
-    #[arg(long, value_name = "URL", env = "AWS_EC2_METADATA_SERVICE_ENDPOINT")]
+    #[arg(long, value_name = "URL", env = "AWS_EC2_METADATA_SERVICE_ENDPOINT", value_parser = imds::endpoint)]
     imds_endpoint: Option<String>,
     /// Where the ECS agent answers
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:51678", env = "ECS_FIRSTRUN_ECS_ENDPOINT")]
     ecs_endpoint: String,
     /// Where CloudFormation answers [default: by region and partition]
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFORMATION")]
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFORMATION", value_parser = http::endpoint)]
     cloudformation_endpoint: Option<String>,
 }
 

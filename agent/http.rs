@@ -239,6 +239,18 @@ impl Iterator for Pauses {
     }
 }
 
+/// The address of a service, as an option or its variable gives it; nothing is as good as left out.
+///
+/// # Errors
+/// What an address must be.
+pub fn endpoint(text: &str) -> Result<String, String> {
+    let is_right = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    match text.is_empty() || text.parse().is_ok_and(is_right) {
+        true => Ok(text.to_owned()),
+        false => Err("an address begins with http:// or https:// and names a host".to_owned()),
+    }
+}
+
 #[cfg(test)]
 #[path = "http/tests.rs"]
 mod tests;

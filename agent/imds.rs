@@ -177,6 +177,18 @@ impl std::fmt::Debug for Imds {
     }
 }
 
+/// The service's address, as an option or its variable gives it; nothing is as good as left out.
+///
+/// # Errors
+/// What an address must be.
+pub fn endpoint(text: &str) -> Result<String, String> {
+    let text = http::endpoint(text)?;
+    match text.to_ascii_lowercase().starts_with("https:") {
+        true => Err("the instance metadata service is asked over http://".to_owned()),
+        false => Ok(text),
+    }
+}
+
 impl Imds {
     /// A client of `endpoint`, or of the IPv4 and IPv6 defaults in turn until one answers. No read goes on after `deadline`.
     ///

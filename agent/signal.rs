@@ -18,7 +18,7 @@ use url::Url;
 use crate::cloudformation::{self, Auth, Delivery, Signal, Status, Target};
 use crate::config::types::StackName;
 use crate::http;
-use crate::imds::{Identity, Imds};
+use crate::imds::{self, Identity, Imds};
 
 /// How long the instance metadata may take; cfn-signal gives up after ten tries.
 const METADATA: Duration = Duration::from_secs(20);
@@ -56,10 +56,10 @@ pub struct Arguments {
     #[arg(short, long, value_name = "UNIQUE ID")]
     id: Option<String>,
     /// Where CloudFormation answers [default: by region and partition]
-    #[arg(short, long = "url", value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFORMATION")]
+    #[arg(short, long = "url", value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFORMATION", value_parser = http::endpoint)]
     url: Option<String>,
     /// Where the instance metadata service answers [default: its IPv4, then its IPv6 address]
-    #[arg(long, value_name = "URL", env = "AWS_EC2_METADATA_SERVICE_ENDPOINT")]
+    #[arg(long, value_name = "URL", env = "AWS_EC2_METADATA_SERVICE_ENDPOINT", value_parser = imds::endpoint)]
     imds_endpoint: Option<String>,
     /// Proxy on the way to CloudFormation: [http://][user:password@]host:port
     #[arg(long, value_name = "PROXY", env = "HTTPS_PROXY", hide_env_values = true)]

@@ -147,6 +147,30 @@ fn an_output_that_is_full_or_closed_changes_no_exit_code() {
 }
 
 #[test]
+fn an_endpoint_that_is_no_address_is_refused_at_once_and_named() {
+    let smallest = "examples/user-data/smallest.yaml";
+    let table: [&[&str]; 4] = [
+        &["run", "--cloudformation-endpoint", "foo:bar"],
+        &["plan", "--user-data", smallest, "--imds-endpoint", "notaurl"],
+        &["doctor", "--cloudformation-endpoint", "ftp://host"],
+        &["signal", "--stack", "web", "--resource", "Instances", "--url", "http://"],
+    ];
+    for arguments in table {
+        let ended = ecs_firstrun(arguments);
+        let [.., option, value] = arguments else { unreachable!() };
+        let expected = format!("error: invalid value '{value}' for '");
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with(&expected) && ended.stderr.contains(option), "{}", ended.stderr);
+        assert!(ended.stderr.contains("begins with http:// or https:// and names a host"), "{}", ended.stderr);
+    }
+    let ended = ecs_firstrun(&["plan", "--user-data", smallest, "--imds-endpoint", "https://host"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the instance metadata service is asked over http://"), "{}", ended.stderr);
+    let ended = ecs_firstrun(&["plan", "--user-data", smallest, "--cloudformation-endpoint", ""]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
 fn validate_reads_standard_input() {
     let file = std::fs::File::open(repository("tests/cases/base64-of-gzip/user-data")).unwrap();
     let ended = Ended::from(Command::new(BINARY).arg("validate").stdin(file).output().unwrap());
