@@ -87,7 +87,9 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
 	@$(MAKE) --no-print-directory setup-templates
+	@rm -f target/tmp/skipped
 	cargo test --locked --all-features
+	@test ! -s target/tmp/skipped || { echo "$$(wc -l <target/tmp/skipped) skipped:"; cat target/tmp/skipped; }
 
 bench: build ## Measure the binary of an image against what it may cost
 	cargo test --locked --all-features --test budgets

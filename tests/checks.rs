@@ -239,7 +239,7 @@ fn a_disk_that_is_full_is_the_cause() {
     let options = Some("size=1m");
     let mounted = nix::mount::mount(Some("none"), &small, Some("tmpfs"), nix::mount::MsFlags::empty(), options);
     if let Err(error) = mounted {
-        eprintln!("skipped: a_disk_that_is_full_is_the_cause needs root to mount a tmpfs: {error}");
+        crate::support::skip(&format!("needs root to mount a tmpfs: {error}"));
         return;
     }
     let mounted = Mounted(small);

@@ -50,7 +50,7 @@ fn next_run_tells(host: &Host, expected: &[&str]) {
 /// that is shows in the run of a twin.
 fn killed_at_state(host: &Host, n: usize) -> bool {
     if std::process::Command::new("strace").arg("-V").output().is_err() {
-        eprintln!("skipped: strace is not installed");
+        crate::support::skip("needs strace");
         return false;
     }
     let twin = refused(|_| {});

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use ecs_firstrun::doctor::INSTALLED;
 use serde_json::Value;
 
-use crate::support::disks::say;
 use crate::support::host::{BINARY, tree};
 use crate::support::repository;
+use crate::support::skip;
 
 const FILES: &str = "builder-scripts/files";
 
@@ -114,7 +114,7 @@ fn commands() -> Vec<String> {
 /// Runs a program where it is there; nothing where it is not.
 fn ran(program: &str, arguments: &[&str], path: &Path) -> Option<String> {
     let output = Command::new(program).args(arguments).arg(path).stdin(Stdio::null()).output().ok().or_else(|| {
-        say(&format!("skipped: needs {program}"));
+        skip(&format!("needs {program}"));
         None
     })?;
     let said = [output.stdout, output.stderr].concat();

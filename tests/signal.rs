@@ -145,7 +145,7 @@ fn what_stays_away_is_named_and_made_up_for_by_the_next_run() {
 #[test]
 fn a_run_that_is_killed_is_ended_by_the_next_which_contradicts_nothing() {
     if std::process::Command::new("strace").arg("-V").output().is_err() {
-        return eprintln!("skipped: strace is not installed");
+        return crate::support::skip("needs strace");
     }
     let host = |refused: bool| {
         let host = Host::in_cloud(SMALLEST, |_| {});

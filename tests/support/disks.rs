@@ -1,6 +1,5 @@
 //! A scratch host with real disks: loop devices, with the real blkid, mkfs and mount.
 
-use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +8,7 @@ use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::report::Change;
 
 use super::host::{Ended, Host};
+use super::skip;
 
 /// What systemd does with a mount unit, by the real mount(8). Labels are looked for on the disks of this host alone.
 const SYSTEMCTL: &str = r#"#!/bin/sh
@@ -46,15 +46,8 @@ pub fn can_run(programs: &[&str]) -> bool {
         Some(program) => format!("needs {program}"),
         None => return true,
     };
-    say(&format!("skipped: {why}"));
+    skip(&why);
     false
-}
-
-/// Says what is not tested here, under the name of the test. Not through `eprintln`, which the harness shows for failed
-/// tests only.
-pub fn say(what: &str) {
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let _ = writeln!(std::io::stderr(), "{test}: {what}");
 }
 
 fn which(program: &str) -> Option<PathBuf> {

@@ -5,9 +5,23 @@ pub mod golden;
 pub mod host;
 pub mod terminal;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// A path in the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// What could not be tested, and why: `make test` counts these and shows them at its end.
+const SKIPPED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/skipped");
+
+/// Says what a test leaves untested here, under its name. Not through `eprintln`, which the harness shows for failed
+/// tests only.
+pub fn skip(why: &str) {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let line = format!("{test}: skipped: {why}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(SKIPPED);
+    let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
 }
