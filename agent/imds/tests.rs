@@ -6,6 +6,7 @@ use axum::extract::Request;
 use axum::http::StatusCode as Status;
 use tokio::net::TcpListener;
 
+use super::identity::{DOCUMENT, DOMAIN, LIFECYCLE_STATE, SIGNATURE, TAGS};
 use super::*;
 
 const DOCUMENT_TEXT: &str = "{\n  \"region\" : \"eu-west-1\",\n  \"instanceId\" : \"i-0123456789abcdef0\",\n  \

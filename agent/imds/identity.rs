@@ -1,0 +1,151 @@
+//! What the metadata service says of this instance.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Imds, ImdsError, malformed};
+
+pub(super) const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
+pub(super) const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
+pub(super) const DOMAIN: &str = "/latest/meta-data/services/domain";
+pub(super) const LIFECYCLE_STATE: &str = "/latest/meta-data/autoscaling/target-lifecycle-state";
+pub(super) const TAGS: &str = "/latest/meta-data/tags/instance";
+
+/// What can be done without is waited for no longer than this.
+const OPTIONAL: Duration = Duration::from_secs(20);
+
+/// What the metadata service says of this instance.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// `i-…`
+    pub instance_id: String,
+    /// Such as `eu-west-1`.
+    pub region: String,
+    /// Twelve digits; empty when the document doesn't say.
+    pub account_id: String,
+    /// Such as `eu-west-1a`; empty when the document doesn't say.
+    pub availability_zone: String,
+    /// Such as `m5.large`; empty when the document doesn't say.
+    pub instance_type: String,
+    /// The DNS suffix of the partition's services (category `services/domain`), such as `amazonaws.com`.
+    pub partition_domain: String,
+    /// The instance's tags, if it may see them (metadata option `InstanceMetadataTags`), else none.
+    pub tags: BTreeMap<String, String>,
+    /// The state that Auto Scaling is bringing the instance to, such as `InService` or `Warmed:Stopped`.
+    pub target_lifecycle_state: Option<String>,
+    /// The instance identity document byte for byte: the signature is over these bytes.
+    pub document: String,
+    /// The document's signature as the service gave it, base64 over several lines; empty when it gave none.
+    pub signature: String,
+}
+
+impl Identity {
+    /// Whether Auto Scaling keeps the instance in a warm pool, or is bringing it there.
+    pub fn is_warming(&self) -> bool {
+        is_of_a_warm_pool(self.target_lifecycle_state.as_deref())
+    }
+}
+
+/// Whether a target lifecycle state is one of a warm pool, such as `Warmed:Stopped`.
+pub fn is_of_a_warm_pool(state: Option<&str>) -> bool {
+    state.is_some_and(|state| state.starts_with("Warmed:"))
+}
+
+/// The fields of the identity document that are read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    instance_id: String,
+    region: String,
+    account_id: Option<String>,
+    availability_zone: Option<String>,
+    instance_type: Option<String>,
+}
+
+impl Imds {
+    /// Everything about this instance in one go.
+    ///
+    /// # Errors
+    /// As for [`Imds::get`]; and when there is no usable identity document. All other categories may be missing or refused.
+    pub async fn identity(&self) -> Result<Identity, ImdsError> {
+        // Alone and first: it finds the endpoint and the token that the others share.
+        let document = self.text(DOCUMENT).await?.unwrap_or_default();
+        let read: Document =
+            serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
+        let (signature, domain, state, tags) = tokio::join!(
+            self.optional(SIGNATURE, self.text(SIGNATURE)),
+            self.optional(DOMAIN, self.text(DOMAIN)),
+            self.optional(LIFECYCLE_STATE, self.target_lifecycle_state()),
+            self.optional(TAGS, async { self.tags().await.map(Some) }),
+        );
+        Ok(Identity {
+            partition_domain: trimmed(domain).unwrap_or_else(|| domain_of(&read.region).to_owned()),
+            tags: tags.unwrap_or_default(),
+            target_lifecycle_state: state,
+            signature: signature.unwrap_or_default(),
+            instance_id: read.instance_id,
+            region: read.region,
+            account_id: read.account_id.unwrap_or_default(),
+            availability_zone: read.availability_zone.unwrap_or_default(),
+            instance_type: read.instance_type.unwrap_or_default(),
+            document,
+        })
+    }
+
+    /// What a run can do without: that a category is not to be had is said, and keeps nobody from being told the outcome.
+    async fn optional<T>(&self, path: &str, read: impl Future<Output = Result<Option<T>, ImdsError>>) -> Option<T> {
+        match tokio::time::timeout(OPTIONAL, read).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::warn!("going on without {path}: {error}");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(
+                    "going on without {path}: the instance metadata service didn't give it within {OPTIONAL:?}"
+                );
+                None
+            }
+        }
+    }
+
+    /// Where Auto Scaling is bringing the instance to; `None` outside an Auto Scaling group.
+    ///
+    /// # Errors
+    /// As for [`Imds::get`].
+    pub async fn target_lifecycle_state(&self) -> Result<Option<String>, ImdsError> {
+        Ok(trimmed(self.text(LIFECYCLE_STATE).await?))
+    }
+
+    async fn text(&self, path: &str) -> Result<Option<String>, ImdsError> {
+        let Some(bytes) = self.get(path).await? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes).map_err(|_| malformed(path, "it is no UTF-8 text"))?;
+        Ok(Some(text))
+    }
+
+    /// One request a tag: the category lists the keys, one a line, and each key holds its value.
+    async fn tags(&self) -> Result<BTreeMap<String, String>, ImdsError> {
+        let mut tags = BTreeMap::new();
+        let keys = self.text(TAGS).await?.unwrap_or_default();
+        for key in keys.lines().filter(|key| !key.is_empty()) {
+            if let Some(value) = self.text(&format!("{TAGS}/{key}")).await? {
+                tags.insert(key.to_owned(), value);
+            }
+        }
+        Ok(tags)
+    }
+}
+
+fn trimmed(text: Option<String>) -> Option<String> {
+    let text = text?.trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// DNS suffix of a region's partition, for metadata services without the category `services/domain`.
+fn domain_of(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+}
