@@ -26,9 +26,9 @@ pub fn three_times(stage: &Stage) -> Result<()> {
 
     // Few writes a second, so that making the filesystem takes long enough to be met in the middle.
     let mut machine = lab.boot(&Life { volumes, volume_settings: ",throttling.iops-write=2", ..Life::default() })?;
+    until_written_to(&disk)?;
     // cloud-init does not sync the configuration of the network, and makes it only once for an instance.
     machine.sh("sync -f /etc")?;
-    until_written_to(&disk)?;
     ensure!(!machine.console().contains("storage: done"), "the filesystem was made before the power was cut");
     machine.cut_power()?;
 
