@@ -1,0 +1,107 @@
+//! From the documents to a checked configuration: merged, deserialised, and everything that is wrong with it.
+
+use std::sync::Arc;
+
+use super::decode::Document;
+use super::problem::{self, Problem, Source, one_line};
+use super::yaml::{self, Node, Value};
+use super::{Config, check, de};
+
+/// What became of the documents: the configuration as far as it is right, and everything that is wrong with it.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// What is right. With problems, only its `signal` and `proxy` may be used, to report them.
+    pub config: Config,
+    /// What is wrong, in the order of the documents.
+    pub problems: Vec<Problem>,
+    /// Whether there was any document at all.
+    pub found: bool,
+}
+
+/// The variables of the shell script that this agent replaces, with the key that each stands for.
+pub const SHELL_VARIABLES: [(&str, [&str; 2]); 5] = [
+    ("ECS_CLUSTER", ["ecs", "cluster"]),
+    ("PROXY_URL", ["proxy", "url"]),
+    ("STACK_NAME", ["signal", "stack"]),
+    ("AUTOSCALING_GROUP", ["signal", "resource"]),
+    ("AWS_DEFAULT_REGION", ["signal", "region"]),
+];
+
+/// The document of `AWS_DEFAULT_REGION`.
+const REGION_VARIABLE: &str = "variable AWS_DEFAULT_REGION";
+
+/// The documents that the shell original's variables stand for; empty variables count as not set.
+pub fn shell_variables(value: impl Fn(&str) -> Option<String>) -> Vec<Document> {
+    let set = |(name, path): &(&str, [&str; 2])| {
+        let value = value(name).filter(|value| !value.is_empty())?;
+        let text = serde_json::json!({ path[0]: { path[1]: value } }).to_string();
+        Some(Document { source: Source::new(format!("variable {name}"), text), embedded: false })
+    };
+    SHELL_VARIABLES.iter().filter_map(set).collect()
+}
+
+/// Merges the documents, later over earlier, and checks the result.
+pub fn parse(documents: &[Document]) -> Parsed {
+    let mut problems = Vec::new();
+    let mut merged: Option<Node> = None;
+    let mut found = false;
+    for document in documents {
+        // Many programs have this variable set: it is of use to a signal, and says nothing by itself.
+        let is_region = document.source.name == REGION_VARIABLE;
+        if is_region && merged.as_ref().is_none_or(|node| node.get("signal").is_none()) {
+            continue;
+        }
+        found = true;
+        let (node, more) = document.load();
+        problems.extend(more);
+        let Some(node) = node else { continue };
+        // A list, or text, would take the place of all the other documents, and of the signal's target in them.
+        if !matches!(node.value, Value::Mapping(_) | Value::Null) {
+            problems.extend(de::from_node::<Config>(&node).1);
+            continue;
+        }
+        merged = Some(match merged {
+            Some(base) => yaml::merge(base, node),
+            None => node,
+        });
+    }
+    let Some(node) = merged else {
+        if let Some(document) = documents.first().filter(|_| found && problems.is_empty()) {
+            problems.push(empty(&document.source));
+        }
+        return Parsed { problems, found, ..Parsed::default() };
+    };
+    let (config, more) = de::from_node::<Config>(&node);
+    let right_so_far = more.is_empty() && problems.is_empty();
+    problems.extend(more);
+    if right_so_far && config == Config::default() {
+        problems.push(empty(&node.span.source));
+    }
+    problems.extend(check::check_together(&config, &node));
+    problem::sort(&mut problems);
+    Parsed { config, problems, found: true }
+}
+
+/// The first problem in one line, and how many more there are: the reason of a refusal.
+pub fn summary(problems: &[Problem]) -> String {
+    let Some(first) = problems.first() else { return String::new() };
+    let place = first.span.as_ref().map(|span| {
+        let (line, column) = span.position();
+        format!("{}:{line}:{column}: ", span.source.shown_name())
+    });
+    let remedy = first.remedy.as_ref().map(|remedy| format!(" ({})", one_line(remedy))).unwrap_or_default();
+    let more = match problems.len() - 1 {
+        0 => String::new(),
+        1 => ", and 1 more error".to_owned(),
+        more => format!(", and {more} more errors"),
+    };
+    format!("{}{}{remedy}{more}", place.unwrap_or_default(), one_line(&first.message))
+}
+
+fn empty(source: &Arc<Source>) -> Problem {
+    Problem {
+        span: None,
+        message: format!("{}: nothing is configured", source.name),
+        remedy: Some("add at least `ecs` with a `cluster`, or leave the document out".to_owned()),
+    }
+}
