@@ -5,11 +5,13 @@
 
 mod conclude;
 mod diagnose;
+mod dry_run;
 mod gather;
 mod hand_over;
 mod lifecycle;
 mod signal;
 mod state;
+mod supervise;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -17,12 +19,14 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
 pub use self::diagnose::{diagnose, diagnose_image};
+pub use self::dry_run::{DryRun, dry_run};
 pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
 use self::state::{Decision, Stage, State};
+use self::supervise::{Stop, keep_alive};
 use crate::apply::{apply, millis};
 use crate::config::{self, Config, Parsed};
 use crate::host::Host;
@@ -99,38 +103,6 @@ pub async fn run(options: &Options) -> Result<Ending> {
     };
     alive.abort();
     Ok(ending)
-}
-
-/// Hears when the process is told to stop: at a shutdown, by systemctl, or at the keyboard. What comes while nobody waits
-/// for it is heard afterwards.
-struct Stop {
-    signals: Option<[tokio::signal::unix::Signal; 2]>,
-}
-
-impl Stop {
-    fn listen() -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-        let both = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-        let signals = if let (Ok(terminate), Ok(interrupt)) = both { Some([terminate, interrupt]) } else { None };
-        Stop { signals }
-    }
-
-    async fn told(&mut self) {
-        let Some([terminate, interrupt]) = &mut self.signals else { return std::future::pending().await };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-}
-
-/// Tells systemd's watchdog, where there is one, that this process is not stuck.
-async fn keep_alive() {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    loop {
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-        tokio::time::sleep(limit / 2).await;
-    }
 }
 
 /// How a provisioning can end without an error.
@@ -362,40 +334,6 @@ async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
         }
     })
     .await
-}
-
-/// What a dry run came to.
-#[derive(Debug)]
-pub struct DryRun {
-    /// The configuration, and what is wrong with it.
-    pub parsed: Parsed,
-    /// What `run` would do.
-    pub plan: Plan,
-    /// Whether the plan is for this host, not for one of which only the facts are given.
-    pub is_for_this_host: bool,
-}
-
-/// A dry run: everything up to the plan, as `run` does it, and no further.
-///
-/// # Errors
-/// What `run` would fail with before it acts. A configuration that is refused is not an error here.
-pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>) -> Result<DryRun> {
-    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
-    let gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;
-    let parsed = gathered.parse();
-    let is_for_this_host = facts.is_none() && !gathered.identity.instance_id.is_empty();
-    let instance = match facts {
-        Some(facts) => facts,
-        None => gather::facts_or_example(&host, &gathered)?,
-    };
-    if parsed.problems.is_empty() && !parsed.found {
-        return Err(anyhow!(
-            "there is no ecs-firstrun configuration in the user data; give one with --user-data FILE\n{}",
-            gathered.notes.join("\n")
-        ));
-    }
-    let plan = plan(&parsed.config, &instance);
-    Ok(DryRun { parsed, plan, is_for_this_host })
 }
 
 #[cfg(test)]

@@ -1,0 +1,42 @@
+//! The dry run: the same job, up to the plan.
+
+use anyhow::{Result, anyhow};
+
+use super::{Options, gather};
+use crate::config::Parsed;
+use crate::host::Host;
+use crate::plan::{Plan, plan};
+
+/// What a dry run came to.
+#[derive(Debug)]
+pub struct DryRun {
+    /// The configuration, and what is wrong with it.
+    pub parsed: Parsed,
+    /// What `run` would do.
+    pub plan: Plan,
+    /// Whether the plan is for this host, not for one of which only the facts are given.
+    pub is_for_this_host: bool,
+}
+
+/// A dry run: everything up to the plan, as `run` does it, and no further.
+///
+/// # Errors
+/// What `run` would fail with before it acts. A configuration that is refused is not an error here.
+pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>) -> Result<DryRun> {
+    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;
+    let parsed = gathered.parse();
+    let is_for_this_host = facts.is_none() && !gathered.identity.instance_id.is_empty();
+    let instance = match facts {
+        Some(facts) => facts,
+        None => gather::facts_or_example(&host, &gathered)?,
+    };
+    if parsed.problems.is_empty() && !parsed.found {
+        return Err(anyhow!(
+            "there is no ecs-firstrun configuration in the user data; give one with --user-data FILE\n{}",
+            gathered.notes.join("\n")
+        ));
+    }
+    let plan = plan(&parsed.config, &instance);
+    Ok(DryRun { parsed, plan, is_for_this_host })
+}
