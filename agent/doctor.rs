@@ -5,6 +5,7 @@
 //! what makes others fail stands before them. Of an image that is to be baked, other things are checked; see `image`.
 
 mod agent_log;
+mod agent_state;
 mod causes;
 mod earlier;
 mod image;
@@ -248,7 +249,7 @@ async fn local(host: &Host, config: Option<&Config>, identity: &Identity, limit:
         bounded(Check::Docker, limit, local::docker(host, config)),
     );
     let mut findings = [units, docker, local::disks(host, config), local::agent_log(host, config)].concat();
-    findings.extend(local::state(host));
+    findings.push(agent_state::finding(host, config, identity));
     findings.extend(no_proxy::findings(host));
     findings
 }

@@ -222,3 +222,33 @@ fn a_log_of_before_this_boot_is_not_the_cause() {
     host.put("/proc/stat", "cpu 1 2 3\nbtime 1790000000\n");
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &["role may not"]);
 }
+
+/// Puts a database of the ECS agent on the host, as `tests/recorded/README.md` tells of them.
+fn put_agent_state(host: &Host, name: &str) {
+    let packed = std::fs::File::open(repository(&format!("tests/recorded/agent-state/{name}.db.gz"))).unwrap();
+    host.put("/var/lib/ecs/data/agent.db", "");
+    let mut database = std::fs::File::create(host.at("/var/lib/ecs/data/agent.db")).unwrap();
+    std::io::copy(&mut flate2::read::GzDecoder::new(packed), &mut database).unwrap();
+}
+
+#[test]
+fn what_the_ecs_agent_has_saved_of_another_instance_or_cluster_is_told() {
+    let host = host_with(|options| options.registration = Registration::Never);
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
+    put_agent_state(&host, "other");
+    assert_eq!(host.run().code, Some(1));
+    let words = ["has saved the state of another cluster, `default`", "delete /var/lib/ecs/data"];
+    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
+
+    let state = || findings(&host, &host.rehearsal.cloud.cloudformation_endpoint(), "state").remove(0);
+    for (database, verdict, found) in [
+        ("rejoined", "problem", "that of another instance, `i-00000000000000001`"),
+        ("own", "ok", "it is of this instance"),
+    ] {
+        put_agent_state(&host, database);
+        let state = state();
+        assert_eq!(state["verdict"], verdict, "{database}: {state}");
+        assert_has(state["found"].as_str().unwrap(), &[found]);
+    }
+}

@@ -13,7 +13,6 @@ const LOG_TAIL: u64 = 128 << 10;
 /// How many files of a log are read: one may just have been rotated.
 const LOG_FILES: usize = 2;
 
-const STATE: &str = "/var/lib/ecs/data/agent.db";
 const DOCKER_DATA: &str = "/var/lib/docker";
 /// A filesystem with less than that is full: Docker and the ECS agent write more at their start.
 const LEAST_SPACE: u64 = 100 << 20;
@@ -151,17 +150,4 @@ fn full(path: &str, space: &Space) -> Option<Finding> {
 
 fn size(bytes: u64) -> String {
     if bytes >= 10 << 30 { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
-}
-
-/// What the ECS agent has saved. Its database (BoltDB) is not read: the ECS agent holds it locked while it runs, and says
-/// itself what there is to know. State of another instance it drops, and registers anew; at state of another cluster it
-/// gives up, which its log tells ([`super::Kind::ClusterChanged`]); and which cluster it is in is asked of the agent.
-pub(super) fn state(host: &Host) -> Vec<Finding> {
-    let fits = "it has a saved state, which is not read: of one from another instance it makes nothing, and one from \
-                another cluster shows in its log";
-    vec![match host.at(STATE).try_exists() {
-        Ok(true) => Finding::ok(Check::State, fits),
-        Ok(false) => Finding::ok(Check::State, "it has saved nothing yet"),
-        Err(error) => Finding::not_made(Check::State, &anyhow::Error::new(error).context(format!("look for {STATE}"))),
-    }]
 }
