@@ -6,17 +6,10 @@ use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, ProxyCredentials, Server, SignalAuth};
 use ecs_firstrun::report::{Change, DeliveryState, Outcome};
 
-use crate::support::host::{Host, INSTANCE, Tree, tree, until};
+use crate::support::host::{Host, INSTANCE, beside_the_root, tree, until};
 
 const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
 const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
-
-/// What lies beside the root, without the stub programs' own state.
-fn beside_the_root(host: &Host) -> Tree {
-    let mut beside = tree(host.folder.path());
-    beside.retain(|path, _| !path.starts_with("root/") && !path.starts_with("rehearsal/"));
-    beside
-}
 
 fn reason(host: &Host) -> String {
     host.report().reason.unwrap_or_default()

@@ -28,6 +28,7 @@ mod plans;
 mod properties;
 mod refused;
 mod rehearsal;
+mod scenarios;
 mod schema;
 mod signal;
 mod status;

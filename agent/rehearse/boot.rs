@@ -65,8 +65,11 @@ impl Rehearsal {
         Ok(status)
     }
 
-    /// What happens while the job runs.
-    async fn meanwhile(&self) -> Result<()> {
+    /// What happens to the host and its cloud while the job runs.
+    ///
+    /// # Errors
+    /// The scratch folder can't be written.
+    pub async fn meanwhile(&self) -> Result<()> {
         match self.scenario {
             Scenario::LateDevice => {
                 tokio::time::sleep(LATE).await;
@@ -84,7 +87,10 @@ impl Rehearsal {
     }
 
     /// Starts the host again: what ran does not run any more, what was mounted is not, and `/run` is empty.
-    pub(super) fn restart(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// The scratch folder can't be written.
+    pub fn restart(&self) -> Result<()> {
         self.programs.restart().context("start the scratch host again")?;
         let run = self.root.join("run");
         std::fs::remove_dir_all(&run).context("empty /run")?;

@@ -177,6 +177,13 @@ pub fn tree(folder: &Path) -> Tree {
     tree
 }
 
+/// What lies beside the root, without the stub programs' own state.
+pub fn beside_the_root(host: &Host) -> Tree {
+    let mut beside = tree(host.folder.path());
+    beside.retain(|path, _| !path.starts_with("root/") && !path.starts_with("rehearsal/"));
+    beside
+}
+
 /// Waits for what must come to be within half a minute.
 pub fn until(condition: impl Fn() -> bool) {
     let began = std::time::Instant::now();
