@@ -38,12 +38,14 @@ SCRIPTS = $(shell grep -rlE --exclude='*.rs' --exclude-dir=cases --exclude-dir=r
 BAKE_PACKAGES = packer mmdebstrap python3-venv iproute2 util-linux rpm
 MOTO ?= 5.2.1
 CFN_LINT ?= 1.58.0
+AWS_CLI ?= 1.46.3
+BENCH_PROGRAMS = curl jq strace valgrind
 
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
-.PHONY: help demo build generate deb rpm validate ami test bench e2e test-bake lint setup setup-disks setup-packages setup-templates \
-	setup-bake setup-e2e clean
+.PHONY: help demo build generate deb rpm validate ami test bench bench-check e2e test-bake lint setup setup-disks setup-packages setup-templates \
+	setup-bake setup-bench setup-e2e clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -91,9 +93,12 @@ test: ## Run every test; those on real disks if root runs it
 	cargo test --locked --all-features
 	@test ! -s target/tmp/skipped || { echo "$$(wc -l <target/tmp/skipped) skipped:"; cat target/tmp/skipped; }
 
-bench: build ## Measure the binary of an image against what it may cost
-	cargo test --locked --all-features --test budgets
+bench: setup-bench build ## Measure the binary of an image, beside a shell script that does its job
+	cargo test --locked --all-features --test bench
 	cargo test --locked --all-features --lib a_fleet -- --nocapture
+
+bench-check: setup-bench build ## Fail if the binary, or the instructions it takes, are more than recorded
+	cargo test --locked --all-features --test bench -- check
 
 e2e: setup-e2e build ## Run the binary of an image in virtual machines; ARGS=first runs what has `first` in its name
 	cargo test --locked --features rehearse --test e2e -- $(ARGS)
@@ -103,7 +108,7 @@ test-bake: setup-bake build deb rpm ## Bake with the real Packer, against a doub
 
 lint: setup ## Check format, lints and dependencies
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test budgets -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test bench -- -D warnings
 	cargo deny --locked --all-features check licenses bans sources
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is missing: the scripts are not checked" >&2; fi
 	@if test -x target/lint/venv/bin/cfn-lint; then target/lint/venv/bin/cfn-lint examples/cloudformation/*.yaml; else echo "cfn-lint is missing: the templates are not checked" >&2; fi
@@ -138,6 +143,13 @@ setup-bake: ## Install, on Debian, what validate and test-bake need and is missi
 		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 	@test -x target/bake/venv/bin/moto_server || { \
 		python3 -m venv target/bake/venv && target/bake/venv/bin/pip install -q 'moto[ec2,server]==$(MOTO)'; }
+
+setup-bench: ## Install, on Debian, what bench measures with and beside, if it is missing
+	@which $(BENCH_PROGRAMS) >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || { \
+		apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(BENCH_PROGRAMS) python3-venv; }
+	@test -x target/bench/venv/bin/aws || { \
+		python3 -m venv target/bench/venv && target/bench/venv/bin/pip install -q 'awscli==$(AWS_CLI)'; }
 
 # The package of QEMU's tools that a machine has may be newer than its QEMU can be: then the older one is taken.
 setup-e2e: ## Install what e2e needs, if it is missing

@@ -1,13 +1,5 @@
-//! Measures what the agent is allowed to cost, on this machine: `make bench` prints the table.
-//!
-//! Not a test: machines are noisy, so no figure fails it. Each is that of the binary that an image gets, in the scratch
-//! host of `rehearse` with its fake cloud; the programs that the agent starts are stubs.
-
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::expect_used, missing_docs, reason = "a benchmark")]
-
-#[path = "support/mod.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod support;
+//! The binary of an image against what it may cost, in the scratch host of `rehearse` with its fake cloud; the programs
+//! that the agent starts are stubs.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -15,14 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, RegisteredAs, Registration};
-use support::host::{Host, until};
-use support::repository;
 
-/// What `make build` makes.
-const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/ecs-firstrun");
+use super::support::host::{Host, until};
+use super::support::repository;
+use super::{AGENT, spread};
 
 const RUNS: usize = 20;
-const USER_DATA: &str = include_str!("../examples/user-data/smallest.yaml");
+const USER_DATA: &str = include_str!("../../examples/user-data/smallest.yaml");
 
 /// What one run of the agent cost.
 struct Cost {
@@ -32,7 +23,7 @@ struct Cost {
     memory: u64,
 }
 
-fn main() {
+pub fn table() {
     let mut table = vec![("static binary", format!("{:.2} MB", size(AGENT) as f64 / 1e6), "8 MB")];
     let plans: Vec<_> = (0..RUNS).map(|_| plan()).collect();
     table.push(("plan, processor time", milliseconds(plans.iter().map(|cost| cost.cpu)), "10 ms"));
@@ -42,9 +33,9 @@ fn main() {
     table.push(("run, peak memory", format!("{:.1} MiB", memory as f64 / 1024.0), "16 MiB"));
     table.push(("registration visible to signal received", milliseconds(signals.into_iter()), "150 ms"));
     table.push(("reboot with nothing to do, start to READY", milliseconds((0..RUNS).map(|_| reboot())), "200 ms"));
-    println!("{:<44} {:<36} budget", format!("{RUNS} times each"), "smallest, middle, largest");
+    println!("{:<46} {:<36} budget", format!("{RUNS} times each"), "smallest / middle / largest");
     for (what, measured, budget) in table {
-        println!("{what:<44} {measured:<36} {budget}");
+        println!("{what:<46} {measured:<36} {budget}");
     }
 }
 
@@ -53,9 +44,7 @@ fn size(path: &str) -> u64 {
 }
 
 fn milliseconds(times: impl Iterator<Item = Duration>) -> String {
-    let mut times: Vec<_> = times.map(|time| time.as_secs_f64() * 1e3).collect();
-    times.sort_by(f64::total_cmp);
-    format!("{:.1}, {:.1}, {:.1} ms", times[0], times[times.len() / 2], times[times.len() - 1])
+    spread(times.map(|time| time.as_secs_f64() * 1e3), "ms")
 }
 
 fn plan() -> Cost {
