@@ -13,6 +13,7 @@ mod parse;
 pub mod problem;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod secrets;
 pub mod types;
 pub mod yaml;
 

@@ -16,6 +16,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::bufread::GzDecoder;
 
 use super::problem::{Problem, Source};
+use super::secrets;
 use super::yaml::{self, Node};
 use mime::Entity;
 use recognise::{OUR_KEY, OUR_TYPE, Recognised, has_our_top_level, is_headed, recognise};
@@ -54,9 +55,13 @@ impl Document {
     pub fn load(&self) -> (Option<Node>, Vec<Problem>) {
         let (root, mut problems) = yaml::load(&self.source);
         if !self.embedded {
+            root.iter().for_each(secrets::hide_misplaced);
             return (root, problems);
         }
-        let config = root.as_ref().and_then(|root| root.get(OUR_KEY)).cloned();
+        let entry = root.as_ref().and_then(|root| root.entry(OUR_KEY));
+        secrets::hide_surroundings(&self.source, entry, OUR_KEY);
+        let config = entry.map(|entry| entry.value.clone());
+        config.iter().for_each(secrets::hide_misplaced);
         let ours = config.as_ref().map(|node| node.span.start..node.span.end).unwrap_or_default();
         problems.retain(|problem| {
             let at = problem.span.as_ref().map(|span| span.start);

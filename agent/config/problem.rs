@@ -10,7 +10,7 @@ mod shorten;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use annotate_snippets::renderer::{DEFAULT_LINE_NUM_STYLE, DecorStyle};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -19,7 +19,7 @@ use excerpt::{Excerpt, LINE_WIDTH};
 use redact::{joined, secret_ranges, secret_value};
 use shorten::{WHOLE, cut, shortened};
 
-pub use redact::{is_secret_key, redact};
+pub use redact::{is_secret_key, redact, redact_json};
 
 /// The text of one document, and where it came from.
 pub struct Source {
@@ -27,24 +27,28 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: String,
-    /// Byte ranges of the values under secret keys, filled by the loader.
-    secrets: OnceLock<Vec<Range<usize>>>,
+    /// Byte ranges of what is never shown, filled by those who read it.
+    secrets: Mutex<Vec<Range<usize>>>,
 }
 
 impl Source {
     /// A source that can be shared by the spans that point into it.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), secrets: OnceLock::new() })
+        Arc::new(Self { name: name.into(), text: text.into(), secrets: Mutex::default() })
     }
 
-    /// Marks byte ranges of the text that are never shown. The first call counts: a second load finds the same ones.
-    pub fn hide(&self, secrets: Vec<Range<usize>>) {
-        self.secrets.get_or_init(|| secrets);
+    /// Marks a byte range of the text that is never shown.
+    pub fn hide(&self, secret: Range<usize>) {
+        let mut hidden = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        // A document may be loaded more than once.
+        if !secret.is_empty() && !hidden.contains(&secret) {
+            hidden.push(secret);
+        }
     }
 
     /// What [`Source::hide`] has marked.
-    pub fn secrets(&self) -> &[Range<usize>] {
-        self.secrets.get().map_or(&[], Vec::as_slice)
+    pub fn secrets(&self) -> Vec<Range<usize>> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The name as it is shown: the sender of a MIME part chose it.
@@ -89,7 +93,7 @@ impl Source {
             return std::iter::once(blank..text.len()).collect();
         }
         let mut masks = secret_ranges(text);
-        for secret in self.secrets.get().into_iter().flatten() {
+        for secret in self.secrets() {
             let start = secret.start.clamp(line.start, line.end) - line.start;
             let end = secret.end.clamp(line.start, line.end) - line.start;
             if start < end {
@@ -382,7 +386,7 @@ error: unknown key `clusterr`
     #[test]
     fn what_the_loader_hides_is_masked() {
         let problem = problem("[visible, hushhush]", "hushhush");
-        problem.span.as_ref().unwrap().source.hide(std::iter::once(10..18).collect());
+        problem.span.as_ref().unwrap().source.hide(10..18);
         assert!(problem.render(false).contains("[visible, ***]"));
     }
 
@@ -408,7 +412,7 @@ error: unknown key `clusterr`
         #[test]
         fn rendering_never_panics(text in "(?s).{0,80}", start in 0..300usize, length in 0..300usize) {
             let source = Source::new("x", text);
-            source.hide(std::iter::once(start..start + length).collect());
+            source.hide(start..start + length);
             let span = Span { source, start, end: start.saturating_add(length) };
             let problem = Problem::at(&span, span.source.text.clone());
             problem.render(true);

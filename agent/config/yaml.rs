@@ -88,12 +88,17 @@ impl Node {
         Self { span, id: NodeId::next(), value, text: None }
     }
 
-    /// The value of a key, when this is a mapping that has it.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    /// A key with its value, when this is a mapping that has it.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
         let Value::Mapping(entries) = &self.value else {
             return None;
         };
-        entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+        entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// The value of a key, when this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
     }
 
     /// The node at the end of a path of keys; an item of a list goes by its number from 0.

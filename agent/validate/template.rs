@@ -150,15 +150,14 @@ impl Check<'_> {
     fn source_without_secrets(&self, documents: &[config::decode::Document], text: &Text, whole: &str) -> Arc<Source> {
         let template = &self.template.span.source;
         let source = Source::new(template.name.clone(), template.text.clone());
-        let mut hidden = template.secrets().to_vec();
+        let mut hidden = template.secrets();
         for document in documents {
-            let base = whole.find(&document.source.text);
+            let Some(base) = whole.find(&document.source.text) else { continue };
             for secret in document.source.secrets() {
-                let place = base.and_then(|base| text.place(base + secret.start..base + secret.end));
-                hidden.extend(place.map(|place| place.start..place.end));
+                hidden.extend(text.written(base + secret.start..base + secret.end));
             }
         }
-        source.hide(hidden);
+        hidden.into_iter().for_each(|secret| source.hide(secret));
         source
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde_json::Value;
+
 /// What stands in for a secret.
 pub(super) const MASK: &str = "***";
 
@@ -10,6 +12,22 @@ pub(super) const MASK: &str = "***";
 pub fn redact(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(redact_line).collect();
     lines.join("\n")
+}
+
+/// The value with the values of secret keys, and what looks like a secret in texts, replaced by `***`.
+pub fn redact_json(json: &Value) -> Value {
+    match json {
+        Value::Object(entries) => {
+            let shown = |(key, value): (&String, &Value)| {
+                let value = if is_secret_key(key) { Value::from(MASK) } else { redact_json(value) };
+                (key.clone(), value)
+            };
+            Value::Object(entries.iter().map(shown).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(redact_json).collect()),
+        Value::String(text) => Value::String(redact(text)),
+        other => other.clone(),
+    }
 }
 
 fn redact_line(line: &str) -> String {

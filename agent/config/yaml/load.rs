@@ -51,7 +51,7 @@ fn load_with(source: &Arc<Source>, functions: bool) -> (Option<Node>, Vec<Proble
         let (node, anchor) = frame.close(None);
         loader.add(node, anchor);
     }
-    source.hide(loader.secrets);
+    loader.secrets.into_iter().for_each(|secret| source.hide(secret));
     (loader.root, loader.problems)
 }
 

@@ -68,6 +68,29 @@ impl Text {
         Some(Span { source: first.scalar.source.clone(), start, end })
     }
 
+    /// Where in the template a range of the text is written, line by line; of a line that is written in another way than
+    /// it reads, such as with escapes, the whole scalar.
+    pub fn written(&self, range: Range<usize>) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        for part in &self.parts {
+            let begins = at;
+            at += part.text.len();
+            let (start, end) = (range.start.max(begins), range.end.min(at));
+            if start >= end || part.origin != Origin::Written {
+                continue;
+            }
+            let mut from = start - begins;
+            for line in part.text[from..end - begins].split_inclusive('\n') {
+                let (content, place) = (line.trim_end_matches(['\n', '\r']), part.place(from));
+                let is_there = part.scalar.source.text[place..].starts_with(content);
+                found.push(if is_there { place..place + content.len() } else { part.scalar.start..part.scalar.end });
+                from += line.len();
+            }
+        }
+        found
+    }
+
     /// The name of something unknown that a range of the text depends on.
     pub fn unknown(&self, range: &Range<usize>) -> Option<&str> {
         let mut at = 0;
