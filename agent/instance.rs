@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 
+use crate::config::problem::redact_json;
 use crate::imds::is_of_a_warm_pool;
 
 /// The version of the JSON form of [`Instance`].
@@ -66,11 +68,16 @@ pub struct Image {
     pub ssm_agent: bool,
     /// The configuration of the package manager: `/etc/dnf/dnf.conf` or `/etc/yum.conf`.
     pub package_manager: Option<String>,
-    /// Docker's `daemon.json` as the image has it.
-    pub daemon_json: serde_json::Map<String, serde_json::Value>,
+    /// Docker's `daemon.json` as the image has it. Facts that are printed have no secret of it.
+    #[serde(serialize_with = "without_secrets")]
+    pub daemon_json: Map<String, Value>,
     /// Whether Docker has images, containers or volumes in its default place.
     #[serde(default)]
     pub docker_data: bool,
+}
+
+fn without_secrets<S: Serializer>(daemon_json: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    redact_json(&Value::Object(daemon_json.clone())).serialize(serializer)
 }
 
 impl Instance {
