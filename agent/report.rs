@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 pub use self::follow::Follow;
+use crate::text::json_error;
 
 /// The version of the JSON form of [`Report`].
 pub const VERSION: u32 = 1;
@@ -176,7 +177,9 @@ impl Report {
         struct Versioned {
             version: u32,
         }
-        let broken = |error| format!("it is not a whole report of ecs-firstrun ({error}); take `report.json` again");
+        let broken = |error| {
+            format!("it is not a whole report of ecs-firstrun ({}); take `report.json` again", json_error(&error))
+        };
         let versioned: Versioned = serde_json::from_str(text).map_err(broken)?;
         if versioned.version > VERSION {
             return Err(format!(

@@ -71,6 +71,15 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// What is wrong with JSON, and where, but not what stands there: it may be a secret.
+pub fn json_error(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("invalid ").and_then(|text| text.rsplit_once(", expected ")) {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => text,
+    }
+}
+
 /// A word, or what of it lies between its slashes if it is longer than a line.
 fn pieces(word: &str, columns: usize) -> impl Iterator<Item = &str> {
     let is_long = word.chars().count() > columns;
@@ -89,6 +98,16 @@ mod tests {
         assert_eq!(wrap("cannotbecut at", 5), ["cannotbecut", "at"]);
         assert_eq!(wrap("red\x1b[31m\nor", 20), ["red [31m or"]);
         assert_eq!(wrap("not a\u{a0}b", 5), ["not", "a b"]);
+    }
+
+    #[test]
+    fn an_error_in_json_does_not_quote_it() {
+        let error = |json: &str| {
+            json_error(&serde_json::from_str::<std::collections::BTreeMap<String, u32>>(json).unwrap_err())
+        };
+        assert_eq!(error(r#"{"a": "s, expected t"}"#), "expected u32 at line 1 column 21");
+        assert_eq!(error(r#"{"a": -1}"#), "expected u32 at line 1 column 8");
+        assert_eq!(error(r#"{"a": 1"#), "EOF while parsing an object at line 1 column 7");
     }
 
     #[test]

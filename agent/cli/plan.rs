@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::validate::refuse;
 use super::{paint_for, print};
@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::instance::{self, Instance};
 use crate::plan::{Changes, Preview};
 use crate::run::{self, DryRun, Options};
+use crate::text::json_error;
 
 /// What the plan is printed as.
 #[derive(Clone, Copy, PartialEq)]
@@ -40,8 +41,9 @@ pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Cha
 
 fn read_facts(path: &Path) -> Result<Instance> {
     let text = run::read_user_data(path)?;
-    let facts: Instance = serde_json::from_slice(&text)
-        .with_context(|| format!("{} does not hold facts; `ecs-firstrun facts` prints them", path.display()))?;
+    let facts = serde_json::from_slice::<Instance>(&text).map_err(|error| anyhow!(json_error(&error)));
+    let facts =
+        facts.with_context(|| format!("{} does not hold facts; `ecs-firstrun facts` prints them", path.display()))?;
     match facts.version {
         instance::VERSION => Ok(facts),
         other => {

@@ -5,12 +5,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::Host;
 use crate::imds::Identity;
 use crate::instance::{Image, Instance, OperatingSystem, VERSION};
 use crate::plan::{Edit, leftovers};
+use crate::text::json_error;
 
 impl Host {
     /// The facts of this instance.
@@ -105,7 +106,8 @@ impl Host {
         for path in [kept.as_str(), leftovers::DAEMON_JSON] {
             if let Some(text) = self.read(path)?.filter(|text| !text.trim().is_empty()) {
                 let remedy = "; correct it in the image, or remove it";
-                return serde_json::from_str(&text).with_context(|| format!("{path} is not a JSON object{remedy}"));
+                let read = serde_json::from_str(&text).map_err(|error| anyhow!(json_error(&error)));
+                return read.with_context(|| format!("{path} is not a JSON object{remedy}"));
             }
         }
         Ok(serde_json::Map::new())

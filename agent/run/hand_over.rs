@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Options, gather};
 use crate::host::Host;
+use crate::text::json_error;
 
 /// The unit that does the job.
 pub const UNIT: &str = "ecs-firstrun.service";
@@ -50,7 +51,8 @@ impl HandedOver {
     pub fn load(host: &Host) -> Self {
         let read = || -> Result<Option<Self>> {
             let Some(text) = host.read(&host.state_path(FILE))? else { return Ok(None) };
-            Ok(Some(serde_json::from_str(&text).context("it is not what an earlier run wrote")?))
+            let read = serde_json::from_str(&text);
+            Ok(Some(read.map_err(|error| anyhow!("it is not what an earlier run wrote: {}", json_error(&error)))?))
         };
         let found = read().unwrap_or_else(|error| {
             tracing::warn!("what was handed over by cloud-init is not used: {FILE}: {error:#}");

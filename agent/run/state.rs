@@ -8,6 +8,7 @@ use super::Gathered;
 use crate::cloudformation::Status;
 use crate::host::Host;
 use crate::imds::Identity;
+use crate::text::json_error;
 
 const VERSION: u32 = 1;
 const FILE: &str = "state.json";
@@ -97,7 +98,7 @@ impl State {
                 State::default()
             }
             Err(error) => {
-                tracing::warn!("begin anew, {path} is not a state: {error}");
+                tracing::warn!("begin anew, {path} is not a state: {}", json_error(&error));
                 State::default()
             }
         }
