@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::Method;
+use crate::config::problem::redact;
 
 /// What one try came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,14 +95,17 @@ pub(crate) fn is_web_page(body: &[u8]) -> bool {
 impl AwsError {
     /// From JSON as `ContentType=JSON` asks for, or from XML as SDK requests and S3 get it.
     fn read(body: &[u8]) -> Option<Self> {
+        // A bucket repeats much of the request that it refuses.
+        let shown = |error: Self| Self { message: redact(&error.message), ..error };
         if let Ok(JsonError { error }) = serde_json::from_slice(body) {
-            return Some(error);
+            return Some(shown(error));
         }
         let text = std::str::from_utf8(body).ok()?;
         if is_web_page(body) || !text.contains("<Error>") {
             return None;
         }
-        Some(Self { code: element(text, "Code")?, message: element(text, "Message").unwrap_or_default() })
+        let message = element(text, "Message").unwrap_or_default();
+        Some(shown(Self { code: element(text, "Code")?, message }))
     }
 
     /// The one code stands for much else, so that it is the text that tells. CloudFormation has it of each stack whose

@@ -37,7 +37,7 @@ impl Run<'_> {
             // A panic: what can be reported is what the documents say.
             Err(panic) => (
                 Outcome::Failure,
-                Some(format!("a defect in this agent: {panic}")),
+                Some(redact(&format!("a defect in this agent: {panic}"))),
                 Box::new(self.gathered.parse().config),
             ),
         };
