@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::problem::redact;
 use crate::host::Host;
 use crate::plan::Changes;
 use crate::run::{self, Options};
@@ -146,7 +147,16 @@ pub fn parse(mut arguments: Vec<OsString>) -> CommandLine {
     if arguments.first().map(Path::new).and_then(Path::file_name) == Some("cfn-signal".as_ref()) {
         arguments.insert(1, "signal".into());
     }
-    CommandLine::parse_from(arguments)
+    CommandLine::try_parse_from(arguments).unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        // It quotes what it was given, which may be a presigned URL.
+        let styled = error.render();
+        let text = if has_color(&std::io::stderr()) { styled.ansi().to_string() } else { styled.to_string() };
+        eprint(&redact(&text));
+        std::process::exit(error.exit_code())
+    })
 }
 
 /// Does what the command line says; the exit code.

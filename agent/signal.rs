@@ -29,6 +29,8 @@ const DELIVERY: Duration = Duration::from_secs(300);
 #[derive(Args, Clone)]
 pub struct Arguments {
     /// A wait condition handle's URL, as it is or in base64; instead of --stack and --resource
+    ///
+    /// Every user of the host can see the arguments of a program. `-` reads it from standard input.
     #[arg(value_name = "WAIT HANDLE")]
     wait_handle: Option<String>,
     /// Whether to signal SUCCESS or FAILURE
@@ -136,13 +138,15 @@ fn target(arguments: &Arguments) -> Result<Target> {
         (Some(stack), Some(resource), None) => {
             return Ok(Target::Resource { stack: stack.clone(), resource: resource.clone() });
         }
-        (None, None, Some(text)) => text.trim(),
+        (None, None, Some(text)) => text,
         (None, Some(_), None) => bail!("--resource needs --stack"),
         (Some(_), None, None) => bail!("--stack needs --resource"),
         (None, None, None) => bail!("give --stack and --resource, or the URL of a wait condition handle"),
         (_, _, Some(_)) => bail!("give either --stack and --resource or the URL of a wait condition handle, not both"),
     };
-    let decoded = || String::from_utf8(STANDARD.decode(text).ok()?).ok();
+    let text =
+        if text == "-" { &std::io::read_to_string(std::io::stdin()).context("read standard input")? } else { text };
+    let decoded = || String::from_utf8(STANDARD.decode(text.trim()).ok()?).ok();
     let url = [Some(text.to_owned()), decoded()].into_iter().flatten().find_map(|text| text.trim().parse::<Url>().ok());
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
     // The URL itself is a secret.
