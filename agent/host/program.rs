@@ -11,6 +11,9 @@ use super::Host;
 /// The folders that are looked through after those of PATH, which can be empty in a unit or in a cron job.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Variables that can hold a secret of this agent's, which is none of the programs' business.
+const SECRET_VARIABLES: [&str; 4] = ["PROXY_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
 /// How much of what a failed program said is quoted, in bytes from its end.
 const QUOTED: usize = 600;
 
@@ -84,7 +87,11 @@ impl Host {
         tracing::debug!("run {}", command_line(program, arguments));
         // The programs are those of the host: what they read must not depend on who called this agent.
         let found = find(program, &path).with_context(|| format!("{program} is not installed"))?;
-        tokio::process::Command::new(found)
+        let mut command = tokio::process::Command::new(found);
+        for name in SECRET_VARIABLES {
+            command.env_remove(name);
+        }
+        command
             .arg0(program)
             .args(arguments)
             .env("PATH", path)
