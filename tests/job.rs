@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, ProxyCredentials, Server, SignalAuth};
+use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, Server, SignalAuth};
 use ecs_firstrun::report::{Change, DeliveryState, Outcome};
 
 use crate::support::host::{Host, INSTANCE, beside_the_root, tree, until};
@@ -393,26 +393,7 @@ fn a_host_that_failed_once_signals_no_success_later() {
 }
 
 #[test]
-fn a_proxy_with_a_password_is_used_and_its_password_is_written_for_root_alone() {
-    let credentials = ProxyCredentials { user: "squid".to_owned(), password: "hunter2canary".to_owned() };
-    let host = Host::in_cloud(SMALLEST, |options| options.proxy_credentials = Some(credentials));
-    let url = host.rehearsal.cloud.proxy_endpoint().replace("http://", "http://squid:hunter2canary@");
-    let beyond = "http://cloudformation.eu-central-1.amazonaws.com";
-    let ended = host.run_with(&[("PROXY_URL", &url), ("AWS_ENDPOINT_URL_CLOUDFORMATION", beyond)]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(host.one_signal("SUCCESS").proxied);
-    assert!(!ended.stderr.contains("hunter2canary"), "{}", ended.stderr);
-    let holds = tree(&host.rehearsal.root).into_iter();
-    let holds: Vec<_> =
-        holds.filter(|(_, (_, bytes))| String::from_utf8_lossy(bytes).contains("hunter2canary")).collect();
-    assert!(holds.len() >= 6, "{}", holds.len());
-    for (path, (mode, _)) in holds {
-        assert_eq!(mode, 0o600, "{path}");
-    }
-}
-
-#[test]
-fn a_wait_condition_is_told_why_the_run_failed_and_its_url_is_shown_nowhere() {
+fn a_wait_condition_is_told_why_the_run_failed() {
     let host = Host::in_cloud("", |_| {});
     let handle = host.rehearsal.cloud.wait_handle_url();
     host.put(
@@ -426,8 +407,6 @@ fn a_wait_condition_is_told_why_the_run_failed_and_its_url_is_shown_nowhere() {
     assert_eq!((signals[0].status.as_str(), signals[0].auth), ("FAILURE", SignalAuth::WaitHandle));
     let reason = signals[0].reason.as_deref().unwrap_or_default();
     assert!(reason.contains("unknown key `clusterr`"), "{reason}");
-    let shown = [ended.stderr, host.text("/var/log/ecs-firstrun.log"), host.text("/var/lib/ecs-firstrun/report.json")];
-    assert!(shown.iter().all(|text| !text.contains("5ca1ab1e")), "{shown:?}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod refused;
 mod rehearsal;
 mod scenarios;
 mod schema;
+mod secrets;
 mod signal;
 mod status;
 mod support;
