@@ -86,6 +86,8 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 	packer build $(VARIABLES) -var-file target/versions.json $(PACKER_ARGS) packer.json && \
 	builder-scripts/imds.sh manifest.json
 
+# Many tests wait for most of their time, so more of them run at once than there are processors.
+test: export RUST_TEST_THREADS ?= $(shell expr 3 '*' $$(nproc))
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
 	@$(MAKE) --no-print-directory setup-templates

@@ -6,7 +6,7 @@ use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, Server, SignalAuth};
 use ecs_firstrun::report::{Change, DeliveryState, Outcome};
 
-use crate::support::host::{Host, INSTANCE, beside_the_root, tree, until};
+use crate::support::host::{Host, INSTANCE, beside_the_root, until};
 
 const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
 const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");

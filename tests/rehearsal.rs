@@ -21,7 +21,7 @@ fn each_scenario_shows_what_it_is_about() {
     for (scenario, code, words) in [
         ("reboot", 0, "second boot\n\nsuccess on i-"),
         ("no-user-data", 0, "note: there is no ecs-firstrun configuration"),
-        ("slow-imds", 0, "critical path: fetch "),
+        ("slow-imds", 0, "critical path: "),
         ("late-device", 0, "wait until /dev/xvdcy is attached\n"),
         ("warm-pool", 0, "SUCCESS for web Instances"),
         ("throttled", 0, "CloudFormation  400  GET /?Action=SignalResource (3 times)\n"),
@@ -32,6 +32,11 @@ fn each_scenario_shows_what_it_is_about() {
         assert_eq!(ended.code, Some(code), "{scenario}: {}", ended.stderr);
         assert!(ended.stderr.starts_with(&format!("{scenario}: ")), "{scenario}: {}", ended.stderr);
         assert!(ended.stdout.contains(words), "{scenario}: no {words} in {}", ended.stdout);
+        if scenario == "slow-imds" {
+            // On a busy machine other steps may be slow as well.
+            let path = ended.stdout.lines().find(|line| line.starts_with(words)).unwrap();
+            assert!(path.contains("fetch "), "{path}");
+        }
         assert!(ended.stdout.lines().all(|line| line.chars().count() <= 80), "{scenario}: {}", ended.stdout);
         assert!(!ended.stdout.contains('\x1b') && !ended.stderr.contains('\x1b'), "{scenario} is coloured");
     }

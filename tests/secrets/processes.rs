@@ -9,6 +9,9 @@ use ecs_firstrun::rehearse::{Scenario, programs};
 
 use super::canary::{Canary, STATE, Seen, files};
 use super::{ours, proxy, user_data};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::support::host::{BINARY, Ended, Host, until};
 use crate::support::skip;
 
@@ -91,6 +94,9 @@ fn another_user_sees_no_secret_of_a_run() {
     command.envs(variables()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     let mut child = command.spawn().unwrap();
     until(|| host.rehearsal.programs.started_marker("ecs.service").exists());
+    // It is looked at where it is, however long that takes.
+    let process = Pid::from_raw(child.id().try_into().unwrap());
+    kill(process, Signal::SIGSTOP).unwrap();
     look("meanwhile");
     let proc = format!("/proc/{}", child.id());
     let shown = as_nobody("cd \"$1\" && cat cmdline status comm; cat environ", Path::new(&proc));
@@ -98,6 +104,7 @@ fn another_user_sees_no_secret_of_a_run() {
     assert!(shown.stderr.contains("environ: Permission denied"), "{shown:?}");
     let held = std::fs::read(format!("{proc}/environ")).unwrap();
     assert!(Canary::shown_in(&held).contains(&Canary::ProxyPassword), "the process has no secret that could be seen");
+    kill(process, Signal::SIGCONT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     look("afterwards");
     seen.open("what nobody can read of the process", shown.stdout);
