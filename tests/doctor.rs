@@ -6,6 +6,7 @@ use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{CloudOptions, Registration};
 use serde_json::Value;
 
+use crate::schema::drift;
 use crate::support::host::{Ended, Host};
 use crate::support::repository;
 
@@ -251,4 +252,32 @@ fn what_the_ecs_agent_has_saved_of_another_instance_or_cluster_is_told() {
         assert_eq!(state["verdict"], verdict, "{database}: {state}");
         assert_has(state["found"].as_str().unwrap(), &[found]);
     }
+}
+
+/// What is another at each run, as the document has it.
+fn as_documented(text: &str, report: &ecs_firstrun::report::Report) -> String {
+    let text = text.replace(&report.started, "2026-11-23T14:31:56Z");
+    let lines = text.lines().map(|line| {
+        if let Some((before, _)) = line.split_once(", good until ") {
+            return format!("{before}, good until 2026-11-23T20:31:56Z\n");
+        }
+        match line.split_once("/ has ") {
+            Some((before, free)) if free.ends_with(" free") => format!("{before}/ has 56 GiB free\n"),
+            _ => format!("{line}\n"),
+        }
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_output_that_the_documentation_shows_is_that_of_a_cluster_that_does_not_exist() {
+    let host = host_that_fails("cluster-not-found");
+    host.rehearsal.programs.fail_after("ecs.service", Duration::from_millis(100), 5).unwrap();
+    assert_eq!(host.run().code, Some(1));
+    let shown = as_documented(&doctor(&host).stdout, &host.report());
+    let path = "docs/operations.md";
+    let text = std::fs::read_to_string(repository(path)).unwrap();
+    let begins = text.find("```text\nmost likely: ").expect("a block that shows `doctor`") + "```text\n".len();
+    let ends = begins + text[begins..].find("```\n").unwrap();
+    drift(path, &format!("{}{shown}{}", &text[..begins], &text[ends..]));
 }

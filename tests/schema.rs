@@ -86,7 +86,7 @@ pub fn drift(path: &str, generated: &str) {
         std::fs::write(&path, generated).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == generated, "{} is not what the types give; UPDATE=1 writes it", path.display());
+    assert!(kept == generated, "{} is not what comes out; UPDATE=1 writes it", path.display());
 }
 
 #[test]
