@@ -60,26 +60,33 @@ fn timeouts(
 ) {
     let Some(signal) = &config.signal else { return };
     let shown = |time: Duration| TimeSpan(time).to_string();
-    if let (Some(waits), Some(resource)) = (&around.waits, &signal.resource) {
-        if waits.is_empty() {
-            warn(
-                &["signal", "resource"],
-                format!("nothing in this template waits for a signal to `{resource}`"),
+    let resource = signal.resource.as_ref().map(|resource| format!(" of `{resource}`")).unwrap_or_default();
+    if around.waits.as_ref().is_some_and(Vec::is_empty) {
+        let (key, who, remedy) = match signal.wait_handle {
+            Some(_) => (
+                "wait_handle",
+                "on this handle".to_owned(),
+                "add an `AWS::CloudFormation::WaitCondition` whose `Handle` it is",
+            ),
+            None => (
+                "resource",
+                format!("for a signal to `{}`", signal.resource.as_ref().map(ToString::to_string).unwrap_or_default()),
                 "give that resource a `CreationPolicy`, and an Auto Scaling group an `UpdatePolicy` with `WaitOnResourceSignals`",
-            );
-        }
-        for wait in waits.iter().filter(|wait| wait.time < signal.timeout.0.0) {
-            warn(
-                &["signal", "timeout"],
-                format!(
-                    "the {} of `{resource}` waits {}, less than the {} of `signal.timeout`: FAILURE may come too late",
-                    wait.key,
-                    shown(wait.time),
-                    signal.timeout.0
-                ),
-                "give both the same time",
-            );
-        }
+            ),
+        };
+        warn(&["signal", key], format!("nothing in this template waits {who}"), remedy);
+    }
+    for wait in around.waits.iter().flatten().filter(|wait| wait.time < signal.timeout.0.0) {
+        warn(
+            &["signal", "timeout"],
+            format!(
+                "the {}{resource} waits {}, less than the {} of `signal.timeout`: FAILURE may come too late",
+                wait.key,
+                shown(wait.time),
+                signal.timeout.0
+            ),
+            "give both the same time",
+        );
     }
     let given =
         documents.iter().any(|document| document.load().0.is_some_and(|root| root.at(&["wait", "timeout"]).is_some()));

@@ -52,6 +52,15 @@ impl Surroundings {
 
 fn waits(template: &Node, functions: &Functions<'_>, config: &Config) -> Option<Vec<Wait>> {
     let signal = config.signal.as_ref()?;
+    if let Some(handle) = &signal.wait_handle {
+        let handle = handle.0.reveal();
+        // Only the template's own: that of another stack may have its condition there.
+        let is_own = template.at(&["Resources", handle.path().trim_start_matches('/'), "Type"]);
+        is_own.and_then(Node::text).filter(|kind| *kind == "AWS::CloudFormation::WaitConditionHandle")?;
+        let conditions = entries(template.get("Resources")).iter().map(|resource| &resource.value);
+        let times = conditions.filter_map(|condition| wait_condition(condition, handle.as_str(), functions));
+        return Some(times.map(|time| Wait { key: "WaitCondition", time }).collect());
+    }
     signal.stack.as_ref().filter(|stack| stack.name() == STACK)?;
     let resource = template.at(&["Resources", signal.resource.as_ref()?.as_str()]);
     let time = |node: Option<&Node>| match node {
@@ -66,6 +75,14 @@ fn waits(template: &Node, functions: &Functions<'_>, config: &Config) -> Option<
     let creation = creation.and_then(|policy| Some(Wait { key: "CreationPolicy", time: time(policy.get("Timeout"))? }));
     let update = update.and_then(|policy| Some(Wait { key: "UpdatePolicy", time: time(policy.get("PauseTime"))? }));
     Some(creation.into_iter().chain(update).collect())
+}
+
+/// How long a resource waits, if it is the wait condition of this handle.
+fn wait_condition(resource: &Node, handle: &str, functions: &Functions<'_>) -> Option<Duration> {
+    resource.get("Type").and_then(Node::text).filter(|kind| *kind == "AWS::CloudFormation::WaitCondition")?;
+    let property = |name: &str| Some(functions.text(resource.at(&["Properties", name])?).string());
+    property("Handle").filter(|own| own == handle)?;
+    Some(Duration::from_secs(property("Timeout")?.parse().ok()?))
 }
 
 /// A span of time in the part of ISO 8601 that CloudFormation takes, such as `PT1H30M`.

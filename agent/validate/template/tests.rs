@@ -167,3 +167,28 @@ fn what_hurts_is_warned_of_in_its_place() {
     let long = format!("ecs: {{cluster: x}}\nlogs: {{group: stack/x}}\n# {}", "x".repeat(16_000));
     assert!(warnings(stack(policies, covered, &long))[0].contains("near the 16384"), "size");
 }
+
+#[test]
+fn a_wait_condition_that_waits_for_less_than_the_agent_is_warned_of() {
+    let with_handle = |handle: &str, condition: &str, timeout: &str| {
+        let verdict = checked(&format!(
+            "Resources:\n  Handle: {{Type: AWS::CloudFormation::WaitConditionHandle}}\n  Other: {{Type: AWS::CloudFormation::WaitConditionHandle}}\n{condition}  Instance:\n    Type: AWS::EC2::Instance\n    Properties:\n      UserData:\n        Fn::Base64: !Sub |\n          #ecs-firstrun\n          signal: {{wait_handle: '{handle}', timeout: {timeout}}}\n          ecs: {{cluster: x}}\n"
+        ));
+        assert!(verdict.errors.is_empty(), "{:?}", verdict.errors);
+        shown(&verdict.warnings)
+    };
+    let verdict = |condition: &str, timeout: &str| with_handle("${Handle}", condition, timeout);
+    let condition = |handle: &str| {
+        format!(
+            "  Condition: {{Type: AWS::CloudFormation::WaitCondition, Properties: {{Handle: !Ref {handle}, Timeout: '600'}}}}\n"
+        )
+    };
+    assert_eq!(verdict(&condition("Handle"), "10m"), Vec::<String>::new());
+    let found = verdict(&condition("Handle"), "15m");
+    assert!(found.len() == 1 && found[0].contains("the WaitCondition waits 10m, less than the 15m"), "{found:?}");
+    for condition in ["", condition("Other").as_str()] {
+        let found = verdict(condition, "10m");
+        assert!(found.len() == 1 && found[0].contains("nothing in this template waits on this handle"), "{found:?}");
+    }
+    assert_eq!(with_handle("https://elsewhere.test/x?y=z", "", "15m"), Vec::<String>::new());
+}
