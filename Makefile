@@ -44,7 +44,7 @@ BENCH_PROGRAMS = curl jq strace valgrind
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
-.PHONY: help demo build generate deb rpm validate ami test bench bench-check e2e test-bake lint setup setup-disks setup-packages setup-templates \
+.PHONY: help demo build generate deb rpm validate ami test bench bench-check fleet e2e test-bake lint setup setup-disks setup-packages setup-templates \
 	setup-bake setup-bench setup-e2e clean
 
 help: ## Show this list
@@ -102,6 +102,9 @@ bench: setup-bench build ## Measure the binary of an image, beside a shell scrip
 bench-check: setup-bench build ## Fail if the binary, or the instructions it takes, are more than recorded
 	cargo test --locked --all-features --test bench -- check
 
+fleet: build ## Boot 1,000 instances, each a process of the binary of an image, against doubles that fail; FLEET_SEED=2 has other faults
+	cargo test --locked --all-features --test fleet
+
 e2e: setup-e2e build ## Run the binary of an image in virtual machines; ARGS=first runs what has `first` in its name
 	cargo test --locked --features rehearse --test e2e -- $(ARGS)
 
@@ -110,7 +113,7 @@ test-bake: setup-bake build deb rpm ## Bake with the real Packer, against a doub
 
 lint: setup ## Check format, lints and dependencies
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test bench -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test bench --test fleet -- -D warnings
 	cargo deny --locked --all-features check licenses bans sources
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is missing: the scripts are not checked" >&2; fi
 	@if test -x target/lint/venv/bin/cfn-lint; then target/lint/venv/bin/cfn-lint examples/cloudformation/*.yaml; else echo "cfn-lint is missing: the templates are not checked" >&2; fi
