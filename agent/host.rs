@@ -13,6 +13,7 @@ mod foresee;
 mod look;
 mod nvme;
 mod program;
+mod unfinished;
 mod wait;
 
 pub use look::Space;
@@ -196,8 +197,7 @@ impl Host {
         let at = self.at(path);
         let (Some(folder), Some(name)) = (at.parent(), at.file_name()) else { bail!("{path} is not a file") };
         fs::create_dir_all(folder).with_context(|| format!("make the folder of {path}"))?;
-        // One name for each file: what a killed run left under it is overwritten by the next.
-        let temporary = folder.join(format!(".{}.ecs-firstrun", name.to_string_lossy()));
+        let temporary = unfinished::temporary(folder, &name.to_string_lossy());
         let write = || -> std::io::Result<()> {
             let _ = fs::remove_file(&temporary);
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;

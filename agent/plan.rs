@@ -24,6 +24,7 @@ pub use self::edit::Edit;
 pub use self::logs::{ALL_HOST_LOGS, AWSLOGS_UNIT, CLOUDWATCH_UNIT};
 pub use self::rewrite::{Before, Rewrite};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};
+pub use self::systemd::UNITS;
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Filesystem};
 use crate::instance::Instance;
@@ -286,6 +287,8 @@ fn wanted_or_removed(
 
 /// The files that a run can leave behind, for the facts of the next one.
 pub mod leftovers {
+    use std::collections::BTreeSet;
+
     pub use super::docker::{DAEMON_JSON, DATA_ROOT, image_daemon_json};
     use super::systemd::UNITS;
     use super::{docker, ecs, logs, proxy};
@@ -299,6 +302,14 @@ pub mod leftovers {
             logs::CLOUDWATCH_JSON.to_owned(),
         ];
         drop_ins.into_iter().chain(others).collect()
+    }
+
+    /// The folders of all files that a plan can write.
+    pub fn folders() -> BTreeSet<String> {
+        let shared = shared_paths().map(str::to_owned);
+        let always = [ecs::ECS_CONFIG.to_owned(), DAEMON_JSON.to_owned(), format!("{UNITS}/x.mount")];
+        let all = own_paths().into_iter().chain(shared).chain(always);
+        all.filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned())).collect()
     }
 
     /// Files of others, which are ours, or hold lines of ours, if they say so themselves.

@@ -88,6 +88,7 @@ pub async fn run(options: &Options) -> Result<Ending> {
     };
     let alive = tokio::spawn(keep_alive());
     let mut stop = Stop::listen();
+    host.remove_unfinished();
     let mut run = Run { obstacle, ..Run::begin(options, host) };
     let ending = loop {
         let ending = run.go_through(&mut stop).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ecs_firstrun::config::{Config, Parsed};
 use ecs_firstrun::instance::{Image, Instance, OperatingSystem};
-use ecs_firstrun::plan::{Action, Condition, Plan, leftovers, plan};
+use ecs_firstrun::plan::{Action, Condition, File, Plan, leftovers, plan};
 use ecs_firstrun::run::documents;
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -253,6 +253,9 @@ proptest! {
         prop_assert!(paths.iter().all(|path| path.starts_with('/')), "{:?}", paths);
         let files: Vec<_> = actions(&plan).into_iter().filter(|action| !matches!(action, Action::EnsureDirectory { .. })).filter_map(path_of).collect();
         prop_assert_eq!(files.iter().collect::<BTreeSet<_>>().len(), files.len(), "{:?}", files);
+        let folders = leftovers::folders();
+        let is_swept = |(_, file): (_, &File)| folders.contains(file.path.rsplit_once('/').unwrap().0);
+        prop_assert!(plan.files().all(is_swept), "{:?}", folders);
         prop_assert!(units_are_reloaded_in_time(&plan), "{}", plan);
         // Where no proxy is asked for, nothing names one.
         if config.proxy.is_none() {

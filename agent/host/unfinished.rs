@@ -1,0 +1,85 @@
+//! What a run that was killed left beside the files that it was writing.
+//!
+//! A file is written under another name first. That is overwritten when the same file is written again; but the next
+//! configuration may not ask for it any more.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Host;
+use crate::plan::{STATE_DIRECTORY, leftovers};
+
+const ENDING: &str = ".ecs-firstrun";
+/// The one file that another process may be writing: a run inside cloud-init hands its configuration over.
+const OF_OTHERS: &str = ".handed-over.json.ecs-firstrun";
+
+/// The name of a file as long as it is not complete. One for each file: what a killed run left under it is overwritten
+/// by the next.
+pub(super) fn temporary(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!(".{name}{ENDING}"))
+}
+
+impl Host {
+    /// Removes what killed runs left unfinished. Where that can't be, it does no harm.
+    pub fn remove_unfinished(&self) {
+        let own = [super::CONFIGURED, super::STATUS].map(|path| parent(path).to_owned());
+        let folders = leftovers::folders().into_iter().chain(own).map(|folder| self.at(&folder));
+        let entries = folders.chain(self.folders_of_state()).filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_ours = name.starts_with('.') && name.ends_with(ENDING) && name != OF_OTHERS;
+            if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                match fs::remove_file(entry.path()) {
+                    Ok(()) => tracing::info!("{} was left by a run that was killed: removed", entry.path().display()),
+                    Err(error) => tracing::warn!("{} is left: {error}", entry.path().display()),
+                }
+            }
+        }
+    }
+
+    /// The state directory and all below it.
+    fn folders_of_state(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.at(STATE_DIRECTORY)];
+        let mut next = 0;
+        while let Some(folder) = folders.get(next).cloned() {
+            next += 1;
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            folders.extend(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()));
+        }
+        folders
+    }
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Change;
+
+    #[test]
+    fn what_was_left_beside_files_is_removed_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let left = [
+            "/etc/ecs/.ecs.config.ecs-firstrun",
+            "/etc/systemd/system/.data.mount.ecs-firstrun",
+            "/etc/systemd/system/docker.service.d/.ecs-firstrun-proxy.conf.ecs-firstrun",
+            "/var/lib/ecs-firstrun/modes/etc/dnf/.dnf.conf.ecs-firstrun",
+            "/run/ecs-firstrun/.status.ecs-firstrun",
+        ];
+        let kept = [
+            "/etc/ecs/.ecs.config",
+            "/etc/ecs/ecs.config.ecs-firstrun",
+            "/etc/other/.ecs.config.ecs-firstrun",
+            "/var/lib/ecs-firstrun/.handed-over.json.ecs-firstrun",
+        ];
+        left.iter().chain(&kept).for_each(|path| assert_eq!(host.write(path, b"half", 0o600).unwrap(), Change::Made));
+        host.remove_unfinished();
+        assert!(left.iter().all(|path| !host.at(path).exists()));
+        assert!(kept.iter().all(|path| host.at(path).exists()));
+    }
+}
