@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::Host;
+use super::{Host, mode_record};
 use crate::imds::Identity;
 use crate::instance::{Image, Instance, OperatingSystem, VERSION};
-use crate::plan::{Edit, leftovers};
+use crate::plan::{Edit, UNITS, leftovers};
 use crate::text::json_error;
 
 impl Host {
@@ -127,23 +127,46 @@ impl Host {
             || folders("image").iter().any(has_images)
     }
 
-    /// The files that an earlier run has written outside its own folder.
+    /// The files that an earlier run has written outside its own folder, and those for which a run that was killed has
+    /// something left to do: a unit to restart that still runs with its drop-in, the record of a file's mode.
     ///
     /// # Errors
     /// A file that can't be read.
     pub fn ours(&self) -> Result<BTreeSet<String>> {
         let mut ours = BTreeSet::new();
         for path in leftovers::own_paths() {
-            if self.at(&path).exists() {
+            let is_to_be_reread = || unit_of_drop_in(&path).is_some_and(|unit| self.is_marked(unit));
+            if self.at(&path).exists() || is_to_be_reread() {
                 ours.insert(path);
             }
         }
         for path in leftovers::shared_paths() {
             let is_ours = |text: &String| Edit::is_in(text) || text.starts_with("# Written by ecs-firstrun.");
-            if self.read(path)?.as_ref().is_some_and(is_ours) {
+            if self.read(path)?.as_ref().is_some_and(is_ours) || self.at(&mode_record(path)).exists() {
                 ours.insert(path.to_owned());
             }
         }
         Ok(ours)
+    }
+}
+
+/// The unit that reads a drop-in.
+fn unit_of_drop_in(path: &str) -> Option<&str> {
+    path.strip_prefix(UNITS)?.strip_prefix('/')?.split_once(".d/").map(|(unit, _)| unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_has_left_to_do_is_ours() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        assert_eq!(host.ours().unwrap(), BTreeSet::new());
+        host.write("/var/lib/ecs-firstrun/changed/amazon-ssm-agent.service", b"", 0o600).unwrap();
+        host.write("/var/lib/ecs-firstrun/modes/etc/dnf/dnf.conf", b"0644\n", 0o600).unwrap();
+        let ours = ["/etc/dnf/dnf.conf", "/etc/systemd/system/amazon-ssm-agent.service.d/ecs-firstrun-proxy.conf"];
+        assert_eq!(host.ours().unwrap(), BTreeSet::from(ours.map(str::to_owned)));
     }
 }
