@@ -46,10 +46,12 @@ pub async fn apply(
             let duration_ms = millis(action_start.elapsed());
             report.actions.push(ActionReport { action: planned.action.to_string(), change, duration_ms });
             if let Err(error) = performed {
-                // A wait that fails says itself what it waited for.
+                // A wait that fails says itself what it waited for, and many an action what it was about.
+                let action = planned.action.to_string();
                 result = Err(match planned.action {
                     Action::WaitFor(_) => error.context(step.name),
-                    _ => error.context(format!("{}: {}", step.name, planned.action)),
+                    _ if error.to_string() == action => error.context(step.name),
+                    _ => error.context(format!("{}: {action}", step.name)),
                 });
                 break;
             }

@@ -101,7 +101,7 @@ impl Host {
             .kill_on_drop(true)
             .output()
             .await
-            .with_context(|| format!("run {}", command_line(program, arguments)))
+            .map_err(|error| anyhow!("run {}: {error}", command_line(program, arguments)))
     }
 
     /// What systemd says of a unit.

@@ -1,6 +1,7 @@
 //! Why it failed: the command `doctor`, and the reason of a run whose wait failed. Both make the same checks.
 
 use anyhow::{Result, anyhow};
+use nix::errno::Errno;
 
 use super::{Options, Run, gather};
 use crate::config::decode::Document;
@@ -58,10 +59,30 @@ pub fn diagnose_image(options: &Options) -> Result<Diagnosis> {
 }
 
 impl Run<'_> {
-    /// The error of a wait that doesn't know its cause, with the likeliest one before what was seen.
+    /// The error of a wait that doesn't know its cause, with the likeliest one before what was seen; another one with what
+    /// helps against it, where a filesystem has answered so.
     pub(super) async fn with_cause(&self, error: anyhow::Error, config: &Config) -> anyhow::Error {
-        let Some(unmet) = error.downcast_ref::<Unmet>() else { return error };
+        let Some(unmet) = error.downcast_ref::<Unmet>() else { return with_remedy(error) };
         let Some(cause) = doctor::local_cause(&self.host, config).await else { return error };
         anyhow!("wait: {} ({})", cause.line(), unmet.seen)
     }
+}
+
+/// What no file can be written for has little to do with that file.
+fn with_remedy(error: anyhow::Error) -> anyhow::Error {
+    let answer = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
+    let remedy = match answer.map(Errno::from_raw) {
+        Some(Errno::ENOSPC | Errno::EDQUOT) => {
+            "make room on that filesystem, or give the volume more; `df -h` and `df -i` show how full it is"
+        }
+        Some(Errno::EROFS) => {
+            "that filesystem is mounted read-only, as the kernel does by itself after an error on the disk: `dmesg` says why"
+        }
+        Some(Errno::EIO) => "the disk fails: `dmesg` says more; replace the instance, or the volume",
+        Some(Errno::EACCES | Errno::EPERM) => {
+            "run this agent as root; root is refused by SELinux (`ausearch -m avc`) or by an attribute of the file (`lsattr`)"
+        }
+        _ => return error,
+    };
+    anyhow!("{error:#}; {remedy}")
 }
