@@ -258,6 +258,12 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
 }
 
 impl Plan {
+    /// Leaves out the wait for the registration, which belongs to the first run of an instance: later ones only start what
+    /// has to run.
+    pub fn leave_out_the_wait(&mut self) {
+        self.steps.retain(|step| step.name != "wait");
+    }
+
     /// Every file that the plan writes, with the step that writes it.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &File)> {
         let actions = self.steps.iter().flat_map(|step| step.actions.iter().map(move |planned| (step.name, planned)));

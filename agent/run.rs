@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
         });
         self.report.instance_id = Some(gathered.instance_id()).filter(|id| !id.is_empty());
         self.state.begin_instance(&gathered.instance_id());
-        self.stage = if gathered.identity.is_warming() { Stage::WarmPool } else { Stage::Service };
+        self.stage = Stage::of(&gathered.identity);
         let parsed = gathered.parse();
         self.is_configured = parsed.found || !parsed.problems.is_empty();
         if parsed.config.signal.is_some() {
@@ -243,11 +243,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The plan. The wait belongs to the first run of an instance: later boots only start what has to run.
+    /// The plan, without the wait if that is over.
     fn plan_for_this_boot(&self, config: &Config, instance: &crate::instance::Instance) -> Plan {
         let mut plan = plan(config, instance);
         if self.decision().is_some() {
-            plan.steps.retain(|step| step.name != "wait");
+            plan.leave_out_the_wait();
         }
         plan
     }

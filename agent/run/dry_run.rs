@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow};
 
+use super::state::State;
 use super::{Options, gather};
 use crate::config::Parsed;
 use crate::host::Host;
@@ -37,6 +38,9 @@ pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>
             gathered.notes.join("\n")
         ));
     }
-    let plan = plan(&parsed.config, &instance);
+    let mut plan = plan(&parsed.config, &instance);
+    if is_for_this_host && State::load(&host).has_outcome_of(&gathered.identity) {
+        plan.leave_out_the_wait();
+    }
     Ok(DryRun { parsed, plan, is_for_this_host })
 }

@@ -25,6 +25,13 @@ pub enum Stage {
     Service,
 }
 
+impl Stage {
+    /// The stage that an instance is at.
+    pub fn of(identity: &Identity) -> Self {
+        if identity.is_warming() { Stage::WarmPool } else { Stage::Service }
+    }
+}
+
 /// The state of one instance. That of another instance, baked into an image by mistake, is not used.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
@@ -110,6 +117,12 @@ impl State {
             Stage::WarmPool => self.in_warm_pool.as_ref(),
             Stage::Service => self.decision.as_ref(),
         }
+    }
+
+    /// Whether the first run of this instance, at its stage, is over.
+    pub fn has_outcome_of(&self, identity: &Identity) -> bool {
+        let decided = self.decided(Stage::of(identity)).is_some_and(|decision| decision.waited_for);
+        decided && self.instance_id == identity.instance_id
     }
 
     /// The place of what is decided at this stage.
