@@ -103,6 +103,15 @@ mod tests {
         assert_eq!(error, "logs: start amazon-cloudwatch-agent.service: no such thing");
     }
 
+    #[tokio::test]
+    async fn what_an_action_says_of_itself_is_not_said_twice() {
+        let perform = async |action: &Action, _| Err(anyhow!("no space").context(action.to_string()));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let applied = apply(&a_plan(), Instant::now(), deadline, perform, |_| {}).await;
+        let error = format!("{:#}", applied.result.unwrap_err());
+        assert_eq!(error.matches("write /opt/").count(), 1, "{error}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_deadline_ends_an_action_that_hangs() {
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -86,3 +86,28 @@ fn with_remedy(error: anyhow::Error) -> anyhow::Error {
     };
     anyhow!("{error:#}; {remedy}")
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn what_a_filesystem_refuses_has_a_remedy_and_nothing_else_has() {
+        let failed = |answer: Errno| {
+            let error: Result<()> = Err(std::io::Error::from(answer).into());
+            format!("{:#}", with_remedy(error.context("docker: write /etc/docker/daemon.json").unwrap_err()))
+        };
+        for (answer, remedy) in [
+            (Errno::ENOSPC, "write /etc/docker/daemon.json: No space left on device (os error 28); make room"),
+            (Errno::EROFS, "Read-only file system (os error 30); that filesystem is mounted read-only"),
+            (Errno::EIO, "Input/output error (os error 5); the disk fails"),
+            (Errno::EACCES, "Permission denied (os error 13); run this agent as root"),
+        ] {
+            assert!(failed(answer).contains(remedy), "{}", failed(answer));
+        }
+        assert!(failed(Errno::ENOTDIR).ends_with("(os error 20)"));
+        assert_eq!(with_remedy(anyhow!("no disk")).to_string(), "no disk");
+    }
+}
