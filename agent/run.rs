@@ -142,7 +142,8 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(options: &'a Options, host: Host) -> Self {
-        let state = State::load(&host);
+        let mut state = State::load(&host);
+        state.put_in_place(&host);
         Run {
             options,
             host,

@@ -12,6 +12,8 @@ use crate::text::json_error;
 
 const VERSION: u32 = 1;
 const FILE: &str = "state.json";
+/// Where the state is kept until the next boot if its own place can't be written: this is no disk.
+const IN_MEMORY: &str = "/run/ecs-firstrun/state.json";
 const MODE: u32 = 0o600;
 
 /// What a run brings the instance to. With a warm pool there are two outcomes: the stack waits for the instances in service
@@ -89,24 +91,22 @@ pub struct Kept {
 impl State {
     /// The state that an earlier run left; a new one if there is none that can be read.
     pub fn load(host: &Host) -> Self {
-        let path = host.state_path(FILE);
-        let text = match host.read(&path) {
-            Ok(Some(text)) => text,
-            Ok(None) => return State::default(),
-            Err(error) => {
-                tracing::warn!("begin anew, the state can't be read: {error:#}");
-                return State::default();
-            }
-        };
-        match serde_json::from_str::<State>(&text) {
-            Ok(state) if state.version == VERSION => state,
+        // That in memory is there only as long as it is the newer one.
+        Self::read(host, IN_MEMORY).or_else(|| Self::read(host, &host.state_path(FILE))).unwrap_or_default()
+    }
+
+    fn read(host: &Host, path: &str) -> Option<Self> {
+        let text =
+            host.read(path).inspect_err(|error| tracing::warn!("begin anew, the state can't be read: {error:#}"));
+        match serde_json::from_str::<State>(&text.ok()??) {
+            Ok(state) if state.version == VERSION => Some(state),
             Ok(state) => {
                 tracing::warn!("begin anew, {path} has version {}, not {VERSION}", state.version);
-                State::default()
+                None
             }
             Err(error) => {
                 tracing::warn!("begin anew, {path} is not a state: {}", json_error(&error));
-                State::default()
+                None
             }
         }
     }
@@ -155,12 +155,52 @@ impl State {
         self.kept = Some(gathered.kept());
     }
 
-    /// Writes the state. Failing to do so must not keep the signal from being sent.
+    /// Puts what an earlier run could keep in memory only in its place.
+    pub fn put_in_place(&mut self, host: &Host) {
+        if host.at(IN_MEMORY).exists() {
+            self.save(host);
+        }
+    }
+
+    /// Writes the state. Failing to do so must not keep the signal from being sent, and what was decided must not be
+    /// contradicted by the next run of this boot.
     pub fn save(&mut self, host: &Host) {
         self.version = VERSION;
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        if let Err(error) = host.write(&host.state_path(FILE), text.as_bytes(), MODE) {
+        let kept = match host.write(&host.state_path(FILE), text.as_bytes(), MODE) {
+            Ok(_) => host.remove(IN_MEMORY).map(drop),
+            Err(error) => {
+                tracing::warn!("the state is kept until the next boot only: {error:#}");
+                host.write(IN_MEMORY, text.as_bytes(), MODE).map(drop)
+            }
+        };
+        if let Err(error) = kept {
             tracing::warn!("the state is not kept: {error:#}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_disk_does_not_take_is_kept_in_memory_until_it_does() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let decided = |status| State {
+            instance_id: "i-1".to_owned(),
+            decision: Some(Decision::of(status, String::new())),
+            ..State::default()
+        };
+        let loaded = || State::load(&host).decision.map(|decision| decision.status);
+        // A file in the place of the folder refuses it.
+        host.write("/var/lib/ecs-firstrun", b"", 0o600).unwrap();
+        decided(Status::Failure).save(&host);
+        assert_eq!(loaded(), Some(Status::Failure));
+        host.remove("/var/lib/ecs-firstrun").unwrap();
+        State::load(&host).put_in_place(&host);
+        assert!(!host.at(IN_MEMORY).exists());
+        assert_eq!(loaded(), Some(Status::Failure));
     }
 }
