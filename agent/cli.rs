@@ -21,7 +21,7 @@ use crate::run::{self, Options};
 use crate::text::Paint;
 use crate::{http, imds, signal};
 
-/// Finishes an Amazon ECS container instance at first boot and signals CloudFormation
+/// Configures an Amazon ECS container instance at first boot and signals CloudFormation
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct CommandLine {
@@ -57,8 +57,8 @@ enum Command {
     /// Print what `run` would do, and change nothing
     ///
     /// Needs neither root nor AWS. Without instance metadata and without --facts the plan is for an example instance.
-    /// On an instance, and with --root or --diff, what there would be to do is marked with `*`, and with `?` what only a
-    /// run, or root, can see.
+    /// On an instance, and with --root or --diff, `*` marks what would change, and `?` what can't be told without a
+    /// run, or without being root.
     Plan {
         #[command(flatten)]
         places: Places,
@@ -74,7 +74,7 @@ enum Command {
     },
     /// Check user data, offline, alone or inside a CloudFormation template; exit code 2 when something is wrong
     ///
-    /// Warnings are about what is allowed, and hurts; they leave the exit code at 0.
+    /// Warnings are about what is valid but causes trouble; they leave the exit code at 0.
     Validate(validate::Arguments),
     /// Print the JSON Schema of the configuration, for editors and other programs
     Schema,
@@ -93,7 +93,7 @@ enum Command {
     Doctor {
         #[command(flatten)]
         places: Places,
-        /// Check the host below --root as an image that is to be baked: files only, without network
+        /// Check an image before it is baked: reads only files, those below --root, and uses no network
         #[arg(long, conflicts_with = "user_data")]
         image: bool,
         /// Print the findings as JSON
@@ -102,7 +102,7 @@ enum Command {
     },
     /// Send one signal to CloudFormation by hand, with the options of cfn-signal
     ///
-    /// Exit codes, as of cfn-signal: 0 accepted, 1 not, 2 wrong usage. Called by the name `cfn-signal`, this program
+    /// Exit codes are those of cfn-signal: 0 accepted, 1 not, 2 wrong usage. Called as `cfn-signal`, this program
     /// is this command.
     Signal(Box<signal::Arguments>),
     /// Run the whole job against an embedded fake cloud, in a scratch folder
@@ -112,19 +112,19 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct Places {
-    /// Every path that is read or written on the host lies under it
+    /// Directory that stands for /: every file is read and written below it
     #[arg(long, value_name = "DIR", default_value = "/", env = "ECS_FIRSTRUN_ROOT")]
     root: PathBuf,
     /// Read the user data from a file (`-` is standard input), not from the instance metadata
     #[arg(long, value_name = "FILE")]
     user_data: Option<PathBuf>,
-    /// Where the instance metadata service answers [default: its IPv4, then its IPv6 address]
+    /// Endpoint of the instance metadata service [default: its IPv4, then its IPv6 address]
     #[arg(long, value_name = "URL", env = "AWS_EC2_METADATA_SERVICE_ENDPOINT", value_parser = imds::endpoint)]
     imds_endpoint: Option<String>,
-    /// Where the ECS agent answers
+    /// Endpoint of the ECS agent's introspection API
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:51678", env = "ECS_FIRSTRUN_ECS_ENDPOINT")]
     ecs_endpoint: String,
-    /// Where CloudFormation answers [default: by region and partition]
+    /// Endpoint of CloudFormation [default: by region and partition]
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFORMATION", value_parser = http::endpoint)]
     cloudformation_endpoint: Option<String>,
 }

@@ -176,7 +176,9 @@ impl Courier<'_> {
     async fn by_instance_identity(&self, stack: &str, resource: &str) -> Delivery {
         let Some(header) = self.identity.and_then(authorization) else {
             return Delivery::Refused(
-                "there is no signed instance identity document to send; use auth: iam, or enable IMDS".to_owned(),
+                "there is no signed instance identity document to send; set signal.auth: iam, or enable the instance \
+                metadata service"
+                    .to_owned(),
             );
         };
         let url = match self.resource_url(stack, resource) {

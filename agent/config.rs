@@ -27,7 +27,7 @@ pub use self::parse::{Parsed, SHELL_VARIABLES, parse, shell_variables, summary};
 use self::types::*;
 use crate::cloudformation::Auth;
 
-/// The whole configuration. Each section that is left out leaves that part of the host alone.
+/// The whole configuration. What is left out has its default.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

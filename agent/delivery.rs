@@ -92,7 +92,7 @@ pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl Asy
             }
         };
         let service = if method == Method::LifecycleHook { "Auto Scaling" } else { "CloudFormation" };
-        tracing::warn!(by = method.name(), attempts, last, "{service} has not taken it yet");
+        tracing::warn!(by = method.name(), attempts, last, "{service} has not accepted the request yet");
         let spare = left().saturating_sub(LAST_TRY);
         if spare.is_zero() {
             break;

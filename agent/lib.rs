@@ -1,4 +1,4 @@
-//! Finishes an Amazon ECS container instance at first boot, and tells CloudFormation how it went.
+//! Configures an Amazon ECS container instance at first boot, and tells CloudFormation how it went.
 //!
 //! ```text
 //! user data ──parse──▶ Config ──plan──▶ Plan ──apply──▶ Report ──▶ signal + exit code

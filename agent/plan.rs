@@ -283,10 +283,10 @@ fn wanted_or_removed(
 ) -> Option<Planned> {
     let removed = || {
         let action = Action::RemoveFile { path: path.to_owned(), read_by: read_by.map(str::to_owned) };
-        instance
-            .ours
-            .contains(path)
-            .then(|| Planned { action, why: "an earlier run wrote it; it is not asked for any more".to_owned() })
+        instance.ours.contains(path).then(|| Planned {
+            action,
+            why: "an earlier run wrote it; the configuration doesn't need it any more".to_owned(),
+        })
     };
     wanted.or_else(removed)
 }
@@ -339,7 +339,9 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Action::WriteFile(file) => write!(f, "write {}", file.path),
-            Action::EditFile(edit) if edit.lines.is_empty() => write!(f, "take our lines out of {}", edit.path),
+            Action::EditFile(edit) if edit.lines.is_empty() => {
+                write!(f, "remove ecs-firstrun's lines from {}", edit.path)
+            }
             Action::EditFile(edit) => write!(f, "set {} in {}", edit.keys().collect::<Vec<_>>().join(", "), edit.path),
             Action::RemoveFile { path, .. } => write!(f, "remove {path}"),
             Action::EnsureDirectory { path, owner, mode } => {

@@ -53,10 +53,10 @@ pub struct Arguments {
     /// Leave the scratch host in this folder, which must be empty or missing
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// Multiply by this the time for which the registration is waited for, so that 0.01 makes 10m 6s
+    /// Multiply the time to wait for the registration by this factor: with 0.01, 10m becomes 6s
     ///
-    /// The user data are served with one more document that has the shorter `wait.timeout`; the job itself knows nothing
-    /// of it. Without this, a scenario that waits to the end does so for 3 s; with 1, for as long as on an instance.
+    /// The user data is served with one more document, which sets the shorter `wait.timeout`; the run itself knows
+    /// nothing of it. Without this, a scenario that waits to the end does so for 3 s; with 1, for as long as on an instance.
     #[arg(long, value_name = "FACTOR")]
     time_scale: Option<TimeScale>,
 }
@@ -129,7 +129,7 @@ impl Rehearsal {
         let (parsed, _) = crate::run::documents("user data", &text);
         let needs_device = matches!(scenario, Scenario::LateDevice | Scenario::ForeignDisk);
         let idle = (needs_device && devices(&parsed).is_empty())
-            .then(|| "the user data name no device in `storage`: this goes as `success` does".to_owned());
+            .then(|| "the user data has no device in `storage`, so this is the same as `success`".to_owned());
         let other = match arguments.time_scale {
             Some(scale) => time::scaled(&text, &parsed, scale),
             None if scenario.waits_to_the_end() => time::shortened(&text, &parsed),

@@ -178,7 +178,7 @@ impl Report {
             version: u32,
         }
         let broken = |error| {
-            format!("it is not a whole report of ecs-firstrun ({}); take `report.json` again", json_error(&error))
+            format!("it is not a complete report of ecs-firstrun ({}); copy `report.json` again", json_error(&error))
         };
         let versioned: Versioned = serde_json::from_str(text).map_err(broken)?;
         if versioned.version > VERSION {

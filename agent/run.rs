@@ -302,7 +302,7 @@ fn save_report(host: &Host, report: &mut Report, began: Instant) {
     let saved = serde_json::to_string_pretty(report).context("render the report");
     let path = host.state_path("report.json");
     if let Err(error) = saved.and_then(|text| host.write(&path, format!("{text}\n").as_bytes(), 0o644)) {
-        tracing::warn!("the report is not kept: {error:#}");
+        tracing::warn!("the report can't be saved: {error:#}");
     }
 }
 

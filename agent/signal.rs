@@ -36,7 +36,7 @@ pub struct Arguments {
     /// Whether to signal SUCCESS or FAILURE
     #[arg(short, long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
     success: bool,
-    /// Exit code of what went before; anything but 0 signals FAILURE
+    /// Exit code of a process; anything but 0 signals FAILURE
     #[arg(short, long, value_name = "CODE", default_value_t = 0, allow_negative_numbers = true)]
     exit_code: i64,
     /// Name or ARN of the stack
@@ -48,22 +48,22 @@ pub struct Arguments {
     /// Region of the stack [default: that of the stack's ARN, else the instance's]
     #[arg(long)]
     region: Option<String>,
-    /// Why; reaches a wait condition only
+    /// Reason for the status; only a wait condition shows it
     #[arg(short, long, default_value = "", hide_default_value = true)]
     reason: String,
     /// Data for a wait condition
     #[arg(short, long, default_value = "", hide_default_value = true)]
     data: String,
-    /// What tells this signal from others [default: the instance id, else the host name]
+    /// Unique ID of the signal [default: the instance ID, else the host name]
     #[arg(short, long, value_name = "UNIQUE ID")]
     id: Option<String>,
-    /// Where CloudFormation answers [default: by region and partition]
+    /// Endpoint of CloudFormation [default: by region and partition]
     #[arg(short, long = "url", value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFORMATION", value_parser = http::endpoint)]
     url: Option<String>,
-    /// Where the instance metadata service answers [default: its IPv4, then its IPv6 address]
+    /// Endpoint of the instance metadata service [default: its IPv4, then its IPv6 address]
     #[arg(long, value_name = "URL", env = "AWS_EC2_METADATA_SERVICE_ENDPOINT", value_parser = imds::endpoint)]
     imds_endpoint: Option<String>,
-    /// Proxy on the way to CloudFormation: [http://][user:password@]host:port
+    /// Proxy for the request to CloudFormation: [http://][user:password@]host:port
     #[arg(long, value_name = "PROXY", env = "HTTPS_PROXY", hide_env_values = true)]
     https_proxy: Option<String>,
     /// The same, where --https-proxy is not given
@@ -72,7 +72,7 @@ pub struct Arguments {
     /// Hosts that are reached without the proxy, with commas between
     #[arg(long, value_name = "HOSTS", env = "NO_PROXY", default_value = "", hide_default_value = true)]
     no_proxy: String,
-    /// Sign with the credentials of the instance's role, whatever its name
+    /// Sign with the credentials of the instance's role; the name itself is not used
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
     /// File with the lines AWSAccessKeyId=… and AWSSecretKey=…
@@ -126,7 +126,7 @@ pub async fn signal(arguments: Arguments) -> Result<Option<String>> {
             let to_a_handle = matches!(signal.target, Target::WaitHandle(_));
             Ok(to_a_handle.then(|| format!("CloudFormation took the signal {status}\n")))
         }
-        Delivery::NotWaitedFor(message) => bail!("nobody waits for this signal: {message}"),
+        Delivery::NotWaitedFor(message) => bail!("CloudFormation is not waiting for this signal: {message}"),
         Delivery::Refused(message) => bail!("the signal was refused: {message}"),
         Delivery::Undelivered(message) => bail!("the signal was not delivered: {message}"),
     }

@@ -9,8 +9,8 @@ use crate::config::problem::Problem;
 use crate::config::{self, Parsed};
 
 /// What to do where nothing is for ecs-firstrun.
-const HOW_TO_HOLD: &str =
-    "its first line must be `#ecs-firstrun`, or a MIME part or the key `ecs_firstrun` must hold it";
+const HOW_TO_HOLD: &str = "make `#ecs-firstrun` its first line, or put the configuration under the key `ecs_firstrun` \
+    of a `#cloud-config` document, or into a MIME part of the type application/vnd.ecs-firstrun+yaml";
 
 /// What there is to say of a file.
 #[derive(Debug, Default)]

@@ -16,6 +16,6 @@ for image in ${baked//,/ }; do
 		"${mark[@]}"
 		echo "imds: ${image#*:} requires IMDSv2"
 	else
-		echo "imds: without the AWS CLI the image does not require IMDSv2 yet; elsewhere: ${mark[*]}" >&2
+		echo "imds: the AWS CLI is not installed, so the image does not require IMDSv2 yet; run this where it is: ${mark[*]}" >&2
 	fi
 done

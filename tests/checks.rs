@@ -256,7 +256,10 @@ fn without_instance_and_configuration_what_can_be_checked_is_checked_and_nothing
     command.args(["doctor", "--ecs-endpoint", "http://127.0.0.1:9", "--root"]).arg(root.path()).env_clear();
     let ended = Ended::from(command.output().unwrap());
     assert!(began.elapsed() < Duration::from_secs(2));
-    assert_has(&ended.stdout, &["metadata this is no EC2 instance, so its metadata were not asked for", "disk / has"]);
+    assert_has(
+        &ended.stdout,
+        &["metadata this is not an EC2 instance, so no instance metadata was read", "disk / has"],
+    );
     assert_eq!(ended.code, Some(1), "there is no Docker: {}", ended.stdout);
 }
 

@@ -165,7 +165,7 @@ fn a_second_disk_of_the_same_label_in_the_place_of_the_first_is_refused() {
     machine.attach("xvdaa", &other);
     let (found, mounted) = (disk.node.display(), other.node.display());
     let expected = format!(
-        "storage: start data.mount: /data is on {mounted}, not on /dev/xvdcy ({found}), though the label `docker` was looked for: give one of the two disks another label, or detach it; unmount /data, and run this agent again"
+        "storage: start data.mount: /data is on {mounted}, not on /dev/xvdcy ({found}): both disks have the label `docker`; give one of them another label, or detach it; then unmount /data, and run ecs-firstrun again"
     );
     assert_eq!(machine.reason(), expected);
     // It stays mounted, and refused.
@@ -189,7 +189,7 @@ fn what_a_mount_hides_is_told_and_stays() {
     machine.host.put("/var/lib/docker/volumes/db/_data/table", "old");
     let ended = machine.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let hidden = "the volume hides what /var/lib/docker holds itself (entries: 1)";
+    let hidden = "the volume hides what was already in /var/lib/docker (entries: 1)";
     assert!(ended.stderr.contains(hidden), "{}", ended.stderr);
     assert!(ended.stderr.contains("Docker's data are in /srv/docker now"), "{}", ended.stderr);
     assert!(!machine.host.at("/var/lib/docker/volumes").exists());

@@ -71,11 +71,11 @@ const FAILURES: [(&str, Agent, &str, &str); 10] = [
     (
         "denied",
         Agent::Repeats,
-        "the instance's role may not do what the ECS agent needs",
+        "the instance's role lacks a permission that the ECS agent needs",
         "allow the action in the role",
     ),
-    ("badtoken", Agent::Repeats, "AWS does not take the credentials", "AWS_ACCESS_KEY_ID"),
-    ("throttled", Agent::Repeats, "ECS throttles the registration", "start fewer instances at once"),
+    ("badtoken", Agent::Repeats, "AWS rejects the credentials", "AWS_ACCESS_KEY_ID"),
+    ("throttled", Agent::Repeats, "ECS throttles the registration", "launch fewer instances at once"),
     ("unreachable", Agent::Repeats, "the ECS agent can't connect to ECS", "a NAT gateway"),
     ("dns", Agent::Repeats, "the name of the ECS endpoint does not resolve", "enableDnsSupport"),
     ("proxy-refused", Agent::Repeats, "the ECS agent can't reach the proxy", "correct host and port in `proxy.url`"),
@@ -152,7 +152,7 @@ fn a_wait_condition_is_told_the_cause() {
     assert_has(
         signals[0].reason.as_deref().unwrap_or_default(),
         &[
-            "the instance's role may not",
+            "the instance's role lacks a permission",
             "not authorized to perform: ecs:RegisterContainerInstance",
             "allow the action",
         ],
@@ -219,9 +219,12 @@ fn a_log_of_before_this_boot_is_not_the_cause() {
     host.put("/proc/stat", &format!("cpu 1 2 3\nbtime {booted}\nprocesses 4\n"));
     assert_eq!(host.run().code, Some(1));
     let reason = host.report().reason.unwrap_or_default();
-    assert!(!reason.contains("role may not") && reason.contains("not registered with `production`"), "{reason}");
+    assert!(
+        !reason.contains("role lacks a permission") && reason.contains("not registered with `production`"),
+        "{reason}"
+    );
     host.put("/proc/stat", "cpu 1 2 3\nbtime 1790000000\n");
-    assert_has(doctor(&host).stdout.lines().next().unwrap(), &["role may not"]);
+    assert_has(doctor(&host).stdout.lines().next().unwrap(), &["role lacks a permission"]);
 }
 
 /// Puts a database of the ECS agent on the host, as `tests/recorded/README.md` tells of them.

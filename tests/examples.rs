@@ -52,7 +52,11 @@ fn a_template_that_does_not_fit_its_user_data_is_warned_of() {
         ("PT15M}", "PT10M}", "the CreationPolicy of `Instances` waits 10m"),
         ("PauseTime: PT15M", "PauseTime: PT5M", "the UpdatePolicy of `Instances` waits 5m"),
         ("resource: Instances", "resource: Group", "nothing in this template waits for a signal to `Group`"),
-        ("log-group:${AWS::StackName}/", "log-group:other/", "may not make the log groups under stack/ec2/Instances/"),
+        (
+            "log-group:${AWS::StackName}/",
+            "log-group:other/",
+            "no role in this template allows logs:CreateLogGroup for the log groups under stack/ec2/Instances/",
+        ),
         ("retention_days: 30", "agent: awslogs", "knows IMDSv1 only"),
     ] {
         assert!(template.contains(right), "{right}");

@@ -134,8 +134,8 @@ fn each_text_of_a_validation_error_is_told_apart_by_both_ways_of_authentication(
         ]);
     }
     table.extend([
-        ("iam", vec![expired.clone(), expired], Accepted, 0, "proved by iam"),
-        ("iam", vec![unknown.clone(), unknown], Accepted, 0, "proved by iam"),
+        ("iam", vec![expired.clone(), expired], Accepted, 0, "(auth: iam)"),
+        ("iam", vec![unknown.clone(), unknown], Accepted, 0, "(auth: iam)"),
         (
             "iam",
             vec![CfnAnswer::AccessDenied],
@@ -143,7 +143,7 @@ fn each_text_of_a_validation_error_is_told_apart_by_both_ways_of_authentication(
             3,
             "the instance's role must permit cloudformation:SignalResource",
         ),
-        ("auto", vec![CfnAnswer::AccessDenied], Accepted, 0, "proved by iam"),
+        ("auto", vec![CfnAnswer::AccessDenied], Accepted, 0, "(auth: iam)"),
     ]);
     for (auth, answers, delivery, code, message) in table {
         let user_data = SMALLEST.replace("resource: Instances", &format!("resource: Instances\n  auth: {auth}"));

@@ -28,7 +28,9 @@ fn a_run_inside_cloud_init_hands_its_variables_over_to_the_unit() {
     let ended = hands_over(&host);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("inside cloud-final.service: handed over to ecs-firstrun.service"),
+        ended
+            .stderr
+            .contains("called inside cloud-final.service, so ecs-firstrun.service does the work in the background"),
         "{}",
         ended.stderr
     );
@@ -106,5 +108,5 @@ fn what_was_handed_over_ends_with_the_user_data_that_the_script_was_in() {
     std::fs::write(&copy, "#ecs-firstrun\necs: {cluster: newer}\n").unwrap();
     let after = planned(&host);
     assert!(after.stdout.contains("`newer`"), "{after:?}");
-    assert!(after.stderr.contains("the user data have changed since"), "{after:?}");
+    assert!(after.stderr.contains("the user data has changed since"), "{after:?}");
 }

@@ -183,24 +183,24 @@ fn a_binary_for_another_processor_is_refused() {
 #[test]
 fn a_binary_that_was_not_copied_whole_is_refused() {
     let spoil = |image: &Image| image.put("/usr/bin/ecs-firstrun", &program(X86_64, &[LOAD])[..70]);
-    is_refused(spoil, "binary", &["is no program", "copied whole"]);
+    is_refused(spoil, "binary", &["is not a program for x86_64 or arm64", "may be incomplete"]);
 }
 
 #[test]
 fn each_file_of_ours_that_is_missing_or_differs_is_refused() {
     for (path, text) in INSTALLED {
-        is_refused(|image| image.remove(path), "installed", &[&format!("{path} is missing"), "install it anew"]);
+        is_refused(|image| image.remove(path), "installed", &[&format!("{path} is missing"), "install it again"]);
         let spoil = |image: &Image| image.put(path, format!("{text}# and more\n"));
-        is_refused(spoil, "installed", &[&format!("{path} is not that of ecs-firstrun"), "install it anew"]);
+        is_refused(spoil, "installed", &[&format!("{path} is not the file of ecs-firstrun"), "install it again"]);
     }
 }
 
 #[test]
 fn a_unit_or_drop_in_that_stands_in_the_place_of_ours_is_refused() {
     let spoil = |image: &Image| image.put("/etc/systemd/system/ecs.service.d/10-ecs-firstrun.conf", "[Unit]\n");
-    is_refused(spoil, "installed", &["/etc/systemd/system/ecs.service.d/10-ecs-firstrun.conf stands in the place of"]);
+    is_refused(spoil, "installed", &["/etc/systemd/system/ecs.service.d/10-ecs-firstrun.conf overrides"]);
     let spoil = |image: &Image| image.link("/etc/systemd/system/ecs-firstrun.service", "/dev/null");
-    is_refused(spoil, "installed", &["/etc/systemd/system/ecs-firstrun.service stands in the place of", "delete it"]);
+    is_refused(spoil, "installed", &["/etc/systemd/system/ecs-firstrun.service overrides", "delete it"]);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_unit_of_ours_that_is_not_enabled_is_refused() {
         image.remove(link);
         image.enable("ecs-firstrun.service", "multi-user.target");
     };
-    is_refused(spoil, "units", &["cloud-init.target does not want it"]);
+    is_refused(spoil, "units", &["cloud-init.target does not pull it in"]);
 }
 
 #[test]
@@ -276,10 +276,10 @@ fn an_image_without_a_log_agent_is_refused_unless_it_asks_for_none() {
     image.put("/usr/lib/systemd/system/awslogsd.service", "[Unit]\n");
     assert_eq!(image.findings().0, Some(0), "awslogs is one, too");
     image.put("/etc/ecs-firstrun/conf.d/10-logs.yaml", "logs: {agent: cloudwatch}\n");
-    assert_eq!(image.findings().0, Some(1), "but not the one that is asked for");
+    assert_eq!(image.findings().0, Some(1), "but not the one that is configured");
     image.remove("/usr/lib/systemd/system/awslogsd.service");
     image.put("/etc/ecs-firstrun/conf.d/10-logs.yaml", "logs: {agent: none}\n");
-    assert_eq!(image.findings().0, Some(0), "none is asked for");
+    assert_eq!(image.findings().0, Some(0), "none is configured");
 }
 
 #[test]

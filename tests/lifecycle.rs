@@ -52,7 +52,7 @@ fn success_completes_the_action_with_continue_and_once() {
     assert_eq!(got, (Some("CONTINUE"), "launch", "web-Instances", INSTANCE));
     assert_eq!(
         told(&host).to_string(),
-        "CONTINUE for lifecycle hook launch of group web-Instances: accepted, proved by iam"
+        "CONTINUE for lifecycle hook launch of group web-Instances: accepted (auth: iam)"
     );
     assert!(host.report().signal.is_none() && host.requests(Server::CloudFormation).is_empty());
     let before = host.requests(Server::AutoScaling).len();
@@ -120,7 +120,7 @@ fn what_passes_is_tried_again_and_what_stays_is_explained() {
     // Of a host that is up for long, and of one that may be here before Auto Scaling has begun the action.
     let (late, early) = ("900.00 1.00\n", "12.00 1.00\n");
     let table: [(&str, &[AutoScalingAnswer], DeliveryState, i32, &str); 6] = [
-        (late, &[Throttle, Reset, Contention], Accepted, 0, "accepted, proved by iam"),
+        (late, &[Throttle, Reset, Contention], Accepted, 0, "accepted (auth: iam)"),
         (late, &[NoActiveAction], NotWaitedFor, 0, "No active Lifecycle Action found with instance ID i-0f1e"),
         (early, &[NoActiveAction, NoActiveAction], Accepted, 0, "accepted"),
         (late, &[NoSuchGroup], Refused, 3, "check signal.lifecycle_hook"),

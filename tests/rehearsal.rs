@@ -92,7 +92,7 @@ fn on_a_terminal_the_step_and_what_is_waited_for_are_kept_current() {
     assert!(shown.contains("\r\x1b[J\x1b[33mwait      \x1b[0m") || shown.contains("\x1b[A\r\x1b[J"), "{shown}");
     let plain = without_codes(&shown);
     assert!(plain.contains("waiting for the ECS agent to register with `production`\n"), "{plain}");
-    assert!(plain.contains(" WARN CloudFormation has not taken it yet"), "{plain}");
+    assert!(plain.contains(" WARN CloudFormation has not accepted the request yet"), "{plain}");
     assert!(!plain.contains(" INFO "), "{plain}");
     assert!(plain.contains("\nsuccess on i-0f1e2d3c4b5a69788"), "{plain}");
 }

@@ -18,12 +18,15 @@ use crate::support::repository;
 const DIFFERENCES: &[(&str, &str)] = &[
     // Two values that must not be the same, or must fit together.
     (
-        "is mounted on",
+        "is already mounted on",
         r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "label": "a"}, {"device": "/dev/xvdc", "mount": "/a", "label": "b"}]}"#,
     ),
-    ("is on", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a"}, {"device": "/dev/xvdb", "mount": "/b"}]}"#),
     (
-        "has the label",
+        "already uses",
+        r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a"}, {"device": "/dev/xvdb", "mount": "/b"}]}"#,
+    ),
+    (
+        "already has the label",
         r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a/x"}, {"device": "/dev/xvdc", "mount": "/b/x"}]}"#,
     ),
     (
@@ -35,7 +38,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "the stack is in",
         r#"{"signal": {"stack": "arn:aws:cloudformation:us-east-1:1:stack/web/1", "resource": "A", "region": "eu-west-1"}}"#,
     ),
-    ("stands for nothing", r#"{"logs": {"group": "${stack}"}}"#),
+    ("has no value here", r#"{"logs": {"group": "${stack}"}}"#),
     // What the host and the ECS agent allow, which is written down once, in `mount_points` and `ecs_variables/values`.
     ("a volume can't be mounted on", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/usr/x"}]}"#),
     (

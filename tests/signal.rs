@@ -81,7 +81,7 @@ fn what_passes_is_tried_again_and_what_stays_is_explained() {
     use DeliveryState::{Accepted, NotWaitedFor, Refused};
     let second = Duration::from_secs(1);
     let table: [(&[CfnAnswer], usize, DeliveryState, i32, &str); 11] = [
-        (&[ServerError, ServerError, ServerError], 4, Accepted, 0, "accepted, proved by instance_identity"),
+        (&[ServerError, ServerError, ServerError], 4, Accepted, 0, "accepted (auth: instance_identity)"),
         (&[Throttle, Throttle, Throttle], 4, Accepted, 0, "accepted"),
         (&[HtmlPage(502), HtmlPage(407)], 3, Accepted, 0, "accepted"),
         (&[HtmlPage(403)], 2, Accepted, 0, "accepted"),

@@ -49,7 +49,7 @@ fn when_nothing_ran_it_says_so_and_exits_with_2() {
     let host = Host::of(Scenario::Success, SMALLEST);
     let ended = status(&host, &[]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    assert!(ended.stderr.starts_with("error: there was no run on this host yet"), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: there has been no run on this host yet"), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1);
 }
 
@@ -62,7 +62,7 @@ fn after_a_success_a_failure_and_a_reboot_it_says_how_the_run_went() {
     assert!(ended.stdout.starts_with("success on i-0f1e2d3c4b5a69788, started "), "{}", ended.stdout);
     assert!(ended.stdout.contains("\ncritical path: wait "), "{}", ended.stdout);
     assert!(
-        ended.stdout.ends_with("\nsignal SUCCESS for Instances in stack web: accepted, proved by instance_identity\n")
+        ended.stdout.ends_with("\nsignal SUCCESS for Instances in stack web: accepted (auth: instance_identity)\n")
     );
     assert_eq!(status(&host, &["--json"]).stdout, host.text(REPORT));
 
@@ -105,7 +105,7 @@ fn a_run_that_a_reboot_cut_off_is_not_said_to_go_on() {
     let ended = status(&host, &[]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.starts_with("interrupted on"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("started again before this run had ended"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("rebooted before this run ended"), "{}", ended.stdout);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_run_is_followed_on_a_terminal_in_place() {
         assert!(shown.contains("\x1b[A\r\x1b[J"), "two lines are not drawn anew: {shown}");
         let plain = without_codes(&shown).replace('\r', "\n");
         assert!(plain.lines().all(|line| line.chars().count() <= 80), "{plain}");
-        assert!(plain.contains("its port refuses connections"), "{plain}");
+        assert!(plain.contains("its introspection endpoint refuses connections"), "{plain}");
     });
 }
 
@@ -190,9 +190,9 @@ fn the_report_of_another_instance_can_be_shown() {
 fn what_is_no_report_is_refused_in_a_sentence() {
     let whole = serde_json::to_string(&waiting()).unwrap();
     for (text, words) in [
-        ("", "not a whole report of ecs-firstrun"),
-        ("[]", "not a whole report of ecs-firstrun"),
-        (&whole[..whole.len() / 2], "not a whole report of ecs-firstrun"),
+        ("", "not a complete report of ecs-firstrun"),
+        ("[]", "not a complete report of ecs-firstrun"),
+        (&whole[..whole.len() / 2], "not a complete report of ecs-firstrun"),
         (
             "{\"version\": 9, \"something\": 1}",
             "a newer ecs-firstrun wrote it (version 9 of the report, this one reads 1)",
@@ -219,7 +219,7 @@ fn what_a_run_waits_for_is_kept_for_status_while_it_waits() {
     host.run_and(|_| {
         let file = host.at("/run/ecs-firstrun/status");
         let says = |words: &str| std::fs::read_to_string(&file).is_ok_and(|text| text.contains(words));
-        until(|| says("waiting for the ECS agent to register with `production`: its port refuses connections"));
+        until(|| says("waiting for the ECS agent to register with `production`: its introspection endpoint refuses connections"));
     });
     assert!(host.text("/run/ecs-firstrun/status").starts_with("FAILURE: wait:"));
 }

@@ -18,7 +18,7 @@ const CLOCK: Duration = Duration::from_secs(10);
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// Every path of the host lies under it
+    /// Directory that stands for /: every file is read below it
     #[arg(long, value_name = "DIR", default_value = "/", env = "ECS_FIRSTRUN_ROOT")]
     root: PathBuf,
     /// Follow the run until it ends; what it does or waits for goes to standard error
@@ -99,7 +99,8 @@ async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
         }
         let (Some(text), Some(mut report)) = (text, report) else {
             bail!(
-                "there was no run on this host yet: {path} is missing; `systemctl status ecs-firstrun` shows whether one is to come"
+                "there has been no run on this host yet: {path} is missing; `systemctl status ecs-firstrun` shows \
+                whether one will start"
             )
         };
         if report.outcome == Outcome::Running && report.reason.is_none() {
@@ -117,7 +118,7 @@ fn cut_off(host: &Host, mut report: Report) -> Report {
     };
     if report.outcome == Outcome::Running && is_of_an_earlier_boot {
         report.outcome = Outcome::Interrupted;
-        report.reason = Some("the host was started again before this run had ended; the next one goes on".to_owned());
+        report.reason = Some("the host was rebooted before this run ended; the next run continues".to_owned());
         let running = report.steps.iter_mut().filter(|step| step.outcome == Outcome::Running);
         running.for_each(|step| step.outcome = Outcome::Interrupted);
     }

@@ -82,7 +82,7 @@ fn check_folder(folder: &Path) -> Vec<Checked> {
     let failed =
         |message: String, remedy: &str| vec![Checked { verdict: Verdict::failed(&name, message, remedy), text: None }];
     let listed = folder.read_dir().and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut files: Vec<PathBuf> = match listed.with_context(|| format!("read the folder {name}")) {
+    let mut files: Vec<PathBuf> = match listed.with_context(|| format!("can't read the directory {name}")) {
         Ok(files) => files,
         Err(error) => return failed(format!("{error:#}"), "name a folder that can be read"),
     };

@@ -37,20 +37,26 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
         }
         if let Some(why) = mount_points::why_not(&volume.mount) {
             let message = format!("a volume can't be mounted on {}: {why}", volume.mount);
-            report(&["storage", &at, "mount"], message, "choose a folder of its own, as /data or /var/lib/docker");
+            report(
+                &["storage", &at, "mount"],
+                message,
+                "choose a directory of its own, such as /data or /var/lib/docker",
+            );
         }
         if let Some(other) = mounts.insert(volume.mount.as_str(), index) {
             report(
                 &["storage", &at, "mount"],
-                format!("storage {other} is mounted on {} already", volume.mount),
+                format!("`storage[{other}]` is already mounted on {}", volume.mount),
                 "choose another path",
             );
         }
         if let Some(other) = config.storage[..index].iter().position(|other| other.device.is_same_disk(&volume.device))
         {
             let message = match &config.storage[other].device {
-                same if *same == volume.device => format!("storage {other} is on {same} already"),
-                other_name => format!("storage {other} is on {other_name} already, which is another name of this disk"),
+                same if *same == volume.device => format!("`storage[{other}]` already uses {same}"),
+                other_name => {
+                    format!("`storage[{other}]` already uses {other_name}, which is another name of this disk")
+                }
             };
             report(&["storage", &at, "device"], message, "give each volume a device of its own");
         }
@@ -64,7 +70,7 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
         if let Some(other) = labels.insert(label.clone(), index) {
             report(
                 &["storage", &at],
-                format!("storage {other} has the label `{label}` already"),
+                format!("`storage[{other}]` already has the label `{label}`"),
                 "give each volume a label of its own: it is mounted by it",
             );
         }
@@ -137,7 +143,7 @@ fn check_log_names(config: &Config, report: &mut impl FnMut(&[&str], String, &st
                 Variable::Region | Variable::Account => continue,
             };
             if !known {
-                report(&["logs", key], format!("`{name}` stands for nothing"), remedy);
+                report(&["logs", key], format!("`{name}` has no value here"), remedy);
             }
         }
     }

@@ -204,7 +204,7 @@ fn gunzip(mut bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err((
                     "the gzip data ends too early".into(),
-                    "compare its length with the original's: it was cut off",
+                    "it was cut off: encode it again, and check that all of it is copied",
                 ));
             }
             Err(error) => {

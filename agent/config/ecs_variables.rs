@@ -197,12 +197,15 @@ pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
     };
     if text.chars().any(char::is_control) {
         return Err(
-            "the value has a line break or another control character\necs.config has one line a variable".to_owned()
+            "the value has a line break or another control character\n/etc/ecs/ecs.config has one line per variable"
+                .to_owned(),
         );
     }
     if text.trim() != text || text.is_empty() {
-        return Err("the value is empty, or has a blank at an end\nleave the variable out for the ECS agent's default"
-            .to_owned());
+        return Err(
+            "the value is empty, or begins or ends with a space\nleave the variable out for the ECS agent's default"
+                .to_owned(),
+        );
     }
     let json = || serde_json::from_str::<Value>(&text).ok();
     match kind {
@@ -215,17 +218,17 @@ pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
         Kind::Number => Err("the value is not a whole number\nwrite digits only".to_owned()),
         Kind::Duration if seconds(&text).is_some() => Ok(text),
         Kind::Duration => {
-            Err("the value is not a span of time\nwrite numbers with units, as 30s, 5m or 1h30m".to_owned())
+            Err("the value is not a duration\nwrite numbers with units, such as 30s, 5m or 1h30m".to_owned())
         }
         Kind::OneOf(words) if words.contains(&text.as_str()) => Ok(text),
         Kind::OneOf(words) => {
-            Err(format!("the value is none that the ECS agent knows\nwrite one of {}", words.join(", ")))
+            Err(format!("the value is not one that the ECS agent accepts\nwrite one of {}", words.join(", ")))
         }
         Kind::List if json().is_some_and(|json| json.is_array()) => Ok(text),
-        Kind::List => Err("the value is not a list\nwrite a list, or JSON text of one".to_owned()),
+        Kind::List => Err("the value is not a list\nwrite a list, or a JSON array as a string".to_owned()),
         Kind::Object | Kind::SecretObject if json().is_some_and(|json| json.is_object()) => Ok(text),
         Kind::Object | Kind::SecretObject => {
-            Err("the value is not a mapping\nwrite a mapping, or JSON text of one".to_owned())
+            Err("the value is not a mapping\nwrite a mapping, or a JSON object as a string".to_owned())
         }
         Kind::Elsewhere(key) => Err(format!("this variable has a key of its own\nuse `{key}`")),
     }

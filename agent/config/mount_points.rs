@@ -15,8 +15,9 @@ use Extent::{Below, Itself};
 
 const PROGRAMS: &str = "the host's programs and libraries are there";
 const KERNEL: &str = "the kernel's own files are there";
-const TEMPORARY: &str = "systemd gives services a folder of their own there, so that they would not see the volume";
-const HOMES: &str = "the unit of this agent can't see home directories";
+const TEMPORARY: &str =
+    "services with PrivateTmp=yes have a directory of their own there, and would not see the volume";
+const HOMES: &str = "ecs-firstrun.service can't see home directories (ProtectHome=yes)";
 const MANY: &str = "it holds the state of many programs of the host";
 
 /// The paths with what they are kept for. Paths that are links on some systems (`/bin`, `/var/run`) stand for themselves.
@@ -47,7 +48,7 @@ const TAKEN: &[(&str, Extent, &str)] = &[
     ("/var/cache/ecs", Below, "the image of the ECS agent is there"),
     ("/var/lib", Itself, MANY),
     ("/var/lib/cloud", Below, "the state of cloud-init is there"),
-    ("/var/lib/ecs-firstrun", Below, "the state of this agent is there"),
+    ("/var/lib/ecs-firstrun", Below, "the state of ecs-firstrun is there"),
     ("/var/lib/rpm", Below, "the database of the installed packages is there"),
     ("/var/lib/systemd", Below, "the state of systemd is there"),
     ("/var/lock", Below, "it is emptied at each boot"),

@@ -20,7 +20,7 @@ pub fn schema() -> Value {
     let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
     schema["title"] = "ecs-firstrun".into();
     schema["description"] =
-        "Configuration of ecs-firstrun, whose first line is `#ecs-firstrun`. What is left out is left alone.".into();
+        "Configuration of ecs-firstrun, whose first line is `#ecs-firstrun`. What is left out has its default.".into();
     without_noise(&mut schema);
     let properties = &mut schema["properties"];
     let logs = &mut properties["logs"]["properties"];
@@ -165,22 +165,22 @@ texts! {
         "a path that begins with /, without `.`, `..`, a doubled / and a / at the end", ["/data"];
     RelativePath, concat!(r"^(?!\.{1,2}(/|$))[^/", control!(), r"]+(/(?!\.{1,2}(/|$))[^/", control!(), "]+)*$"),
         "a path without / at the beginning or end, and without `..`", ["public"];
-    MountOption, concat!("^[^", control_or_blank!(), "\",%\\\\]+$"), "one mount option an entry", ["noatime"];
+    MountOption, concat!("^[^", control_or_blank!(), "\",%\\\\]+$"), "one mount option per entry", ["noatime"];
     NoProxyEntry, concat!("^[^", control_or_blank!(), "\"',%\\\\]+$"),
-        "one host, .domain, address or network an entry", [".internal", "10.0.0.0/8"];
+        "one host, .domain, address or network per entry", [".internal", "10.0.0.0/8"];
     AttributeName, r"^[A-Za-z0-9_/\\.-]{1,128}$", "1 to 128 letters, digits and - _ / \\ .", [];
     AttributeValue, r"^[A-Za-z0-9_.@/\\:-]([A-Za-z0-9_.@/\\: -]{0,126}[A-Za-z0-9_.@/\\:-])?$",
-        "1 to 128 letters, digits, inner blanks and - _ . @ / \\ :", [];
+        "1 to 128 letters, digits, spaces (not at an end) and - _ . @ / \\ :", [];
     TagKey, r"^(?![aA][wW][sS]:)[\p{Alphabetic}\p{N} +=._:/@-]{1,128}$",
-        "1 to 128 letters, digits, blanks and + - = . _ : / @, not beginning with aws:", [];
-    TagValue, r"^[\p{Alphabetic}\p{N} +=._:/@-]{0,256}$", "up to 256 letters, digits, blanks and + - = . _ : / @", [];
+        "1 to 128 letters, digits, spaces and + - = . _ : / @, not beginning with aws:", [];
+    TagValue, r"^[\p{Alphabetic}\p{N} +=._:/@-]{0,256}$", "up to 256 letters, digits, spaces and + - = . _ : / @", [];
     OneLine, concat!("^[^", control!(), "]+$"), "text of one line", [];
     Owner, "^[0-9]+:[0-9]+$", "numbers, as \"1000:1000\", in quotes", ["1000:1000"];
     Mode, "^[0-7]{3,4}$", "three or four octal digits in quotes, as \"0755\"", ["0755"];
     Device, r"^(instance_store|/dev(?!/nvme)(/(?!\.{1,2}(/|$))[A-Za-z0-9_.:@+-]+)+)$",
         "the name in the block device mapping, as /dev/xvdcy, or instance_store", ["/dev/xvdcy", "instance_store"];
     NameTemplate, r"^(?=.{1,512}$)([A-Za-z0-9_/.#{}-]|\$\{(stack|resource|region|account|cluster)\})*$",
-        "1 to 512 letters, digits and - _ / . #, and ${stack}, ${resource}, ${region}, ${account}, ${cluster}",
+        "1 to 512 letters, digits and - _ / . # { }, and ${stack}, ${resource}, ${region}, ${account}, ${cluster}",
         ["${stack}/ec2/${resource}"];
     TimeSpan, time_span(), "a number and its unit, as 90s, 15m or 1h 30m; at most 12h", ["90s", "15m", "1h 30m"];
     ProxyUrl, concat!("^https?://[^/?#\\\\", control_or_blank!(), "]+[/\\\\]?$"),
@@ -242,20 +242,20 @@ fn variable(kind: Kind) -> Value {
             "pattern": "^[0-9]{1,19}$", "patternErrorMessage": "digits only",
         }),
         Kind::Duration => json!({
-            "description": "A span of time.", "type": "string", "pattern": GO_DURATION,
+            "description": "A duration.", "type": "string", "pattern": GO_DURATION,
             "patternErrorMessage": "numbers with units, as 30s, 5m or 1h30m", "examples": ["30s", "5m", "1h30m"],
         }),
         Kind::OneOf(words) => json!({ "description": "One of these words.", "type": "string", "enum": words }),
         Kind::List => json!({
-            "description": "A list, or JSON text of one.", "type": ["array", "string"],
+            "description": "A list, or a JSON array as a string.", "type": ["array", "string"],
             "pattern": concat!(r"^\[[^", control!(), r"]*\]$"),
         }),
         Kind::Object => json!({
-            "description": "A mapping, or JSON text of one.", "type": ["object", "string"],
+            "description": "A mapping, or a JSON object as a string.", "type": ["object", "string"],
             "pattern": concat!(r"^\{[^", control!(), r"]*\}$"),
         }),
         Kind::SecretObject => json!({
-            "description": "A mapping, or JSON text of one, which is never shown.", "type": ["object", "string"],
+            "description": "A mapping, or a JSON object as a string; never shown.", "type": ["object", "string"],
             "pattern": concat!(r"^\{[^", control!(), r"]*\}$"),
         }),
     }

@@ -148,7 +148,7 @@ checked_text! {
 checked_text! {
     /// An AWS region, such as `eu-central-1`.
     Region, |text| match text.split('-').count() < 3 || !is_word(text, "-") || text.len() > 32 || text != text.to_ascii_lowercase() {
-        true => Err(format!("`{text}` is not an AWS region\nwrite it as eu-central-1")),
+        true => Err(format!("`{text}` is not an AWS region\nwrite its name, such as eu-central-1")),
         false => Ok(()),
     }
 }
@@ -172,7 +172,7 @@ checked_text! {
             return Err(format!("`{text}` is not a plain path\nleave out `.`, `..`, a doubled / and a / at the end"));
         }
         match text.chars().any(char::is_control) || text.trim() != text {
-            true => Err("the path has a control character, or a blank at an end".to_owned()),
+            true => Err("the path has a control character, or ends with a space".to_owned()),
             false => Ok(()),
         }
     }
@@ -197,7 +197,7 @@ checked_text! {
 checked_text! {
     /// One option of mount(8), such as `noatime`.
     MountOption, |text| match text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || ",%\"\\".contains(c)) {
-        true => Err(format!("`{text}` is not one mount option\nwrite a list with one option an entry")),
+        true => Err(format!("`{text}` is not one mount option\nwrite a list with one option per entry")),
         false => Ok(()),
     }
 }
@@ -205,7 +205,7 @@ checked_text! {
 checked_text! {
     /// An entry of a NO_PROXY list: a host, a domain, an address or a network.
     NoProxyEntry, |text| match text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || ",\"'\\%".contains(c)) {
-        true => Err(format!("`{text}` can't stand in a NO_PROXY list\nwrite a list with one host, .domain, address or network an entry")),
+        true => Err(format!("`{text}` can't stand in a NO_PROXY list\nwrite a list with one host, .domain, address or network per entry")),
         false => Ok(()),
     }
 }
@@ -222,7 +222,7 @@ checked_text! {
 checked_text! {
     /// The value of an attribute of a container instance.
     AttributeValue, |text| match text.is_empty() || text.len() > 128 || text.trim() != text || !is_word(text, "-_.@/\\: ") {
-        true => Err(format!("`{text}` is not a value that ECS allows for an attribute\n1 to 128 letters, digits, inner blanks and - _ . @ / \\ :")),
+        true => Err(format!("`{text}` is not a value that ECS allows for an attribute\n1 to 128 letters, digits, spaces (not at an end) and - _ . @ / \\ :")),
         false => Ok(()),
     }
 }
@@ -230,7 +230,7 @@ checked_text! {
 checked_text! {
     /// The key of a tag: 1 to 128 characters, not beginning with `aws:`.
     TagKey, |text| match text.is_empty() || text.chars().count() > 128 || text.to_ascii_lowercase().starts_with("aws:") || !is_tag_text(text) {
-        true => Err(format!("`{text}` is not a key that AWS allows for a tag\n1 to 128 letters, digits, blanks and + - = . _ : / @, not beginning with aws:")),
+        true => Err(format!("`{text}` is not a key that AWS allows for a tag\n1 to 128 letters, digits, spaces and + - = . _ : / @, not beginning with aws:")),
         false => Ok(()),
     }
 }
@@ -238,7 +238,7 @@ checked_text! {
 checked_text! {
     /// The value of a tag: at most 256 characters.
     TagValue, |text| match text.chars().count() > 256 || !is_tag_text(text) {
-        true => Err(format!("`{text}` is not a value that AWS allows for a tag\nup to 256 letters, digits, blanks and + - = . _ : / @")),
+        true => Err(format!("`{text}` is not a value that AWS allows for a tag\nup to 256 letters, digits, spaces and + - = . _ : / @")),
         false => Ok(()),
     }
 }

@@ -140,10 +140,11 @@ impl AwsError {
         let denied = format!("the instance's role must permit {}", method.permission());
         let remedy = match (method, self.code.as_str()) {
             (Method::WaitHandle, _) => {
-                "the wait handle's URL must be passed on whole, and expires; create the stack anew"
+                "the URL of the wait condition handle must be complete, and it expires; create the stack again"
             }
             (Method::LifecycleHook, "ValidationError") => {
-                "check signal.lifecycle_hook: the hook's name, and the group's, in the region of the instance"
+                "check signal.lifecycle_hook: the group must exist in the instance's region, and have a hook of that \
+                name"
             }
             (_, "ValidationError") if self.message.contains("does not exist") => {
                 "check signal.stack, signal.resource and signal.region"
@@ -151,7 +152,8 @@ impl AwsError {
             (Method::Iam, "ValidationError") => "check that signal.resource is a logical id in signal.stack",
             (Method::Iam | Method::LifecycleHook, _) => &denied,
             (Method::InstanceIdentity, _) => {
-                "the instance must belong to signal.stack; if it doesn't, use auth: iam and permit cloudformation:SignalResource"
+                "the instance must belong to signal.stack; if it doesn't, set signal.auth: iam and permit \
+                cloudformation:SignalResource"
             }
         };
         remedy.to_owned()

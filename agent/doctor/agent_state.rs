@@ -25,7 +25,7 @@ const INSTANCE: &str = "ec2-instance-id";
 const CLUSTER: &str = "cluster-name";
 
 const REMEDY: &str =
-    "stop ecs.service, delete /var/lib/ecs/data, start it again; and delete that folder when an image is baked";
+    "stop ecs.service, delete /var/lib/ecs/data, start it again; and delete that directory when an image is baked";
 
 /// Whether what the ECS agent has saved is of this instance and its cluster.
 pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity) -> Finding {

@@ -83,8 +83,8 @@ pub(super) const CLUSTER: &str = "the cluster";
 /// In the agent's requests to ECS, and nowhere else.
 const REQUEST: &str = "operation error ECS:";
 
-const CHECK_CREDENTIALS: &str = "if the agent's configuration has AWS_ACCESS_KEY_ID, take it out, so that the instance's role counts; \
-     else attach the instance profile anew, and see that the account has the region enabled";
+const CHECK_CREDENTIALS: &str = "if `ecs.config` has AWS_ACCESS_KEY_ID, remove it, so that the instance's role is \
+     used; else detach the instance profile and attach it again, and check that the region is enabled for the account";
 
 /// From the particular to the general: the first that fits counts.
 pub(super) const CAUSES: &[Row] = &[
@@ -100,7 +100,8 @@ pub(super) const CAUSES: &[Row] = &[
         any: &["Data mismatch; saved cluster"],
         with: "",
         what: "the ECS agent's saved state is that of another cluster",
-        remedy: "stop ecs.service, delete /var/lib/ecs/data, start it again; an image must be baked without that folder",
+        remedy: "stop ecs.service, delete /var/lib/ecs/data, start it again; an image must be baked without that \
+            directory",
     },
     Row {
         kind: Kind::InstanceTypeChanged,
@@ -120,8 +121,9 @@ pub(super) const CAUSES: &[Row] = &[
         kind: Kind::Denied,
         any: &["AccessDeniedException", "AccessDenied:", "UnauthorizedOperation"],
         with: "",
-        what: "the instance's role may not do what the ECS agent needs",
-        remedy: "allow the action in the role of the instance profile (AmazonEC2ContainerServiceforEC2Role has all that is needed)",
+        what: "the instance's role lacks a permission that the ECS agent needs",
+        remedy: "allow the action in the role of the instance profile (the managed policy \
+            AmazonEC2ContainerServiceforEC2Role allows all that is needed)",
     },
     Row {
         kind: Kind::WrongClock,
@@ -134,7 +136,7 @@ pub(super) const CAUSES: &[Row] = &[
         kind: Kind::BadCredentials,
         any: &["UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "InvalidAccessKeyId"],
         with: "",
-        what: "AWS does not take the credentials that the ECS agent uses",
+        what: "AWS rejects the credentials that the ECS agent uses",
         remedy: CHECK_CREDENTIALS,
     },
     Row {
@@ -142,7 +144,8 @@ pub(super) const CAUSES: &[Row] = &[
         any: &["ThrottlingException", "Rate exceeded"],
         with: "",
         what: "ECS throttles the registration, since too many requests come from this account",
-        remedy: "wait, the ECS agent tries for an hour; start fewer instances at once, or have the quota of RegisterContainerInstance raised",
+        remedy: "wait: the ECS agent keeps trying for an hour; launch fewer instances at once, or request a higher \
+            rate limit for RegisterContainerInstance",
     },
     Row {
         kind: Kind::ProxyCredentials,
@@ -197,8 +200,8 @@ pub(super) const CAUSES: &[Row] = &[
         ],
         with: REQUEST,
         what: "the ECS agent can't connect to ECS",
-        remedy: "give the subnet a way to ECS: a NAT gateway, the VPC endpoints ecs, ecs-agent and ecs-telemetry, or a `proxy`; \
-                 and let the security group pass TCP 443",
+        remedy: "give the subnet a route to ECS: a NAT gateway, the VPC endpoints ecs, ecs-agent and ecs-telemetry, or \
+                 a `proxy`; and let the security group allow outbound TCP 443",
     },
     Row {
         kind: Kind::ProxyRefused,
@@ -247,6 +250,7 @@ pub(super) const CAUSES: &[Row] = &[
         any: &["Failed to connect to ACS", "Error connecting to ACS"],
         with: "",
         what: "the ECS agent is registered but can't hold its connection, so that it is given no tasks",
-        remedy: "give the subnet, or the proxy, a way to the hosts ecs-a-* and ecs-t-* of the region, TCP 443, WebSocket included",
+        remedy: "give the subnet, or the proxy, a route to the hosts ecs-a-* and ecs-t-* of the region, on TCP 443, \
+            and let WebSocket through",
     },
 ];

@@ -59,13 +59,13 @@ fn of_report(report: &Report) -> Finding {
     let failed = report.steps.iter().rev().find(|step| step.outcome == Outcome::Failure && step.name != "signal");
     let step = failed.map_or("start", |step| step.name.as_str());
     match report.outcome {
-        Outcome::Success => Finding::ok(check, format!("that of {began} did all it had to")),
-        Outcome::Running => Finding::ok(check, format!("that of {began} still goes on, or was killed")),
+        Outcome::Success => Finding::ok(check, format!("the run of {began} succeeded")),
+        Outcome::Running => Finding::ok(check, format!("the run of {began} is still going, or was killed")),
         Outcome::Interrupted => Finding::problem(
             check,
-            format!("the run of {began} was told to stop before it had done all"),
-            "what comes after is undone, and nothing was signalled",
-            "`systemctl restart ecs-firstrun`, or reboot: the next run goes on",
+            format!("the run of {began} was stopped before it was complete"),
+            "the steps after that were not done, and nothing was signalled",
+            "`systemctl restart ecs-firstrun`, or reboot: the next run continues",
         ),
         Outcome::Failure | Outcome::Refused => {
             let reason = report.reason.as_deref().unwrap_or_default();
@@ -74,8 +74,8 @@ fn of_report(report: &Report) -> Finding {
                 true => format!("the run of {began} failed: `ecs-firstrun status` shows it"),
                 false => format!("the run of {began} failed in the step `{step}`: {reason}"),
             };
-            let why = "a run that fails leaves undone what comes after, and CloudFormation is told so once and for all";
-            let remedy = "remove the cause, then `ecs-firstrun run`";
+            let why = "the steps after the failed one are not done, and a FAILURE that was signalled is final";
+            let remedy = "remove the cause, then `systemctl restart ecs-firstrun`";
             let finding = Finding::problem(check, found, why, remedy);
             // That the wait failed is a consequence, and that a configuration was refused has its own finding.
             if waited { finding.ranked(Check::State) } else { finding }

@@ -80,7 +80,7 @@ fn log_agent(host: &Host, wanted: LogAgent) -> Finding {
         )
     };
     match (wanted, cloudwatch.as_deref(), awslogs) {
-        (LogAgent::None, ..) => Finding::ok(check, "none is asked for"),
+        (LogAgent::None, ..) => Finding::ok(check, "none is configured (`logs.agent: none`)"),
         (LogAgent::Auto | LogAgent::Cloudwatch, Some(version), _) if has_unit => {
             Finding::ok(check, format!("CloudWatch agent {version}").trim_end())
         }

@@ -91,7 +91,9 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
             "it was started before it was configured, or with another configuration, and keeps to what it saved",
             "stop ecs.service, delete /var/lib/ecs/data, start it again",
         ),
-        Seen::Refused => not_registered("its port refuses connections, as it does until it is registered".to_owned()),
+        Seen::Refused => not_registered(
+            "its introspection endpoint refuses connections, as it does until the agent has registered".to_owned(),
+        ),
         Seen::Unreachable(what) | Seen::NotReady(what) => not_registered(what),
     }]
 }
@@ -101,7 +103,7 @@ pub(super) async fn docker(host: &Host, config: Option<&Config>) -> Vec<Finding>
     let wanted = config.is_none_or(|config| config.ecs.is_some() || config.docker.is_some());
     vec![match host.ping_docker().await {
         Ok(()) => Finding::ok(Check::Docker, "it answers at its socket"),
-        Err(_) if !wanted => Finding::ok(Check::Docker, "it is not asked for"),
+        Err(_) if !wanted => Finding::ok(Check::Docker, "the configuration doesn't need it"),
         Err(error) if is_denied(&error) => Finding::not_made(Check::Docker, &error),
         Err(error) => Finding::problem(
             Check::Docker,

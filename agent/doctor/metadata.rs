@@ -31,7 +31,7 @@ pub(super) fn service(metadata: &Metadata) -> Vec<Finding> {
             check,
             "the service answers; whether it also answers containers (hop limit 2) can't be seen from the host",
         ),
-        Metadata::NotAsked => Finding::unknown(check, "this is no EC2 instance, so its metadata were not asked for"),
+        Metadata::NotAsked => Finding::unknown(check, "this is not an EC2 instance, so no instance metadata was read"),
         Metadata::Failed(why) => Finding::problem(
             check,
             why,
@@ -87,7 +87,7 @@ async fn of_role(imds: &Imds) -> Result<Finding, ImdsError> {
     }
     let answer = text(imds.get(&format!("{ROLES}{role}")).await?);
     let Ok(found) = serde_json::from_str::<Credentials>(&answer) else {
-        let found = format!("the instance metadata have no credentials for the role {role}");
+        let found = format!("the instance metadata has no credentials for the role {role}");
         return Ok(problem(found, "detach the instance profile and attach it again"));
     };
     if found.code != "Success" {

@@ -91,7 +91,7 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Target>, String> {
     };
     let everywhere = set("AWS_ENDPOINT_URL");
     if region.is_empty() && everywhere.is_none() {
-        let asked = if subject.metadata == Metadata::NotAsked { "; this is no EC2 instance" } else { "" };
+        let asked = if subject.metadata == Metadata::NotAsked { "; this is not an EC2 instance" } else { "" };
         return Err(format!("the region is not known, so neither are its endpoints{asked}"));
     }
     let backend = ecs_config.get("ECS_BACKEND_HOST").map(|host| match host.contains("://") {
@@ -164,7 +164,7 @@ fn seconds_ahead(headers: &reqwest::header::HeaderMap) -> Option<i64> {
 /// The clock against those of the services. The smallest difference counts, since caches give old dates.
 fn clock(probes: &[Probe]) -> Finding {
     let Some(ahead) = probes.iter().filter_map(|probe| probe.ahead).min_by_key(|ahead| ahead.unsigned_abs()) else {
-        return Finding::unknown(Check::Clock, "no service has told its time");
+        return Finding::unknown(Check::Clock, "no endpoint was reached whose time it could be compared with");
     };
     let off = ahead.unsigned_abs();
     if off <= LARGEST_SKEW {
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_off_by_minutes_is_a_problem() {
         for (ahead, verdict, words) in [
-            (vec![], Verdict::Unknown, "no service"),
+            (vec![], Verdict::Unknown, "no endpoint"),
             (vec![None, Some(-3)], Verdict::Ok, "within 3 s"),
             (vec![Some(-240), Some(-241)], Verdict::Ok, "within 240 s"),
             (vec![Some(3600)], Verdict::Problem, "1h behind"),

@@ -9,9 +9,10 @@ use crate::http;
 use crate::plan::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
 
 /// What a program loses when it asks the proxy for this.
-const IMDS: (&str, &str) = ("169.254.169.254", "the instance metadata, and with them region and credentials");
+const IMDS: (&str, &str) = ("169.254.169.254", "the instance metadata, and so for the region and the credentials");
 const TASKS: (&str, &str) = ("169.254.170.2", "the credentials of tasks");
-const DOCKER: (&str, &str) = ("/var/run/docker.sock", "Docker, whose socket its client takes for a host");
+const DOCKER: (&str, &str) =
+    ("/var/run/docker.sock", "Docker (its client treats the path of the socket as a host name)");
 
 /// A finding for each place that sends these through the proxy.
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
@@ -32,7 +33,8 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        let words = if is_proxied { "what must be direct is" } else { "no proxy is configured" };
+        let words =
+            if is_proxied { "it has every address that must bypass the proxy" } else { "no proxy is configured" };
         findings.push(Finding::ok(Check::NoProxy, words));
     }
     findings
@@ -58,7 +60,7 @@ fn judge(place: &str, variables: &Variables, needed: &[(&str, &str)]) -> Option<
     Some(Finding::problem(
         Check::NoProxy,
         format!("NO_PROXY lacks {} in {place}", hosts.join(", ")),
-        format!("the proxy is asked for {}", lost.join("; for ")),
+        format!("the proxy gets the requests for {}", lost.join("; for ")),
         "let ecs-firstrun write it (`proxy.url`, with your own entries in `proxy.no_proxy`), or add it there",
     ))
 }

@@ -89,7 +89,7 @@ fn of_group(outcome: Outcome, unsure: bool, group: &[&Probe], proxy: Option<&str
     let (hosts, services) = (hosts.join(", "), services.join(", "));
     let via = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
     if unsure {
-        let words = "; which number the agent uses it is told when it registers";
+        let words = "; no problem if ECS gives the ECS agent other numbers when it registers";
         return Finding::unknown(Check::Endpoints, format!("{hosts} do not resolve{words}"));
     }
     let Some((what, remedy)) = words(outcome, &via) else {
@@ -104,8 +104,8 @@ fn of_group(outcome: Outcome, unsure: bool, group: &[&Probe], proxy: Option<&str
 }
 
 fn words(outcome: Outcome, via: &str) -> Option<(&'static str, &'static str)> {
-    let network = "give the subnet a way there: a NAT gateway, a VPC endpoint for the service, or a `proxy`; and let the \
-                   security group pass TCP 443";
+    let network = "give the subnet a route there: a NAT gateway, a VPC endpoint for the service, or a `proxy`; and let \
+                   the security group allow outbound TCP 443";
     Some(match outcome {
         Outcome::Answered => return None,
         Outcome::ProxyCredentials => {

@@ -68,10 +68,11 @@ fn judge(unit: &str, wanted: bool, state: &UnitState) -> Finding {
         _ if state.has_job => Finding::ok(Check::Units, format!("{unit} is queued to be started")),
         _ if !wanted || unit == OURS => Finding::ok(Check::Units, format!("{unit} is {}", state.active)),
         active => problem(
-            format!("{unit} is {active}: nobody has started it on this boot"),
+            format!("{unit} is {active}: it has not been started on this boot"),
             why,
             format!(
-                "`ecs-firstrun run` starts it once the host is configured; `journalctl -u {OURS}` says how far it came"
+                "`systemctl restart {OURS}` starts it once the host is configured; `journalctl -u {OURS}` says how far \
+                the last run came"
             ),
         ),
     }
@@ -114,7 +115,7 @@ mod tests {
             (ECS_UNIT, true, state("loaded", "failed", "5", false), Verdict::Problem, "gave up for good"),
             (ECS_UNIT, true, state("loaded", "failed", "255", false), Verdict::Problem, "exit code 255"),
             (ECS_UNIT, true, state("loaded", "inactive", "0", true), Verdict::Ok, "queued"),
-            (ECS_UNIT, true, state("loaded", "inactive", "0", false), Verdict::Problem, "nobody has started it"),
+            (ECS_UNIT, true, state("loaded", "inactive", "0", false), Verdict::Problem, "it has not been started"),
             (ECS_UNIT, false, state("loaded", "inactive", "0", false), Verdict::Ok, "is inactive"),
             (DOCKER_UNIT, true, state("not-found", "inactive", "0", false), Verdict::Problem, "not installed"),
             (DOCKER_UNIT, true, state("loaded", "failed", "5", false), Verdict::Problem, "exit code 5"),

@@ -28,7 +28,7 @@ const EXIT_STATUS: &[Entry] = &[("0", "Done."), ("2", "Wrong usage, or input tha
 const NO_COLOR: Entry = ("NO_COLOR", "If set and not empty, nothing is coloured.");
 const CA_BUNDLE: Entry = (
     "AWS_CA_BUNDLE",
-    "A file of certificates that are trusted instead of the host's own, as for a proxy that inspects what passes.",
+    "A PEM file of CA certificates that are trusted beside the host's own, such as that of a proxy that inspects TLS.",
 );
 
 const CONFIGURATION: &[Entry] =
@@ -44,7 +44,7 @@ const MORE: &[More] = &[
             (
                 "3",
                 "The outcome could not be reported, a configuration was refused that names nobody to signal, or the run \
-                 was told to stop, as at a shutdown, and the next one goes on.",
+                 was stopped, for example by a shutdown, and the next one continues.",
             ),
         ],
         files: &[
@@ -209,7 +209,7 @@ fn environment(roff: &mut Roff, command: &Command, more: &[Entry]) {
     let variables = SHELL_VARIABLES.iter().filter(|_| reads_user_data).map(|(name, path)| {
         (
             (*name).to_owned(),
-            format!("If set and not empty, {} of the configuration, whatever the user data say.", path.join(".")),
+            format!("If set and not empty, {} of the configuration, whatever the user data says.", path.join(".")),
         )
     });
     let more = more.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));

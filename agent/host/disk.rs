@@ -98,7 +98,8 @@ impl Host {
 
 fn refusal(device: &str, node: &Path, what: &str) -> anyhow::Error {
     anyhow::anyhow!(
-        "{device} ({}) is refused, nothing was changed on it: {what}; choose another device, or clear it by hand with wipefs(8) if nothing on it is needed",
+        "{device} ({}) can't be used, and nothing on it was changed: {what}; choose another device, or clear it by \
+        hand with wipefs(8) if nothing on it is needed",
         node.display()
     )
 }

@@ -135,10 +135,10 @@ pub fn failure(program: &str, arguments: &[&str], output: &Output) -> anyhow::Er
     let tail = &said[said.len().saturating_sub(QUOTED)..];
     let tail = String::from_utf8_lossy(tail);
     let tail = tail.split_whitespace().collect::<Vec<_>>().join(" ");
-    let tail = if tail.is_empty() { "it said nothing".to_owned() } else { tail };
+    let tail = if tail.is_empty() { "no output".to_owned() } else { tail };
     // This agent kills only what it has stopped waiting for.
     let hint = match output.status.signal() {
-        Some(9) => "; the kernel kills so when memory runs out, and `journalctl -k` tells",
+        Some(9) => "; the kernel does this when memory runs out (OOM): see `journalctl -k`",
         _ => "",
     };
     anyhow!("`{}` failed ({}): {tail}{hint}", command_line(program, arguments), output.status)

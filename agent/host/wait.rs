@@ -96,9 +96,14 @@ impl Host {
                     "it is about to be restarted".to_owned()
                 }
                 Seen::WrongCluster { wanted, found } => bail!(
-                    "the ECS agent is registered with `{found}`, not with `{wanted}`: it was started before it was configured, or with another configuration; stop it, delete /var/lib/ecs/data and start again"
+                    "the ECS agent is registered with `{found}`, not with `{wanted}`: it was started before it was \
+                    configured, or with another configuration; stop ecs.service, delete /var/lib/ecs/data, and start \
+                    ecs.service again"
                 ),
-                Seen::Refused => "its port refuses connections, as it does until it is registered".to_owned(),
+                Seen::Refused => {
+                    "its introspection endpoint refuses connections, as it does until the agent has registered"
+                        .to_owned()
+                }
                 Seen::Unreachable(what) | Seen::NotReady(what) => what,
             };
             if units_looked_at.elapsed() >= UNIT_POLL {
@@ -121,7 +126,7 @@ impl Host {
             if Instant::now() >= ends {
                 let spent = spent(began);
                 let states = timeout(LAST_WORDS / 5, self.units_in_words()).await;
-                let states = states.unwrap_or_else(|_| "systemd does not say in time how the units are".to_owned());
+                let states = states.unwrap_or_else(|_| "systemctl did not show the units' state in time".to_owned());
                 let seen = format!("the ECS agent was not registered with `{cluster}` within {spent}");
                 let hint = format!(": {last}; {states}; /var/log/ecs/ecs-agent.log says more");
                 return Err(Unmet { seen, hint }.into());

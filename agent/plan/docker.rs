@@ -63,7 +63,7 @@ fn daemon(config: &Config, instance: &Instance) -> Vec<Planned> {
         Action::WriteFile(File { path: path.to_owned(), contents, mode, read_by: read_by.map(str::to_owned) })
     };
     vec![
-        planned(file(&kept, image, None), "what the image has is kept, to merge into it again"),
+        planned(file(&kept, image, None), "a copy of the image's own daemon.json, for later runs to merge into"),
         planned(file(DAEMON_JSON, &merged, Some(UNIT)), "Docker's settings, over those of the image"),
     ]
 }

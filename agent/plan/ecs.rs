@@ -63,13 +63,13 @@ pub fn start(config: &Config, instance: &Instance) -> Vec<Planned> {
     let queue = |unit: &str, why: &str| planned(Action::StartUnit { unit: unit.to_owned(), start: Start::Queue }, why);
     let mut actions = vec![
         planned(Action::ReloadUnits, "drop-ins may have changed"),
-        planned(Action::NotifyReady, "units that are ordered after this agent may start now"),
+        planned(Action::NotifyReady, "units with After=ecs-firstrun.service may start now"),
     ];
     if config.ecs.is_some() || config.docker.is_some() {
         actions.push(queue(docker::UNIT, "everything that Docker reads is in place"));
     }
     if config.ecs.as_ref().is_some_and(|ecs| !instance.is_warming() || waits_by_itself(ecs)) {
-        actions.push(queue(UNIT, "queued, not awaited: it may be ordered after cloud-init's end"));
+        actions.push(queue(UNIT, "started with --no-block: it may be ordered after cloud-final.service"));
     }
     actions
 }
@@ -83,7 +83,7 @@ pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
         }
         None => return Vec::new(),
     };
-    vec![planned(Action::WaitFor(condition), "success means that this holds")]
+    vec![planned(Action::WaitFor(condition), "the run succeeds only when it is")]
 }
 
 /// An ECS agent that checks for a warm pool registers only when the instance goes into service; any other would at once.

@@ -91,7 +91,7 @@ fn package_manager_lines(proxy: &Proxy) -> Vec<(&'static str, Contents)> {
 pub fn edited_or_restored(edit: Edit, why: &str, instance: &Instance) -> Option<Planned> {
     match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
         (false, _) => Some(planned(Action::EditFile(edit), why)),
-        (true, true) => Some(planned(Action::EditFile(edit), "no proxy is asked for any more")),
+        (true, true) => Some(planned(Action::EditFile(edit), "no proxy is configured any more")),
         (true, false) => None,
     }
 }

@@ -110,7 +110,7 @@ impl Preview<'_> {
             step.actions.iter().for_each(|planned| out.push_str(&line(planned, found.next(), paint)));
         }
         if self.plan.steps.is_empty() {
-            out.push_str("Nothing is to be done.\n");
+            out.push_str("There is nothing to do.\n");
         }
         for note in &self.plan.notes {
             let [first, rest @ ..] = &wrap(note, COLUMNS - "note: ".len())[..] else { continue };
@@ -165,11 +165,13 @@ fn summary(foresights: &[Foresight]) -> String {
     let (all, to_do, unknown) = (foresights.len(), count(Foreseen::ToDo), count(Foreseen::Unknown));
     let mut out = match (to_do, unknown) {
         (0, 0) => return "Nothing would change: all of this holds already.\n".to_owned(),
-        (0, _) => "Nothing is known that would change.\n".to_owned(),
+        (0, _) => "No change is known.\n".to_owned(),
         _ => format!("* to do: {to_do} of {all}; the rest holds already.\n"),
     };
     if unknown > 0 {
-        out.push_str(&format!("? not known: {unknown} of {all}; only a run can tell, or root.\n"));
+        out.push_str(&format!(
+            "? not known: {unknown} of {all}; run this as root to see more; the rest only `run` can tell.\n"
+        ));
     }
     out
 }

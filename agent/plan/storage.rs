@@ -45,7 +45,7 @@ fn volume(volume: &Volume) -> Vec<Planned> {
         planned(Action::ReloadUnits, "a unit file may have changed"),
         planned(
             Action::EnsureMountPoint { path: volume.mount.to_string() },
-            "what the directory holds already is hidden by the mount, and is told",
+            "files already in the directory are hidden by the mount, and a warning is logged",
         ),
         planned(
             Action::Mount { unit, device: device.clone(), label, mount: volume.mount.to_string() },
@@ -59,7 +59,7 @@ fn volume(volume: &Volume) -> Vec<Planned> {
             owner: directory.owner.as_ref().map_or((0, 0), |owner| owner.ids()),
             mode: directory.mode.unwrap_or(Mode(0o755)),
         };
-        planned(action, "asked for in `storage`")
+        planned(action, "listed in `storage[].directories`")
     }));
     actions
 }

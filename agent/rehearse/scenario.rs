@@ -18,9 +18,9 @@ pub(super) const LATE: Duration = Duration::from_millis(2500);
 pub enum Scenario {
     /// Everything goes well
     Success,
-    /// Everything goes well, then the host is started again
+    /// Everything goes well, then the host is rebooted
     Reboot,
-    /// There are no user data
+    /// There is no user data
     NoUserData,
     /// The user data has mistakes
     BadUserData,
@@ -28,17 +28,17 @@ pub enum Scenario {
     SlowImds,
     /// The volumes are attached 2.5 s after the start
     LateDevice,
-    /// The Docker volume holds a filesystem of somebody else
+    /// The Docker volume already holds another filesystem
     ForeignDisk,
-    /// The ECS agent never registers; that is waited for 3 s
+    /// The ECS agent never registers; the run waits 3 s
     Never,
     /// The ECS agent registers with another cluster
     WrongCluster,
     /// The cluster does not exist: the ECS agent ends with exit code 5
     AgentExits5,
-    /// The role may not register the instance; that is waited for 3 s
+    /// The role can't register the instance; the run waits 3 s
     Denied,
-    /// There is no way to ECS; the registration is waited for 3 s
+    /// ECS can't be reached; the run waits 3 s
     Unreachable,
     /// The instance is prepared for a warm pool, then goes into service
     WarmPool,
@@ -46,7 +46,7 @@ pub enum Scenario {
     Throttled,
     /// The stack waits for no signal, as when its group scales out
     NotWaitedFor,
-    /// A proxy is asked for, and CloudFormation is reached through it
+    /// A proxy is configured, and CloudFormation is reached through it
     Proxy,
 }
 

@@ -58,7 +58,7 @@ fn with_wait(user_data: &[u8], parsed: &Parsed, wait: Duration) -> Option<Scaled
     let note = match wait == given {
         true => format!("the registration is waited for as long as on an instance, {}", words(wait)),
         false => format!(
-            "the user data are served with one more document: `wait.timeout` is {}, not {}",
+            "the user data is served with one more document: `wait.timeout` is {}, not {}",
             words(wait),
             words(given)
         ),

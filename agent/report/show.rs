@@ -35,7 +35,7 @@ impl Report {
         }
         let told: Vec<_> = self.told().flat_map(|line| wrap(&line, COLUMNS)).collect();
         match told.is_empty() {
-            true => out + "\nno signal was asked for\n",
+            true => out + "\nno signal was sent\n",
             false => told.iter().fold(out + "\n", |out, line| out + line + "\n"),
         }
     }

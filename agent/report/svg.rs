@@ -70,7 +70,7 @@ impl Report {
             bar(&mut out, &axis, TOP + ROW * row as f64, step, class);
         }
         let told: Vec<_> = self.told().collect();
-        let signal = if told.is_empty() { "no signal was asked for".to_owned() } else { told.join("; ") };
+        let signal = if told.is_empty() { "no signal was sent".to_owned() } else { told.join("; ") };
         for (line, words) in [self.reason.as_deref().unwrap_or_default(), &signal].into_iter().enumerate() {
             let y = height - 46.0 + 22.0 * line as f64;
             text(&mut out, "faint", MARGIN, y, "start", &shortened(words, WIDTH - 2.0 * MARGIN));

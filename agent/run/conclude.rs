@@ -37,7 +37,7 @@ impl Run<'_> {
             // A panic: what can be reported is what the documents say.
             Err(panic) => (
                 Outcome::Failure,
-                Some(redact(&format!("a defect in this agent: {panic}"))),
+                Some(redact(&format!("a bug in ecs-firstrun: {panic}"))),
                 Box::new(self.gathered.parse().config),
             ),
         };
@@ -89,7 +89,8 @@ impl Run<'_> {
 
     /// Nothing is decided: the run was stopped from outside, and the next one goes on where this one was.
     pub(super) fn interrupted(&mut self) -> Ending {
-        let reason = "the run was told to stop, as at a shutdown; nothing is signalled, the next run goes on";
+        let reason =
+            "the run was stopped, for example by a shutdown; nothing was signalled, and the next run continues";
         self.say(Outcome::Interrupted, Some(reason));
         self.report.outcome = Outcome::Interrupted;
         self.report.reason = Some(reason.to_owned());

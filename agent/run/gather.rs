@@ -174,8 +174,8 @@ pub fn read_user_data(path: &Path) -> Result<Vec<u8>> {
     match path.as_os_str() == "-" {
         true => std::io::stdin().take(limit).read_to_end(&mut bytes).context("read standard input")?,
         false => {
-            let file = std::fs::File::open(path).with_context(|| format!("read {}", path.display()))?;
-            file.take(limit).read_to_end(&mut bytes).with_context(|| format!("read {}", path.display()))?
+            let file = std::fs::File::open(path).with_context(|| format!("can't read {}", path.display()))?;
+            file.take(limit).read_to_end(&mut bytes).with_context(|| format!("can't read {}", path.display()))?
         }
     };
     Ok(bytes)
@@ -183,10 +183,10 @@ pub fn read_user_data(path: &Path) -> Result<Vec<u8>> {
 
 async fn from_imds(gathered: &mut Gathered, options: &Options, patience: Duration) -> Result<()> {
     let imds = Imds::new(options.imds_endpoint.as_deref(), Instant::now() + patience)?;
-    let identity = imds.identity().await.context("read the instance metadata");
+    let identity = imds.identity().await.context("can't read the instance metadata");
     // Also where the identity is of no use: the user data may name whom to tell that.
     let user_data = match gathered.user_data.take() {
-        None => imds.user_data().await.context("read the user data"),
+        None => imds.user_data().await.context("can't read the user data"),
         given => Ok(given),
     };
     let mut trouble = Ok(());
@@ -219,7 +219,9 @@ pub async fn for_dry_run(host: &Host, options: &Options, has_facts: bool) -> Res
     match from_imds(&mut gathered, options, DRY_RUN).await {
         Ok(()) => {}
         Err(error) if options.user_data.is_none() => {
-            return Err(error.context("there is no user data; give it with --user-data FILE"));
+            return Err(
+                error.context("the user data can't be read from the instance metadata; give it with --user-data FILE")
+            );
         }
         Err(error) => tracing::debug!("no instance metadata: {error:#}"),
     }
@@ -267,9 +269,9 @@ pub fn facts_or_example(host: &Host, gathered: &Gathered) -> Result<Instance> {
 pub async fn instance_facts(options: &Options) -> Result<Instance> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
     let imds = Imds::new(options.imds_endpoint.as_deref(), Instant::now() + LATER_BOOT)?;
-    let identity = imds.identity().await.context("read the instance metadata")?;
+    let identity = imds.identity().await.context("can't read the instance metadata")?;
     if identity.instance_id.is_empty() {
-        bail!("the instance metadata have no instance id");
+        bail!("the instance metadata has no instance ID");
     }
     host.instance(&identity)
 }

@@ -55,7 +55,7 @@ impl HandedOver {
             Ok(Some(read.map_err(|error| anyhow!("it is not what an earlier run wrote: {}", json_error(&error)))?))
         };
         let found = read().unwrap_or_else(|error| {
-            tracing::warn!("what was handed over by cloud-init is not used: {FILE}: {error:#}");
+            tracing::warn!("the settings of an `ecs-firstrun run` inside cloud-init are ignored: {FILE}: {error:#}");
             None
         });
         let of_this_instance = |found: &Self| {
@@ -65,7 +65,10 @@ impl HandedOver {
         let still_stands = |found: &Self| {
             let stands = found.script_of == instance_user_data(host);
             if !stands {
-                tracing::warn!("what a script handed over is not used any more: the user data have changed since");
+                tracing::warn!(
+                    "the settings of an earlier `ecs-firstrun run` inside cloud-init are ignored: the user data has \
+                    changed since"
+                );
             }
             stands
         };
@@ -111,7 +114,7 @@ pub async fn hand_over(host: &Host, options: &Options, stage: &str) -> Result<()
                   install the unit into the image with builder-scripts/install.sh";
     host.run("systemctl", &["restart", "--no-block", UNIT]).await.context(remedy)?;
     tracing::info!(
-        "inside {stage}: handed over to {UNIT}, which goes on by itself; `ecs-firstrun status --wait` follows it"
+        "called inside {stage}, so {UNIT} does the work in the background; `ecs-firstrun status --wait` follows it"
     );
     Ok(())
 }

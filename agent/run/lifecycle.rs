@@ -71,7 +71,7 @@ pub(super) async fn leaves_the_warm_pool(options: &Options) {
         sleep(POLL).await;
         let state = match Imds::new(options.imds_endpoint.as_deref(), Instant::now() + LOOK) {
             Ok(imds) => imds.target_lifecycle_state().await,
-            Err(error) => return tracing::error!("the instance metadata can't be asked: {error:#}"),
+            Err(error) => return tracing::error!("the instance metadata can't be read: {error:#}"),
         };
         match state {
             Ok(Some(state)) if !is_of_a_warm_pool(Some(&state)) => {

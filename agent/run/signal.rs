@@ -77,7 +77,7 @@ impl Run<'_> {
     pub(super) fn untold(&mut self) -> Ending {
         for told in self.report.deliveries_mut().filter(|told| told.delivery == DeliveryState::Pending) {
             told.delivery = DeliveryState::Undelivered;
-            told.message = "not delivered, since the run was told to stop: the next run tries again".to_owned();
+            told.message = "not delivered, because the run was stopped: the next run tries again".to_owned();
             say(&self.host, "signal", told);
         }
         Ending::Unreported
@@ -193,7 +193,7 @@ fn told_earlier(target: String, status: String, message: &str) -> SignalReport {
 
 fn told(delivery: Delivery, target: String, status: String, not_waited_for: &str) -> SignalReport {
     let (delivery, message) = match delivery {
-        Delivery::Accepted { by, .. } => (DeliveryState::Accepted, format!("accepted, proved by {by}")),
+        Delivery::Accepted { by, .. } => (DeliveryState::Accepted, format!("accepted (auth: {by})")),
         Delivery::NotWaitedFor(message) => (DeliveryState::NotWaitedFor, format!("{not_waited_for}: {message}")),
         Delivery::Refused(message) => (DeliveryState::Refused, format!("refused: {}", redact(&message))),
         Delivery::Undelivered(message) => {

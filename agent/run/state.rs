@@ -96,16 +96,17 @@ impl State {
     }
 
     fn read(host: &Host, path: &str) -> Option<Self> {
-        let text =
-            host.read(path).inspect_err(|error| tracing::warn!("begin anew, the state can't be read: {error:#}"));
+        let text = host.read(path).inspect_err(|error| {
+            tracing::warn!("starting from scratch, since the saved state can't be read: {error:#}")
+        });
         match serde_json::from_str::<State>(&text.ok()??) {
             Ok(state) if state.version == VERSION => Some(state),
             Ok(state) => {
-                tracing::warn!("begin anew, {path} has version {}, not {VERSION}", state.version);
+                tracing::warn!("starting from scratch, since {path} has version {}, not {VERSION}", state.version);
                 None
             }
             Err(error) => {
-                tracing::warn!("begin anew, {path} is not a state: {}", json_error(&error));
+                tracing::warn!("starting from scratch, since {path} can't be parsed: {}", json_error(&error));
                 None
             }
         }
@@ -175,7 +176,7 @@ impl State {
             }
         };
         if let Err(error) = kept {
-            tracing::warn!("the state is not kept: {error:#}");
+            tracing::warn!("the state can't be saved: {error:#}");
         }
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn check(name: &str, text: &str) -> Verdict {
     }
     if found.is_empty() && verdict.errors.is_empty() {
         let message = format!("{name}: no resource of this template has `UserData`");
-        return verdict.nothing_found(message, "user data alone are checked by `ecs-firstrun validate FILE`");
+        return verdict.nothing_found(message, "for user data outside a template use `ecs-firstrun validate FILE`");
     }
     for place in &found {
         // Once with all conditions true, and once with all false, where that makes a difference.
@@ -59,7 +59,7 @@ pub(super) fn check(name: &str, text: &str) -> Verdict {
         }
     }
     if !verdict.found && verdict.errors.is_empty() {
-        let message = format!("{name}: none of its user data hold ecs-firstrun configuration");
+        let message = format!("{name}: no user data in it holds ecs-firstrun configuration");
         return verdict.nothing_found(message, super::HOW_TO_HOLD);
     }
     for problems in [&mut verdict.errors, &mut verdict.warnings] {
@@ -118,7 +118,8 @@ impl Check<'_> {
         let mut known = |problems: Vec<Problem>| -> Vec<Problem> {
             let known = |problem: &Problem| match unknown(problem, &text, &whole) {
                 Some(name) => {
-                    let note = format!("{label}: what `{name}` gives is not known here, and not checked");
+                    let note =
+                        format!("{label}: the value of `{name}` is known only in the stack, so it is not checked here");
                     self.verdict.notes.push(note);
                     false
                 }

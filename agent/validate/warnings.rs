@@ -105,8 +105,9 @@ pub(super) fn secrets(config: &Config, documents: &[Document]) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut warn =
         |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
-    let remedy = "put it into a file below /etc/ecs-firstrun/conf.d/ in the image, or do without it";
-    let who = "every process on the instance, and whoever may describe it in EC2, can read user data";
+    let remedy = "put it into a YAML file in /etc/ecs-firstrun/conf.d/ of the image, or leave it out";
+    let who =
+        "user data can be read by every process on the instance, and by whoever has ec2:DescribeInstanceAttribute";
     if config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret()) {
         warn(&["proxy", "url"], format!("there is a password in it; {who}"), remedy);
     }
@@ -151,7 +152,7 @@ fn logs(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], S
     if !allowed.iter().any(covered) {
         warn(
             &["logs", "group"],
-            format!("the roles in this template may not make the log groups under {prefix}/"),
+            format!("no role in this template allows logs:CreateLogGroup for the log groups under {prefix}/"),
             "let the statement on `logs:CreateLogGroup` cover them, or choose another `logs.group`",
         );
     }

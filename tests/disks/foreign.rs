@@ -102,7 +102,7 @@ fn is_refused(machine: &Machine, disk: &Loop, expected: &str, what: &str) {
     let before = disk.bytes();
     let reason = machine.reason();
     assert!(reason.contains(expected), "{what}: {reason}");
-    let is_refusal = format!("/dev/xvdcy ({}) is refused, nothing was changed on it: ", disk.node.display());
+    let is_refusal = format!("/dev/xvdcy ({}) can't be used, and nothing on it was changed: ", disk.node.display());
     assert!(reason.contains(&is_refusal) && reason.contains("wipefs(8)"), "{what}: {reason}");
     assert!(before == disk.bytes(), "{what}: the disk was changed");
 }

@@ -125,7 +125,7 @@ fn an_array_that_lost_a_disk_is_refused_and_not_made_anew() {
     instance.0.put("/sys/class/block/md127/md/array_state", "inactive\n");
     instance.0.put("/sys/class/block/md127/md/raid_disks", "3\n");
     assert_eq!(instance.run(1), Vec::<String>::new());
-    let expected = "nothing was changed on it: its array md127 is inactive, of 3 disks, and 2 are there";
+    let expected = "nothing on it was changed: its array md127 is inactive, of 3 disks, and 2 are there";
     assert!(instance.reason().contains(expected), "{}", instance.reason());
 }
 
@@ -148,7 +148,7 @@ fn an_instance_store_that_is_partly_something_else_is_refused() {
             std::fs::remove_file(instance.0.folder.path().join("rehearsal/filesystems").join(record)).unwrap();
         }
         assert_eq!(instance.run(1), Vec::<String>::new(), "{kind}");
-        assert!(instance.reason().contains("is refused, nothing was changed on it: "), "{}", instance.reason());
+        assert!(instance.reason().contains("can't be used, and nothing on it was changed: "), "{}", instance.reason());
         assert!(instance.reason().contains(expected), "{}", instance.reason());
     }
 }

@@ -64,7 +64,7 @@ impl TryFrom<String> for NameTemplate {
         match literals_are_right && (1..=512).contains(&text.len()) {
             true => Ok(NameTemplate(segments)),
             false => Err(format!(
-                "`{text}` is not a name that CloudWatch Logs allows\n1 to 512 letters, digits and - _ / . #, and ${{stack}} and its like"
+                "`{text}` is not a name that CloudWatch Logs allows\n1 to 512 letters, digits and - _ / . # {{ }}, and ${{stack}}, ${{resource}}, ${{region}}, ${{account}}, ${{cluster}}"
             )),
         }
     }

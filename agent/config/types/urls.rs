@@ -37,9 +37,9 @@ impl fmt::Debug for SecretUrl {
 }
 
 fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> {
-    let remedy = format!("write it as {example}");
+    let remedy = format!("write it like {example}");
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(format!("the {what} has a blank or a line break in it\n{remedy}"));
+        return Err(format!("the {what} has a space or a line break in it\n{remedy}"));
     }
     if !text.contains("://") {
         return Err(format!("the {what} has no scheme\n{remedy}"));

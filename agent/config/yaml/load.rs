@@ -397,7 +397,7 @@ fn syntax_remedy(span: &Span, info: &str) -> &'static str {
     let text = &span.source.text;
     let line = text[..text.floor_char_boundary(span.start)].rsplit('\n').next().unwrap_or("");
     if line.starts_with([' ', '\t']) && line.trim_start_matches(' ').starts_with('\t') || info.contains("tab") {
-        "indent with blanks; YAML doesn't allow tabs there"
+        "indent with spaces; YAML doesn't allow tabs there"
     } else if info.contains("mapping values") {
         "put text that holds `: ` in quotes, or correct the indentation"
     } else if info.contains("quoted scalar") {

@@ -51,8 +51,8 @@ pub fn binary(host: &Host) -> Vec<Finding> {
     }
     let Some(program) = elf::read(&head) else {
         return problem(
-            format!("{BINARY} is no program for a processor of EC2"),
-            "was it copied whole? install it anew",
+            format!("{BINARY} is not a program for x86_64 or arm64"),
+            "it may be incomplete: install it again",
         );
     };
     let Program { machine, is_static } = program;
@@ -90,20 +90,23 @@ pub fn files(host: &Host) -> Vec<Finding> {
 
 fn differs(host: &Host, path: &str, text: &str) -> Option<Finding> {
     let problem = |found: String, remedy: String| {
-        let why = "this version of the agent was tested with its own, and relies on what it says";
+        let why = "this version of ecs-firstrun needs the file that belongs to it, unchanged";
         Some(Finding::problem(Check::Installed, found, why, remedy))
     };
-    let reinstall = || "install it anew: builder-scripts/install.sh does".to_owned();
+    let reinstall = || "install it again with builder-scripts/install.sh".to_owned();
     match host.read(path) {
         Ok(None) => return problem(format!("{path} is missing"), reinstall()),
         Ok(Some(found)) if found != text => {
-            return problem(format!("{path} is not that of ecs-firstrun {}", env!("CARGO_PKG_VERSION")), reinstall());
+            return problem(
+                format!("{path} is not the file of ecs-firstrun {}", env!("CARGO_PKG_VERSION")),
+                reinstall(),
+            );
         }
         Ok(Some(_)) => {}
         Err(error) => return Some(Finding::not_made(Check::Installed, &error)),
     }
     let below = path.strip_prefix("/usr/lib/systemd")?;
     let stands_before = BEFORE.iter().map(|folder| format!("{folder}{below}")).find(|path| host.has(path))?;
-    let remedy = "delete it; what the image wants otherwise goes into a drop-in of another name".to_owned();
-    problem(format!("{stands_before} stands in the place of {path}"), remedy)
+    let remedy = "delete it; put the image's own changes into a drop-in with another name".to_owned();
+    problem(format!("{stands_before} overrides {path}"), remedy)
 }

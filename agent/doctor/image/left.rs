@@ -16,12 +16,12 @@ const UNINITIALIZED: &str = "uninitialized";
 pub fn findings(host: &Host) -> Vec<Finding> {
     let looks = [
         (Check::State, ecs_agent(host), "it has saved nothing"),
-        (Check::LastRun, own_state(host), "this agent has not run here"),
+        (Check::LastRun, own_state(host), "ecs-firstrun has not run here"),
         (Check::EcsConfig, ecs_config(host), "it sets nothing"),
         (Check::Identity, machine_id(host), "there is no machine id"),
         (Check::Identity, host_keys(host), "there are no SSH host keys"),
         (Check::CloudInit, cloud_init(host), "it has left no state"),
-        (Check::SshKeys, authorized_keys(host), "nobody's are left"),
+        (Check::SshKeys, authorized_keys(host), "no authorized_keys are left"),
     ];
     let finding = |(check, look, right): (Check, Look, &str)| match look {
         Ok(Some(finding)) => finding,
@@ -39,7 +39,8 @@ fn left(check: Check, what: impl AsRef<str>, why: &str) -> Look {
 
 fn ecs_agent(host: &Host) -> Look {
     let Some(name) = host.names(ECS_AGENT_DATA)?.into_iter().next() else { return Ok(None) };
-    let why = "it is the ECS agent's state on another instance: an agent with it may not register, or as that one";
+    let why = "it is the ECS agent's state from another instance: with it an ECS agent can't register, or registers as \
+        that instance";
     left(Check::State, format!("{ECS_AGENT_DATA}/{name}"), why)
 }
 
@@ -48,9 +49,9 @@ fn own_state(host: &Host) -> Look {
     let state = host.names(STATE_DIRECTORY)?.into_iter().next().map(|name| format!("{STATE_DIRECTORY}/{name}"));
     let log = host.has(LOG_FILE).then(|| LOG_FILE.to_owned());
     let Some(path) = state.or(log).or(host.ours()?.into_iter().next()) else { return Ok(None) };
-    let why = "this agent has run here: what it wrote is another instance's, and is found by each";
-    let remedy = "bake from a host on which it has not run, or remove what it wrote: builder-scripts/cleanup.sh does, but for \
-                  lines in the files of others";
+    let why = "ecs-firstrun has run on this host, and every instance of the image would find what it wrote here";
+    let remedy = "bake from a host on which it has not run, or remove what it wrote: builder-scripts/cleanup.sh does, \
+                  except lines in other programs' files";
     Ok(Some(Finding::problem(Check::LastRun, format!("{path} is left"), why, remedy)))
 }
 
@@ -65,9 +66,9 @@ fn ecs_config(host: &Host) -> Look {
     Ok(Some(Finding::problem(
         Check::EcsConfig,
         format!("{ECS_CONFIG} sets {}", names.join(", ")),
-        "the agent replaces this file at boot, so the settings would be lost; a cluster or credentials in it are those \
-         of the host that was baked",
-        "empty it, and bake what all instances shall have as `ecs.config` in a document in /etc/ecs-firstrun/conf.d",
+        "ecs-firstrun replaces this file at boot, so its settings would be lost; a cluster or credentials in it are \
+         those of the host that was baked",
+        "empty it, and put what all instances need under `ecs.config` in a YAML file in /etc/ecs-firstrun/conf.d",
     )))
 }
 
@@ -109,7 +110,7 @@ fn authorized_keys(host: &Host) -> Look {
     for home in ["/root".to_owned()].into_iter().chain(homes) {
         let keys = format!("{home}/.ssh/authorized_keys");
         if host.has(&keys) {
-            return left(Check::SshKeys, keys, "who has baked the image could log in to every instance of it");
+            return left(Check::SshKeys, keys, "whoever baked the image could log in to every instance of it");
         }
     }
     Ok(None)

@@ -75,7 +75,7 @@ pub fn ours(host: &Host) -> Vec<Finding> {
         true => Finding::ok(Check::Units, format!("{OURS} is enabled")),
         false => Finding::problem(
             Check::Units,
-            format!("{OURS} is not enabled: {TARGET} does not want it"),
+            format!("{OURS} is not enabled: {TARGET} does not pull it in"),
             "nothing would start it, so nothing would happen at boot",
             format!("`systemctl enable {OURS}`"),
         ),

@@ -32,7 +32,8 @@ impl Host {
         let mounted = fs::metadata(self.at(mount)).with_context(|| format!("look at {mount}"))?.dev();
         if mounted != found.rdev() {
             bail!(
-                "{mount} is on {other}, not on {device} ({node}), though the label `{label}` was looked for: give one of the two disks another label, or detach it; unmount {mount}, and run this agent again",
+                "{mount} is on {other}, not on {device} ({node}): both disks have the label `{label}`; give one of \
+                them another label, or detach it; then unmount {mount}, and run ecs-firstrun again",
                 other = self.name_of_device(mounted),
                 node = node.display()
             );

@@ -50,7 +50,10 @@ fn what_only_the_stack_knows_is_no_mistake() {
         "\n          Fn::Base64: !Sub\n            - |\n              #ecs-firstrun\n              ecs: {cluster: \"${Cluster}\"}\n              proxy: {url: \"${Name}\"}\n              logs: {retention_days: ${Days}, group: \"${!cluster}/${Own}\"}\n            - {Own: !Select [1, !Split [\"-\", \"a-b\"]]}\n",
     ));
     assert_eq!(shown(&verdict.errors), Vec::<String>::new());
-    assert_eq!(verdict.notes, ["stack.yaml, UserData of Launch: what `Name` gives is not known here, and not checked"]);
+    assert_eq!(
+        verdict.notes,
+        ["stack.yaml, UserData of Launch: the value of `Name` is known only in the stack, so it is not checked here"]
+    );
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn templates_without_user_data_of_ours_are_told() {
         ("Resources:\n  A: {Type: AWS::SNS::Topic}\n", "no resource of this template has `UserData`"),
         ("", "the template is empty"),
         ("Resources: [\n", "isn't valid YAML"),
-        (template("x").as_str(), "none of its user data hold"),
+        (template("x").as_str(), "no user data in it holds"),
     ] {
         let verdict = checked(text);
         assert!(!verdict.found && shown(&verdict.errors)[0].contains(words), "{text}: {:?}", verdict.errors);
