@@ -58,7 +58,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("nothing is configured", r#"{"storage": []}"#),
     // Numbers and lengths within text.
     ("is out of range", r#"{"wait": {"timeout": "13h"}}"#),
-    ("number is too large", r#"{"wait": {"timeout": "99999999999999999999h"}}"#),
+    ("is not a duration", r#"{"wait": {"timeout": "99999999999999999999h"}}"#),
     (
         "is not an owner",
         r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "directories": [{"path": "b", "owner": "0:4294967296"}]}]}"#,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Expected, Unexpected};
 
 use crate::config::problem::{Problem, Span};
+use crate::config::types::TimeSpan;
 use crate::config::yaml::NodeId;
 
 /// How alike a wrong and a right word must be (normalised Damerau-Levenshtein) for a suggestion: one slip in two
@@ -109,6 +110,7 @@ impl Error {
         };
         let remedy = match (found, wanted.as_str()) {
             (Found::Kind("nothing"), _) => Some("give it one, or leave the key out"),
+            (_, "a duration") => Some(TimeSpan::REMEDY),
             (Found::Number(_) | Found::Kind("true or false"), "text") => Some("put it in quotes"),
             (Found::Text(text), "true or false") => match text.to_ascii_lowercase().as_str() {
                 "yes" | "on" | "y" => Some("write `true`"),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// The permissions of a file or directory, written in octal as `"0755"`.
@@ -34,22 +35,47 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A span of time with its unit, such as `90s`, `15m` or `1h 30m`; more than none, at most twelve hours, which is the
+/// A duration with its unit, such as `90s`, `15m` or `1h 30m`; more than none, at most twelve hours, which is the
 /// longest that CloudFormation waits for a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub struct TimeSpan(pub Duration);
+
+impl TimeSpan {
+    /// How to write one.
+    pub const REMEDY: &str = "write a number and its unit, such as 90s, 15m or 1h";
+}
+
+impl<'de> Deserialize<'de> for TimeSpan {
+    /// By a visitor of its own, since who writes a bare number must be told of the unit, and not of quotes.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = TimeSpan;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TimeSpan, E> {
+                text.to_owned().try_into().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
 
 impl TryFrom<String> for TimeSpan {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let remedy = "write a number and its unit, as 90s, 15m or 1h";
+        let wrong = || format!("`{text}` is not a duration\n{}", TimeSpan::REMEDY);
         if text.contains(|c: char| c.is_whitespace() && c != ' ') {
-            return Err(format!("`{text}` is not a span of time\n{remedy}"));
+            return Err(wrong());
         }
-        let span = humantime::parse_duration(&text)
-            .map_err(|error| format!("`{text}` is not a span of time: {error}\n{remedy}"))?;
+        let span = humantime::parse_duration(&text).map_err(|_| wrong())?;
         match span.is_zero() || span > Duration::from_secs(12 * 3600) {
             true => Err(format!("`{text}` is out of range\nmore than 0s, at most 12h")),
             false => Ok(TimeSpan(span)),
