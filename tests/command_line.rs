@@ -62,7 +62,8 @@ fn a_plan_of_refused_user_data_shows_the_errors_and_exits_with_2() {
 fn a_plan_without_user_data_says_how_to_give_it() {
     let ended = ecs_firstrun(&["plan", "--facts", FACTS]);
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("--user-data FILE"), "{}", ended.stderr);
+    let words = "the user data can't be read from the instance metadata; give it with --user-data FILE";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
 }
 
 #[test]
@@ -71,6 +72,16 @@ fn facts_that_are_not_facts_are_refused() {
     let ended = ecs_firstrun(&["plan", "--facts", user_data, "--user-data", user_data]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("does not hold facts"), "{}", ended.stderr);
+}
+
+#[test]
+fn facts_of_another_version_are_refused_as_such_whatever_their_shape() {
+    let folder = tempfile::tempdir().unwrap();
+    let facts = folder.path().join("facts.json");
+    std::fs::write(&facts, r#"{"version": 9}"#).unwrap();
+    let ended = ecs_firstrun(&["plan", "--facts", facts.to_str().unwrap(), "--user-data", FACTS]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("holds facts of version 9, this ecs-firstrun reads version 1"), "{}", ended.stderr);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
+use serde::Deserialize;
 
 use super::validate::refuse;
 use super::{paint_for, print};
@@ -40,14 +41,23 @@ pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Cha
 }
 
 fn read_facts(path: &Path) -> Result<Instance> {
-    let text = run::read_user_data(path)?;
-    let facts = serde_json::from_slice::<Instance>(&text).map_err(|error| anyhow!(json_error(&error)));
-    let facts =
-        facts.with_context(|| format!("{} does not hold facts; `ecs-firstrun facts` prints them", path.display()))?;
-    match facts.version {
-        instance::VERSION => Ok(facts),
-        other => {
-            bail!("{} holds facts of version {other}, this agent reads version {}", path.display(), instance::VERSION)
-        }
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
     }
+    let text = run::read_user_data(path)?;
+    let failed = |error: serde_json::Error| {
+        let hint = format!("{} does not hold facts; `ecs-firstrun facts` prints them", path.display());
+        anyhow!(json_error(&error)).context(hint)
+    };
+    // Facts of another version may have another shape, so the version is looked at first.
+    let Versioned { version } = serde_json::from_slice(&text).map_err(failed)?;
+    if version != instance::VERSION {
+        bail!(
+            "{} holds facts of version {version}, this ecs-firstrun reads version {}",
+            path.display(),
+            instance::VERSION
+        );
+    }
+    serde_json::from_slice(&text).map_err(failed)
 }
