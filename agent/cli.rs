@@ -46,7 +46,8 @@ enum Command {
     /// Do the boot job: fetch, plan, apply, wait, signal
     ///
     /// Exit codes: 0 done; 1 failed, and the failure was reported; 2 the configuration was refused, and that was
-    /// reported; 3 the outcome could not be reported.
+    /// reported; 3 the outcome could not be reported, a configuration was refused that names nobody to signal, or the
+    /// run was stopped, for example by a shutdown, and the next one continues.
     Run {
         #[command(flatten)]
         places: Places,

@@ -31,7 +31,7 @@ fn the_keys_are_documented_as_the_types_have_them() {
     drift(path, &format!("{by_hand}{GENERATED}{}", keys(&schema())));
 }
 
-/// The keys of each section, in a table.
+/// The keys of each section, in a table, and the variables of `ecs.config` in one of their own.
 fn keys(schema: &Value) -> String {
     let mut text = String::new();
     for (section, part) in schema["properties"].as_object().unwrap() {
@@ -64,6 +64,8 @@ fn rows(part: &Value, above: &str, text: &mut String) {
         let _ = writeln!(text, "| `{path}` | {} | {default} | {} |", kind(value), described(value));
         if let Some(items) = value.get("items") {
             rows(items, &format!("{path}[]"), text);
+        } else if path != "ecs.config" {
+            rows(value, &path, text);
         }
     }
 }
