@@ -117,7 +117,7 @@ fn a_run_is_followed_in_a_log_by_a_line_for_each_change() {
         let lines: Vec<_> = ended.stderr.lines().collect();
         let is_there = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
         assert_eq!(
-            is_there("wait       waiting for the ECS agent to register with `production`: its port"),
+            is_there("wait       waiting for the ECS agent to register with `production`: its introspection endpoint"),
             1,
             "{lines:#?}"
         );

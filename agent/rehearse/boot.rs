@@ -72,6 +72,10 @@ impl Rehearsal {
     pub async fn meanwhile(&self) -> Result<()> {
         match self.scenario {
             Scenario::LateDevice => {
+                let host = Host::rooted_at(&self.root, &self.cloud.ecs_endpoint())?;
+                while !host.status().contains(" is attached") {
+                    tokio::time::sleep(LOOK).await;
+                }
                 tokio::time::sleep(LATE).await;
                 devices(&self.parsed).iter().try_for_each(|device| make_disk(&self.root, device))?;
             }
