@@ -4,8 +4,8 @@
 # except that `setup` and `setup-packages` install cargo-deny, cargo-deb and cargo-generate-rpm into cargo's own bin folder
 # if they are missing, and that `test` and `lint`, where root runs them on Debian, install packages: for the tests on real
 # disks, shellcheck and shfmt. cargo and pip download what they lack.
-# `e2e` and `test-bake` need root, for virtual machines and a scratch host, and install Debian's packages for those if
-# they are missing. `ami` bakes in the AWS account whose keys or profile it is given.
+# `e2e`, `test-bake` and `prove-kill` need root, for virtual machines, a scratch host and loop devices, and install Debian's
+# packages for those if they are missing. `ami` bakes in the AWS account whose keys or profile it is given.
 
 # The processor of the image: x86_64, or arm64 as AWS calls aarch64.
 ARCH ?= x86_64
@@ -44,7 +44,7 @@ BENCH_PROGRAMS = curl jq strace valgrind
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
-.PHONY: help demo build generate deb rpm validate ami test bench bench-check fleet e2e test-bake lint setup setup-disks setup-packages setup-templates \
+.PHONY: help demo build generate deb rpm validate ami test bench bench-check fleet e2e test-bake prove-kill lint setup setup-disks setup-packages setup-templates \
 	setup-bake setup-bench setup-e2e clean
 
 help: ## Show this list
@@ -111,9 +111,12 @@ e2e: setup-e2e build ## Run the binary of an image in virtual machines; ARGS=fir
 test-bake: setup-bake build deb rpm ## Bake with the real Packer, against a double of EC2 and a scratch host; needs root and Debian
 	cargo test --locked --all-features --test bake -- $(ARGS)
 
+prove-kill: setup-disks ## Kill the agent at each system call, or let that fail, and run it again; needs root; ARGS=smallest/KILL
+	cargo test --locked --all-features --test kill -- $(ARGS)
+
 lint: setup ## Check format, lints and dependencies
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test bench --test fleet -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test bench --test fleet --test kill -- -D warnings
 	cargo deny --locked --all-features check licenses bans sources
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is missing: the scripts are not checked" >&2; fi
 	@if test -x target/lint/venv/bin/cfn-lint; then target/lint/venv/bin/cfn-lint examples/cloudformation/*.yaml; else echo "cfn-lint is missing: the templates are not checked" >&2; fi

@@ -26,7 +26,7 @@ pub enum Scenario {
     BadUserData,
     /// The instance metadata service takes 0.7 s for each answer
     SlowImds,
-    /// The volumes are attached 2.5 s after the start
+    /// The volumes are attached 2.5 s after the run waits for them
     LateDevice,
     /// The Docker volume already holds another filesystem
     ForeignDisk,

@@ -50,7 +50,7 @@ pub fn can_run(programs: &[&str]) -> bool {
     false
 }
 
-fn which(program: &str) -> Option<PathBuf> {
+pub fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
@@ -133,7 +133,11 @@ impl Machine {
     /// With the `storage` of this YAML text, and nothing else to do.
     pub fn with_storage(storage: &str) -> Self {
         let user_data = format!("#ecs-firstrun\nlogs: {{agent: none}}\nstorage:\n{storage}");
-        let host = Host::of(Scenario::Success, user_data);
+        Self::of(Host::of(Scenario::Success, user_data))
+    }
+
+    /// A host with its disks replaced by real ones, of which it has none yet.
+    pub fn of(host: Host) -> Self {
         let machine = Machine { host };
         let stub = machine.folder().join("stub");
         std::fs::create_dir(&stub).unwrap();
@@ -157,7 +161,7 @@ impl Machine {
         self.host.folder.path()
     }
 
-    fn bin(&self, name: &str) -> PathBuf {
+    pub fn bin(&self, name: &str) -> PathBuf {
         self.host.rehearsal.bin.join(name)
     }
 
@@ -199,15 +203,18 @@ impl Machine {
         made.map(|action| action.action).collect()
     }
 
-    /// What a reboot does to mounts.
-    pub fn unmount(&self) {
+    /// What a reboot does to mounts. Whether nothing is mounted any more.
+    pub fn unmount(&self) -> bool {
+        for place in self.mounts().iter().rev() {
+            let _ = Command::new("umount").arg(place).stderr(std::process::Stdio::null()).status();
+        }
+        self.mounts().is_empty()
+    }
+
+    fn mounts(&self) -> Vec<String> {
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
         let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-        let mut ours: Vec<_> = places.filter(|place| Path::new(place).starts_with(self.folder())).collect();
-        ours.reverse();
-        for place in ours {
-            let _ = Command::new("umount").arg(place).status();
-        }
+        places.filter(|place| Path::new(place).starts_with(self.folder())).map(str::to_owned).collect()
     }
 }
 

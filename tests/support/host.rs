@@ -83,6 +83,10 @@ impl Host {
 
     /// Runs under strace with these options.
     pub fn traced(&self, options: &[&str]) -> Ended {
+        self.traced_with(options, &[])
+    }
+
+    pub fn traced_with(&self, options: &[&str], variables: &[(&str, &str)]) -> Ended {
         let run = self.rehearsal.command(Path::new(BINARY)).into_std();
         let mut command = std::process::Command::new("strace");
         command.args(options).arg(run.get_program()).args(run.get_args()).current_dir(self.folder.path());
@@ -92,7 +96,7 @@ impl Host {
                 None => command.env_remove(name),
             };
         }
-        Ended::from(command.output().unwrap())
+        Ended::from(command.envs(variables.iter().copied()).output().unwrap())
     }
 
     /// The one signal that CloudFormation has received.
