@@ -22,7 +22,7 @@ fn each_scenario_shows_what_it_is_about() {
         ("reboot", 0, "second boot\n\nsuccess on i-"),
         ("no-user-data", 0, "note: there is no ecs-firstrun configuration"),
         ("slow-imds", 0, "critical path: "),
-        ("late-device", 0, "wait until /dev/xvdcy is attached\n"),
+        ("late-device", 0, "waiting until /dev/xvdcy is attached"),
         ("warm-pool", 0, "SUCCESS for web Instances"),
         ("throttled", 0, "CloudFormation  400  GET /?Action=SignalResource (3 times)\n"),
         ("not-waited-for", 0, "the stack does not wait for it"),
@@ -31,7 +31,8 @@ fn each_scenario_shows_what_it_is_about() {
         let ended = rehearse(&["--scenario", scenario]);
         assert_eq!(ended.code, Some(code), "{scenario}: {}", ended.stderr);
         assert!(ended.stderr.starts_with(&format!("{scenario}: ")), "{scenario}: {}", ended.stderr);
-        assert!(ended.stdout.contains(words), "{scenario}: no {words} in {}", ended.stdout);
+        let shown = format!("{}{}", ended.stderr, ended.stdout);
+        assert!(shown.contains(words), "{scenario}: no {words} in {shown}");
         if scenario == "slow-imds" {
             // On a busy machine other steps may be slow as well.
             let path = ended.stdout.lines().find(|line| line.starts_with(words)).unwrap();
