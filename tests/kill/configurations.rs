@@ -24,7 +24,7 @@ ecs: {cluster: production, tags: {team: payments}}
 const INSTANCE_STORE: &str = r#"#ecs-firstrun
 signal: {stack: web, resource: Instances}
 logs: {retention_days: 30}
-storage: [{device: instance_store, filesystem: ext4, label: scratch, mount: /scratch}]
+storage: [{device: instance_store, label: scratch, mount: /scratch}]
 ecs: {cluster: production}
 "#;
 /// In MiB, the least that mkfs.xfs takes, and little for ext4.
@@ -46,7 +46,7 @@ pub const ALL: &[Configuration] = &[
     Configuration { name: "complete, xfs", set_up: complete, meanwhile: None, check: Some("xfs_repair -n $DEV") },
     Configuration { name: "proxy, ext4", set_up: proxy_and_ext4, meanwhile: None, check: Some("e2fsck -fn $DEV") },
     Configuration { name: "refused", set_up: refused, meanwhile: None, check: None },
-    Configuration { name: "awslogs, store", set_up: awslogs, meanwhile: None, check: Some("e2fsck -fn $DEV") },
+    Configuration { name: "awslogs, store", set_up: awslogs, meanwhile: None, check: Some("xfs_repair -n $DEV") },
     Configuration { name: "script, conf.d", set_up: script, meanwhile: None, check: None },
     // What an earlier run left is taken away again.
     Configuration { name: "proxy gone", set_up: proxy_gone, meanwhile: None, check: None },
@@ -170,7 +170,7 @@ fn refused() -> Bench {
 
 /// An Amazon Linux 2 with awslogs, and an instance store of one disk.
 fn awslogs() -> Bench {
-    let bench = Bench::with_disk(INSTANCE_STORE, "nvme1n1", EXT4_SIZE);
+    let bench = Bench::with_disk(INSTANCE_STORE, "nvme1n1", XFS_SIZE);
     std::fs::remove_dir_all(bench.host().at("/opt/aws/amazon-cloudwatch-agent")).unwrap();
     bench.remove("/etc/dnf/dnf.conf");
     bench.put("/etc/os-release", "NAME=\"Amazon Linux\"\nID=\"amzn\"\nVERSION_ID=\"2\"\n");

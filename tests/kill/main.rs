@@ -68,7 +68,11 @@ fn main() -> ExitCode {
                     if let Err(why) = &verdict {
                         println!("{trial}:\n    {why}");
                     }
-                    tried.lock().unwrap_or_else(PoisonError::into_inner).push((trial, verdict));
+                    let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
+                    tried.push((trial, verdict));
+                    if tried.len() % 500 == 0 {
+                        println!("{} tried", tried.len());
+                    }
                 }
             });
         }
