@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::{Host, mode_record};
+use super::Host;
+use super::edit::mode_record;
 use crate::imds::Identity;
 use crate::instance::{Image, Instance, OperatingSystem, VERSION};
 use crate::plan::{Edit, UNITS, leftovers};
@@ -158,11 +159,11 @@ fn unit_of_drop_in(path: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::scratch;
 
     #[test]
     fn what_a_killed_run_has_left_to_do_is_ours() {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let (_root, host) = scratch();
         assert_eq!(host.ours().unwrap(), BTreeSet::new());
         host.write("/var/lib/ecs-firstrun/changed/amazon-ssm-agent.service", b"", 0o600).unwrap();
         host.write("/var/lib/ecs-firstrun/modes/etc/dnf/dnf.conf", b"0644\n", 0o600).unwrap();

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::{CONFIGURED, Edited, Host, UNIT_FILES, is_unit_file};
+use super::edit::Edited;
+use super::units::{UNIT_FILES, is_unit_file};
+use super::{CONFIGURED, Host};
 use crate::config::types::Mode;
 use crate::ecs_agent::Seen;
 use crate::plan::{Action, Before, Condition, Contents, ECS_UNIT, Edit, Foreseen, Foresight, Plan, Rewrite};

@@ -178,11 +178,11 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::scratch;
 
     #[test]
     fn a_tail_has_whole_lines_only() {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let (_root, host) = scratch();
         assert_eq!(host.tail("/log", 5).unwrap(), None);
         fs::write(host.at("/log"), "first\nsecond\nthird\n").unwrap();
         for (bytes, tail) in [(100, "first\nsecond\nthird\n"), (14, "second\nthird\n"), (12, "third\n"), (3, "")] {
@@ -192,8 +192,7 @@ mod tests {
 
     #[test]
     fn the_space_is_that_of_the_nearest_folder_that_exists() {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let (_root, host) = scratch();
         assert_eq!(host.space("/var/lib/docker").unwrap().filesystem, host.space("/").unwrap().filesystem);
         assert!(host.space("/").unwrap().size > 0);
     }

@@ -57,13 +57,12 @@ fn parent(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::host::scratch;
     use crate::report::Change;
 
     #[test]
     fn what_was_left_beside_files_is_removed_and_nothing_else() {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let (_root, host) = scratch();
         let left = [
             "/etc/ecs/.ecs.config.ecs-firstrun",
             "/etc/systemd/system/.data.mount.ecs-firstrun",

@@ -184,11 +184,11 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::scratch;
 
     #[test]
     fn what_the_disk_does_not_take_is_kept_in_memory_until_it_does() {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let (_root, host) = scratch();
         let decided = |status| State {
             instance_id: "i-1".to_owned(),
             decision: Some(Decision::of(status, String::new())),

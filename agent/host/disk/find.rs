@@ -95,10 +95,10 @@ fn is_namespace_of(disk: &str, controller: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::types::AbsolutePath;
+    use crate::host::scratch;
 
     fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let (root, host) = scratch();
         for (path, text) in files {
             host.write(path, text.as_bytes(), 0o644).unwrap();
         }

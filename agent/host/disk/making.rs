@@ -81,12 +81,12 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::scratch;
 
     const SIZE: usize = 8192;
 
     fn host() -> (tempfile::TempDir, Host, PathBuf) {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+        let (root, host) = scratch();
         host.write("/dev/nvme1n1", &[0; SIZE], 0o600).unwrap();
         let node = host.at("/dev/nvme1n1");
         (root, host, node)

@@ -1,0 +1,62 @@
+//! Lines of ours in a file of somebody else's, and the mode that it has because of them.
+
+use anyhow::Result;
+
+use super::Host;
+use crate::plan::{Edit, STATE_DIRECTORY};
+use crate::report::Change;
+
+impl Host {
+    pub(super) fn edit(&self, edit: &Edit) -> Result<Change> {
+        let Edited { before, after, mode } = self.edited(edit)?;
+        let record = mode_record(&edit.path);
+        let Some(after) = after else {
+            self.mark(&edit.path, edit.read_by.as_deref(), || Ok(before.is_some()))?;
+            let change = self.remove(&edit.path)?;
+            self.remove(&record)?;
+            return Ok(change);
+        };
+        let own_mode = self.mode_without_secret(edit, before.as_deref())?;
+        if own_mode != mode {
+            self.write(&record, format!("{own_mode:04o}\n").as_bytes(), 0o600)?;
+        }
+        self.mark(&edit.path, edit.read_by.as_deref(), || Ok(!self.holds(&edit.path, after.as_bytes(), mode)?))?;
+        let change = self.write(&edit.path, after.as_bytes(), mode)?;
+        if !edit.has_secret() {
+            self.remove(&record)?;
+        }
+        Ok(change)
+    }
+
+    /// The mode that a file of somebody else's has as long as no secret of ours is in it. It is recorded before the first
+    /// secret goes in, and the record is kept until the mode is that again.
+    fn mode_without_secret(&self, edit: &Edit, before: Option<&str>) -> Result<u32> {
+        let recorded = self.read(&mode_record(&edit.path))?;
+        let recorded = recorded.and_then(|text| u32::from_str_radix(text.trim(), 8).ok());
+        // Without lines of ours the file has its own mode, whatever an earlier run recorded.
+        let recorded = recorded.filter(|_| before.is_some_and(Edit::is_in));
+        Ok(recorded.or_else(|| self.mode_of(&edit.path)).unwrap_or(0o644))
+    }
+
+    /// What an edit makes of its file. One of which nothing would be left is to go.
+    pub(super) fn edited(&self, edit: &Edit) -> Result<Edited> {
+        let before = self.read(&edit.path)?;
+        let after = edit.applied_to(before.as_deref().unwrap_or_default());
+        let mode = self.mode_without_secret(edit, before.as_deref())?;
+        let mode = if edit.has_secret() { mode & 0o600 } else { mode };
+        let stays = !after.is_empty() || before.as_ref().is_some_and(String::is_empty);
+        Ok(Edited { before, after: stays.then_some(after), mode })
+    }
+}
+
+/// What an edit makes of a file.
+pub(super) struct Edited {
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) mode: u32,
+}
+
+/// Where the mode of a file is recorded while a secret of ours is in it.
+pub(super) fn mode_record(path: &str) -> String {
+    format!("{STATE_DIRECTORY}/modes{path}")
+}

@@ -1,0 +1,153 @@
+//! Files: read within bounds, written whole and put in place at once.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Host, unfinished};
+use crate::report::Change;
+
+/// No file that is read from the host is larger than this, in bytes.
+const LARGEST_FILE: u64 = 4 << 20;
+impl Host {
+    /// Reads a file; none if there is none.
+    ///
+    /// # Errors
+    /// A file that can't be read, is not UTF-8, or is larger than 4 MiB.
+    pub fn read(&self, path: &str) -> Result<Option<String>> {
+        let text = self.read_bytes(path)?.map(String::from_utf8).transpose();
+        text.with_context(|| format!("read {path}: it is no UTF-8 text"))
+    }
+
+    /// The bytes of a file, at most 4 MiB; none if there is none.
+    ///
+    /// # Errors
+    /// A file that can't be read, or that is larger.
+    pub fn read_bytes(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let file = match fs::File::open(self.at(path)) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("read {path}")),
+        };
+        let mut bytes = Vec::new();
+        let read = file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).with_context(|| format!("read {path}"))?;
+        if read as u64 > LARGEST_FILE {
+            bail!("read {path}: it is larger than {} MiB", LARGEST_FILE >> 20);
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The files of a folder whose names end so, by name, with their texts; none if there is no such folder.
+    ///
+    /// # Errors
+    /// As [`Host::read`].
+    pub fn read_folder(&self, folder: &str, ending: &str) -> Result<Vec<(String, String)>> {
+        let entries = match fs::read_dir(self.at(folder)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(|| format!("read {folder}")),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut paths: Vec<_> =
+            names.filter(|name| name.ends_with(ending)).map(|name| format!("{folder}/{name}")).collect();
+        paths.sort();
+        let with_text = |path: String| Ok((path.clone(), self.read(&path)?.unwrap_or_default()));
+        paths.into_iter().map(with_text).collect()
+    }
+
+    /// Whether a file has these bytes and this mode.
+    pub(super) fn holds(&self, path: &str, contents: &[u8], mode: u32) -> Result<bool> {
+        let at = self.at(path);
+        match fs::symlink_metadata(&at) {
+            Ok(found) if found.is_file() && found.mode() & 0o7777 == mode && found.len() == contents.len() as u64 => {
+                Ok(fs::read(&at).with_context(|| format!("read {path}"))? == contents)
+            }
+            Ok(found) if found.is_dir() => bail!("{path} is a directory; move it away"),
+            _ => Ok(false),
+        }
+    }
+
+    /// Gives a file these bytes and this mode, at once or not at all. Directories above it are made.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn write(&self, path: &str, contents: &[u8], mode: u32) -> Result<Change> {
+        if self.holds(path, contents, mode)? {
+            return Ok(Change::AlreadyDone);
+        }
+        let at = self.at(path);
+        let (Some(folder), Some(name)) = (at.parent(), at.file_name()) else { bail!("{path} is not a file") };
+        fs::create_dir_all(folder).with_context(|| format!("make the folder of {path}"))?;
+        let temporary = unfinished::temporary(folder, &name.to_string_lossy());
+        let write = || -> std::io::Result<()> {
+            let _ = fs::remove_file(&temporary);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(contents)?;
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.sync_all()?;
+            fs::rename(&temporary, &at)?;
+            fs::File::open(folder)?.sync_all()
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&temporary))).with_context(|| format!("write {path}"))?;
+        Ok(Change::Made)
+    }
+
+    /// Sees to it that there is no such file.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn remove(&self, path: &str) -> Result<Change> {
+        match fs::remove_file(self.at(path)) {
+            Ok(()) => Ok(Change::Made),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Change::AlreadyDone),
+            Err(error) => Err(error).with_context(|| format!("remove {path}")),
+        }
+    }
+
+    pub(super) fn mode_of(&self, path: &str) -> Option<u32> {
+        fs::metadata(self.at(path)).ok().map(|found| found.mode() & 0o7777)
+    }
+
+    /// The log file, opened to be written at its end; begun anew when it has grown over 1 MiB, since every boot adds to
+    /// it and nothing else rotates it.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn open_log(&self, path: &str) -> Result<fs::File> {
+        let at = self.at(path);
+        if let Some(folder) = at.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let too_long = fs::metadata(&at).is_ok_and(|found| found.len() > 1 << 20);
+        let file = OpenOptions::new().create(true).append(true).mode(0o644).open(&at)?;
+        if too_long {
+            file.set_len(0)?;
+        }
+        Ok(file)
+    }
+}
+
+/// Writes a file that the caller of a command names.
+///
+/// # Errors
+/// Whatever the filesystem answers.
+pub fn save(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::scratch;
+
+    #[test]
+    fn a_directory_in_the_place_of_a_file_is_refused() {
+        let (_root, host) = scratch();
+        fs::create_dir_all(host.at("/etc/ecs/ecs.config")).unwrap();
+        let error = host.write("/etc/ecs/ecs.config", b"x", 0o600).unwrap_err();
+        assert!(format!("{error:#}").contains("is a directory"), "{error:#}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Units: what has changed that they read, and their start.
+//!
+//! Before a file that a unit reads is changed, a mark is left; the mark makes the start of that unit a restart and goes
+//! away after it, so that a run that was killed in between is made up for.
+
+use anyhow::Result;
+
+use super::{Host, UnitState};
+use crate::plan::{Start, UNITS};
+use crate::report::Change;
+
+/// The mark that systemd has to read its unit files again; the name of no unit.
+pub(super) const UNIT_FILES: &str = "unit-files";
+
+impl Host {
+    /// Leaves the marks for a file that is about to change.
+    pub(super) fn mark(&self, path: &str, read_by: Option<&str>, changes: impl FnOnce() -> Result<bool>) -> Result<()> {
+        let is_unit_file = is_unit_file(path);
+        if (read_by.is_none() && !is_unit_file) || !changes()? {
+            return Ok(());
+        }
+        for name in read_by.into_iter().chain(is_unit_file.then_some(UNIT_FILES)) {
+            self.write(&self.mark_path(name), b"", 0o600)?;
+        }
+        Ok(())
+    }
+
+    fn mark_path(&self, name: &str) -> String {
+        self.state_path(&format!("changed/{name}"))
+    }
+
+    pub(super) fn is_marked(&self, name: &str) -> bool {
+        self.at(&self.mark_path(name)).exists()
+    }
+
+    pub(super) async fn reload_units(&self) -> Result<Change> {
+        if !self.is_marked(UNIT_FILES) {
+            return Ok(Change::AlreadyDone);
+        }
+        self.run("systemctl", &["daemon-reload"]).await?;
+        self.remove(&self.mark_path(UNIT_FILES))
+    }
+
+    pub(super) async fn start_unit(&self, unit: &str, start: Start) -> Result<Change> {
+        let state = self.unit_state(unit).await?;
+        if self.is_started(unit, &state) {
+            return Ok(Change::AlreadyDone);
+        }
+        let changed = self.is_marked(unit);
+        // A unit that is just starting may have read the old configuration. `restart` starts what does not run, too.
+        let verb = if changed && state.active != "inactive" { "restart" } else { "start" };
+        let queue: &[&str] = if start == Start::Queue { &["--no-block"] } else { &[] };
+        self.run("systemctl", &[&[verb], queue, &[unit]].concat()).await?;
+        if changed {
+            self.remove(&self.mark_path(unit))?;
+        }
+        Ok(Change::Made)
+    }
+
+    /// Whether a unit runs, with its configuration as it is now.
+    pub(super) fn is_started(&self, unit: &str, state: &UnitState) -> bool {
+        state.is_active() && !self.is_marked(unit)
+    }
+}
+
+pub(super) fn is_unit_file(path: &str) -> bool {
+    path.strip_prefix(UNITS).is_some_and(|below| below.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::types::Mode;
+    use crate::host::scratch;
+    use crate::plan::{Action, Contents, File};
+
+    #[tokio::test]
+    async fn a_file_is_written_once_and_marks_its_reader() {
+        let (_root, host) = scratch();
+        let file = File {
+            path: "/etc/systemd/system/x.service.d/y.conf".to_owned(),
+            contents: Contents::Open("a\n".to_owned()),
+            mode: Mode(0o640),
+            read_by: Some("x.service".to_owned()),
+        };
+        let action = Action::WriteFile(file);
+        let deadline = Instant::now();
+        assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::Made);
+        assert!(host.is_marked("x.service") && host.is_marked(UNIT_FILES));
+        host.remove(&host.mark_path("x.service")).unwrap();
+        assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::AlreadyDone);
+        assert!(!host.is_marked("x.service"));
+        let names: Vec<_> =
+            fs::read_dir(host.at("/etc/systemd/system/x.service.d")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["y.conf"]);
+        assert_eq!(fs::metadata(host.at("/etc/systemd/system/x.service.d/y.conf")).unwrap().mode() & 0o7777, 0o640);
+    }
+}
