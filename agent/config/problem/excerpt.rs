@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::Span;
 use super::redact::MASK;
-use super::{Span, visible_char};
+use super::shorten::visible_char;
 
 /// Characters of a long line that are shown before the offending place.
 const CONTEXT_BEFORE: usize = 40;

@@ -1,4 +1,4 @@
-//! How much of what somebody wrote is repeated to him.
+//! How much of what somebody wrote is repeated to him, and in which characters.
 
 /// Characters of a quoted value: enough for a name, an ARN or a path.
 const QUOTED: usize = 160;
@@ -25,6 +25,23 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     let at = |characters: usize| text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at);
     let tail = most / 4;
     format!("{}...{}", &text[..at(most - tail)], &text[at(count - tail)..])
+}
+
+/// A text without characters that a terminal would obey.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().map(visible_char).collect()
+}
+
+/// Control characters as their pictures, so that a document can't steer the terminal that shows it.
+pub(super) fn visible_char(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        '\u{7f}' => '\u{2421}',
+        c if u32::from(c) < 0x20 => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
 }
 
 #[cfg(test)]
