@@ -1,10 +1,18 @@
 //! Builds the tree out of the parser's events.
 
+mod frame;
+mod syntax;
+mod tags;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+
+use frame::{Frame, Kind, Pending, called};
+use syntax::too_deep;
+use tags::is_bang;
 
 use super::scalar::resolve;
 use super::{Entry, Node, NodeId, Value};
@@ -53,56 +61,6 @@ fn load_with(source: &Arc<Source>, functions: bool) -> (Option<Node>, Vec<Proble
     }
     loader.secrets.into_iter().for_each(|secret| source.hide(secret));
     (loader.root, loader.problems)
-}
-
-/// A list or mapping whose end hasn't come yet.
-struct Frame {
-    span: Span,
-    anchor: usize,
-    /// The function of a template that it is the argument of.
-    function: Option<String>,
-    kind: Kind,
-}
-
-enum Kind {
-    Sequence(Vec<Node>),
-    Mapping(Vec<Entry>, Pending),
-}
-
-/// What a mapping waits for.
-enum Pending {
-    Key,
-    Value(String, Span),
-    /// The value of a key that was refused; it is dropped.
-    Refused,
-}
-
-impl Frame {
-    /// The finished node and its anchor. A block ends where its last child does, not at the next line's text.
-    fn close(self, end: Option<usize>) -> (Node, usize) {
-        let (value, last) = match self.kind {
-            Kind::Sequence(items) => {
-                let last = items.last().map(|item| item.span.end);
-                (Value::Sequence(items), last)
-            }
-            Kind::Mapping(entries, _) => {
-                // An alias is spanned by what it stands for, which lies before its key.
-                let last = entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
-                (Value::Mapping(entries), last)
-            }
-        };
-        let mut span = self.span;
-        span.end = end.or(last).unwrap_or(span.end).max(span.start);
-        (called(self.function, Node::new(span, value)), self.anchor)
-    }
-}
-
-/// The call of a function of a template, with its argument.
-fn called(function: Option<String>, argument: Node) -> Node {
-    let Some(key) = function else { return argument };
-    let span = argument.span.clone();
-    let entry = Entry { key, key_span: span.clone(), key_id: NodeId::next(), value: argument };
-    Node::new(span, Value::Mapping(vec![entry]))
 }
 
 struct Loader<'a> {
@@ -237,55 +195,6 @@ impl<'a> Loader<'a> {
         Node { span, id: NodeId::next(), value, text }
     }
 
-    /// The value under a tag of the core schema. Nothing, and a problem, for other tags and for what the tag doesn't fit.
-    fn tagged(&mut self, text: &str, tag: &Tag, span: &Span) -> Option<Value> {
-        let suffix = if tag.is_yaml_core_schema() { tag.suffix.as_str() } else { "" };
-        let value = match (suffix, resolve(text)) {
-            ("str", _) => Value::String(text.into()),
-            ("float", Value::Int(number)) => Value::Float(number as f64),
-            ("null", value @ Value::Null)
-            | ("bool", value @ Value::Bool(_))
-            | ("int", value @ Value::Int(_))
-            | ("float", value @ Value::Float(_)) => value,
-            ("null" | "bool" | "int" | "float", _) => {
-                self.problems.push(Problem::at(span, format!("the value doesn't fit its tag `!!{suffix}`")));
-                return None;
-            }
-            _ => {
-                self.unknown_tag(tag, span);
-                return None;
-            }
-        };
-        Some(value)
-    }
-
-    /// The function that a tag of a template stands for.
-    fn function(&self, tag: Option<&Tag>) -> Option<String> {
-        let tag = tag.filter(|tag| self.functions && !is_bang(tag) && !tag.is_yaml_core_schema())?;
-        let name = tag.suffix.trim_start_matches('!');
-        let prefix = if ["Ref", "Condition"].contains(&name) { "" } else { "Fn::" };
-        Some(format!("{prefix}{name}"))
-    }
-
-    fn collection_tag(&mut self, tag: Option<&Tag>, wanted: &str, span: &Span) -> Option<String> {
-        let function = self.function(tag);
-        if let Some(tag) = tag
-            && function.is_none()
-            && !is_bang(tag)
-            && !(tag.is_yaml_core_schema() && tag.suffix == wanted)
-        {
-            self.unknown_tag(tag, span);
-        }
-        function
-    }
-
-    fn unknown_tag(&mut self, tag: &Tag, span: &Span) {
-        let problem = Problem::at(span, format!("the tag `{tag}` has no meaning here"));
-        self.problems.push(problem.remedy(
-            "remove it; CloudFormation's functions work in a template: put `Fn::Sub` around the whole user data",
-        ));
-    }
-
     fn alias(&mut self, anchor: usize, span: &Span) {
         let Some(target) = self.anchors.get(&anchor) else {
             self.problems.push(Problem::at(span, "the alias stands within the very value that it repeats"));
@@ -345,27 +254,6 @@ impl<'a> Loader<'a> {
             },
         }
     }
-
-    fn syntax(&mut self, error: &ScanError) {
-        if self.readable < self.source.text.len() {
-            return; // It broke off where it was cut.
-        }
-        let mark = *error.marker();
-        let next = saphyr_parser::Marker::new(mark.index() + 1, mark.line(), mark.col() + 1);
-        let span = self.characters(saphyr_parser::Span::new(mark, next));
-        // The parser's own limit lies far above ours, but it reads on to the end of a line.
-        if error.info().contains("recursion limit") {
-            self.problems.push(too_deep(&span));
-            return;
-        }
-        let problem = Problem::at(&span, format!("this isn't valid YAML: {}", error.info()));
-        self.problems.push(problem.remedy(syntax_remedy(&span, error.info())));
-    }
-}
-
-fn too_deep(span: &Span) -> Problem {
-    let message = format!("lists and mappings are nested more than {MAX_DEPTH} deep; nothing is read from here on");
-    Problem::at(span, message).remedy("take out brackets or levels: no key of the configuration needs so many")
 }
 
 /// The text of a key that can be used.
@@ -384,27 +272,5 @@ fn key(node: &Node, entries: &[Entry]) -> Result<String, Problem> {
             let problem = Problem::at(&node.span, format!("the key `{key}` {GIVEN_TWICE}"));
             Err(problem.remedy(format!("keep one; the first is in line {line}")))
         }
-    }
-}
-
-/// The tag `!`, which makes any scalar text and says nothing else.
-fn is_bang(tag: &Tag) -> bool {
-    (tag.handle.as_str(), tag.suffix.as_str()) == ("", "!") || (tag.handle == "!" && tag.suffix.is_empty())
-}
-
-/// What usually leads to a syntax error, judged by the line and the parser's words.
-fn syntax_remedy(span: &Span, info: &str) -> &'static str {
-    let text = &span.source.text;
-    let line = text[..text.floor_char_boundary(span.start)].rsplit('\n').next().unwrap_or("");
-    if line.starts_with([' ', '\t']) && line.trim_start_matches(' ').starts_with('\t') || info.contains("tab") {
-        "indent with spaces; YAML doesn't allow tabs there"
-    } else if info.contains("mapping values") {
-        "put text that holds `: ` in quotes, or correct the indentation"
-    } else if info.contains("quoted scalar") {
-        "close the quotes"
-    } else if info.contains("flow") || info.contains("':' indicator") || info.contains("bracket") {
-        "close the brackets, and separate their items by commas"
-    } else {
-        "check the indentation and the quotes of this line and the one before"
     }
 }
