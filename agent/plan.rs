@@ -296,6 +296,7 @@ pub mod leftovers {
     use std::collections::BTreeSet;
 
     pub use super::docker::{DAEMON_JSON, DATA_ROOT, image_daemon_json};
+    pub use super::proxy::{SSM_AGENT, drop_in_path};
     use super::systemd::UNITS;
     use super::{docker, ecs, logs, proxy};
 

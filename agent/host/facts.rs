@@ -11,7 +11,8 @@ use super::Host;
 use super::edit::mode_record;
 use crate::imds::Identity;
 use crate::instance::{Image, Instance, OperatingSystem, VERSION};
-use crate::plan::{Edit, UNITS, leftovers};
+use crate::plan::leftovers::SSM_AGENT;
+use crate::plan::{Edit, leftovers};
 use crate::text::json_error;
 
 impl Host {
@@ -136,10 +137,13 @@ impl Host {
     pub fn ours(&self) -> Result<BTreeSet<String>> {
         let mut ours = BTreeSet::new();
         for path in leftovers::own_paths() {
-            let is_to_be_reread = || unit_of_drop_in(&path).is_some_and(|unit| self.is_marked(unit));
-            if self.at(&path).exists() || is_to_be_reread() {
+            if self.at(&path).exists() {
                 ours.insert(path);
             }
+        }
+        // Nothing else starts this unit, and with it makes up for a restart.
+        if self.is_marked(SSM_AGENT) {
+            ours.insert(leftovers::drop_in_path(SSM_AGENT));
         }
         for path in leftovers::shared_paths() {
             let is_ours = |text: &String| Edit::is_in(text) || text.starts_with("# Written by ecs-firstrun.");
@@ -149,11 +153,6 @@ impl Host {
         }
         Ok(ours)
     }
-}
-
-/// The unit that reads a drop-in.
-fn unit_of_drop_in(path: &str) -> Option<&str> {
-    path.strip_prefix(UNITS)?.strip_prefix('/')?.split_once(".d/").map(|(unit, _)| unit)
 }
 
 #[cfg(test)]

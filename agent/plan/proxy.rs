@@ -8,6 +8,7 @@ use crate::config::types::Mode;
 use crate::config::{Config, Proxy};
 use crate::instance::Instance;
 
+/// The unit of the SSM agent.
 pub const SSM_AGENT: &str = "amazon-ssm-agent.service";
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
