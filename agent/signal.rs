@@ -144,8 +144,11 @@ fn target(arguments: &Arguments) -> Result<Target> {
         (None, None, None) => bail!("give --stack and --resource, or the URL of a wait condition handle"),
         (_, _, Some(_)) => bail!("give either --stack and --resource or the URL of a wait condition handle, not both"),
     };
-    let text =
-        if text == "-" { &std::io::read_to_string(std::io::stdin()).context("read standard input")? } else { text };
+    let given = match text.as_str() {
+        "-" => String::from_utf8(crate::run::read_user_data(Path::new("-"))?).unwrap_or_default(),
+        text => text.to_owned(),
+    };
+    let text = given.as_str();
     let decoded = || String::from_utf8(STANDARD.decode(text.trim()).ok()?).ok();
     let url = [Some(text.to_owned()), decoded()].into_iter().flatten().find_map(|text| text.trim().parse::<Url>().ok());
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
