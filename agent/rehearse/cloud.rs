@@ -9,7 +9,7 @@ mod auto_scaling;
 mod cloudformation;
 mod docker;
 mod ecs;
-mod http;
+pub mod http;
 mod imds;
 mod proxy;
 mod query;
@@ -113,7 +113,7 @@ impl Cloud {
     /// Starts the servers. All ports are taken when this returns; that of the ECS agent refuses connections still.
     pub fn start(options: CloudOptions) -> Result<Self> {
         let sockets = Sockets::bind(options.imds_address)?;
-        let log = Arc::new(http::Log::new());
+        let log = Arc::new(http::Log::default());
         let begun = Arc::new(AtomicBool::new(false));
         let ended = Arc::new(AtomicBool::new(false));
         let runtime =

@@ -99,7 +99,7 @@ fn host() -> Host {
     std::fs::create_dir_all(started.parent().unwrap()).unwrap();
     let systemctl = host.rehearsal.bin.join("systemctl");
     std::fs::remove_file(&systemctl).unwrap();
-    std::fs::copy(repository("tests/bench/systemctl.sh"), systemctl).unwrap();
+    std::fs::copy(repository("tests/support/systemctl.sh"), systemctl).unwrap();
     host
 }
 

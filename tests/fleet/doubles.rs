@@ -4,52 +4,45 @@
 //! at CloudFormation by the unique id, which the signed document must bear out.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use ecs_firstrun::rehearse::cloud::http::{self, Answer, Double};
+use ecs_firstrun::rehearse::cloud::{Request, Server};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 
-use super::chance::{Bucket, Chance, Fault};
+use super::bucket::Bucket;
+use super::chance::{Chance, Fault};
 use super::instance::{Fate, Instance};
 
 /// CloudFormation takes so many requests a second, and so many at once.
 pub const RATE: f64 = 30.0;
 pub const BURST: f64 = 30.0;
 
+const JSON: &str = "application/json";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
 const NOT_WAITED_FOR: &str = r#"{"Error":{"Code":"ValidationError","Message":"Stack fleet is in CREATE_COMPLETE state and cannot be signaled","Type":"Sender"}}"#;
 const THROTTLED: &str = r#"{"Error":{"Code":"Throttling","Message":"Rate exceeded","Type":"Sender"}}"#;
 const ACCEPTED: &str = r#"{"SignalResourceResponse":{"ResponseMetadata":{"RequestId":"1"}}}"#;
 const PAGE: &str = "<html><head><title>Proxy</title></head><body>Please wait.</body></html>";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Service {
-    Metadata,
-    Ecs,
-    CloudFormation,
+/// The servers that stand for all of the fleet's.
+pub const SERVERS: [Server; 3] = [Server::Imds, Server::Ecs, Server::CloudFormation];
+
+/// How a request can fail: only what is not on the instance itself has something in between.
+fn faults(server: Server) -> &'static [Fault] {
+    match server {
+        Server::Imds => &[Fault::ServerError, Fault::Busy, Fault::Reset],
+        Server::Ecs => &[Fault::ServerError, Fault::Reset],
+        _ => &[Fault::ServerError, Fault::Busy, Fault::Reset, Fault::BadGateway, Fault::Portal, Fault::LostAnswer],
+    }
 }
 
-impl Service {
-    pub const ALL: [Service; 3] = [Service::Metadata, Service::Ecs, Service::CloudFormation];
-
-    /// How a request to it can fail: only what is not on the instance itself has something in between.
-    fn faults(self) -> &'static [Fault] {
-        match self {
-            Service::Metadata => &[Fault::ServerError, Fault::Busy, Fault::Reset],
-            Service::Ecs => &[Fault::ServerError, Fault::Reset],
-            Service::CloudFormation => {
-                &[Fault::ServerError, Fault::Busy, Fault::Reset, Fault::BadGateway, Fault::Portal, Fault::LostAnswer]
-            }
-        }
-    }
-
-    /// Some of these are too long for who waits.
-    fn slowest(self) -> Duration {
-        Duration::from_millis(if self == Service::CloudFormation { 5000 } else { 2500 })
-    }
+/// The longest that an answer takes. Some of these are too long for who waits.
+fn slowest(server: Server) -> Duration {
+    Duration::from_millis(if server == Server::CloudFormation { 5000 } else { 2500 })
 }
 
 /// What CloudFormation was told by an instance.
@@ -64,9 +57,9 @@ pub struct Told {
 pub struct Seen {
     /// By the number of the instance.
     pub told: Vec<Told>,
-    pub requests: BTreeMap<Service, u64>,
-    pub faults: BTreeMap<(Service, Fault), u64>,
-    pub slow: BTreeMap<Service, u64>,
+    pub requests: BTreeMap<Server, u64>,
+    pub faults: BTreeMap<(Server, Fault), u64>,
+    pub slow: BTreeMap<Server, u64>,
     pub throttled: u64,
     /// Requests without proof of an instance of this fleet.
     pub strangers: u64,
@@ -74,7 +67,7 @@ pub struct Seen {
 
 /// The doubles, on a thread of their own.
 pub struct Doubles {
-    ports: BTreeMap<Service, u16>,
+    ports: BTreeMap<Server, u16>,
     world: Arc<World>,
 }
 
@@ -82,16 +75,8 @@ struct World {
     instances: Vec<Instance>,
     chance: Mutex<Chance>,
     bucket: Mutex<Bucket>,
+    began: Instant,
     seen: Mutex<Seen>,
-}
-
-/// What is answered; nothing resets the connection.
-type Answer = Option<(u16, &'static str, String)>;
-
-struct Request {
-    method: String,
-    path: String,
-    headers: BTreeMap<String, String>,
 }
 
 impl Doubles {
@@ -101,21 +86,24 @@ impl Doubles {
             instances: instances.to_vec(),
             chance: Mutex::new(chance),
             bucket: Mutex::new(Bucket::new(BURST, RATE)),
+            began: Instant::now(),
             seen: Mutex::new(Seen { told, ..Seen::default() }),
         });
-        let sockets = Service::ALL.map(|service| {
+        let sockets = SERVERS.map(|server| {
             let socket = TcpSocket::new_v4().unwrap();
             socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-            (service, socket)
+            (server, socket)
         });
-        let ports = sockets.iter().map(|(service, socket)| (*service, socket.local_addr().unwrap().port())).collect();
+        let ports = sockets.iter().map(|(server, socket)| (*server, socket.local_addr().unwrap().port())).collect();
         let served = Arc::clone(&world);
+        let log = Arc::new(http::Log::default());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                for (service, socket) in sockets {
+                for (server, socket) in sockets {
                     // With room for all who come at once.
-                    tokio::spawn(accept(service, socket.listen(4096).unwrap(), Arc::clone(&served)));
+                    let double = Served { server, world: Arc::clone(&served) };
+                    tokio::spawn(http::serve_on(socket.listen(4096).unwrap(), double, Arc::clone(&log)));
                 }
                 std::future::pending::<()>().await;
             });
@@ -123,8 +111,8 @@ impl Doubles {
         Doubles { ports, world }
     }
 
-    pub fn endpoint(&self, service: Service) -> String {
-        format!("http://127.0.0.1:{}", self.ports[&service])
+    pub fn endpoint(&self, server: Server) -> String {
+        format!("http://127.0.0.1:{}", self.ports[&server])
     }
 
     pub fn end(self) -> Seen {
@@ -132,104 +120,83 @@ impl Doubles {
     }
 }
 
-async fn accept(service: Service, listener: TcpListener, world: Arc<World>) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        // A client that goes away in the middle is its own affair.
-        tokio::spawn(attend(service, BufReader::new(stream), Arc::clone(&world)));
-    }
+/// One of the servers.
+struct Served {
+    server: Server,
+    world: Arc<World>,
 }
 
-async fn attend(service: Service, mut stream: BufReader<TcpStream>, world: Arc<World>) -> io::Result<()> {
-    while let Some(request) = read(&mut stream).await? {
-        let (delay, answer) = world.meet(service, &request);
+impl Double for Served {
+    fn server(&self) -> Server {
+        self.server
+    }
+
+    async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Answer> {
+        let (delay, answer) = self.world.meet(request);
         tokio::time::sleep(delay).await;
-        let Some((status, kind, body)) = answer else {
-            // Closing without lingering is what makes the kernel send a reset.
-            return stream.get_ref().set_zero_linger();
-        };
-        let retry = if status == 503 { "Retry-After: 1\r\n" } else { "" };
-        let length = body.len();
-        let head = format!("HTTP/1.1 {status} .\r\nContent-Type: {kind}\r\n{retry}Content-Length: {length}\r\n\r\n");
-        stream.write_all(format!("{head}{body}").as_bytes()).await?;
+        answer
     }
-    Ok(())
-}
-
-/// The next request; none of the agent's has a body.
-async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
-    let mut line = String::new();
-    stream.read_line(&mut line).await?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(None) };
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await?;
-        let Some((name, value)) = line.split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    Ok(Some(Request { method, path, headers }))
 }
 
 impl World {
     /// How late the answer to a request is, and what it is.
-    fn meet(&self, service: Service, request: &Request) -> (Duration, Answer) {
+    fn meet(&self, request: &Request) -> (Duration, Option<Answer>) {
+        let server = request.server;
         let (fault, delay) = {
             let mut chance = self.chance.lock().unwrap();
-            (chance.fault(service.faults()), chance.delay(service.slowest()))
+            (chance.fault(faults(server)), chance.delay(slowest(server)))
         };
-        let throttled = service == Service::CloudFormation && !self.bucket.lock().unwrap().take();
+        let throttled = server == Server::CloudFormation && !self.bucket.lock().unwrap().take(self.began.elapsed());
         {
             let mut seen = self.seen.lock().unwrap();
-            *seen.requests.entry(service).or_default() += 1;
+            *seen.requests.entry(server).or_default() += 1;
             seen.throttled += u64::from(throttled);
             if let Some(fault) = fault.filter(|_| !throttled) {
-                *seen.faults.entry((service, fault)).or_default() += 1;
+                *seen.faults.entry((server, fault)).or_default() += 1;
             }
-            *seen.slow.entry(service).or_default() += u64::from(delay.is_some());
+            *seen.slow.entry(server).or_default() += u64::from(delay.is_some());
         }
-        let page = |status| Some((status, "text/html", PAGE.to_owned()));
+        let page = |status| Some(Answer::new(status, "text/html", PAGE));
         let answer = match fault {
-            _ if throttled => Some((400, "application/json", THROTTLED.to_owned())),
-            None => self.answer(service, request),
+            _ if throttled => Some(Answer::new(400, JSON, THROTTLED)),
+            None => self.answer(request),
             Some(Fault::ServerError) => page(500),
-            Some(Fault::Busy) => page(503),
+            Some(Fault::Busy) => page(503).map(|page| page.with("retry-after", "1".to_owned())),
             Some(Fault::BadGateway) => page(502),
             Some(Fault::Portal) => page(200),
             Some(Fault::Reset) => None,
             Some(Fault::LostAnswer) => {
-                self.answer(service, request);
+                self.answer(request);
                 None
             }
         };
         (delay.unwrap_or_default(), answer)
     }
 
-    fn answer(&self, service: Service, request: &Request) -> Answer {
-        let url = url::Url::parse(&format!("http://double{}", request.path)).unwrap();
+    fn answer(&self, request: &Request) -> Option<Answer> {
+        let url = url::Url::parse(&format!("http://double{}", request.path_and_query)).unwrap();
         let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
         let (first, rest) = url.path()[1..].split_once('/').unwrap_or((&url.path()[1..], ""));
-        let id =
-            if service == Service::CloudFormation { query.get("UniqueId").map_or("", String::as_str) } else { first };
+        let is_signal = request.server == Server::CloudFormation;
+        let id = if is_signal { query.get("UniqueId").map_or("", String::as_str) } else { first };
         let Some(instance) = self.instances.iter().find(|instance| instance.id == id) else { return self.stranger() };
-        match service {
-            Service::Metadata => self.metadata(instance, request, rest),
-            Service::Ecs => introspection(instance),
-            Service::CloudFormation => self.signal(instance, request, &query),
+        match request.server {
+            Server::Imds => self.metadata(instance, request, rest),
+            Server::Ecs => introspection(instance),
+            _ => self.signal(instance, request, &query),
         }
     }
 
-    fn stranger(&self) -> Answer {
+    fn stranger(&self) -> Option<Answer> {
         self.seen.lock().unwrap().strangers += 1;
-        Some((403, "text/plain", String::new()))
+        Some(Answer::new(403, "text/plain", ""))
     }
 
-    fn metadata(&self, instance: &Instance, request: &Request, path: &str) -> Answer {
+    fn metadata(&self, instance: &Instance, request: &Request, path: &str) -> Option<Answer> {
         let token = format!("token-of-{}", instance.id);
         let found = match (request.method.as_str(), path) {
             ("PUT", "latest/api/token") => Some(token),
-            _ if request.headers.get(TOKEN) != Some(&token) => return self.stranger(),
+            _ if request.header(TOKEN) != Some(&token) => return self.stranger(),
             (_, "latest/dynamic/instance-identity/document") => Some(instance.identity().document()),
             (_, "latest/dynamic/instance-identity/signature") => Some(instance.identity().signature()),
             (_, "latest/meta-data/services/domain") => Some("amazonaws.com".to_owned()),
@@ -237,29 +204,29 @@ impl World {
             _ => None,
         };
         let status = if found.is_some() { 200 } else { 404 };
-        Some((status, "text/plain", found.unwrap_or_default()))
+        Some(Answer::new(status, "text/plain", found.unwrap_or_default()))
     }
 
-    fn signal(&self, instance: &Instance, request: &Request, query: &BTreeMap<String, String>) -> Answer {
+    fn signal(&self, instance: &Instance, request: &Request, query: &BTreeMap<String, String>) -> Option<Answer> {
         let value = |name: &str| query.get(name).map_or("", String::as_str);
         let is_whole = value("Action") == "SignalResource"
             && value("StackName") == "fleet"
             && value("LogicalResourceId") == "Instances";
-        if !is_whole || request.headers.get("authorization") != Some(&instance.authorization()) {
+        if !is_whole || request.header("authorization") != Some(&instance.authorization()) {
             return self.stranger();
         }
         let told = &mut self.seen.lock().unwrap().told[instance.number as usize];
         if instance.fate == Fate::NotWaitedFor {
             told.not_waited_for += 1;
-            return Some((400, "application/json", NOT_WAITED_FOR.to_owned()));
+            return Some(Answer::new(400, JSON, NOT_WAITED_FOR));
         }
         told.accepted.push(value("Status").to_owned());
-        Some((200, "application/json", ACCEPTED.to_owned()))
+        Some(Answer::new(200, JSON, ACCEPTED))
     }
 }
 
 /// Reset as long as the agent has not registered: on an instance nobody listens until then.
-fn introspection(instance: &Instance) -> Answer {
+fn introspection(instance: &Instance) -> Option<Answer> {
     let started = instance.started("ecs.service").metadata().and_then(|found| found.modified()).ok()?;
     let since = SystemTime::now().duration_since(started).unwrap_or_default();
     let cluster = match instance.fate {
@@ -272,5 +239,5 @@ fn introspection(instance: &Instance) -> Answer {
         format!("arn:aws:ecs:eu-central-1:123456789012:container-instance/{cluster}/5b0d3c7e9a1f4d62b8c4e07f6a2d1b93");
     let body =
         json!({"Cluster": cluster, "ContainerInstanceArn": arn, "Version": "Amazon ECS Agent - v1.105.1 (*8dfceca6c)"});
-    Some((200, "application/json", body.to_string()))
+    Some(Answer::new(200, JSON, body.to_string()))
 }

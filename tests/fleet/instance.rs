@@ -1,14 +1,13 @@
 //! An instance: what it must come to, its scratch root, and its boot, which is a process of the agent.
 
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ecs_firstrun::rehearse::cloud::Identity;
+use ecs_firstrun::rehearse::cloud::{Identity, Server};
 use ecs_firstrun::report::Report;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -16,7 +15,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::chance::Chance;
-use super::doubles::{Doubles, Service};
+use super::doubles::Doubles;
 
 /// What `make build` makes.
 const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/ecs-firstrun");
@@ -26,28 +25,6 @@ pub const CELL: &str = "--watch-over";
 const LIMIT: Duration = Duration::from_secs(300);
 /// The ECS agent registers at the latest so long after its start.
 const REGISTERS: Duration = Duration::from_secs(4);
-
-/// `systemctl`, as far as a run uses it: what was started is active.
-const SYSTEMCTL: &str = r#"#!/bin/sh
-started=$ECS_FIRSTRUN_ROOT/../started units= verb=
-for argument; do
-    case $argument in
-    show | start | restart | daemon-reload) verb=$argument ;;
-    -*) ;;
-    *) units="$units $argument" ;;
-    esac
-done
-for unit in $units; do
-    case $verb in
-    start | restart) : >"$started/$unit" ;;
-    show)
-        state=inactive
-        [ ! -e "$started/$unit" ] || state=active
-        printf 'LoadState=loaded\nActiveState=%s\nSubState=x\nResult=success\nExecMainStatus=0\n\n' $state
-        ;;
-    esac
-done
-"#;
 
 /// What an instance comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,10 +138,11 @@ impl Instance {
         let mut cell = Command::new("/proc/self/exe");
         cell.args([CELL, AGENT]).current_dir(&self.folder).env_clear();
         cell.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("ECS_FIRSTRUN_ROOT", &root);
+        cell.env("STARTED", self.folder.join("started"));
         let own = |service| format!("{}/{}", doubles.endpoint(service), self.id);
-        cell.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", own(Service::Metadata));
-        cell.env("ECS_FIRSTRUN_ECS_ENDPOINT", own(Service::Ecs));
-        cell.env("AWS_ENDPOINT_URL_CLOUDFORMATION", doubles.endpoint(Service::CloudFormation));
+        cell.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", own(Server::Imds));
+        cell.env("ECS_FIRSTRUN_ECS_ENDPOINT", own(Server::Ecs));
+        cell.env("AWS_ENDPOINT_URL_CLOUDFORMATION", doubles.endpoint(Server::CloudFormation));
         let watched = cell.stdin(Stdio::null()).output().unwrap();
         let cost: Option<Cost> = serde_json::from_slice(&watched.stdout).ok();
         let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
@@ -192,8 +170,7 @@ fn outcome(root: &Path) -> Option<String> {
 pub fn install_systemctl(fleet: &Path) {
     let path = fleet.join("bin/systemctl");
     std::fs::create_dir(fleet.join("bin")).unwrap();
-    std::fs::write(&path, SYSTEMCTL).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/systemctl.sh"), path).unwrap();
 }
 
 /// Runs an agent, and prints what it cost. In a process of its own: what the kernel tells of children it tells of all together.

@@ -6,6 +6,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test")]
 
+#[path = "../support/bucket.rs"]
+mod bucket;
 mod chance;
 mod doubles;
 mod instance;

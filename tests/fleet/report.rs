@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::doubles::{BURST, RATE, Seen, Service};
+use ecs_firstrun::rehearse::cloud::Server;
+
+use super::doubles::{BURST, RATE, SERVERS, Seen};
 use super::instance::Boot;
 
 pub fn print(took: Duration, ended: &[Boot], seen: &Seen) {
@@ -22,14 +24,14 @@ pub fn print(took: Duration, ended: &[Boot], seen: &Seen) {
     row("processor time per agent, with programs", format!("{} ms", spread(all)));
     row("peak memory per agent", format!("{} MiB (nothing below {least:.1} is told)", spread(memory)));
     row("requests", format!("{requests}, {:.0} a second", requests as f64 / seconds));
-    for service in Service::ALL {
-        let of = |counts: &std::collections::BTreeMap<Service, u64>| counts.get(&service).copied().unwrap_or_default();
-        let faults: u64 = seen.faults.iter().filter(|((of, _), _)| *of == service).map(|(_, count)| count).sum();
+    for server in SERVERS {
+        let of = |counts: &std::collections::BTreeMap<Server, u64>| counts.get(&server).copied().unwrap_or_default();
+        let faults: u64 = seen.faults.iter().filter(|((of, _), _)| *of == server).map(|(_, count)| count).sum();
         let text = format!("{}, {faults} failed, {} slow", of(&seen.requests), of(&seen.slow));
-        row(&format!("  {service:?}"), text);
+        row(&format!("  {server:?}"), text);
     }
     let faults: Vec<_> =
-        seen.faults.iter().map(|((service, fault), count)| format!("{service:?} {fault:?} {count}")).collect();
+        seen.faults.iter().map(|((server, fault), count)| format!("{server:?} {fault:?} {count}")).collect();
     row("faults injected", seen.faults.values().sum::<u64>().to_string());
     faults.chunks(3).for_each(|chunk| row("", chunk.join(", ")));
     row("throttled", format!("{} ({RATE} a second, {BURST} at once are allowed)", seen.throttled));

@@ -2,26 +2,11 @@
 
 use tokio::time::sleep;
 
+use self::bucket::Bucket;
 use super::*;
 
-/// A bucket of tokens, as AWS throttles by: so many at once, so many a second.
-struct Bucket {
-    tokens: f64,
-    burst: f64,
-    rate: f64,
-    filled: Instant,
-}
-
-impl Bucket {
-    fn take(&mut self) -> bool {
-        let now = Instant::now();
-        self.tokens = (self.tokens + self.rate * (now - self.filled).as_secs_f64()).min(self.burst);
-        self.filled = now;
-        let taken = self.tokens >= 1.0;
-        self.tokens -= f64::from(u8::from(taken));
-        taken
-    }
-}
+#[path = "../../../tests/support/bucket.rs"]
+mod bucket;
 
 /// Ten thousand instances that boot within ten seconds and signal against such a bucket, on a clock that jumps.
 /// `make bench` shows the figures.
@@ -30,7 +15,7 @@ async fn a_fleet_gets_its_signals_through_nearly_as_fast_as_it_is_allowed_to() {
     const FLEET: u32 = 10_000;
     for (rate, burst) in [(50.0, 100.0), (100.0, 100.0)] {
         let began = Instant::now();
-        let bucket = Arc::new(Mutex::new(Bucket { tokens: burst, burst, rate, filled: began }));
+        let bucket = Arc::new(Mutex::new(Bucket::new(burst, rate)));
         let tries = Arc::new(Mutex::new(0_u64));
         let fleet = tokio::task::LocalSet::new();
         let instances: Vec<_> = (0..FLEET)
@@ -41,7 +26,7 @@ async fn a_fleet_gets_its_signals_through_nearly_as_fast_as_it_is_allowed_to() {
                     let deadline = Instant::now() + Duration::from_secs(3600);
                     let attempt = async || {
                         *tries.lock().unwrap() += 1;
-                        match bucket.lock().unwrap().take() {
+                        match bucket.lock().unwrap().take(began.elapsed()) {
                             true => judge(Method::InstanceIdentity, 200, None, b"{}"),
                             false => judge(Method::InstanceIdentity, 400, None, THROTTLED.as_bytes()),
                         }

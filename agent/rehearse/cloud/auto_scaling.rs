@@ -134,7 +134,9 @@ impl AutoScaling {
 }
 
 impl Double for AutoScaling {
-    const SERVER: Server = Server::AutoScaling;
+    fn server(&self) -> Server {
+        Server::AutoScaling
+    }
 
     async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Answer> {
         if request.method != "POST" || path_of(request).0 != "/" {

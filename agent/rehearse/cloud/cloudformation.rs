@@ -172,7 +172,9 @@ impl CloudFormation {
 }
 
 impl Double for CloudFormation {
-    const SERVER: Server = Server::CloudFormation;
+    fn server(&self) -> Server {
+        Server::CloudFormation
+    }
 
     async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Answer> {
         let (path, query) = path_of(request);

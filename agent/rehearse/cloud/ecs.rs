@@ -115,7 +115,9 @@ pub(super) async fn serve(
 }
 
 impl Double for Agent {
-    const SERVER: Server = Server::Ecs;
+    fn server(&self) -> Server {
+        Server::Ecs
+    }
 
     async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Answer> {
         let path = request.path_and_query.split('?').next().unwrap_or_default();

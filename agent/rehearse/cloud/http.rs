@@ -25,7 +25,7 @@ use super::cloudformation::ReceivedSignal;
 const LARGEST_BODY: usize = 1 << 20;
 
 /// Which of the servers was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Server {
     /// The instance metadata service.
     Imds,
@@ -68,7 +68,7 @@ impl Request {
 
 /// What has happened so far.
 #[derive(Debug)]
-pub(super) struct Log {
+pub struct Log {
     start: Instant,
     requests: Mutex<Vec<Request>>,
     signals: Mutex<Vec<ReceivedSignal>>,
@@ -77,8 +77,8 @@ pub(super) struct Log {
     proxied: Mutex<HashSet<SocketAddr>>,
 }
 
-impl Log {
-    pub(super) fn new() -> Self {
+impl Default for Log {
+    fn default() -> Self {
         Self {
             start: Instant::now(),
             requests: Mutex::default(),
@@ -87,7 +87,9 @@ impl Log {
             proxied: Mutex::default(),
         }
     }
+}
 
+impl Log {
     pub(super) fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -141,18 +143,24 @@ pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What a double says.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    /// An answer with a body of this type.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
+    /// The same with one more header field.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
     }
@@ -167,9 +175,11 @@ impl Answer {
 }
 
 /// One of the servers; answering nothing resets the connection.
-pub(super) trait Double: Send + Sync + 'static {
-    const SERVER: Server;
+pub trait Double: Send + Sync + 'static {
+    /// Which of the servers this is.
+    fn server(&self) -> Server;
 
+    /// What it says to a request.
     fn answer(&self, request: &Request, peer: SocketAddr) -> impl Future<Output = Option<Answer>> + Send;
 }
 
@@ -179,12 +189,15 @@ pub(super) async fn serve<D: Double>(listener: std::net::TcpListener, double: D,
 }
 
 /// Serves a double, recording what it is asked and the status of what it says.
-pub(super) async fn serve_on<D: Double>(listener: TcpListener, double: D, log: Arc<Log>) -> io::Result<()> {
+///
+/// # Errors
+/// Those of axum. It does not end by itself.
+pub async fn serve_on<D: Double>(listener: TcpListener, double: D, log: Arc<Log>) -> io::Result<()> {
     let double = Arc::new(double);
     let app = Router::new().fallback(move |ConnectInfo(line): ConnectInfo<Line>, request: axum::extract::Request| {
         let (double, log) = (Arc::clone(&double), Arc::clone(&log));
         async move {
-            let request = seen(D::SERVER, log.now(), request).await;
+            let request = seen(double.server(), log.now(), request).await;
             let index = log.asked(request.clone());
             let Some(answer) = double.answer(&request, line.peer).await else {
                 line.cut.store(true, Ordering::Relaxed);

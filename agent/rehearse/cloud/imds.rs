@@ -238,7 +238,9 @@ impl Imds {
 const VERSIONS: &[&str] = &["1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "2024-07-11", "latest"];
 
 impl Double for Imds {
-    const SERVER: Server = Server::Imds;
+    fn server(&self) -> Server {
+        Server::Imds
+    }
 
     async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Answer> {
         tokio::time::sleep(self.faults.delay).await;

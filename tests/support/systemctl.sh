@@ -1,5 +1,6 @@
 #!/bin/sh
-# systemctl for the benchmark: it costs next to nothing, so that what is measured is who calls it.
+# systemctl for measurements: it costs next to nothing, so that what is measured is who calls it. What was started is
+# active; $STARTED has a file for each of these units.
 verb=$1
 shift
 case $verb in
