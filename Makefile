@@ -5,7 +5,8 @@
 # if they are missing, and that `test` and `lint`, where root runs them on Debian, install packages: for the tests on real
 # disks, shellcheck and shfmt. cargo and pip download what they lack.
 # `e2e`, `test-bake` and `prove-kill` need root, for virtual machines, a scratch host and loop devices, and install Debian's
-# packages for those if they are missing. `ami` bakes in the AWS account whose keys or profile it is given.
+# packages for those if they are missing, as `bench` and `bench-check` do with what they measure with. `ami` bakes in the
+# AWS account whose keys or profile it is given.
 
 # The processor of the image: x86_64, or arm64 as AWS calls aarch64.
 ARCH ?= x86_64
