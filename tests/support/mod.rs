@@ -1,6 +1,8 @@
 //! What several tests share.
 
+pub mod agreement;
 pub mod disks;
+pub mod documents;
 pub mod golden;
 pub mod host;
 pub mod terminal;

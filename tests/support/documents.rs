@@ -1,0 +1,148 @@
+//! Configurations that are right by construction.
+
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+/// In the password of the proxy, in the wait handle and in the registry's credentials.
+pub const CANARY: &str = "hunter2canary";
+
+/// A mapping of those keys that have a value.
+fn mapping<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
+    entries
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn span() -> impl Strategy<Value = Value> {
+    (1..600_u32, select(vec!["s", "m"])).prop_map(|(number, unit)| format!("{number}{unit}").into())
+}
+
+fn path() -> impl Strategy<Value = String> {
+    "(/[a-zA-Z0-9_.-]*[a-zA-Z0-9_ %é-]*[a-z]){1,3}"
+}
+
+fn signal() -> impl Strategy<Value = Value> {
+    let stack = prop_oneof![
+        "[a-zA-Z][a-zA-Z0-9-]{0,20}",
+        "arn:aws:cloudformation:eu-central-1:123456789012:stack/[a-z]{1,9}/[0-9a-f]{8}",
+    ];
+    let target = prop_oneof![
+        3 => (stack, "[a-zA-Z0-9]{1,20}").prop_map(|(stack, resource)| (Some(json!(stack)), Some(json!(resource)), None)),
+        1 => Just((None, None, Some(json!(format!("https://bucket.s3.amazonaws.com/x?X-Amz-Signature={CANARY}"))))),
+    ];
+    let auth = of(select(vec!["auto", "iam", "instance_identity"]));
+    let hook = of("[a-z][a-z -]{0,8}")
+        .prop_map(|group| mapping([("name", Some("launch".into())), ("group", group.map(Value::from))]));
+    (target, auth, of(span()), of(hook)).prop_map(|((stack, resource, handle), auth, timeout, hook)| {
+        let auth = auth.map(Value::from);
+        mapping([
+            ("stack", stack),
+            ("resource", resource),
+            ("wait_handle", handle),
+            ("auth", auth),
+            ("timeout", timeout),
+            ("lifecycle_hook", hook),
+        ])
+    })
+}
+
+fn proxy() -> impl Strategy<Value = Value> {
+    let user = prop_oneof![Just(String::new()), Just(format!("me:{CANARY}@")), Just(format!("{CANARY}@"))];
+    let entries = vec("\\.?[a-z]{1,8}(\\.[a-z]{1,5})?", 0..3);
+    (user, select(vec!["http", "https"]), 1..65535_u16, entries).prop_map(|(user, scheme, port, entries)| {
+        json!({ "url": format!("{scheme}://{user}proxy.internal:{port}"), "no_proxy": entries })
+    })
+}
+
+fn storage() -> impl Strategy<Value = Value> {
+    let directory =
+        ("[a-z]{1,6}(/[a-z]{1,6})?", of("[0-9]{1,4}:[0-9]{1,4}"), of("0[0-7]{3}")).prop_map(|(path, owner, mode)| {
+            mapping([("path", Some(path.into())), ("owner", owner.map(Value::from)), ("mode", mode.map(Value::from))])
+        });
+    let volume =
+        (path(), select(vec!["xfs", "ext4"]), vec(directory, 0..3), vec("[a-z=0-9]{1,9}", 0..3), any::<bool>());
+    vec(volume, 0..4).prop_map(|volumes| {
+        let volumes = volumes.into_iter().enumerate();
+        let volume = volumes.map(|(index, (mount, filesystem, directories, options, ephemeral))| {
+            let device = match ephemeral && index == 0 {
+                true => "instance_store".to_owned(),
+                false => format!("/dev/xvd{}", char::from(b'b' + u8::try_from(index).unwrap())),
+            };
+            json!({
+                "device": device, "mount": format!("{mount}{index}"), "label": format!("volume{index}"),
+                "filesystem": filesystem, "directories": directories, "options": options,
+            })
+        });
+        volume.collect::<Vec<_>>().into()
+    })
+}
+
+fn docker() -> impl Strategy<Value = Value> {
+    let daemon = btree_map("[a-z]{1,5}(-[a-z]{1,5})?", any::<bool>(), 0..3).prop_map(|mut daemon| {
+        daemon.remove("data-root");
+        json!(daemon)
+    });
+    (of(path()), daemon)
+        .prop_map(|(root, daemon)| mapping([("data_root", root.map(Value::from)), ("daemon", Some(daemon))]))
+}
+
+fn logs() -> impl Strategy<Value = Value> {
+    let file = (path(), of("%[a-zA-Z]-%[a-zA-Z]")).prop_map(|(path, format)| {
+        mapping([("path", Some(path.into())), ("timestamp_format", format.map(Value::from))])
+    });
+    let group = of(select(vec!["fixed/name", "${region}/${account}"]));
+    let agent = select(vec!["auto", "cloudwatch", "awslogs", "none"]);
+    (agent, group, of(select(vec![1, 30, 3653])), vec(file, 0..3), any::<bool>()).prop_map(
+        |(agent, group, days, files, journal)| {
+            mapping([
+                ("agent", Some(agent.into())),
+                ("group", group.map(Value::from)),
+                ("retention_days", days.map(Value::from)),
+                ("files", Some(files.into())),
+                ("journal", Some(journal.into())),
+            ])
+        },
+    )
+}
+
+fn ecs() -> impl Strategy<Value = Value> {
+    let cluster = prop_oneof!["[a-zA-Z0-9_-]{1,20}", "arn:aws:ecs:us-east-1:123456789012:cluster/[a-zA-Z0-9_-]{1,20}"];
+    let auth = json!({ "https://index.docker.io/v1/": { "username": "me", "password": CANARY } });
+    let config = (of(any::<bool>()), of(0..4096_u32), of(Just(auth)), of(any::<bool>())).prop_map(
+        |(draining, memory, auth, warm)| {
+            mapping([
+                ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", draining.map(Value::from)),
+                ("ECS_RESERVED_MEMORY", memory.map(Value::from)),
+                ("ECS_ENGINE_AUTH_DATA", auth),
+                ("ECS_WARM_POOLS_CHECK", warm.map(Value::from)),
+            ])
+        },
+    );
+    (cluster, btree_map("[a-z]{1,9}", "[a-z0-9]{1,9}", 0..3), btree_map("[a-z]{1,9}", "[a-z0-9]{1,9}", 0..3), config)
+        .prop_map(|(cluster, attributes, tags, config)| {
+            json!({ "cluster": cluster, "attributes": attributes, "tags": tags, "config": config })
+        })
+}
+
+/// Documents that are right by construction; JSON is YAML.
+pub fn document() -> impl Strategy<Value = String> {
+    let sections = (of(signal()), of(proxy()), of(storage()), of(docker()), of(logs()), of(ecs()), span());
+    sections.prop_map(|(signal, proxy, storage, docker, logs, ecs, timeout)| {
+        let config = mapping([
+            ("signal", signal),
+            ("proxy", proxy),
+            ("storage", storage),
+            ("docker", docker),
+            ("logs", logs),
+            ("ecs", ecs),
+            // Longer than the default, so that the document is never one that configures nothing.
+            ("wait", Some(json!({ "timeout": timeout }))),
+        ]);
+        format!("#ecs-firstrun\n{config}\n")
+    })
+}
