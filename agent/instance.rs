@@ -10,9 +10,13 @@ use serde_json::{Map, Value};
 
 use crate::config::problem::redact_json;
 use crate::imds::is_of_a_warm_pool;
+use crate::text::json_error;
 
 /// The version of the JSON form of [`Instance`].
 pub const VERSION: u32 = 1;
+
+/// Bytes that facts can have. Those of an instance have one or two KiB; with 50 tags, each as long as can be, 20.
+const LONGEST: usize = 32 << 10;
 
 /// What is known of the instance and of the image that it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +107,27 @@ impl Instance {
             },
             ours: BTreeSet::new(),
         }
+    }
+
+    /// Reads facts back.
+    ///
+    /// # Errors
+    /// Bytes that are no facts, or those of another version; in words that go on after the name of their file.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() > LONGEST {
+            return Err(format!("does not hold facts: it is longer than {} KiB", LONGEST >> 10));
+        }
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let failed = |error| format!("does not hold facts; `ecs-firstrun facts` prints them: {}", json_error(&error));
+        // Facts of another version may have another shape, so the version is looked at first.
+        let Versioned { version } = serde_json::from_slice(bytes).map_err(failed)?;
+        if version != VERSION {
+            return Err(format!("holds facts of version {version}, this ecs-firstrun reads version {VERSION}"));
+        }
+        serde_json::from_slice(bytes).map_err(failed)
     }
 
     /// Whether Auto Scaling keeps the instance in a warm pool, or is bringing it there.

@@ -17,6 +17,9 @@ use crate::text::json_error;
 /// The version of the JSON form of [`Report`].
 pub const VERSION: u32 = 1;
 
+/// Bytes that a report can have. That of a run has some KiB.
+const LONGEST: usize = 1 << 20;
+
 /// How a run went, or goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -176,6 +179,9 @@ impl Report {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
+        }
+        if text.len() > LONGEST {
+            return Err(format!("it is longer than the {} MiB that a report of ecs-firstrun can have", LONGEST >> 20));
         }
         let broken = |error| {
             format!("it is not a complete report of ecs-firstrun ({}); copy `report.json` again", json_error(&error))

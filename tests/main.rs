@@ -9,6 +9,7 @@
     reason = "tests make files and processes of their own, and fail by panicking"
 )]
 
+mod anything;
 mod builder;
 mod checks;
 mod command_line;

@@ -3,16 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
-use serde::Deserialize;
+use anyhow::{Result, anyhow};
 
 use super::validate::refuse;
 use super::{paint_for, print};
 use crate::host::Host;
-use crate::instance::{self, Instance};
+use crate::instance::Instance;
 use crate::plan::{Changes, Preview};
 use crate::run::{self, DryRun, Options};
-use crate::text::json_error;
 
 /// What the plan is printed as.
 #[derive(Clone, Copy, PartialEq)]
@@ -41,23 +39,6 @@ pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Cha
 }
 
 fn read_facts(path: &Path) -> Result<Instance> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u32,
-    }
-    let text = run::read_user_data(path)?;
-    let failed = |error: serde_json::Error| {
-        let hint = format!("{} does not hold facts; `ecs-firstrun facts` prints them", path.display());
-        anyhow!(json_error(&error)).context(hint)
-    };
-    // Facts of another version may have another shape, so the version is looked at first.
-    let Versioned { version } = serde_json::from_slice(&text).map_err(failed)?;
-    if version != instance::VERSION {
-        bail!(
-            "{} holds facts of version {version}, this ecs-firstrun reads version {}",
-            path.display(),
-            instance::VERSION
-        );
-    }
-    serde_json::from_slice(&text).map_err(failed)
+    let bytes = run::read_user_data(path)?;
+    Instance::parse(&bytes).map_err(|why| anyhow!("{} {why}", path.display()))
 }

@@ -1,8 +1,10 @@
 //! The checks that concern more than one value of the configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::path::Path;
 
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::types::{StackName, Variable};
 use super::yaml::{Node, Value};
 use super::{Config, Docker, Signal, mount_points};
@@ -11,6 +13,9 @@ use super::{Config, Docker, Signal, mount_points};
 pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut report = |path: &[&str], message: String, remedy: &str| {
+        if problems.len() > problem::MOST {
+            return;
+        }
         let nearest = (0..=path.len()).rev().find_map(|length| root.at(&path[..length]));
         problems.push(Problem {
             span: nearest.map(|node| node.span.clone()),
@@ -24,6 +29,8 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
     check_log_names(config, &mut report);
     let mut mounts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut labels: BTreeMap<String, usize> = BTreeMap::new();
+    let mut devices: BTreeMap<String, usize> = BTreeMap::new();
+    let mut places: BTreeSet<&Path> = BTreeSet::new();
     for (index, volume) in config.storage.iter().enumerate() {
         let at = index.to_string();
         let (label, longest) = (volume.label(), volume.filesystem.longest_label());
@@ -50,8 +57,7 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
                 "choose another path",
             );
         }
-        if let Some(other) = config.storage[..index].iter().position(|other| other.device.is_same_disk(&volume.device))
-        {
+        if let Some(other) = devices.insert(volume.device.disk(), index) {
             let message = match &config.storage[other].device {
                 same if *same == volume.device => format!("`storage[{other}]` already uses {same}"),
                 other_name => {
@@ -60,13 +66,15 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
             };
             report(&["storage", &at, "device"], message, "give each volume a device of its own");
         }
-        let below = config.storage[..index]
-            .iter()
-            .find(|other| other.mount != volume.mount && other.mount.is_within(&volume.mount));
+        let mount = Path::new(volume.mount.as_str());
+        // In the order of paths, what lies below one follows it.
+        let mut next = places.range::<Path, _>((Bound::Excluded(mount), Bound::Unbounded));
+        let below = next.next().filter(|below| below.starts_with(mount)).map(|below| below.display());
         if let Some(below) = below {
-            let message = format!("mounting {} would hide {}, which is mounted before it", volume.mount, below.mount);
+            let message = format!("mounting {} would hide {below}, which is mounted before it", volume.mount);
             report(&["storage", &at, "mount"], message, "put the volume with the shorter path first");
         }
+        places.insert(mount);
         if let Some(other) = labels.insert(label.clone(), index) {
             report(
                 &["storage", &at],
@@ -116,8 +124,9 @@ fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], S
 }
 
 fn check_log_names(config: &Config, report: &mut impl FnMut(&[&str], String, &str)) {
+    let mut listed = BTreeSet::new();
     for (index, file) in config.logs.files.iter().enumerate() {
-        if config.logs.files[..index].iter().any(|other| other.path == file.path) {
+        if !listed.insert(&file.path) {
             let at = index.to_string();
             report(&["logs", "files", &at, "path"], format!("{} is listed twice", file.path), "list it once");
         }

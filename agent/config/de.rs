@@ -13,12 +13,12 @@ use serde::de::{
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::yaml::{Entry, Node, NodeId, Value};
 use error::Error;
 
-/// Problems reported at once. Nobody reads more, and each costs a pass.
-const MAX_PROBLEMS: usize = 100;
+/// Values that are looked at to find all problems: each problem costs a pass over the whole tree.
+const MAX_VISITS: usize = 100_000;
 /// The newtype name by which the deserializer knows [`ScalarText`].
 const SCALAR_TEXT: &str = "$ScalarText";
 
@@ -31,6 +31,7 @@ pub struct ScalarText(pub String);
 ///
 /// An error made by `serde::de::Error::custom` is a message, and after a line break its remedy.
 pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> (T, Vec<Problem>) {
+    let most = (MAX_VISITS / node.size().nodes).clamp(1, problem::MOST);
     let mut refused = Refused::default();
     let mut problems: Vec<Problem> = Vec::new();
     loop {
@@ -43,10 +44,8 @@ pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> (T, Vec<Problem>
         };
         // What is wrong with a whole because a part of it was refused isn't a mistake of its own.
         if !(error.about_whole() && refused.tainted.contains(id)) {
-            if problems.len() == MAX_PROBLEMS {
-                problems.push(Problem::general(format!(
-                    "there are more than {MAX_PROBLEMS} problems; the others aren't shown"
-                )));
+            if problems.len() == most {
+                problems.push(Problem::too_many(most));
                 break;
             }
             let problem = error.problem(span);

@@ -23,6 +23,8 @@ use recognise::{OUR_KEY, OUR_TYPE, Recognised, has_our_top_level, is_headed, rec
 
 /// Bytes of user data, before and after each unpacking. EC2 takes 16 KiB; a file on a laptop may be longer.
 const MAX_BYTES: usize = 1 << 20;
+/// Bytes of a document that is read as YAML. One that fills the user data and was compressed to a tenth has 160 KiB.
+pub(super) const MAX_TEXT: usize = 256 << 10;
 /// Wrappings (base64 or gzip) around one document; two are usual, and one more comes from encoding twice.
 const MAX_LAYERS: usize = 4;
 /// Multiparts within multiparts.
@@ -74,7 +76,7 @@ impl Document {
 
 /// Unpacks user data: plain, base64, gzip or both, or MIME multipart of these. `name` is what messages call it.
 pub fn decode(name: &str, bytes: &[u8]) -> Decoded {
-    let mut walk = Walk { name, multipart: false, parts: 0, found: Decoded::default() };
+    let mut walk = Walk { name, multipart: false, parts: 0, unpacked: 0, found: Decoded::default() };
     if bytes.len() > MAX_BYTES {
         walk.refuse(name, "it is longer than 1 MiB".into(), "EC2 takes 16 KiB; move large files elsewhere");
         return walk.found;
@@ -94,6 +96,8 @@ struct Walk<'a> {
     name: &'a str,
     multipart: bool,
     parts: usize,
+    /// Bytes of all parts, unpacked.
+    unpacked: usize,
     found: Decoded,
 }
 
@@ -125,6 +129,9 @@ impl Walk<'_> {
 
     fn part(&mut self, entity: &Entity<'_>) {
         self.parts += 1;
+        if self.unpacked > MAX_BYTES {
+            return;
+        }
         if self.parts > MAX_PARTS {
             if self.parts == MAX_PARTS + 1 {
                 let message = format!("there are more than {MAX_PARTS} parts; the others aren't read");
@@ -139,6 +146,11 @@ impl Walk<'_> {
         };
         let content = entity.content().map_err(|message| (message.into(), "encode it again"));
         let unpacked = content.and_then(|content| unwrapped(&content).map(Cow::into_owned));
+        self.unpacked += unpacked.as_ref().map_or(0, Vec::len);
+        if self.unpacked > MAX_BYTES {
+            let message = "the parts are longer than 1 MiB in all; from here on they aren't read".to_owned();
+            return self.refuse(&label, message, "move large files elsewhere");
+        }
         match unpacked {
             Ok(content) => self.document(label, entity.content_type.as_deref(), &content),
             Err((message, remedy)) => self.refuse(&label, message, remedy),
@@ -156,6 +168,10 @@ impl Walk<'_> {
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match recognise(declared, text) {
+            Recognised::Ours { .. } if text.len() > MAX_TEXT => {
+                let message = format!("it is longer than {} KiB", MAX_TEXT >> 10);
+                self.refuse(&label, message, "move large files elsewhere, or into a part of their own");
+            }
             Recognised::Ours { embedded } => {
                 self.found.documents.push(Document { source: Source::new(label, text), embedded });
             }

@@ -298,6 +298,9 @@ impl<'de> Visitor<'de> for EcsVariablesVisitor {
     }
 }
 
+/// From so many bytes on a name is like that of no variable.
+const LONGEST: usize = 100;
+
 struct VariableName(String, Kind);
 
 impl<'de> Deserialize<'de> for VariableName {
@@ -307,12 +310,13 @@ impl<'de> Deserialize<'de> for VariableName {
             Some(Kind::Elsewhere(key)) => Err(D::Error::custom(format!("`{name}` has a key of its own\nuse `{key}`"))),
             Some(kind) => Ok(VariableName(name, kind)),
             None => {
-                let near =
-                    names().max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)));
-                let near = near.filter(|near| strsim::jaro_winkler(near, &name) > 0.85);
+                let likeness = |known: &str| strsim::jaro_winkler(known, &name);
+                // To compare what is far longer than each of them takes its time.
+                let known = names().filter(|_| name.len() < LONGEST).map(|known| (likeness(known), known));
+                let near = known.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(likeness, _)| *likeness > 0.85);
                 let remedy = near.map_or_else(
                     || "the ECS agent's documentation lists its variables".to_owned(),
-                    |near| format!("did you mean `{near}`?"),
+                    |(_, near)| format!("did you mean `{near}`?"),
                 );
                 Err(D::Error::custom(format!("the ECS agent has no variable `{name}`\n{remedy}")))
             }

@@ -79,6 +79,11 @@ pub fn parse(documents: &[Document]) -> Parsed {
     }
     problems.extend(check::check_together(&config, &node));
     problem::sort(&mut problems);
+    // One more says that there are more; several documents, or what concerns several values, may have any number.
+    if problems.len() > problem::MOST + 1 {
+        problems.truncate(problem::MOST);
+        problems.push(Problem::too_many(problem::MOST));
+    }
     Parsed { config, problems, found: true }
 }
 

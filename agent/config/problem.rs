@@ -20,6 +20,9 @@ use shorten::{shortened, visible};
 pub use redact::{is_secret_key, redact, redact_json};
 pub use source::{Source, Span};
 
+/// Problems of a document that are told. Nobody reads more, and to find and show each takes its time.
+pub const MOST: usize = 100;
+
 /// One thing that is wrong with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -40,6 +43,11 @@ impl Problem {
     /// A problem without a place.
     pub fn general(message: impl Into<String>) -> Self {
         Self { span: None, message: message.into(), remedy: None }
+    }
+
+    /// What is said in place of all problems from the [`MOST`] on.
+    pub fn too_many(told: usize) -> Self {
+        Self::general(format!("there are more than {told} problems; the others aren't shown"))
     }
 
     /// The same problem with a remedy.

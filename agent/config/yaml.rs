@@ -127,15 +127,34 @@ impl Node {
         Self { span: self.span.clone(), id: NodeId::next(), value, text: self.text.clone() }
     }
 
-    /// How many nodes this is, and how many levels.
-    fn size(&self) -> (usize, usize) {
-        let children: Vec<&Node> = match &self.value {
-            Value::Sequence(items) => items.iter().collect(),
-            Value::Mapping(entries) => entries.iter().map(|entry| &entry.value).collect(),
-            _ => Vec::new(),
+    /// How large this is, with all that is in it.
+    pub(super) fn size(&self) -> Size {
+        let own = Size { nodes: 1, depth: 1, bytes: self.text().map_or(0, str::len) };
+        let with = |size: Size, (key, child): (usize, &Node)| {
+            let below = child.size();
+            Size {
+                nodes: size.nodes + below.nodes,
+                depth: size.depth.max(below.depth + 1),
+                bytes: size.bytes + below.bytes + key,
+            }
         };
-        children.into_iter().map(Node::size).fold((1, 1), |(count, depth), (n, d)| (count + n, depth.max(d + 1)))
+        match &self.value {
+            Value::Sequence(items) => items.iter().map(|item| (0, item)).fold(own, with),
+            Value::Mapping(entries) => entries.iter().map(|entry| (entry.key.len(), &entry.value)).fold(own, with),
+            _ => own,
+        }
     }
+}
+
+/// How large a node is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Size {
+    /// Nodes, itself included.
+    pub nodes: usize,
+    /// Levels.
+    pub depth: usize,
+    /// Bytes of all text in it.
+    pub bytes: usize,
 }
 
 impl Entry {

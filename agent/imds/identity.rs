@@ -16,6 +16,9 @@ pub(super) const TAGS: &str = "/latest/meta-data/tags/instance";
 /// What can be done without is waited for no longer than this.
 const OPTIONAL: Duration = Duration::from_secs(20);
 
+/// EC2 allows 50 tags; those of AWS itself are not counted.
+const MAX_TAGS: usize = 100;
+
 /// What the metadata service says of this instance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
@@ -70,15 +73,33 @@ impl Imds {
     /// # Errors
     /// As for [`Imds::get`]; and when there is no usable identity document. All other categories may be missing or refused.
     pub async fn identity(&self) -> Result<Identity, ImdsError> {
+        Identity::read(&async |path: &str| self.get(path).await).await
+    }
+
+    /// Where Auto Scaling is bringing the instance to; `None` outside an Auto Scaling group.
+    ///
+    /// # Errors
+    /// As for [`Imds::get`].
+    pub async fn target_lifecycle_state(&self) -> Result<Option<String>, ImdsError> {
+        lifecycle_state(&async |path: &str| self.get(path).await).await
+    }
+}
+
+/// What the service has under a path: bytes, nothing, or no answer.
+type Answer = Result<Option<Vec<u8>>, ImdsError>;
+
+impl Identity {
+    /// Put together of the answers that `get` gives, by path.
+    pub(crate) async fn read(get: &impl AsyncFn(&str) -> Answer) -> Result<Self, ImdsError> {
         // Alone and first: it finds the endpoint and the token that the others share.
-        let document = self.text(DOCUMENT).await?.unwrap_or_default();
+        let document = text(get, DOCUMENT).await?.unwrap_or_default();
         let read: Document =
             serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
         let (signature, domain, state, tags) = tokio::join!(
-            self.optional(SIGNATURE, self.text(SIGNATURE)),
-            self.optional(DOMAIN, self.text(DOMAIN)),
-            self.optional(LIFECYCLE_STATE, self.target_lifecycle_state()),
-            self.optional(TAGS, async { self.tags().await.map(Some) }),
+            optional(SIGNATURE, text(get, SIGNATURE)),
+            optional(DOMAIN, text(get, DOMAIN)),
+            optional(LIFECYCLE_STATE, lifecycle_state(get)),
+            optional(TAGS, async { tags(get).await.map(Some) }),
         );
         Ok(Identity {
             partition_domain: trimmed(domain).unwrap_or_else(|| domain_of(&read.region).to_owned()),
@@ -93,51 +114,45 @@ impl Imds {
             document,
         })
     }
+}
 
-    /// What a run can do without: that a category is not to be had is said, and keeps nobody from being told the outcome.
-    async fn optional<T>(&self, path: &str, read: impl Future<Output = Result<Option<T>, ImdsError>>) -> Option<T> {
-        match tokio::time::timeout(OPTIONAL, read).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => {
-                tracing::warn!("going on without {path}: {error}");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(
-                    "going on without {path}: the instance metadata service didn't give it within {OPTIONAL:?}"
-                );
-                None
-            }
+/// What a run can do without: that a category is not to be had is said, and keeps nobody from being told the outcome.
+async fn optional<T>(path: &str, read: impl Future<Output = Result<Option<T>, ImdsError>>) -> Option<T> {
+    match tokio::time::timeout(OPTIONAL, read).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => {
+            tracing::warn!("going on without {path}: {error}");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("going on without {path}: the instance metadata service didn't give it within {OPTIONAL:?}");
+            None
         }
     }
+}
 
-    /// Where Auto Scaling is bringing the instance to; `None` outside an Auto Scaling group.
-    ///
-    /// # Errors
-    /// As for [`Imds::get`].
-    pub async fn target_lifecycle_state(&self) -> Result<Option<String>, ImdsError> {
-        Ok(trimmed(self.text(LIFECYCLE_STATE).await?))
-    }
+async fn lifecycle_state(get: &impl AsyncFn(&str) -> Answer) -> Result<Option<String>, ImdsError> {
+    Ok(trimmed(text(get, LIFECYCLE_STATE).await?))
+}
 
-    async fn text(&self, path: &str) -> Result<Option<String>, ImdsError> {
-        let Some(bytes) = self.get(path).await? else {
-            return Ok(None);
-        };
-        let text = String::from_utf8(bytes).map_err(|_| malformed(path, "it is no UTF-8 text"))?;
-        Ok(Some(text))
-    }
+async fn text(get: &impl AsyncFn(&str) -> Answer, path: &str) -> Result<Option<String>, ImdsError> {
+    let Some(bytes) = get(path).await? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes).map_err(|_| malformed(path, "it is no UTF-8 text"))?;
+    Ok(Some(text))
+}
 
-    /// One request a tag: the category lists the keys, one a line, and each key holds its value.
-    async fn tags(&self) -> Result<BTreeMap<String, String>, ImdsError> {
-        let mut tags = BTreeMap::new();
-        let keys = self.text(TAGS).await?.unwrap_or_default();
-        for key in keys.lines().filter(|key| !key.is_empty()) {
-            if let Some(value) = self.text(&format!("{TAGS}/{key}")).await? {
-                tags.insert(key.to_owned(), value);
-            }
+/// One request a tag: the category lists the keys, one a line, and each key holds its value.
+async fn tags(get: &impl AsyncFn(&str) -> Answer) -> Result<BTreeMap<String, String>, ImdsError> {
+    let mut tags = BTreeMap::new();
+    let keys = text(get, TAGS).await?.unwrap_or_default();
+    for key in keys.lines().filter(|key| !key.is_empty()).take(MAX_TAGS) {
+        if let Some(value) = text(get, &format!("{TAGS}/{key}")).await? {
+            tags.insert(key.to_owned(), value);
         }
-        Ok(tags)
     }
+    Ok(tags)
 }
 
 fn trimmed(text: Option<String>) -> Option<String> {

@@ -91,6 +91,17 @@ async fn all_but_the_document_may_be_missing() {
 }
 
 #[tokio::test]
+async fn of_tags_without_end_some_are_read() {
+    let endpoint = serve(|_, method, path, token| match path.strip_prefix(TAGS) {
+        Some("") => (200, (0..1000).map(|number| format!("tag{number}\n")).collect()),
+        Some(_) => (200, "x".repeat(LIMIT)),
+        None => instance(method, path, token),
+    })
+    .await;
+    assert_eq!(client(&endpoint, 20_000).identity().await.unwrap().tags.len(), 100);
+}
+
+#[tokio::test]
 async fn a_missing_or_broken_document_is_malformed() {
     for body in [None, Some("{}"), Some("<html>")] {
         let endpoint = serve(move |_, method, path, token| match (path, body) {

@@ -70,11 +70,10 @@ fn daemon(config: &Config, instance: &Instance) -> Vec<Planned> {
 
 /// The image's settings with those asked for over them, as a JSON merge patch.
 fn merged(mut base: Map<String, Value>, patch: Map<String, Value>) -> Map<String, Value> {
+    base.retain(|key, _| patch.get(key) != Some(&Value::Null));
     for (key, value) in patch {
         match value {
-            Value::Null => {
-                base.shift_remove(&key);
-            }
+            Value::Null => {}
             Value::Object(patch) => {
                 let below = match base.get(&key) {
                     Some(Value::Object(below)) => below.clone(),

@@ -1,5 +1,6 @@
 //! The report for a person: the outcome, the steps on a time axis, what made the run take as long as it did, the signal.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::{Outcome, Report, StepReport, milliseconds};
@@ -42,23 +43,24 @@ impl Report {
 
     /// A line for each step, with a bar on the time axis, and what made the run as long as it was.
     fn timeline(&self, paint: Paint) -> String {
-        let critical = self.critical();
+        let (critical, span_ms) = (self.critical(), self.span_ms());
+        let decisive: HashSet<*const StepReport> = critical.iter().map(|step| std::ptr::from_ref(*step)).collect();
         let head = format!("{:<10} {:>8} {:>8}  {:AXIS$}  result", "step", "start", "duration", "");
         let mut out = format!("\n{}\n", paint.paint(STRONG, &head));
         for step in &self.steps {
-            let is_critical = critical.iter().any(|other| std::ptr::eq(*other, step));
+            let is_critical = decisive.contains(&std::ptr::from_ref(step));
             let style = match step.outcome {
                 Outcome::Failure | Outcome::Refused => BAD,
                 _ if is_critical => MARK,
                 _ => FAINT,
             };
-            let bar = paint.paint(style, &bar(step, self.span_ms(), is_critical));
+            let bar = paint.paint(style, &bar(step, span_ms, is_critical));
             let (start, duration) = (milliseconds(step.start_ms), milliseconds(step.duration_ms));
             let name = one_line(&step.name);
             out.push_str(&format!("{name:<10} {start:>8} {duration:>8}  {bar}  {}\n", step.result()));
         }
         if let Some(longest) = critical.first().filter(|_| self.steps.len() > 1) {
-            let names: Vec<_> = critical.iter().map(|step| share(step, self.span_ms())).collect();
+            let names: Vec<_> = critical.iter().map(|step| share(step, span_ms)).collect();
             out.push('\n');
             out.push_str(&labelled("critical path", &names.join(", "), MARK, paint));
             if let Some(action) = longest.actions.iter().max_by_key(|action| action.duration_ms) {

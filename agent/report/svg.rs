@@ -1,5 +1,6 @@
 //! The timeline as SVG, in the manner of `systemd-analyze plot`, for light and dark surroundings.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::{Change, Outcome, Report, StepReport, milliseconds};
@@ -60,11 +61,11 @@ impl Report {
         let below = format!("started {}, ecs-firstrun {}; in full colour: the critical path", self.started, self.agent);
         text(&mut out, "faint", MARGIN, 58.0, "start", &below);
         self.grid(&mut out, &axis);
-        let critical = self.critical();
+        let critical: HashSet<_> = self.critical().into_iter().map(std::ptr::from_ref).collect();
         for (row, step) in self.steps.iter().enumerate() {
             let class = match step.outcome {
                 Outcome::Failure | Outcome::Refused => "bad",
-                _ if critical.iter().any(|other| std::ptr::eq(*other, step)) => "critical",
+                _ if critical.contains(&std::ptr::from_ref(step)) => "critical",
                 _ => "bar",
             };
             bar(&mut out, &axis, TOP + ROW * row as f64, step, class);

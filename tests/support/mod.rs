@@ -1,6 +1,7 @@
 //! What several tests share.
 
 pub mod agreement;
+pub mod bounds;
 pub mod disks;
 pub mod documents;
 pub mod golden;

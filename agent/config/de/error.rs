@@ -11,6 +11,8 @@ use crate::config::yaml::NodeId;
 /// How alike a wrong and a right word must be (normalised Damerau-Levenshtein) for a suggestion: one slip in two
 /// letters is a coincidence, one in five is a typo.
 const ALIKE: f64 = 0.6;
+/// From so many bytes on a word is like no right one, and is not compared with them.
+const LONGEST: usize = 100;
 /// Right words that a message lists; a longer list is cut.
 const MAX_LISTED: usize = 20;
 
@@ -222,7 +224,8 @@ fn plain_words(expected: &str) -> String {
 
 /// The right word that the wrong one is most like, else all right words.
 fn suggestion(wrong: &str, known: &[&str], what: &str) -> String {
-    let likeness = |word: &str| strsim::normalized_damerau_levenshtein(&wrong.to_lowercase(), &word.to_lowercase());
+    let lower = if wrong.len() < LONGEST { wrong.to_lowercase() } else { String::new() };
+    let likeness = |word: &str| strsim::normalized_damerau_levenshtein(&lower, &word.to_lowercase());
     let best = known.iter().map(|word| (likeness(word), word)).max_by(|(a, _), (b, _)| a.total_cmp(b));
     match best {
         Some((likeness, word)) if likeness >= ALIKE => format!("did you mean `{word}`?"),

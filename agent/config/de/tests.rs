@@ -170,7 +170,7 @@ fn all_mistakes_are_found_and_the_rest_is_kept() {
 fn the_number_of_problems_is_bounded() {
     let text: String = (0..500).map(|n| format!("wrong{n}: 1\n")).collect();
     let (_, problems) = read(&text);
-    assert_eq!(problems.len(), MAX_PROBLEMS + 1);
+    assert_eq!(problems.len(), problem::MOST + 1);
 }
 
 #[test]

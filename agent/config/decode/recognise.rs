@@ -1,5 +1,6 @@
 //! Tells which documents are ours.
 
+use super::MAX_TEXT;
 use crate::config::problem::Source;
 use crate::config::yaml::{self, Node, Value};
 
@@ -89,8 +90,9 @@ pub(super) fn is_headed(bytes: &[u8]) -> bool {
     start.to_ascii_lowercase().starts_with(OUR_HEADER.as_bytes())
 }
 
+/// Nothing where it is too long to be read at all.
 fn root(text: &str) -> Option<Node> {
-    yaml::load(&Source::new("", text)).0
+    (text.len() <= MAX_TEXT).then(|| yaml::load(&Source::new("", text)).0).flatten()
 }
 
 /// Whether the document has our key; also when it breaks off before, so that its mistake is reported.

@@ -11,6 +11,9 @@ const CONTEXT_BEFORE: usize = 40;
 /// Characters of a long line that are shown from the offending place on: with the former, a line of 120 fits most logs.
 const CONTEXT_AFTER: usize = 80;
 
+/// Bytes before and behind the offending place that are looked at to show as many characters.
+const AROUND: usize = 4 * 1024;
+
 /// The most characters of an excerpt, but for the dots at its ends and the masks.
 pub(super) const LINE_WIDTH: usize = CONTEXT_BEFORE + CONTEXT_AFTER;
 
@@ -30,13 +33,16 @@ impl Excerpt {
     pub fn of(span: &Span) -> Self {
         let (line, column) = span.position();
         let range = span.source.line_at(span.start);
-        let start = span.start.clamp(range.start, range.end) - range.start;
-        let end = span.end.clamp(range.start, range.end) - range.start;
-        let shown = Shown::new(&span.source.text[range.clone()], &span.source.masks(&range));
+        let whole = &span.source.text[range.clone()];
+        let place = |at: usize| at.clamp(range.start, range.end) - range.start;
+        let (start, end) = (place(span.start), place(span.end));
+        // Whatever is masked in it, what is shown of a line lies in this part.
+        let part = whole.floor_char_boundary(start.saturating_sub(AROUND))..whole.ceil_char_boundary(start + AROUND);
+        let shown = Shown::new(whole, part.clone(), &span.source.masks(&range));
         let caret = shown.position(start)..shown.position(end);
         let from = caret.start.saturating_sub(CONTEXT_BEFORE);
         let to = (caret.start + CONTEXT_AFTER).min(shown.chars.len());
-        let (before, after) = (from > 0, to < shown.chars.len());
+        let (before, after) = (from > 0 || part.start > 0, to < shown.chars.len() || part.end < whole.len());
         let mut text = String::from(if before { "..." } else { "" });
         let mut bytes = text.len()..text.len();
         for (at, &(_, c)) in shown.chars.iter().enumerate().take(to).skip(from) {
@@ -63,10 +69,12 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(line: &str, masks: &[Range<usize>]) -> Self {
+    /// Of a part of the line.
+    fn new(line: &str, part: Range<usize>, masks: &[Range<usize>]) -> Self {
         let mut chars = Vec::new();
-        let mut masks = masks.iter().peekable();
-        for (at, c) in line.char_indices() {
+        let within = |mask: &Range<usize>| mask.start.max(part.start)..mask.end;
+        let mut masks = masks.iter().map(within).filter(|mask| !mask.is_empty()).peekable();
+        for (at, c) in line[part.clone()].char_indices().map(|(at, c)| (part.start + at, c)) {
             while masks.next_if(|mask| mask.end <= at).is_some() {}
             match masks.peek() {
                 Some(mask) if mask.start == at => chars.extend(MASK.chars().map(|c| (at, c))),

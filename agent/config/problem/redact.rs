@@ -77,24 +77,54 @@ pub(super) fn secret_value(line: &str) -> Option<Range<usize>> {
     None
 }
 
-/// User info (up to the last `@`, since a wrongly written password may hold one) and query string of each URL.
+/// User info (up to the last `@`, since a wrongly written password may hold one) and query string of each URL. One may stand
+/// within another: what they have in common is looked for once.
 fn url_secrets(line: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
+    let mut around: Option<Url> = None;
     for (at, scheme) in line.match_indices("://") {
         let start = at + scheme.len();
-        let url = &line[start..start + url_length(&line[start..])];
-        if let Some(end) = url.rfind('@').filter(|end| *end > 0) {
-            ranges.push(start..start + end);
+        let found = match around.take().filter(|url| start <= url.end) {
+            Some(url) => url.from(line, start),
+            None => Url::at(line, start),
+        };
+        let url = &line[start..found.end];
+        if let Some(end) = found.last_at.filter(|end| *end > start) {
+            ranges.push(start..end);
         } else if is_cut_off(&line[..at], url, &line[start..]) {
-            ranges.push(start..start + url.len());
+            ranges.push(start..found.end);
         } else if let Some(end) = unfinished_user_info(url) {
             ranges.push(start..start + end);
         }
-        if let Some(query) = url.find('?').filter(|query| query + 1 < url.len()) {
-            ranges.push(start + query + 1..start + url.len());
+        if let Some(query) = found.query.filter(|query| query + 1 < found.end) {
+            ranges.push(query + 1..found.end);
         }
+        around = Some(found);
     }
     ranges
+}
+
+/// Where in a line a URL ends, and where it has its last `@` and its first `?`.
+#[derive(Debug, PartialEq)]
+struct Url {
+    end: usize,
+    last_at: Option<usize>,
+    query: Option<usize>,
+}
+
+impl Url {
+    fn at(line: &str, start: usize) -> Self {
+        let end = start + url_length(&line[start..]);
+        let found = |at: Option<usize>| at.map(|at| start + at);
+        Url { end, last_at: found(line[start..end].rfind('@')), query: found(line[start..end].find('?')) }
+    }
+
+    /// The rest of it from there on.
+    fn from(self, line: &str, start: usize) -> Self {
+        let next = || line[start..self.end].find('?').map(|at| start + at);
+        let query = self.query.and_then(|query| if query < start { next() } else { Some(query) });
+        Url { query, last_at: self.last_at.filter(|at| *at >= start), ..self }
+    }
 }
 
 /// Whether a quote opens before the URL and nothing closes it: its host may be the beginning of its user info.
@@ -146,4 +176,27 @@ pub(super) fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
         }
     }
     apart
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Looked for anew in each URL, the same is found.
+        #[test]
+        fn what_urls_have_in_common_is_found_in_each(line in "(://|[ab@?:'\" 1/]){0,24}") {
+            for (at, scheme) in line.match_indices("://") {
+                let start = at + scheme.len();
+                let alone = Url::at(&line, start);
+                for (before, _) in line[..at].match_indices("://") {
+                    let around = Url::at(&line, before + scheme.len());
+                    if start <= around.end {
+                        prop_assert_eq!(&around.from(&line, start), &alone, "{} from {}", line, start);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! The text of a document, what of it is never shown, and ranges in it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::redact::{joined, secret_ranges, secret_value};
 use super::shorten::{WHOLE, cut, visible};
@@ -14,28 +15,43 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: String,
-    /// Byte ranges of what is never shown, filled by those who read it.
-    secrets: Mutex<Vec<Range<usize>>>,
+    hidden: Mutex<Hidden>,
 }
+
+/// What is never shown of a text.
+#[derive(Default)]
+struct Hidden {
+    /// Where it begins and ends, in bytes, filled by those who read the text.
+    secrets: BTreeSet<(usize, usize)>,
+    /// The masks of the line that was shown last, by where that begins: many problems may stand in one.
+    masked: Option<(usize, Masks)>,
+}
+
+/// Byte ranges of a line, in order and apart.
+type Masks = Arc<[Range<usize>]>;
 
 impl Source {
     /// A source that can be shared by the spans that point into it.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), secrets: Mutex::default() })
+        Arc::new(Self { name: name.into(), text: text.into(), hidden: Mutex::default() })
     }
 
     /// Marks a byte range of the text that is never shown.
     pub fn hide(&self, secret: Range<usize>) {
-        let mut hidden = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hidden = self.hidden();
         // A document may be loaded more than once.
-        if !secret.is_empty() && !hidden.contains(&secret) {
-            hidden.push(secret);
+        if !secret.is_empty() && hidden.secrets.insert((secret.start, secret.end)) {
+            hidden.masked = None;
         }
     }
 
     /// What [`Source::hide`] has marked.
     pub fn secrets(&self) -> Vec<Range<usize>> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.hidden().secrets.iter().map(|(start, end)| *start..*end).collect()
+    }
+
+    fn hidden(&self) -> MutexGuard<'_, Hidden> {
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The name as it is shown: the sender of a MIME part chose it.
@@ -58,7 +74,7 @@ impl Source {
     fn continues_a_secret(&self, line: &Range<usize>) -> bool {
         let mut indent = indentation(&self.text[line.clone()]);
         for above in self.text[..line.start].lines().rev() {
-            if above.trim().is_empty() || indentation(above) >= indent {
+            if indentation(above) >= indent || above.trim().is_empty() {
                 continue;
             }
             if secret_value(above).is_some() {
@@ -72,8 +88,17 @@ impl Source {
         false
     }
 
-    /// What must not be shown of a line, as byte ranges of that line, in order and apart.
-    pub(super) fn masks(&self, line: &Range<usize>) -> Vec<Range<usize>> {
+    /// What must not be shown of a line.
+    pub(super) fn masks(&self, line: &Range<usize>) -> Masks {
+        if let Some((_, masks)) = self.hidden().masked.as_ref().filter(|(begins, _)| *begins == line.start) {
+            return masks.clone();
+        }
+        let masks: Masks = self.find_masks(line).into();
+        self.hidden().masked = Some((line.start, masks.clone()));
+        masks
+    }
+
+    fn find_masks(&self, line: &Range<usize>) -> Vec<Range<usize>> {
         let text = &self.text[line.clone()];
         if self.continues_a_secret(line) {
             let blank = text.len() - text.trim_start().len();

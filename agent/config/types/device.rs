@@ -17,14 +17,9 @@ pub enum Device {
 }
 
 impl Device {
-    /// Whether both are names of one disk: `/dev/sdf` and `/dev/xvdf` are.
-    pub fn is_same_disk(&self, other: &Device) -> bool {
-        match (self, other) {
-            (Device::Named(one), Device::Named(other)) => {
-                spellings(one.as_str()).iter().any(|name| name == other.as_str())
-            }
-            _ => self == other,
-        }
+    /// The disk, under one name of its several: `/dev/sdf` and `/dev/xvdf` are the same.
+    pub fn disk(&self) -> String {
+        spellings(&self.to_string()).into_iter().min().unwrap_or_default()
     }
 }
 

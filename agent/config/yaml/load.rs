@@ -4,7 +4,7 @@ mod frame;
 mod syntax;
 mod tags;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,13 +15,18 @@ use syntax::too_deep;
 use tags::is_bang;
 
 use super::scalar::resolve;
-use super::{Entry, Node, NodeId, Value};
-use crate::config::problem::{Problem, Source, Span, is_secret_key};
+use super::{Entry, Node, NodeId, Size, Value};
+use crate::config::problem::{self, Problem, Source, Span, is_secret_key};
 
 /// Nodes in one document, aliases expanded. A configuration has dozens; this stops "billion laughs" early.
-pub(super) const MAX_NODES: usize = 20_000;
+pub(super) const MAX_NODES: usize = 10_000;
+/// Nodes in a template, which describes whatever else is in a stack.
+const MAX_TEMPLATE: usize = 20_000;
 /// Nesting of one document. The configuration needs five levels; the recursion in here and in serde stays shallow.
 pub(super) const MAX_DEPTH: usize = 64;
+
+/// Bytes of text in one document that aliases add to it.
+const MAX_REPEATED: usize = 256 << 10;
 
 /// How the message of a key's repetition ends. Other readers of a shared document may not mind it.
 pub(in crate::config) const GIVEN_TWICE: &str = "is given twice";
@@ -37,7 +42,8 @@ pub fn load_template(source: &Arc<Source>) -> (Option<Node>, Vec<Problem>) {
 }
 
 fn load_with(source: &Arc<Source>, functions: bool) -> (Option<Node>, Vec<Problem>) {
-    let mut loader = Loader { functions, ..Loader::new(source) };
+    let most = if functions { MAX_TEMPLATE } else { MAX_NODES };
+    let mut loader = Loader { functions, most, ..Loader::new(source) };
     let mut parser = Parser::new_from_str(&source.text[..loader.readable]);
     while let Some(event) = parser.next_event() {
         let more = match event {
@@ -72,8 +78,14 @@ struct Loader<'a> {
     /// How much of the text can be YAML at all.
     readable: usize,
     open: Vec<Frame>,
-    anchors: HashMap<usize, Node>,
+    /// What an anchor stands for, with its size; nothing where that is too much to be kept.
+    anchors: HashMap<usize, Option<(Node, Size)>>,
+    /// All that is kept of that, and all that aliases have added: each level of nested anchors has a copy of its own.
+    kept: Size,
+    repeated: Size,
     nodes: usize,
+    /// How many of them there may be.
+    most: usize,
     documents: usize,
     root: Option<Node>,
     secrets: Vec<Range<usize>>,
@@ -89,6 +101,9 @@ impl<'a> Loader<'a> {
             readable: source.text.len(),
             open: Vec::new(),
             anchors: HashMap::new(),
+            kept: Size::default(),
+            repeated: Size::default(),
+            most: MAX_NODES,
             nodes: 0,
             documents: 0,
             root: None,
@@ -99,7 +114,7 @@ impl<'a> Loader<'a> {
         if let Some(at) = source.text.find(|c| c < ' ' && !"\t\n\r".contains(c)) {
             loader.readable = at;
             let span = loader.bytes(at, at + 1);
-            loader.problems.push(
+            loader.report(
                 Problem::at(&span, "a control character can't be part of a document; nothing is read from here on")
                     .remedy("remove it, or write it as an escape such as `\\x1b` in double quotes"),
             );
@@ -135,7 +150,12 @@ impl<'a> Loader<'a> {
             }
             Event::MappingStart(anchor, tag) => {
                 let function = self.collection_tag(tag.as_deref(), "map", &span);
-                return self.start(Frame { span, anchor, function, kind: Kind::Mapping(Vec::new(), Pending::Key) });
+                return self.start(Frame {
+                    span,
+                    anchor,
+                    function,
+                    kind: Kind::Mapping(Vec::new(), Pending::Key, HashSet::new()),
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(frame) = self.open.pop() {
@@ -156,13 +176,13 @@ impl<'a> Loader<'a> {
             return true;
         }
         let problem = Problem::at(span, "there is more than one YAML document");
-        self.problems.push(problem.remedy("keep one, or make each a MIME part of its own"));
+        self.report(problem.remedy("keep one, or make each a MIME part of its own"));
         false
     }
 
     fn start(&mut self, frame: Frame) -> bool {
         if self.open.len() >= MAX_DEPTH {
-            self.problems.push(too_deep(&frame.span));
+            self.report(too_deep(&frame.span));
             return false;
         }
         self.open.push(frame);
@@ -170,10 +190,10 @@ impl<'a> Loader<'a> {
     }
 
     fn within_budget(&mut self, place: &Span) -> bool {
-        let within = self.nodes <= MAX_NODES;
+        let within = self.nodes <= self.most;
         if !within {
-            let message = format!("the document has more than {MAX_NODES} values; nothing is read from here on");
-            self.problems.push(Problem::at(place, message));
+            let message = format!("the document has more than {} values; nothing is read from here on", self.most);
+            self.report(Problem::at(place, message));
         }
         within
     }
@@ -197,26 +217,56 @@ impl<'a> Loader<'a> {
 
     fn alias(&mut self, anchor: usize, span: &Span) {
         let Some(target) = self.anchors.get(&anchor) else {
-            self.problems.push(Problem::at(span, "the alias stands within the very value that it repeats"));
+            self.report(Problem::at(span, "the alias stands within the very value that it repeats"));
             return self.refuse();
         };
-        let (count, depth) = target.size();
-        if self.nodes + count > MAX_NODES || self.open.len() + depth > MAX_DEPTH {
-            let message = format!("aliases make the document larger than {MAX_NODES} values or {MAX_DEPTH} levels");
+        let fits = |size: &Size| {
+            // What is written out after them has room, too.
+            self.repeated.nodes + size.nodes <= self.most / 2
+                && self.open.len() + size.depth <= MAX_DEPTH
+                && self.repeated.bytes + size.bytes <= MAX_REPEATED
+        };
+        let Some((node, size)) = target.as_ref().filter(|(_, size)| fits(size)) else {
+            let message = format!(
+                "aliases add more than {} values or {} KiB to the document, or make it deeper than {MAX_DEPTH} levels",
+                self.most / 2,
+                MAX_REPEATED >> 10
+            );
             // Said once: a document of that kind has thousands of them.
             if !self.problems.iter().any(|problem| problem.message == message) {
-                self.problems.push(Problem::at(span, message));
+                self.report(Problem::at(span, message));
             }
             return self.refuse();
-        }
-        self.nodes += count;
-        let node = target.copy();
+        };
+        self.nodes += size.nodes;
+        self.repeated.nodes += size.nodes;
+        self.repeated.bytes += size.bytes;
+        let node = node.copy();
         self.add(node, 0);
+    }
+
+    /// Keeps what an anchor stands for, as long as all of them together are no larger than a document may be.
+    fn keep(&mut self, anchor: usize, node: &Node) {
+        let size = node.size();
+        let fits = self.kept.nodes + size.nodes <= self.most && self.kept.bytes + size.bytes <= MAX_REPEATED;
+        if fits {
+            self.kept.nodes += size.nodes;
+            self.kept.bytes += size.bytes;
+        }
+        self.anchors.insert(anchor, fits.then(|| (node.clone(), size)));
+    }
+
+    fn report(&mut self, problem: Problem) {
+        match self.problems.len() {
+            0..problem::MOST => self.problems.push(problem),
+            problem::MOST => self.problems.push(Problem::too_many(problem::MOST)),
+            _ => {}
+        }
     }
 
     /// Leaves out the value that comes here, or the key and its value.
     fn refuse(&mut self) {
-        if let Some(Frame { kind: Kind::Mapping(_, pending), .. }) = self.open.last_mut() {
+        if let Some(Frame { kind: Kind::Mapping(_, pending, _), .. }) = self.open.last_mut() {
             *pending = match pending {
                 Pending::Key => Pending::Refused,
                 Pending::Value(..) | Pending::Refused => Pending::Key,
@@ -228,20 +278,24 @@ impl<'a> Loader<'a> {
     fn add(&mut self, mut node: Node, anchor: usize) {
         self.nodes += 1;
         if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+            self.keep(anchor, &node);
         }
         match self.open.last_mut().map(|frame| &mut frame.kind) {
             None => self.root = Some(node),
             Some(Kind::Sequence(items)) => items.push(node),
-            Some(Kind::Mapping(entries, pending)) => match std::mem::replace(pending, Pending::Key) {
+            Some(Kind::Mapping(entries, pending, keys)) => match std::mem::replace(pending, Pending::Key) {
                 Pending::Refused => {}
-                Pending::Key => {
-                    *pending = Pending::Refused;
-                    match key(&node, entries) {
-                        Ok(key) => *pending = Pending::Value(key, node.span),
-                        Err(problem) => self.problems.push(problem),
+                Pending::Key => match node.text().filter(|key| keys.insert((*key).to_owned())) {
+                    Some(key) => *pending = Pending::Value(key.to_owned(), node.span),
+                    None => {
+                        *pending = Pending::Refused;
+                        // To find the first of its like takes a look through the whole document.
+                        if self.problems.len() <= problem::MOST {
+                            let problem = wrong_key(&node, entries);
+                            self.report(problem);
+                        }
                     }
-                }
+                },
                 Pending::Value(key, key_span) => {
                     if is_secret_key(&key) {
                         self.secrets.push(node.span.start..node.span.end);
@@ -256,21 +310,18 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// The text of a key that can be used.
-fn key(node: &Node, entries: &[Entry]) -> Result<String, Problem> {
+/// What is wrong with a key that can't be used.
+fn wrong_key(node: &Node, entries: &[Entry]) -> Problem {
     let Some(key) = node.text() else {
         let message = match node.value {
             Value::Null => "a key is missing before the `:`",
             _ => "a key must be text, not a list or a mapping",
         };
-        return Err(Problem::at(&node.span, message));
+        return Problem::at(&node.span, message);
     };
+    let problem = Problem::at(&node.span, format!("the key `{key}` {GIVEN_TWICE}"));
     match entries.iter().find(|entry| entry.key == key) {
-        None => Ok(key.into()),
-        Some(first) => {
-            let (line, _) = first.key_span.position();
-            let problem = Problem::at(&node.span, format!("the key `{key}` {GIVEN_TWICE}"));
-            Err(problem.remedy(format!("keep one; the first is in line {line}")))
-        }
+        Some(first) => problem.remedy(format!("keep one; the first is in line {}", first.key_span.position().0)),
+        None => problem.remedy("keep one"),
     }
 }

@@ -1,5 +1,7 @@
 //! Lists and mappings that are still open.
 
+use std::collections::HashSet;
+
 use crate::config::problem::Span;
 use crate::config::yaml::{Entry, Node, NodeId, Value};
 
@@ -14,7 +16,8 @@ pub(super) struct Frame {
 
 pub(super) enum Kind {
     Sequence(Vec<Node>),
-    Mapping(Vec<Entry>, Pending),
+    /// With the keys that it has so far.
+    Mapping(Vec<Entry>, Pending, HashSet<String>),
 }
 
 /// What a mapping waits for.
@@ -33,7 +36,7 @@ impl Frame {
                 let last = items.last().map(|item| item.span.end);
                 (Value::Sequence(items), last)
             }
-            Kind::Mapping(entries, _) => {
+            Kind::Mapping(entries, ..) => {
                 // An alias is spanned by what it stands for, which lies before its key.
                 let last = entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
                 (Value::Mapping(entries), last)

@@ -15,11 +15,11 @@ impl Loader<'_> {
         let span = self.characters(saphyr_parser::Span::new(mark, next));
         // The parser's own limit lies far above ours, but it reads on to the end of a line.
         if error.info().contains("recursion limit") {
-            self.problems.push(too_deep(&span));
+            self.report(too_deep(&span));
             return;
         }
         let problem = Problem::at(&span, format!("this isn't valid YAML: {}", error.info()));
-        self.problems.push(problem.remedy(syntax_remedy(&span, error.info())));
+        self.report(problem.remedy(syntax_remedy(&span, error.info())));
     }
 }
 

@@ -19,7 +19,7 @@ impl Loader<'_> {
             | ("int", value @ Value::Int(_))
             | ("float", value @ Value::Float(_)) => value,
             ("null" | "bool" | "int" | "float", _) => {
-                self.problems.push(Problem::at(span, format!("the value doesn't fit its tag `!!{suffix}`")));
+                self.report(Problem::at(span, format!("the value doesn't fit its tag `!!{suffix}`")));
                 return None;
             }
             _ => {
@@ -52,7 +52,7 @@ impl Loader<'_> {
 
     fn unknown_tag(&mut self, tag: &Tag, span: &Span) {
         let problem = Problem::at(span, format!("the tag `{tag}` has no meaning here"));
-        self.problems.push(problem.remedy(
+        self.report(problem.remedy(
             "remove it; CloudFormation's functions work in a template: put `Fn::Sub` around the whole user data",
         ));
     }
