@@ -1,9 +1,9 @@
 # The commands of this project; continuous integration runs these and nothing else.
 #
 # They write below target/ and dist/ only, need no root and no AWS account, and change nothing else on this machine,
-# except that `setup` and `setup-packages` install cargo-deny, cargo-deb and cargo-generate-rpm into cargo's own bin folder
-# if they are missing, and that `test` and `lint`, where root runs them on Debian, install packages: for the tests on real
-# disks, shellcheck and shfmt. cargo and pip download what they lack.
+# except that `setup`, `setup-packages` and `setup-fuzz` install cargo-deny, cargo-deb, cargo-generate-rpm and cargo-fuzz
+# into cargo's own bin folder if they are missing, and that `test` and `lint`, where root runs them on Debian, install
+# packages: for the tests on real disks, shellcheck and shfmt. cargo and pip download what they lack.
 # `e2e`, `test-bake` and `prove-kill` need root, for virtual machines, a scratch host and loop devices, and install Debian's
 # packages for those if they are missing, as `bench` and `bench-check` do with what they measure with. `ami` bakes in the
 # AWS account whose keys or profile it is given.
@@ -26,6 +26,10 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 CARGO_DENY ?= 0.20.2
 CARGO_DEB ?= 3.8.0
 CARGO_GENERATE_RPM ?= 0.21.1
+CARGO_FUZZ ?= 0.13.2
+# How long each fuzz target runs, and which do; all, unless given.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?=
 # What formats, partitions, encrypts or mounts the loop devices of the tests.
 DISK_PACKAGES = bcache-tools btrfs-progs cryptsetup-bin dosfstools e2fsprogs erofs-utils exfatprogs f2fs-tools fdisk \
 	genisoimage gfs2-utils jfsutils lvm2 mount nilfs-tools ntfs-3g ocfs2-tools reiser4progs reiserfsprogs squashfs-tools \
@@ -45,8 +49,8 @@ BENCH_PROGRAMS = curl jq strace valgrind
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
-.PHONY: help demo build generate deb rpm validate ami test bench bench-check fleet e2e test-bake prove-kill lint setup setup-disks setup-packages setup-templates \
-	setup-bake setup-bench setup-e2e clean
+.PHONY: help demo build generate deb rpm validate ami test bench bench-check fuzz fuzz-ci fleet e2e test-bake prove-kill lint setup \
+	setup-disks setup-packages setup-templates setup-bake setup-bench setup-e2e setup-fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -103,6 +107,14 @@ bench: setup-bench build ## Measure the binary of an image, beside a shell scrip
 bench-check: setup-bench build ## Fail if the binary, or the instructions it takes, are more than recorded
 	cargo test --locked --all-features --test bench -- check
 
+# Without a sanitizer the stable compiler can build it. Those look for mistakes of unsafe code: the agent has two calls.
+fuzz: setup-fuzz ## Give every reader anything, FUZZ_SECONDS=600 each; FUZZ_TARGETS=user_data runs one
+	cargo fuzz build --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none --codegen-units 16
+	tests/fuzz/run.sh $(FUZZ_SECONDS) "$(FUZZ_TARGETS)"
+
+fuzz-ci: ## The same, 10 s each
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=10
+
 fleet: build ## Boot 1,000 instances, each a process of the binary of an image, against doubles that fail; FLEET_SEED=2 has other faults
 	cargo test --locked --all-features --test fleet
 
@@ -139,6 +151,9 @@ setup-disks: ## Install, on Debian, what the tests on real disks use and is miss
 setup-packages: ## Install what deb and rpm need, if it is missing
 	@cargo deb --version 2>/dev/null | grep -qw '$(CARGO_DEB)' || cargo install --locked --no-default-features --features lzma cargo-deb --version $(CARGO_DEB)
 	@cargo generate-rpm --version 2>/dev/null | grep -qw '$(CARGO_GENERATE_RPM)' || cargo install --locked cargo-generate-rpm --version $(CARGO_GENERATE_RPM)
+
+setup-fuzz: ## Install what fuzz needs, if it is missing
+	@cargo fuzz --version 2>/dev/null | grep -qw '$(CARGO_FUZZ)' || cargo install --locked cargo-fuzz --version $(CARGO_FUZZ)
 
 setup-templates: ## Install, where there is Python, cfn-lint for the templates of examples/
 	@test -x target/lint/venv/bin/cfn-lint || ! python3 -c 'import ensurepip' 2>/dev/null || { \

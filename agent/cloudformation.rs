@@ -276,7 +276,7 @@ fn default_endpoint(region: &str, partition_domain: &str, fips: bool, dualstack:
 
 /// `CFN_V1 <document in base64>:<signature in one line>`, as aws-cfn-bootstrap's `CFNSigner` makes it: trailing
 /// whitespace of the document goes, all else stays byte for byte. None when there is no document or no signature.
-fn authorization((document, signature): (&str, &str)) -> Option<HeaderValue> {
+pub(crate) fn authorization((document, signature): (&str, &str)) -> Option<HeaderValue> {
     let document = STANDARD.encode(document.trim_end());
     let signature: String = signature.split_whitespace().collect();
     if document.is_empty() || signature.is_empty() {

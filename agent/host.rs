@@ -20,6 +20,8 @@ mod wait;
 
 pub use files::save;
 pub use look::Space;
+#[cfg(feature = "fuzzing")]
+pub(crate) use nvme::name_in as nvme_name;
 pub use program::UnitState;
 pub use wait::{CLOUD_FINAL, HELD_UP, Unmet};
 

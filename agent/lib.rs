@@ -42,6 +42,9 @@ pub mod config;
 pub mod delivery;
 pub mod doctor;
 pub mod ecs_agent;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 pub mod http;
 pub mod imds;

@@ -25,7 +25,10 @@ use tokio::time::Instant;
 pub use self::diagnose::{diagnose, diagnose_image};
 pub use self::dry_run::{DryRun, dry_run};
 pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
-use self::state::{Decision, Stage, State};
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::hand_over::HandedOver;
+pub(crate) use self::state::State;
+use self::state::{Decision, Stage};
 use self::supervise::{Stop, keep_alive};
 use crate::apply::{apply, millis};
 use crate::config::{self, Config, Parsed};

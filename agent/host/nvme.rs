@@ -50,7 +50,7 @@ pub fn is_instance_store(model: &str) -> bool {
 }
 
 /// The name in the vendor's data of an identify page: with or without `/dev/`, padded with blanks or NULs.
-fn name_in(page: &[u8; PAGE]) -> Option<String> {
+pub fn name_in(page: &[u8; PAGE]) -> Option<String> {
     let bytes = &page[VENDOR_DATA..VENDOR_DATA + VENDOR_NAME];
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let text = std::str::from_utf8(&bytes[..end]).ok()?.trim();

@@ -73,6 +73,18 @@ impl Gathered {
         parsed
     }
 
+    /// Goes by what an earlier boot kept.
+    pub(crate) fn use_kept(&mut self, kept: &Kept) {
+        // Where Auto Scaling wanted the instance then says nothing of now.
+        self.identity = Identity { target_lifecycle_state: None, ..kept.identity.clone() };
+        if self.user_data.is_none() {
+            self.user_data = kept.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok());
+        }
+        if self.variables.is_empty() {
+            self.variables = kept.variables.clone();
+        }
+    }
+
     fn note_parts(&mut self) {
         if let Some(bytes) = &self.user_data {
             self.notes.extend(decode(&self.user_data_name, bytes).notes);
@@ -93,24 +105,13 @@ pub async fn gather(host: &Host, options: &Options, state: &State) -> Gathered {
         Err(error) => match same_instance {
             Some(kept) => {
                 tracing::warn!("going by what an earlier boot of this instance kept: {error:#}");
-                use_kept(&mut gathered, kept);
+                gathered.use_kept(kept);
             }
             None => gathered.error = gathered.error.take().or(Some(error)),
         },
     }
     gathered.note_parts();
     gathered
-}
-
-fn use_kept(gathered: &mut Gathered, kept: &Kept) {
-    // Where Auto Scaling wanted the instance then says nothing of now.
-    gathered.identity = Identity { target_lifecycle_state: None, ..kept.identity.clone() };
-    if gathered.user_data.is_none() {
-        gathered.user_data = kept.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok());
-    }
-    if gathered.variables.is_empty() {
-        gathered.variables = kept.variables.clone();
-    }
 }
 
 /// The variables of the shell original that are set and not empty.
@@ -240,7 +241,7 @@ pub async fn for_doctor(host: &Host, options: &Options) -> (Gathered, Metadata) 
     let state = State::load(host);
     let same_instance = |_: &Kept| gathered.local_instance_id.as_deref() == Some(state.instance_id.as_str());
     match state.kept.as_ref().filter(|kept| same_instance(kept)).cloned() {
-        Some(kept) => use_kept(&mut gathered, &kept),
+        Some(kept) => gathered.use_kept(&kept),
         None => gathered.error = gathered.error.take().or(Some(error)),
     }
     (gathered, failed)

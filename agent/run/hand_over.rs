@@ -51,8 +51,7 @@ impl HandedOver {
     pub fn load(host: &Host) -> Self {
         let read = || -> Result<Option<Self>> {
             let Some(text) = host.read(&host.state_path(FILE))? else { return Ok(None) };
-            let read = serde_json::from_str(&text);
-            Ok(Some(read.map_err(|error| anyhow!("it is not what an earlier run wrote: {}", json_error(&error)))?))
+            Ok(Some(Self::parse(&text)?))
         };
         let found = read().unwrap_or_else(|error| {
             tracing::warn!("the settings of an `ecs-firstrun run` inside cloud-init are ignored: {FILE}: {error:#}");
@@ -73,6 +72,15 @@ impl HandedOver {
             stands
         };
         found.filter(of_this_instance).filter(still_stands).unwrap_or_default()
+    }
+
+    /// Reads back what a run wrote.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|error| anyhow!("it is not what an earlier run wrote: {}", json_error(&error)))
     }
 
     /// The user data as they were read.

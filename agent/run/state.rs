@@ -99,16 +99,16 @@ impl State {
         let text = host.read(path).inspect_err(|error| {
             tracing::warn!("starting from scratch, since the saved state can't be read: {error:#}")
         });
-        match serde_json::from_str::<State>(&text.ok()??) {
-            Ok(state) if state.version == VERSION => Some(state),
-            Ok(state) => {
-                tracing::warn!("starting from scratch, since {path} has version {}, not {VERSION}", state.version);
-                None
-            }
-            Err(error) => {
-                tracing::warn!("starting from scratch, since {path} can't be parsed: {}", json_error(&error));
-                None
-            }
+        let read = Self::parse(&text.ok()??);
+        read.inspect_err(|why| tracing::warn!("starting from scratch, since {path} {why}")).ok()
+    }
+
+    /// Reads a state back; else why it is none, for a sentence about the file.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match serde_json::from_str::<State>(text) {
+            Ok(state) if state.version == VERSION => Ok(state),
+            Ok(state) => Err(format!("has version {}, not {VERSION}", state.version)),
+            Err(error) => Err(format!("can't be parsed: {}", json_error(&error))),
         }
     }
 

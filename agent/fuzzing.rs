@@ -1,0 +1,141 @@
+//! What the fuzz targets of `tests/fuzz` reach of the agent beside what is public anyway: each function gives a reader
+//! whatever the other side may send, and does with it what a run would do.
+
+use aws_credential_types::Credentials;
+use aws_sdk_autoscaling as autoscaling;
+use aws_sdk_cloudformation as cloudformation;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+
+use crate::cloudformation::authorization;
+use crate::config::Parsed;
+use crate::delivery::answer::judge;
+use crate::delivery::{self, Method};
+use crate::imds::Identity;
+use crate::run::{Gathered, HandedOver, State};
+use crate::{config, host, http, sdk};
+
+/// The most bytes of an answer of AWS, or of what stands before it, that are read.
+pub const ANSWER_LIMIT: usize = delivery::ANSWER_LIMIT;
+
+/// The identity that these answers of the instance metadata service make, by path, and whether it can be sent on.
+///
+/// # Errors
+/// What a run would say.
+pub async fn identity(answer: impl Fn(&str) -> Option<Vec<u8>>) -> Result<(Identity, bool), String> {
+    let identity = Identity::read(&async |path: &str| Ok(answer(path))).await.map_err(|error| error.to_string())?;
+    let proof = authorization((&identity.document, &identity.signature));
+    Ok((identity, proof.is_some()))
+}
+
+/// What a boot without instance metadata goes by: the configuration in the state that an earlier run kept.
+///
+/// # Errors
+/// Text that is no state.
+pub fn kept(text: &str) -> Result<Parsed, String> {
+    let state = State::parse(text)?;
+    let mut gathered = Gathered::default();
+    if let Some(kept) = &state.kept {
+        gathered.use_kept(kept);
+    }
+    gathered.kept();
+    Ok(gathered.parse())
+}
+
+/// The user data that a run inside cloud-init handed over, and the configuration of its variables.
+///
+/// # Errors
+/// Text that such a run did not write.
+pub fn handed_over(text: &str) -> Result<(Option<Vec<u8>>, Parsed), String> {
+    let handed = HandedOver::parse(text).map_err(|error| format!("{error:#}"))?;
+    let documents = config::shell_variables(|name| handed.variables.get(name).cloned());
+    Ok((handed.user_data(), config::parse(&documents)))
+}
+
+/// The name in the block device mapping that an identify page of an NVMe controller holds.
+pub fn nvme_name(page: &[u8; 4096]) -> Option<String> {
+    host::nvme_name(page)
+}
+
+/// An answer of AWS, or of what stands before it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The value of `Retry-After`.
+    pub retry_after: Option<String>,
+    /// The value of `Date`.
+    pub date: Option<String>,
+    /// The body, at most [`ANSWER_LIMIT`] bytes.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        match name {
+            "retry-after" => self.retry_after.as_deref(),
+            _ => self.date.as_deref(),
+        }
+    }
+
+    /// What it means to a signal and to a lifecycle action, each in words: read by ourselves, and through the AWS SDK.
+    pub async fn judged(&self) -> Vec<String> {
+        let after = http::retry_after(|name| self.header(name));
+        let methods = [Method::InstanceIdentity, Method::Iam, Method::WaitHandle, Method::LifecycleHook];
+        let own = methods.map(|method| format!("{:?}", judge(method, self.status, after, &self.body)));
+        own.into_iter().chain([self.to_signal().await, self.to_lifecycle_action().await]).collect()
+    }
+
+    async fn to_signal(&self) -> String {
+        let config = cloudformation::Config::builder()
+            .behavior_version(cloudformation::config::BehaviorVersion::latest())
+            .region(cloudformation::config::Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "fuzzing"))
+            .retry_config(cloudformation::config::retry::RetryConfig::disabled())
+            .http_client(self.client());
+        let client = cloudformation::Client::from_conf(config.build());
+        let request = client.signal_resource().stack_name("web").logical_resource_id("Instances").unique_id("i-1");
+        let answer = request.status(cloudformation::types::ResourceSignalStatus::Success).send().await;
+        let outcome = |error| format!("{:?}", sdk::outcome(Method::Iam, &error));
+        answer.map_or_else(outcome, |_| "Accepted".to_owned())
+    }
+
+    async fn to_lifecycle_action(&self) -> String {
+        let config = autoscaling::Config::builder()
+            .behavior_version(autoscaling::config::BehaviorVersion::latest())
+            .region(autoscaling::config::Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "fuzzing"))
+            .retry_config(autoscaling::config::retry::RetryConfig::disabled())
+            .http_client(self.client());
+        let client = autoscaling::Client::from_conf(config.build());
+        let request = client.complete_lifecycle_action().lifecycle_hook_name("launch").auto_scaling_group_name("web");
+        let answer = request.instance_id("i-1").lifecycle_action_result("CONTINUE").send().await;
+        let outcome = |error| format!("{:?}", sdk::outcome(Method::LifecycleHook, &error));
+        answer.map_or_else(outcome, |_| "Accepted".to_owned())
+    }
+
+    /// A client of the SDK that gets this answer to everything.
+    fn client(&self) -> SharedHttpClient {
+        let answer = self.clone();
+        http_client_fn(move |_: &HttpConnectorSettings, _| SharedHttpConnector::new(Always(answer.clone())))
+    }
+}
+
+/// A connection that gives one answer to everything.
+#[derive(Clone, Debug)]
+struct Always(Answer);
+
+impl HttpConnector for Always {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let body = SdkBody::from(self.0.body.clone());
+        HttpConnectorFuture::ready(match StatusCode::try_from(self.0.status) {
+            Ok(status) => Ok(HttpResponse::new(status, body)),
+            Err(error) => Err(ConnectorError::io(error.into())),
+        })
+    }
+}

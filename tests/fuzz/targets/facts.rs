@@ -1,0 +1,25 @@
+//! Facts, as `plan --facts` takes them.
+#![no_main]
+
+use ecs_firstrun::instance::Instance;
+use ecs_firstrun::run::documents;
+use ecs_firstrun_fuzz::{planned, within_bounds};
+use libfuzzer_sys::fuzz_target;
+
+/// What makes use of all facts: every log, Docker's own settings, a proxy.
+const COMPLETE: &[u8] = include_bytes!("../../../examples/user-data/complete.yaml");
+/// What takes away what an earlier run left.
+const SMALLEST: &[u8] = include_bytes!("../../../examples/user-data/smallest.yaml");
+
+fuzz_target!(|bytes: &[u8]| {
+    within_bounds(bytes, || {
+        let Ok(instance) = Instance::parse(bytes) else { return };
+        for user_data in [COMPLETE, SMALLEST] {
+            planned(&documents("user data", user_data).0, &instance);
+        }
+        // They are printed without the secrets of Docker's settings, and then stay as they are.
+        let printed = serde_json::to_vec_pretty(&instance).unwrap();
+        let again = Instance::parse(&printed).unwrap();
+        assert_eq!(serde_json::to_vec_pretty(&again).unwrap(), printed);
+    });
+});
