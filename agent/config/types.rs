@@ -318,7 +318,17 @@ mod tests {
             (
                 accepts::<ProxyUrl>,
                 &["http://proxy:3128", "https://u:p%40@h:1"],
-                &["", "proxy:3128", "http://", "socks5://h:1", "http://h/x", "http://h\n:1", "http:///h"],
+                &[
+                    "",
+                    "proxy:3128",
+                    "http://",
+                    "socks5://h:1",
+                    "http://h/x",
+                    "http://h\n:1",
+                    "http:///h",
+                    "http://A%ED",
+                    "http://h\u{fc}",
+                ],
             ),
             (
                 accepts::<Device>,

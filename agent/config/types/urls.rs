@@ -44,6 +44,12 @@ fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> 
     if !text.contains("://") {
         return Err(format!("the {what} has no scheme\n{remedy}"));
     }
+    // DNS has no other letters, and the library, which is built without their tables, trips over some.
+    if !host_of(text).bytes().all(|byte| byte.is_ascii() && byte != b'%') {
+        return Err(format!(
+            "the {what} is not a URL: its host has characters other than ASCII letters, digits, `-` and `.`\n{remedy}"
+        ));
+    }
     let url = url::Url::parse(text).map_err(|error| format!("the {what} is not a URL: {error}\n{remedy}"))?;
     // A URL's parser would find a host in `http:///x` too.
     let after_scheme = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
@@ -51,6 +57,13 @@ fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> 
         true => Err(format!("the {what} does not begin with http:// or https:// and a host\n{remedy}")),
         false => Ok(url),
     }
+}
+
+/// What stands where a URL has its host and port.
+fn host_of(url: &str) -> &str {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '\\', '?', '#']).next().unwrap_or(authority);
+    authority.rsplit('@').next().unwrap_or(authority)
 }
 
 /// The URL of an HTTP proxy, such as `http://proxy.internal:3128`.
