@@ -33,7 +33,11 @@ impl Host {
             Err(error) => return Err(error).with_context(|| format!("read {path}")),
         };
         let mut bytes = Vec::new();
-        let read = file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).with_context(|| format!("read {path}"))?;
+        let read = match file.take(LARGEST_FILE + 1).read_to_end(&mut bytes) {
+            // In sysfs the device went away in between, and the file with it.
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => return Ok(None),
+            read => read.with_context(|| format!("read {path}"))?,
+        };
         if read as u64 > LARGEST_FILE {
             bail!("read {path}: it is larger than {} MiB", LARGEST_FILE >> 20);
         }

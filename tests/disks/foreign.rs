@@ -246,3 +246,21 @@ fn a_disk_that_somebody_uses_is_refused_though_it_looks_blank() {
     // With nobody left, it is a blank disk like any other.
     assert!(machine.made().contains(&"make ext4 `docker` on /dev/xvdcy if it is blank".to_owned()));
 }
+
+/// As on a host where somebody detaches a loop device just then.
+#[test]
+fn a_loop_device_that_goes_away_is_in_nobodys_way() {
+    if !can_run(&["mkfs.ext4", "mount", "strace"]) {
+        return;
+    }
+    let machine = Machine::with_storage(EXT4);
+    let (disk, other) = (Loop::of(EXT4_SIZE), Loop::of(EXT4_SIZE));
+    machine.attach("xvdcy", &disk);
+    let backing = format!("/sys/block/{}/loop/backing_file", other.node.file_name().unwrap().to_str().unwrap());
+    let trace = machine.folder().join("trace");
+    let ended =
+        machine.host.traced(&["-f", "-o", trace.to_str().unwrap(), "-e", "inject=read:error=ENODEV", "-P", &backing]);
+    assert!(std::fs::read_to_string(trace).unwrap().contains("ENODEV (No such device) (INJECTED)"));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(disk.value("LABEL"), "docker");
+}
