@@ -128,7 +128,7 @@ prove-kill: setup-disks ## Kill the agent at each system call, or let that fail,
 	cargo test --locked --all-features --test kill -- $(ARGS)
 
 lint: setup ## Check format, lints and dependencies
-	cargo fmt --check
+	cargo fmt --check && cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings && cargo clippy --locked --all-targets --all-features --test e2e --test bake --test bench --test fleet --test kill -- -D warnings
 	cargo deny --locked --all-features check licenses bans sources
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is missing: the scripts are not checked" >&2; fi
