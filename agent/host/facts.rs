@@ -164,7 +164,7 @@ mod tests {
     fn what_a_killed_run_has_left_to_do_is_ours() {
         let (_root, host) = scratch();
         assert_eq!(host.ours().unwrap(), BTreeSet::new());
-        host.write("/var/lib/ecs-firstrun/changed/amazon-ssm-agent.service", b"", 0o600).unwrap();
+        host.write("/run/ecs-firstrun/changed/amazon-ssm-agent.service", b"", 0o600).unwrap();
         host.write("/var/lib/ecs-firstrun/modes/etc/dnf/dnf.conf", b"0644\n", 0o600).unwrap();
         let ours = ["/etc/dnf/dnf.conf", "/etc/systemd/system/amazon-ssm-agent.service.d/ecs-firstrun-proxy.conf"];
         assert_eq!(host.ours().unwrap(), BTreeSet::from(ours.map(str::to_owned)));

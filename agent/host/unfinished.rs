@@ -22,7 +22,7 @@ pub(super) fn temporary(folder: &Path, name: &str) -> PathBuf {
 impl Host {
     /// Removes what killed runs left unfinished. Where that can't be, it does no harm.
     pub fn remove_unfinished(&self) {
-        let own = [super::CONFIGURED, super::STATUS].map(|path| parent(path).to_owned());
+        let own = [parent(super::CONFIGURED), parent(super::STATUS), super::units::MARKS].map(str::to_owned);
         let folders = leftovers::folders().into_iter().chain(own).map(|folder| self.at(&folder));
         let entries = folders.chain(self.folders_of_state()).filter_map(|folder| fs::read_dir(folder).ok()).flatten();
         for entry in entries.flatten() {
@@ -69,6 +69,7 @@ mod tests {
             "/etc/systemd/system/docker.service.d/.ecs-firstrun-proxy.conf.ecs-firstrun",
             "/var/lib/ecs-firstrun/modes/etc/dnf/.dnf.conf.ecs-firstrun",
             "/run/ecs-firstrun/.status.ecs-firstrun",
+            "/run/ecs-firstrun/changed/.docker.service.ecs-firstrun",
         ];
         let kept = [
             "/etc/ecs/.ecs.config",

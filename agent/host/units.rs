@@ -1,13 +1,17 @@
 //! Units: what has changed that they read, and their start.
 //!
 //! Before a file that a unit reads is changed, a mark is left; the mark makes the start of that unit a restart and goes
-//! away after it, so that a run that was killed in between is made up for.
+//! away after it, so that a run that was killed in between is made up for. After a reboot everything is read anew: the
+//! marks are in memory only.
 
 use anyhow::Result;
 
 use super::{Host, UnitState};
 use crate::plan::{Start, UNITS};
 use crate::report::Change;
+
+/// The folder of the marks.
+pub(super) const MARKS: &str = "/run/ecs-firstrun/changed";
 
 /// The mark that systemd has to read its unit files again; the name of no unit.
 pub(super) const UNIT_FILES: &str = "unit-files";
@@ -20,17 +24,13 @@ impl Host {
             return Ok(());
         }
         for name in read_by.into_iter().chain(is_unit_file.then_some(UNIT_FILES)) {
-            self.write(&self.mark_path(name), b"", 0o600)?;
+            self.write(&mark_path(name), b"", 0o600)?;
         }
         Ok(())
     }
 
-    fn mark_path(&self, name: &str) -> String {
-        self.state_path(&format!("changed/{name}"))
-    }
-
     pub(super) fn is_marked(&self, name: &str) -> bool {
-        self.at(&self.mark_path(name)).exists()
+        self.at(&mark_path(name)).exists()
     }
 
     pub(super) async fn reload_units(&self) -> Result<Change> {
@@ -38,7 +38,7 @@ impl Host {
             return Ok(Change::AlreadyDone);
         }
         self.run("systemctl", &["daemon-reload"]).await?;
-        self.remove(&self.mark_path(UNIT_FILES))
+        self.remove(&mark_path(UNIT_FILES))
     }
 
     pub(super) async fn start_unit(&self, unit: &str, start: Start) -> Result<Change> {
@@ -52,7 +52,7 @@ impl Host {
         let queue: &[&str] = if start == Start::Queue { &["--no-block"] } else { &[] };
         self.run("systemctl", &[&[verb], queue, &[unit]].concat()).await?;
         if changed {
-            self.remove(&self.mark_path(unit))?;
+            self.remove(&mark_path(unit))?;
         }
         Ok(Change::Made)
     }
@@ -61,6 +61,10 @@ impl Host {
     pub(super) fn is_started(&self, unit: &str, state: &UnitState) -> bool {
         state.is_active() && !self.is_marked(unit)
     }
+}
+
+fn mark_path(name: &str) -> String {
+    format!("{MARKS}/{name}")
 }
 
 pub(super) fn is_unit_file(path: &str) -> bool {
@@ -92,7 +96,7 @@ mod tests {
         let deadline = Instant::now();
         assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::Made);
         assert!(host.is_marked("x.service") && host.is_marked(UNIT_FILES));
-        host.remove(&host.mark_path("x.service")).unwrap();
+        host.remove(&mark_path("x.service")).unwrap();
         assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::AlreadyDone);
         assert!(!host.is_marked("x.service"));
         let names: Vec<_> =

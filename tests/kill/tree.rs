@@ -15,7 +15,7 @@ const TOLD: &[&str] = &[
 pub const STATE: &str = "var/lib/ecs-firstrun/state.json";
 /// What a run keeps for the next one while something is unfinished.
 const RECORDS: &[&str] = &[
-    "var/lib/ecs-firstrun/changed/",
+    "run/ecs-firstrun/changed/",
     "var/lib/ecs-firstrun/making/",
     "var/lib/ecs-firstrun/modes/",
     "run/ecs-firstrun/state.json",
