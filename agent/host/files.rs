@@ -79,6 +79,18 @@ impl Host {
     /// # Errors
     /// Whatever the filesystem answers.
     pub fn write(&self, path: &str, contents: &[u8], mode: u32) -> Result<Change> {
+        self.replace(path, contents, mode, true)
+    }
+
+    /// As [`Host::write`], but what a loss of power may take away, since the next boot writes it anyway.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn write_for_now(&self, path: &str, contents: &[u8], mode: u32) -> Result<Change> {
+        self.replace(path, contents, mode, false)
+    }
+
+    fn replace(&self, path: &str, contents: &[u8], mode: u32, lasting: bool) -> Result<Change> {
         if self.holds(path, contents, mode)? {
             return Ok(Change::AlreadyDone);
         }
@@ -91,9 +103,11 @@ impl Host {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
             file.write_all(contents)?;
             file.set_permissions(Permissions::from_mode(mode))?;
-            file.sync_all()?;
+            if lasting {
+                file.sync_all()?;
+            }
             fs::rename(&temporary, &at)?;
-            fs::File::open(folder)?.sync_all()
+            if lasting { fs::File::open(folder)?.sync_all() } else { Ok(()) }
         };
         write().inspect_err(|_| drop(fs::remove_file(&temporary))).with_context(|| format!("write {path}"))?;
         Ok(Change::Made)
