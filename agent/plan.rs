@@ -246,7 +246,7 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         ("proxy", proxy::actions(config, instance)),
         ("storage", storage::actions(config, instance)),
         ("docker", docker::actions(config, instance)),
-        ("ecs", ecs::actions(config, instance)),
+        ("ecs", ecs::actions(config)),
         ("start", ecs::start(config, instance)),
         ("wait", ecs::wait(config, instance)),
     ];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ecs_firstrun::config::{Config, Parsed};
 use ecs_firstrun::instance::{Image, Instance, OperatingSystem};
-use ecs_firstrun::plan::{Action, Condition, File, Plan, leftovers, plan};
+use ecs_firstrun::plan::{Action, Condition, File, Plan, Step, leftovers, plan};
 use ecs_firstrun::run::documents;
 use proptest::collection::vec;
 use proptest::option::of;
@@ -117,6 +117,9 @@ proptest! {
         let is_swept = |(_, file): (_, &File)| folders.contains(file.path.rsplit_once('/').unwrap().0);
         prop_assert!(plan.files().all(is_swept), "{:?}", folders);
         prop_assert!(units_are_reloaded_in_time(&plan), "{}", plan);
+        // For all volumes at once.
+        let reloads = |step: &Step| step.actions.iter().filter(|planned| planned.action == Action::ReloadUnits).count();
+        prop_assert!(plan.steps.iter().all(|step| reloads(step) <= 1), "{}", plan);
         // Where no proxy is asked for, nothing names one.
         if config.proxy.is_none() {
             prop_assert!(plan.files().all(|(_, file)| !file.contents.reveal().to_uppercase().contains("HTTPS_PROXY=")));

@@ -1,4 +1,4 @@
-//! Docker: its daemon's configuration, the proxy, and the volumes that it must not start without.
+//! Docker: its daemon's configuration, and the volumes that it must not start without.
 
 use serde_json::{Map, Value};
 
@@ -22,12 +22,6 @@ pub fn image_daemon_json() -> String {
     format!("{STATE_DIRECTORY}/image/daemon.json")
 }
 
-pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let mut actions = daemon(config, instance);
-    actions.extend([mounts(config, instance), proxy::drop_in(UNIT, config, instance)].into_iter().flatten());
-    actions
-}
-
 /// What a person should know: Docker begins anew elsewhere, and what it had so far stays behind.
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     let data_root = config.docker.as_ref()?.data_root.as_ref()?;
@@ -39,7 +33,7 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     })
 }
 
-fn daemon(config: &Config, instance: &Instance) -> Vec<Planned> {
+pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     let mut wanted = Map::new();
     if let Some(docker) = &config.docker {
         if let Some(data_root) = &docker.data_root {
@@ -89,7 +83,8 @@ fn merged(mut base: Map<String, Value>, patch: Map<String, Value>) -> Map<String
     base
 }
 
-fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
+/// The drop-in that makes Docker need the volumes, or the removal of an earlier one.
+pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
     let path = format!("{UNITS}/{UNIT}.d/ecs-firstrun-mounts.conf");
     let places: Vec<_> = config.storage.iter().map(|volume| path_setting(volume.mount.as_str())).collect();
     let write = || {

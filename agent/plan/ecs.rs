@@ -18,21 +18,17 @@ pub const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
 /// The longest that Docker may take to become active when no ECS agent is waited for.
 const DOCKER_START: Duration = Duration::from_secs(120);
 
-pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let mut actions = Vec::new();
-    if let Some(ecs) = &config.ecs {
+pub fn actions(config: &Config) -> Vec<Planned> {
+    let write = |ecs: &Ecs| {
         let file = File {
             path: ECS_CONFIG.to_owned(),
             contents: ecs_config(ecs, config),
             mode: Mode(0o600),
             read_by: Some(UNIT.to_owned()),
         };
-        actions.push(planned(Action::WriteFile(file), format!("the ECS agent joins the cluster `{}`", ecs.cluster)));
-    }
-    // A unit that is not started needs no proxy; what an earlier run left is taken away all the same.
-    let wants_drop_in = config.ecs.is_some() || config.proxy.is_none();
-    actions.extend(proxy::drop_in(UNIT, config, instance).filter(|_| wants_drop_in));
-    actions
+        planned(Action::WriteFile(file), format!("the ECS agent joins the cluster `{}`", ecs.cluster))
+    };
+    config.ecs.as_ref().map(write).into_iter().collect()
 }
 
 fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {

@@ -1,9 +1,9 @@
-//! The proxy's renderings, and the programs that no other part owns: the SSM agent and the package manager.
+//! The proxy's renderings: drop-ins of the units that go through it, and the package manager.
 
 use percent_encoding::percent_decode_str;
 
 use super::systemd::{UNITS, quoted};
-use super::{Action, Contents, Edit, File, Planned, Start, planned, wanted_or_removed};
+use super::{Action, Contents, Edit, File, Planned, Start, docker, ecs, planned, wanted_or_removed};
 use crate::config::types::Mode;
 use crate::config::{Config, Proxy};
 use crate::instance::Instance;
@@ -12,11 +12,13 @@ use crate::instance::Instance;
 pub const SSM_AGENT: &str = "amazon-ssm-agent.service";
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let mut actions = Vec::new();
-    if instance.image.ssm_agent {
-        actions.extend(drop_in(SSM_AGENT, config, instance));
-    }
-    if !actions.is_empty() {
+    let mut actions: Vec<_> = drop_in(docker::UNIT, config, instance).into_iter().collect();
+    // A unit that is not started needs no proxy; what an earlier run left is taken away all the same.
+    let wants_ecs = config.ecs.is_some() || config.proxy.is_none();
+    actions.extend(drop_in(ecs::UNIT, config, instance).filter(|_| wants_ecs));
+    let ssm_agent = drop_in(SSM_AGENT, config, instance).filter(|_| instance.image.ssm_agent);
+    if let Some(ssm_agent) = ssm_agent {
+        actions.push(ssm_agent);
         actions.push(planned(Action::ReloadUnits, "a drop-in changed"));
         let start = Action::StartUnit { unit: SSM_AGENT.to_owned(), start: Start::Queue };
         actions.push(planned(start, "it reads its environment when it starts"));
@@ -43,7 +45,7 @@ pub fn mode(contents: &Contents) -> Mode {
 }
 
 /// The drop-in that gives a unit the proxy, or the removal of an earlier one.
-pub fn drop_in(unit: &str, config: &Config, instance: &Instance) -> Option<Planned> {
+fn drop_in(unit: &str, config: &Config, instance: &Instance) -> Option<Planned> {
     let path = drop_in_path(unit);
     let write = |proxy: &Proxy| {
         let lower = unit == SSM_AGENT;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::systemd::{UNITS, escaped_path, path_setting};
-use super::{Action, Condition, Contents, File, Planned, planned};
+use super::{Action, Condition, Contents, File, Planned, docker, planned};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
@@ -15,8 +15,14 @@ use crate::instance::Instance;
 /// The longest that an attachment may take: EC2 attaches volumes while the instance boots, mostly within seconds.
 const ATTACHMENT: Duration = Duration::from_secs(120);
 
-pub fn actions(config: &Config, _instance: &Instance) -> Vec<Planned> {
-    config.storage.iter().flat_map(volume).collect()
+/// What systemd has to know comes first, for all volumes at once: to read its units again takes it longer than to mount.
+pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let mut actions: Vec<_> = config.storage.iter().map(unit).chain(docker::mounts(config, instance)).collect();
+    if !config.storage.is_empty() {
+        actions.push(planned(Action::ReloadUnits, "a unit file may have changed"));
+    }
+    actions.extend(config.storage.iter().flat_map(volume));
+    actions
 }
 
 /// The name of the unit that mounts a volume.
@@ -24,25 +30,26 @@ pub fn mount_unit(volume: &Volume) -> String {
     format!("{}.mount", escaped_path(volume.mount.as_str()))
 }
 
+fn unit(volume: &Volume) -> Planned {
+    let unit = mount_unit(volume);
+    let file = File {
+        path: format!("{UNITS}/{unit}"),
+        contents: Contents::Open(unit_text(volume, &volume.label())),
+        mode: Mode(0o644),
+        read_by: Some(unit),
+    };
+    let why = format!("{} is mounted by label, whatever the kernel calls the disk", volume.mount);
+    planned(Action::WriteFile(file), why)
+}
+
 fn volume(volume: &Volume) -> Vec<Planned> {
     let (device, label, unit) = (&volume.device, volume.label(), mount_unit(volume));
     let present = Condition::DevicePresent { device: device.clone(), timeout: ATTACHMENT };
     let filesystem =
         Action::EnsureFilesystem { device: device.clone(), filesystem: volume.filesystem, label: label.clone() };
-    let file = File {
-        path: format!("{UNITS}/{unit}"),
-        contents: Contents::Open(unit_text(volume, &label)),
-        mode: Mode(0o644),
-        read_by: Some(unit.clone()),
-    };
     let mut actions = vec![
         planned(Action::WaitFor(present), "a volume may be attached after the boot began"),
         planned(filesystem, "the same filesystem is kept; anything else on the device is refused"),
-        planned(
-            Action::WriteFile(file),
-            format!("{} is mounted by label, whatever the kernel calls the disk", volume.mount),
-        ),
-        planned(Action::ReloadUnits, "a unit file may have changed"),
         planned(
             Action::EnsureMountPoint { path: volume.mount.to_string() },
             "files already in the directory are hidden by the mount, and a warning is logged",
