@@ -15,8 +15,9 @@ use crate::text::json_error;
 /// The version of the JSON form of [`Instance`].
 pub const VERSION: u32 = 1;
 
-/// Bytes that facts can have. Those of an instance have one or two KiB; with 50 tags, each as long as can be, 20.
-const LONGEST: usize = 32 << 10;
+/// Bytes that facts can have. Those of an instance have one or two KiB; with 50 tags, each as long as can be and in letters
+/// of three bytes, 45.
+const LONGEST: usize = 64 << 10;
 
 /// What is known of the instance and of the image that it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

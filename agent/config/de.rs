@@ -45,7 +45,7 @@ pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> (T, Vec<Problem>
         // What is wrong with a whole because a part of it was refused isn't a mistake of its own.
         if !(error.about_whole() && refused.tainted.contains(id)) {
             if problems.len() == most {
-                problems.push(Problem::too_many(most));
+                problems.push(Problem::too_many());
                 break;
             }
             let problem = error.problem(span);

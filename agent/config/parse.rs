@@ -71,7 +71,11 @@ pub fn parse(documents: &[Document]) -> Parsed {
         }
         return Parsed { problems, found, ..Parsed::default() };
     };
-    let (config, more) = de::from_node::<Config>(&node);
+    let (mut config, more) = de::from_node::<Config>(&node);
+    // More mistakes than are looked for leave nothing; who has to be told of them, and by which way, is known all the same.
+    if !more.is_empty() && config == Config::default() {
+        config = de::from_node(&node.only(&["signal", "proxy"])).0;
+    }
     let right_so_far = more.is_empty() && problems.is_empty();
     problems.extend(more);
     if right_so_far && config == Config::default() {
@@ -79,10 +83,12 @@ pub fn parse(documents: &[Document]) -> Parsed {
     }
     problems.extend(check::check_together(&config, &node));
     problem::sort(&mut problems);
-    // One more says that there are more; several documents, or what concerns several values, may have any number.
-    if problems.len() > problem::MOST + 1 {
+    // Said once, and last; several documents, or what concerns several values, may have any number.
+    let found = problems.len();
+    problems.retain(|problem| *problem != Problem::too_many());
+    if problems.len() < found || found > problem::MOST {
         problems.truncate(problem::MOST);
-        problems.push(Problem::too_many(problem::MOST));
+        problems.push(Problem::too_many());
     }
     Parsed { config, problems, found: true }
 }

@@ -45,9 +45,9 @@ impl Problem {
         Self { span: None, message: message.into(), remedy: None }
     }
 
-    /// What is said in place of all problems from the [`MOST`] on.
-    pub fn too_many(told: usize) -> Self {
-        Self::general(format!("there are more than {told} problems; the others aren't shown"))
+    /// What is said in place of all problems from the [`MOST`] on, or from fewer where they are dear to find.
+    pub fn too_many() -> Self {
+        Self::general("there are more problems; the others aren't shown")
     }
 
     /// The same problem with a remedy.

@@ -178,13 +178,6 @@ checked_text! {
     }
 }
 
-impl AbsolutePath {
-    /// Whether this path is `other` or lies under it.
-    pub fn is_within(&self, other: &AbsolutePath) -> bool {
-        std::path::Path::new(&self.0).starts_with(&other.0)
-    }
-}
-
 checked_text! {
     /// A path below another one, such as `public/html`.
     RelativePath, |text| match text.is_empty() || text.starts_with('/') || text.chars().any(char::is_control)

@@ -127,6 +127,17 @@ impl Node {
         Self { span: self.span.clone(), id: NodeId::next(), value, text: self.text.clone() }
     }
 
+    /// The same mapping with these keys alone.
+    pub fn only(&self, keys: &[&str]) -> Self {
+        let value = match &self.value {
+            Value::Mapping(entries) => {
+                Value::Mapping(entries.iter().filter(|entry| keys.contains(&entry.key.as_str())).cloned().collect())
+            }
+            other => other.clone(),
+        };
+        Self { value, ..self.clone() }
+    }
+
     /// How large this is, with all that is in it.
     pub(super) fn size(&self) -> Size {
         let own = Size { nodes: 1, depth: 1, bytes: self.text().map_or(0, str::len) };

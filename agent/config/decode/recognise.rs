@@ -95,15 +95,24 @@ fn root(text: &str) -> Option<Node> {
     (text.len() <= MAX_TEXT).then(|| yaml::load(&Source::new("", text)).0).flatten()
 }
 
+/// Whether it may well be ours, but is longer than what is read: it is ours, then, and refused for that.
+fn is_too_long(text: &str) -> bool {
+    text.len() > MAX_TEXT && text.contains(OUR_KEY)
+}
+
 /// Whether the document has our key; also when it breaks off before, so that its mistake is reported.
 fn has_our_key(text: &str) -> bool {
     match root(text) {
+        _ if is_too_long(text) => true,
         Some(root) if root.get(OUR_KEY).is_some() => true,
         _ => text.lines().any(|line| line.strip_prefix(OUR_KEY).is_some_and(|rest| rest.trim_start().starts_with(':'))),
     }
 }
 
 fn has_only_our_key(text: &str) -> bool {
+    if is_too_long(text) {
+        return true;
+    }
     // Loading is dear for what can't be it.
     let root = text.contains(OUR_KEY).then(|| root(text)).flatten();
     matches!(root.map(|root| root.value), Some(Value::Mapping(entries)) if entries.len() == 1 && entries[0].key == OUR_KEY)

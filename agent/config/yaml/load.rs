@@ -18,7 +18,7 @@ use super::scalar::resolve;
 use super::{Entry, Node, NodeId, Size, Value};
 use crate::config::problem::{self, Problem, Source, Span, is_secret_key};
 
-/// Nodes in one document, aliases expanded. A configuration has dozens; this stops "billion laughs" early.
+/// Nodes in one document; aliases may add half as many. A configuration has dozens; this stops "billion laughs" early.
 pub(super) const MAX_NODES: usize = 10_000;
 /// Nodes in a template, which describes whatever else is in a stack.
 const MAX_TEMPLATE: usize = 20_000;
@@ -259,7 +259,7 @@ impl<'a> Loader<'a> {
     fn report(&mut self, problem: Problem) {
         match self.problems.len() {
             0..problem::MOST => self.problems.push(problem),
-            problem::MOST => self.problems.push(Problem::too_many(problem::MOST)),
+            problem::MOST => self.problems.push(Problem::too_many()),
             _ => {}
         }
     }
