@@ -304,7 +304,7 @@ fn save_report(host: &Host, report: &mut Report, began: Instant) {
     report.duration_ms = millis(began.elapsed());
     let saved = serde_json::to_string_pretty(report).context("render the report");
     let path = host.state_path("report.json");
-    // It changes a dozen times in a run, which waits for the disk with the last one only.
+    // It changes a dozen times in a run; that the name of the last one is on the disk is enough.
     let write = if report.outcome == Outcome::Running { Host::write_for_now } else { Host::write };
     if let Err(error) = saved.and_then(|text| write(host, &path, format!("{text}\n").as_bytes(), 0o644)) {
         tracing::warn!("the report can't be saved: {error:#}");

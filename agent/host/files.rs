@@ -29,13 +29,12 @@ impl Host {
     pub fn read_bytes(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let file = match fs::File::open(self.at(path)) {
             Ok(file) => file,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) if is_nowhere(&error) => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("read {path}")),
         };
         let mut bytes = Vec::new();
         let read = match file.take(LARGEST_FILE + 1).read_to_end(&mut bytes) {
-            // In sysfs the device went away in between, and the file with it.
-            Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => return Ok(None),
+            Err(error) if is_nowhere(&error) => return Ok(None),
             read => read.with_context(|| format!("read {path}"))?,
         };
         if read as u64 > LARGEST_FILE {
@@ -82,7 +81,7 @@ impl Host {
         self.replace(path, contents, mode, true)
     }
 
-    /// As [`Host::write`], but what a loss of power may take away, since the next boot writes it anyway.
+    /// As [`Host::write`], but after a loss of power the file may be that from before.
     ///
     /// # Errors
     /// Whatever the filesystem answers.
@@ -103,9 +102,8 @@ impl Host {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
             file.write_all(contents)?;
             file.set_permissions(Permissions::from_mode(mode))?;
-            if lasting {
-                file.sync_all()?;
-            }
+            // XFS could else keep the name and lose what is in it.
+            file.sync_all()?;
             fs::rename(&temporary, &at)?;
             if lasting { fs::File::open(folder)?.sync_all() } else { Ok(()) }
         };
@@ -146,6 +144,12 @@ impl Host {
         }
         Ok(file)
     }
+}
+
+/// Whether there is no such file. In sysfs (ENODEV) the device went away meanwhile, and the file with it.
+fn is_nowhere(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(nix::libc::ENODEV)
 }
 
 /// Writes a file that the caller of a command names.
