@@ -47,7 +47,8 @@ fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> 
     // DNS has no other letters, and the library, which is built without their tables, trips over some.
     if !host_of(text).bytes().all(|byte| byte.is_ascii() && byte != b'%') {
         return Err(format!(
-            "the {what} is not a URL: its host has characters other than ASCII letters, digits, `-` and `.`\n{remedy}"
+            "the {what} is not a URL: its host has characters other than ASCII letters, digits, `-` and `.`\n\
+            write other names in Punycode, and such characters of a password percent-encoded, as in {example}"
         ));
     }
     let url = url::Url::parse(text).map_err(|error| format!("the {what} is not a URL: {error}\n{remedy}"))?;
