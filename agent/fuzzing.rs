@@ -1,11 +1,12 @@
 //! What the fuzz targets of `tests/fuzz` reach of the agent beside what is public anyway: each function gives a reader
 //! whatever the other side may send, and does with it what a run would do.
 
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_sdk_autoscaling as autoscaling;
-use aws_sdk_cloudformation as cloudformation;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -92,37 +93,34 @@ impl Answer {
     }
 
     async fn to_signal(&self) -> String {
-        let config = cloudformation::Config::builder()
-            .behavior_version(cloudformation::config::BehaviorVersion::latest())
-            .region(cloudformation::config::Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "fuzzing"))
-            .retry_config(cloudformation::config::retry::RetryConfig::disabled())
-            .http_client(self.client());
-        let client = cloudformation::Client::from_conf(config.build());
+        let client = aws_sdk_cloudformation::Client::new(&self.sdk_config());
         let request = client.signal_resource().stack_name("web").logical_resource_id("Instances").unique_id("i-1");
-        let answer = request.status(cloudformation::types::ResourceSignalStatus::Success).send().await;
+        let answer = request.status(aws_sdk_cloudformation::types::ResourceSignalStatus::Success).send().await;
         let outcome = |error| format!("{:?}", sdk::outcome(Method::Iam, &error));
         answer.map_or_else(outcome, |_| "Accepted".to_owned())
     }
 
     async fn to_lifecycle_action(&self) -> String {
-        let config = autoscaling::Config::builder()
-            .behavior_version(autoscaling::config::BehaviorVersion::latest())
-            .region(autoscaling::config::Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "fuzzing"))
-            .retry_config(autoscaling::config::retry::RetryConfig::disabled())
-            .http_client(self.client());
-        let client = autoscaling::Client::from_conf(config.build());
+        let client = aws_sdk_autoscaling::Client::new(&self.sdk_config());
         let request = client.complete_lifecycle_action().lifecycle_hook_name("launch").auto_scaling_group_name("web");
         let answer = request.instance_id("i-1").lifecycle_action_result("CONTINUE").send().await;
         let outcome = |error| format!("{:?}", sdk::outcome(Method::LifecycleHook, &error));
         answer.map_or_else(outcome, |_| "Accepted".to_owned())
     }
 
-    /// A client of the SDK that gets this answer to everything.
-    fn client(&self) -> SharedHttpClient {
+    /// For clients of the SDK that get this answer to everything.
+    fn sdk_config(&self) -> SdkConfig {
         let answer = self.clone();
-        http_client_fn(move |_: &HttpConnectorSettings, _| SharedHttpConnector::new(Always(answer.clone())))
+        let client =
+            http_client_fn(move |_: &HttpConnectorSettings, _| SharedHttpConnector::new(Always(answer.clone())));
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "fuzzing");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::disabled())
+            .http_client(client)
+            .build()
     }
 }
 
