@@ -88,10 +88,9 @@ fn timeouts(
             "give both the same time",
         );
     }
-    let given =
-        documents.iter().any(|document| document.load().0.is_some_and(|root| root.at(&["wait", "timeout"]).is_some()));
+    let is_given = |document: &Document| document.load().0.is_some_and(|root| root.at(&["wait", "timeout"]).is_some());
     let allowed = config.time_allowed(Duration::ZERO);
-    if given && config.wait.timeout.0 > allowed {
+    if config.wait.timeout.0 > allowed && documents.iter().any(is_given) {
         warn(
             &["wait", "timeout"],
             format!("a run gives up after {}, before `wait.timeout` is over", shown(allowed)),
