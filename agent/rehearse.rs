@@ -221,6 +221,9 @@ impl Rehearsal {
             "AWS_SECRET_ACCESS_KEY",
             "AWS_SESSION_TOKEN",
             "AWS_PROFILE",
+            "AWS_CA_BUNDLE",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
         ]);
         for name in ignored {
             command.env_remove(name);

@@ -13,6 +13,7 @@ mod signal;
 mod state;
 mod supervise;
 
+use std::cell::OnceCell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ use self::supervise::{Stop, keep_alive};
 use crate::apply::{apply, millis};
 use crate::config::{self, Config, Parsed};
 use crate::host::Host;
-use crate::plan::{Plan, plan};
+use crate::plan::{Action, Condition, Plan, plan};
 use crate::report::{Outcome, Report, StepReport};
 
 /// What a run is given.
@@ -141,6 +142,8 @@ struct Run<'a> {
     has_left_the_pool: bool,
     /// How long the host had been up when the run began, as far as the stack's timeout counts for it.
     uptime: Duration,
+    /// The client for AWS, or why there is none.
+    client: OnceCell<Result<reqwest::Client, String>>,
 }
 
 impl<'a> Run<'a> {
@@ -159,6 +162,7 @@ impl<'a> Run<'a> {
             obstacle: None,
             has_left_the_pool: false,
             uptime: Duration::ZERO,
+            client: OnceCell::new(),
         }
     }
 
@@ -260,7 +264,8 @@ impl<'a> Run<'a> {
         let allowed = config.time_allowed(self.uptime);
         tracing::debug!("{} are left for the run", humantime::format_duration(allowed));
         let deadline = self.began + allowed;
-        let (host, report) = (&self.host, &mut self.report);
+        let tells = self.decision().is_none() && !self.waiting(config, Outcome::Success).nobody();
+        let (host, client, report) = (&self.host, &self.client, &mut self.report);
         let before = report.steps.clone();
         let mut announced = 0;
         let progress = |steps: &[StepReport]| {
@@ -282,9 +287,14 @@ impl<'a> Run<'a> {
                 );
             }
         };
-        let applied =
-            apply(plan, self.began, deadline, async |action, deadline| host.perform(action, deadline).await, progress)
-                .await;
+        let perform = async |action: &Action, deadline| {
+            // What is read for it takes time, which there is before the ECS agent has registered and not after it.
+            if tells && matches!(action, Action::WaitFor(Condition::Registered { .. })) {
+                let _ = signal::client(client, config);
+            }
+            host.perform(action, deadline).await
+        };
+        let applied = apply(plan, self.began, deadline, perform, progress).await;
         self.report.steps = before.into_iter().chain(applied.steps).collect();
         applied.result
     }

@@ -1,12 +1,17 @@
 //! Runs of the real binary on a scratch host: `run`, from the user data to the signal.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
 
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, Server, SignalAuth};
 use ecs_firstrun::report::{Change, DeliveryState, Outcome};
 
-use crate::support::host::{Host, INSTANCE, beside_the_root, until};
+use crate::support::host::{BINARY, Host, INSTANCE, beside_the_root, until};
 
 const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
 const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
@@ -300,6 +305,21 @@ fn the_answer_of_an_ecs_agent_that_is_to_be_restarted_does_not_count() {
     });
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("not registered yet: it is about to be restarted"), "{}", ended.stderr);
+    host.one_signal("SUCCESS");
+}
+
+#[test]
+fn the_roots_are_read_before_the_wait_and_not_after_it() {
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    // A pipe, which shows when it is read.
+    let bundle = host.folder.path().join("bundle.pem");
+    nix::unistd::mkfifo(&bundle, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = host.rehearsal.command(Path::new(BINARY)).into_std();
+    let mut run = command.env("AWS_CA_BUNDLE", &bundle).stderr(Stdio::null()).spawn().unwrap();
+    let open = || OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(&bundle);
+    until(|| open().is_ok_and(|mut pipe| pipe.write_all(include_bytes!("../agent/http/testdata/ca.pem")).is_ok()));
+    assert_eq!(host.requests(Server::Ecs).len(), 0);
+    assert_eq!(run.wait().unwrap().code(), Some(0));
     host.one_signal("SUCCESS");
 }
 

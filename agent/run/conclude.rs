@@ -73,7 +73,7 @@ impl Run<'_> {
     }
 
     /// Who waits for this outcome. In a warm pool that is the lifecycle hook alone: no stack counts such an instance.
-    fn waiting(&self, config: &Config, outcome: Outcome) -> Waiting {
+    pub(super) fn waiting(&self, config: &Config, outcome: Outcome) -> Waiting {
         let known = config.signal.as_ref().and_then(target);
         // What was refused may have held the target in what can't be read of it.
         let of_tags = || (outcome == Outcome::Refused).then(|| target_in_tags(&self.gathered.identity.tags));

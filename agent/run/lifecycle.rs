@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::signal::outbound;
+use super::signal::client;
 use super::{Options, Run};
 use crate::auto_scaling::{Caller, Hook};
 use crate::config::Config;
@@ -43,11 +43,11 @@ impl Run<'_> {
     pub(super) fn heartbeats(&self, config: &Config) -> JoinSet<()> {
         let mut task = JoinSet::new();
         let (Some(Ok(hook)), None) = (self.hook(config), self.decision()) else { return task };
-        let (client, begins_by) = (outbound(config), self.lifecycle_action_begins_by());
+        let (client, begins_by) = (client(&self.client, config), self.lifecycle_action_begins_by());
         task.spawn(async move {
             let caller = match client {
                 Ok(client) => Caller::new(hook, &client, None, begins_by).await,
-                Err(error) => Err(error),
+                Err(why) => Err(anyhow::Error::msg(why)),
             };
             match caller {
                 Ok(caller) => caller.keep_waiting().await,

@@ -1,10 +1,9 @@
 //! What a run tells CloudFormation and Auto Scaling: what was decided, sent until it is accepted.
 
-use std::cell::{LazyCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
 use tokio::time::Instant;
 
 use super::conclude::Concluded;
@@ -96,11 +95,10 @@ impl Run<'_> {
     async fn send(&mut self, waiting: &Waiting, config: &Config, decision: Decision) {
         // However late it is, and however long the certificates took to read, there is time for some tries.
         let deadline = (self.began + config.time_left(self.uptime)).max(Instant::now() + LEAST);
-        // Made only where something is sent: it reads the host's certificates.
-        let client = LazyCell::new(|| outbound(config).map_err(|error| Delivery::Undelivered(format!("{error:#}"))));
         let begins_by = self.lifecycle_action_begins_by();
         let signal = waiting.target.clone().map(|target| self.signal_request(target, config, &decision));
         let (host, identity, stage) = (&self.host, &self.gathered.identity, self.stage);
+        let client = || client(&self.client, config).map_err(Delivery::Undelivered);
         let state = RefCell::new(&mut self.state);
         let keep = |settle: &dyn Fn(&mut Decision)| {
             let mut state = state.borrow_mut();
@@ -117,9 +115,9 @@ impl Run<'_> {
             }
             let proof =
                 (!identity.document.is_empty()).then_some((identity.document.as_str(), identity.signature.as_str()));
-            let delivery = match &*client {
-                Ok(client) => cloudformation::send(&signal, proof, None, client, deadline).await,
-                Err(undelivered) => undelivered.clone(),
+            let delivery = match client() {
+                Ok(client) => cloudformation::send(&signal, proof, None, &client, deadline).await,
+                Err(undelivered) => undelivered,
             };
             let report = told(delivery, target, status, "the stack does not wait for it");
             if is_settled(&report) {
@@ -134,10 +132,10 @@ impl Run<'_> {
             if let Some(message) = &decision.hook_settled {
                 return Some(told_earlier(target, result.to_string(), message));
             }
-            let delivery = match (hook, &*client) {
+            let delivery = match (hook, client()) {
                 (Err((_, why)), _) => Delivery::Refused(why.clone()),
-                (_, Err(undelivered)) => undelivered.clone(),
-                (Ok(hook), Ok(client)) => match Caller::new(hook.clone(), client, None, begins_by).await {
+                (_, Err(undelivered)) => undelivered,
+                (Ok(hook), Ok(client)) => match Caller::new(hook.clone(), &client, None, begins_by).await {
                     Ok(caller) => caller.complete(result, deadline).await,
                     Err(error) => Delivery::Undelivered(format!("{error:#}")),
                 },
@@ -235,10 +233,18 @@ pub(super) fn target_in_tags(tags: &BTreeMap<String, String>) -> Option<Target> 
     Some(Target::Resource { stack: tag("stack-id").or_else(|| tag("stack-name"))?, resource: tag("logical-id")? })
 }
 
-pub(super) fn outbound(config: &Config) -> Result<reqwest::Client> {
-    let proxy = config
-        .proxy
-        .as_ref()
-        .map(|proxy| http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() });
-    http::outbound(proxy.as_ref())
+/// The client for AWS of a run, kept in `made`: to make it reads the host's certificates.
+///
+/// # Errors
+/// Why there is none, in words.
+pub(super) fn client(
+    made: &OnceCell<Result<reqwest::Client, String>>,
+    config: &Config,
+) -> Result<reqwest::Client, String> {
+    let make = || {
+        let proxy = config.proxy.as_ref();
+        let proxy = proxy.map(|proxy| http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() });
+        http::outbound(proxy.as_ref()).map_err(|error| format!("{error:#}"))
+    };
+    made.get_or_init(make).clone()
 }
