@@ -155,6 +155,18 @@ async fn temporary_answers_are_retried() {
 }
 
 #[tokio::test]
+async fn an_answer_is_read_as_far_as_it_may_be_long() {
+    for (length, expected) in [(65_536, "not in this stack"), (65_537, "the answer is longer than 65536 bytes")] {
+        let server = Server::start(&[(403, &(DENIED.to_owned() + &" ".repeat(length - DENIED.len())))]).await;
+        let signal = signal(&server.url(), Auth::InstanceIdentity);
+        let (Delivery::Refused(text) | Delivery::Undelivered(text)) = deliver(&signal, &client(), 1.2).await else {
+            panic!("it is not accepted");
+        };
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_deadline_ends_it() {
     let server = Server::start(&[(503, "")]).await;
     let before = Instant::now();

@@ -206,6 +206,11 @@ mod tests {
             (InstanceIdentity, 200, b"{}".to_vec(), "accepted"),
             (InstanceIdentity, 200, page.clone(), "again"),
             (WaitHandle, 200, page.clone(), "again"),
+            (InstanceIdentity, 200, b"<html>Log in</html>".to_vec(), "again"),
+            (InstanceIdentity, 200, b"<!doctype html>Log in".to_vec(), "again"),
+            // A page that quotes an error is no answer of AWS, nor is an error that is not in the place for one.
+            (Iam, 403, [page.clone(), xml("AccessDenied", "no")].concat(), "again"),
+            (Iam, 403, b"<Code>AccessDenied</Code>".to_vec(), "again"),
             (InstanceIdentity, 302, Vec::new(), "again"),
             (InstanceIdentity, 403, page.clone(), "again"),
             (InstanceIdentity, 407, Vec::new(), "again"),
@@ -249,10 +254,43 @@ mod tests {
     }
 
     #[test]
+    fn each_refusal_has_its_own_remedy() {
+        use Method::{Iam, InstanceIdentity, LifecycleHook, WaitHandle};
+        for (method, code, message, remedy) in [
+            (
+                InstanceIdentity,
+                "ValidationError",
+                "Stack 'x' does not exist",
+                "check signal.stack, signal.resource and",
+            ),
+            (Iam, "ValidationError", "Stack 'x' does not exist", "check signal.stack, signal.resource and"),
+            (Iam, "ValidationError", "no", "check that signal.resource is a logical id"),
+            (Iam, "AccessDenied", "no", "must permit cloudformation:SignalResource"),
+            (InstanceIdentity, "ValidationError", "no", "the instance must belong to signal.stack"),
+            (InstanceIdentity, "AccessDenied", "no", "the instance must belong to signal.stack"),
+            (WaitHandle, "AccessDenied", "no", "create the stack again"),
+            (LifecycleHook, "ValidationError", "no", "check signal.lifecycle_hook"),
+            (
+                LifecycleHook,
+                "AccessDenied",
+                "no",
+                "permit autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat",
+            ),
+        ] {
+            let Outcome::Refused(text) = judge(method, 400, None, &xml(code, message)) else {
+                panic!("{method:?} {code} {message}: it is not refused");
+            };
+            assert!(text.starts_with(&format!("{code}: {message} (")) && text.contains(remedy), "{method:?}: {text}");
+        }
+    }
+
+    #[test]
     fn a_refusal_carries_the_message_and_a_remedy() {
         let outcome = judge(Method::Iam, 403, None, &xml("AccessDenied", "User &quot;a&amp;lt;b&quot; may not"));
         let expected =
             "AccessDenied: User \"a&lt;b\" may not (the instance's role must permit cloudformation:SignalResource)";
         assert_eq!(outcome, Outcome::Refused(expected.to_owned()));
+        let secret = judge(Method::WaitHandle, 403, None, &xml("AccessDenied", "https://b/h?Signature=secret expired"));
+        assert!(!format!("{secret:?}").contains("secret"), "{secret:?}");
     }
 }

@@ -74,12 +74,22 @@ async fn silence_is_not_waited_for_beyond_a_second() {
 }
 
 #[cfg(feature = "rehearse")]
-#[tokio::test]
-async fn a_registration_is_seen_over_http() {
+async fn answers(answer: String) -> EcsAgent {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let agent = EcsAgent::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let app = axum::Router::new().route("/v1/metadata", axum::routing::get(async || answer("blue")));
+    let app = axum::Router::new().route("/v1/metadata", axum::routing::get(async || answer));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let seen = agent.look("blue").await;
+    agent
+}
+
+#[cfg(feature = "rehearse")]
+#[tokio::test]
+async fn a_registration_is_seen_over_http() {
+    // As long as an answer may be, and longer.
+    let padded = |length: usize| answer("blue") + &" ".repeat(length - answer("blue").len());
+    let seen = answers(padded(65_536)).await.look("blue").await;
     assert!(matches!(seen, Seen::Registered { .. }), "{seen:?}");
+    let seen = answers(padded(65_537)).await.look("blue").await;
+    let Seen::Unreachable(why) = seen else { panic!("{seen:?}") };
+    assert!(why.contains("longer than 65536 bytes"), "{why}");
 }

@@ -155,6 +155,33 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn disks_in_another_array_or_an_incomplete_one_are_refused() {
+        let (_root, host) = crate::host::scratch();
+        let disks = ["nvme1n1", "nvme2n1"].map(|name| host.at(&format!("/dev/{name}")));
+        assert_eq!(host.running_array(&disks, "docker").await.unwrap(), None);
+        let put = |path: &str| host.write(&format!("/sys/class/block/{path}"), b"", 0o644).unwrap();
+        let refused = async || host.running_array(&disks, "docker").await.unwrap_err().to_string();
+        put("nvme1n1/holders/dm-0");
+        assert!(refused().await.contains("its disks are not all in one array; they are in use, by dm-0;"));
+        put("nvme2n1/holders/dm-0");
+        assert!(refused().await.contains("its disks are not all in one array; they are in use, by dm-0, dm-0;"));
+        put("nvme1n1/holders/dm-1");
+        assert!(refused().await.contains("its disks are in use, by dm-0, dm-1, dm-0;"));
+        std::fs::remove_dir_all(host.at("/sys/class/block")).unwrap();
+        put("nvme1n1/holders/md127");
+        assert!(refused().await.contains("its disks are not all in one array; they are in use, by md127;"));
+        put("nvme2n1/holders/md127");
+        for (state, count) in [("inactive", "2"), ("clear", "2"), ("clean", "3")] {
+            for (name, value) in [("array_state", state), ("raid_disks", count)] {
+                let value = format!("{value}\n");
+                host.write(&format!("/sys/class/block/md127/md/{name}"), value.as_bytes(), 0o644).unwrap();
+            }
+            let expected = format!("its array md127 is {state}, of {count} disks, and 2 are there;");
+            assert!(refused().await.contains(&expected), "{expected}");
+        }
+    }
+
     #[test]
     fn a_refusal_tells_what_is_on_each_disk() {
         let Decision::Refuse(what) = decide(&[member("nvme1n1", "any:docker", "1"), blank("nvme2n1")], "docker", false)

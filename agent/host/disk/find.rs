@@ -129,6 +129,16 @@ mod tests {
     }
 
     #[test]
+    fn the_disks_that_there_are_are_told_without_those_that_are_none() {
+        let (_root, host) = host(&[("/sys/block/loop0/size", ""), ("/sys/block/zram0/size", "")]);
+        assert_eq!(host.devices_in_words(), "no disk is there");
+        for name in ["xvda", "nvme1n1"] {
+            host.write(&format!("/sys/block/{name}/size"), b"", 0o644).unwrap();
+        }
+        assert_eq!(host.devices_in_words(), "the disks are nvme1n1, xvda");
+    }
+
+    #[test]
     fn a_folder_in_the_place_of_a_device_is_refused() {
         let (_root, host) = host(&[("/dev/xvdf/file", "")]);
         let error = host.find_device(&named("/dev/xvdf")).unwrap_err();

@@ -127,6 +127,26 @@ mod tests {
     }
 
     #[test]
+    fn a_filesystem_may_leave_less_than_16_mib_of_its_device() {
+        let (_root, host) = crate::host::scratch();
+        let mut superblock = [0; 1024];
+        superblock[0x38..0x3a].copy_from_slice(&EXT4_MAGIC.to_le_bytes());
+        superblock[0x4..0x8].copy_from_slice(&4096_u32.to_le_bytes());
+        superblock[0x18] = 2;
+        host.write("/dev/xvdf", &[[0; 1024], superblock].concat(), 0o644).unwrap();
+        let device = Device::Named("/dev/xvdf".to_owned().try_into().unwrap());
+        for (unused, fills) in [((16 << 20) - 1, true), (16 << 20, false)] {
+            let disk = File::options().write(true).open(host.at("/dev/xvdf")).unwrap();
+            disk.set_len((16 << 20) + unused).unwrap();
+            assert_eq!(host.fills_device(&device, Filesystem::Ext4, "/data").unwrap(), Some(fills), "{unused}");
+        }
+        assert_eq!(host.fills_device(&device, Filesystem::Xfs, "/data").unwrap(), None);
+        let absent = Device::Named("/dev/xvdg".to_owned().try_into().unwrap());
+        let error = host.fills_device(&absent, Filesystem::Ext4, "/data").unwrap_err();
+        assert_eq!(error.to_string(), "/dev/xvdg is not attached; no disk is there");
+    }
+
+    #[test]
     fn the_geometry_has_the_size_that_the_kernel_expects() {
         assert_eq!(size_of::<XfsGeometry>(), 112);
     }

@@ -299,6 +299,85 @@ mod tests {
     }
 
     #[test]
+    fn what_is_found_is_told_in_words() {
+        for (kind, label, table, first, words) in [
+            ("", "", "", None, "it is blank"),
+            ("", "", "", Some(7), "it has no filesystem, but it is not blank either (data at byte 7)"),
+            ("", "", "gpt", None, "it has a partition table (gpt)"),
+            ("", "", "gpt", Some(7), "it has a partition table (gpt)"),
+            ("ext4", "", "", None, "it holds ext4"),
+            ("ext4", "data", "", None, "it holds ext4 with the label `data`"),
+            ("ext4", "data", "dos", None, "it holds ext4 with the label `data` and a partition table (dos)"),
+            ("swap", "", "", None, "it is swap space"),
+            ("swap", "old", "", None, "it is swap space with the label `old`"),
+            ("LVM2_member", "", "", None, "it is a physical volume of LVM"),
+            ("linux_raid_member", "host:docker", "", None, "it is a member of the RAID array `docker`"),
+            ("linux_raid_member", "docker", "", None, "it is a member of the RAID array `docker`"),
+            ("linux_raid_member", "", "", None, "it is a member of the RAID array ``"),
+            ("crypto_LUKS", "", "", None, "it is encrypted (LUKS)"),
+            ("bcache", "", "", None, "it belongs to a bcache"),
+        ] {
+            let found = found(kind, label, table, first);
+            assert_eq!(found.in_words(), words);
+            assert_eq!(found.is_blank(), words == "it is blank");
+        }
+        assert_eq!(Found { label: Some(String::new()), ..found("ext4", "", "", None) }.in_words(), "it holds ext4");
+        assert_eq!(found("ext4", "host:docker", "", None).array(), None);
+    }
+
+    #[test]
+    fn a_refusal_says_what_was_wanted() {
+        let refused = |found: &Found, label: &str| match decide(found, Filesystem::Xfs, label, false) {
+            Decision::Refuse(why) => why,
+            other => panic!("{other:?}"),
+        };
+        let other = found("xfs", "other", "", None);
+        assert_eq!(refused(&other, "docker"), "it holds xfs with the label `other`, not `docker`");
+        let none = found("xfs", "", "", None);
+        assert_eq!(refused(&none, "docker"), "it holds xfs without a label, not with `docker`");
+        let ext4 = found("ext4", "docker", "", None);
+        assert_eq!(refused(&ext4, "docker"), "it holds ext4 with the label `docker`, not xfs");
+        let unfinished = Found { unfinished: true, ..found("xfs", "docker", "", None) };
+        let words = "it holds xfs with the label `docker`, but the mkfs that made it was interrupted";
+        assert_eq!(refused(&unfinished, "docker"), words);
+    }
+
+    #[test]
+    fn a_twentieth_of_the_samples_may_be_of_an_interrupted_mkfs() {
+        for (samples, expected) in [(51, true), (52, false)] {
+            let found = Found { data: Data { first: Some(7), samples }, ..Found::default() };
+            let decision = decide(&found, Filesystem::Ext4, "docker", true);
+            assert_eq!(decision == Decision::MakeAgain, expected, "{samples}: {decision:?}");
+        }
+    }
+
+    #[test]
+    fn data_are_found_at_the_ends_and_in_samples_between() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(8 << 30).unwrap();
+        assert_eq!(data_on(file.path()).unwrap(), Data::default());
+        file.as_file().write_all_at(&[1], (8 << 30) - 1).unwrap();
+        assert_eq!(data_on(file.path()).unwrap(), Data { first: Some((8 << 30) - 1), samples: 0 });
+        // Two samples, and a block that is not looked at.
+        let samples: Vec<_> = places(8 << 30).into_iter().filter(|(_, length)| *length == BLOCK).collect();
+        for offset in [samples[3].0 + 5, samples[4].0, samples[5].0 + BLOCK] {
+            file.as_file().write_all_at(&[1], offset).unwrap();
+        }
+        assert_eq!(data_on(file.path()).unwrap(), Data { first: Some(samples[3].0 + 5), samples: 2 });
+        file.as_file().write_all_at(&[1], CHUNK + 3).unwrap();
+        assert_eq!(data_on(file.path()).unwrap(), Data { first: Some(CHUNK + 3), samples: 2 });
+    }
+
+    #[test]
+    fn an_xfs_says_itself_that_it_is_not_made_to_the_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(512).unwrap();
+        assert!(!is_unfinished(file.path()).unwrap());
+        file.as_file().write_all_at(&[1], 126).unwrap();
+        assert!(is_unfinished(file.path()).unwrap());
+    }
+
+    #[test]
     fn the_first_byte_of_data_is_found() {
         assert_eq!(first_data(&[]), None);
         for (bytes, expected) in [([0; 4], None), ([0, 0, 0, 1], Some(3)), ([0, 2, 2, 2], Some(1)), ([1; 4], Some(0))] {
