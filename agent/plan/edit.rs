@@ -135,6 +135,17 @@ mod tests {
         assert_eq!(edited, "# a comment\n# BEGIN ecs-firstrun\n[proxy]\nhttp_proxy=x\n# END ecs-firstrun\n");
     }
 
+    #[test]
+    fn a_section_is_found_behind_another_and_where_it_is_there_twice_the_lines_are_not() {
+        let edited = edit(Some("main"), &[("proxy", "x")]).applied_to("[other]\nproxy=kept\n[main]");
+        assert_eq!(edited, "[other]\nproxy=kept\n[main]\n# BEGIN ecs-firstrun\nproxy=x\n# END ecs-firstrun\n");
+        let edited = edit(Some("main"), &[("proxy", "x")]).applied_to("[main]\n[main]\nproxy=old\n");
+        assert_eq!(
+            edited,
+            "[main]\n# BEGIN ecs-firstrun\nproxy=x\n# END ecs-firstrun\n[main]\n#ecs-firstrun# proxy=old\n"
+        );
+    }
+
     proptest! {
         #[test]
         fn what_was_put_in_is_taken_out_again(lines in proptest::collection::vec("(\\[main\\]|proxy=.{0,5}|[a-z =#\\[\\]]{0,12})", 0..12)) {

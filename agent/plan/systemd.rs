@@ -53,6 +53,7 @@ mod tests {
             ("/data/docker", "data-docker"),
             ("/my-data", "my\\x2ddata"),
             ("/.x/é", "\\x2ex-\\xc3\\xa9"),
+            ("/a.b/.c", "a.b-.c"),
         ] {
             assert_eq!(escaped_path(path), escaped, "{path}");
         }
@@ -61,5 +62,6 @@ mod tests {
     #[test]
     fn values_are_quoted_as_systemd_wants() {
         assert_eq!(quoted(r#"A=b%40"c\"#), r#""A=b%%40\"c\\""#);
+        assert_eq!(path_setting("/my data/100%"), "/my\\x20data/100%%");
     }
 }

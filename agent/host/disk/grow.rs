@@ -118,12 +118,12 @@ mod tests {
         let mut superblock = [0; 1024];
         assert_eq!(size_in(&superblock), None);
         superblock[0x38..0x3a].copy_from_slice(&[0x53, 0xef]);
-        superblock[0x4..0x8].copy_from_slice(&5_u32.to_le_bytes());
+        superblock[0x4..0x8].copy_from_slice(&0x0405_0607_u32.to_le_bytes());
         superblock[0x18] = 2;
         superblock[0x150] = 1;
-        assert_eq!(size_in(&superblock), Some(5 * 4096));
+        assert_eq!(size_in(&superblock), Some(0x0405_0607 * 4096));
         superblock[0x60] = 0x80;
-        assert_eq!(size_in(&superblock), Some((1 << 44) + 5 * 4096));
+        assert_eq!(size_in(&superblock), Some((1 << 44) + 0x0405_0607 * 4096));
     }
 
     #[test]
