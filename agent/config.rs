@@ -335,3 +335,6 @@ impl Config {
         left.saturating_sub(reserve).max(left / 2)
     }
 }
+
+#[cfg(test)]
+mod tests;
