@@ -1,7 +1,7 @@
 use super::*;
 
 /// The configuration that a document stands for.
-fn configured(text: &str) -> Config {
+pub(crate) fn configured(text: &str) -> Config {
     let document = decode::decode("user data", format!("#ecs-firstrun\n{text}").as_bytes());
     let parsed = parse(&document.documents);
     assert_eq!(parsed.problems, []);

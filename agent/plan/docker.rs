@@ -100,3 +100,26 @@ pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
     let wanted = (!places.is_empty()).then(write);
     wanted_or_removed(wanted, &path, Some(UNIT), instance)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_merged_as_a_json_merge_patch() {
+        let object = |value: Value| value.as_object().unwrap().clone();
+        let image = json!({
+            "kept": 1, "gone": 1, "text": "x", "log-opts": { "max-size": "1m", "max-file": "2", "tag": "t" },
+        });
+        let wanted = json!({
+            "gone": null, "never": null, "text": { "y": 1 }, "log-opts": { "max-size": "9m", "max-file": null },
+            "new": { "y": 1, "z": null },
+        });
+        let expected = json!({
+            "kept": 1, "text": { "y": 1 }, "log-opts": { "max-size": "9m", "tag": "t" }, "new": { "y": 1 },
+        });
+        assert_eq!(Value::Object(merged(object(image), object(wanted))), expected);
+    }
+}

@@ -97,3 +97,20 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
         None => Some("no `ecs` is configured: the ECS agent is not started".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::configured;
+
+    #[test]
+    fn what_holds_a_secret_is_one() {
+        let is_secret = |rest: &str| {
+            let config = configured(&format!("ecs: {{ cluster: c{rest}"));
+            matches!(ecs_config(config.ecs.as_ref().unwrap(), &config), Contents::Secret(_))
+        };
+        assert!(!is_secret(", config: { ECS_LOGLEVEL: debug } }\nproxy: { url: 'http://proxy:3128' }"));
+        assert!(is_secret(" }\nproxy: { url: 'http://me:shh@proxy:3128' }"));
+        assert!(is_secret(", config: { AWS_SECRET_ACCESS_KEY: shh } }"));
+    }
+}

@@ -130,6 +130,14 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_ours_are_known_and_those_that_are_secret() {
+        let mut with = edit(None, &[("user", "x")]);
+        assert!(!with.has_secret() && Edit::is_in(&with.applied_to("")) && !Edit::is_in("user=x\n"));
+        with.lines.push(("password", Contents::Secret("y".to_owned())));
+        assert!(with.has_secret());
+    }
+
+    #[test]
     fn a_section_that_is_missing_is_added() {
         let edited = edit(Some("proxy"), &[("http_proxy", "x")]).applied_to("# a comment\n");
         assert_eq!(edited, "# a comment\n# BEGIN ecs-firstrun\n[proxy]\nhttp_proxy=x\n# END ecs-firstrun\n");
