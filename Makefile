@@ -1,9 +1,10 @@
 # The commands of this project; continuous integration runs these and nothing else.
 #
 # They write below target/ and dist/ only, need no root and no AWS account, and change nothing else on this machine,
-# except that `setup`, `setup-packages` and `setup-fuzz` install cargo-deny, cargo-deb, cargo-generate-rpm and cargo-fuzz
-# into cargo's own bin folder if they are missing, and that `test` and `lint`, where root runs them on Debian, install
-# packages: for the tests on real disks, shellcheck and shfmt. cargo and pip download what they lack.
+# except that `setup`, `setup-packages`, `setup-fuzz` and `setup-mutants` install cargo-deny, cargo-deb, cargo-generate-rpm,
+# cargo-fuzz and cargo-mutants into cargo's own bin folder if they are missing, and that `test`, `lint` and `mutants`, where
+# root runs them on Debian, install packages: for the tests on real disks, shellcheck and shfmt. cargo and pip download what
+# they lack.
 # `e2e`, `test-bake` and `prove-kill` need root, for virtual machines, a scratch host and loop devices, and install Debian's
 # packages for those if they are missing, as `bench` and `bench-check` do with what they measure with. `ami` bakes in the
 # AWS account whose keys or profile it is given.
@@ -27,6 +28,11 @@ CARGO_DENY ?= 0.20.2
 CARGO_DEB ?= 3.8.0
 CARGO_GENERATE_RPM ?= 0.21.1
 CARGO_FUZZ ?= 0.13.2
+CARGO_MUTANTS ?= 27.1.0
+# Which mutants are tried, as `-F plan/storage` or `--shard 0/8`; all, unless given.
+MUTANTS ?=
+# The tests of tests/main.rs that decide about those that the crate's own leave: of them, those that take seconds.
+MUTANTS_TESTS = anything:: checks:: disks:: examples:: plan_command:: plans:: properties:: refused:: schema:: signal:: validate:: wire::
 # How long each fuzz target runs, and which do; all, unless given.
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?=
@@ -49,8 +55,8 @@ BENCH_PROGRAMS = curl jq strace valgrind
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
-.PHONY: help demo build generate deb rpm validate ami test bench bench-check fuzz fuzz-ci fleet e2e test-bake prove-kill lint setup \
-	setup-disks setup-packages setup-templates setup-bake setup-bench setup-e2e setup-fuzz clean
+.PHONY: help demo build generate deb rpm validate ami test bench bench-check fuzz fuzz-ci mutants fleet e2e test-bake prove-kill lint \
+	setup setup-disks setup-packages setup-templates setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -115,6 +121,14 @@ fuzz: setup-fuzz ## Give every reader anything, FUZZ_SECONDS=600 each; FUZZ_TARG
 fuzz-ci: ## The same, 10 s each
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=10
 
+# The crate's own tests come first: they take seconds, and leave few to the others. It ends with an error where mutants survive.
+mutants: export CARGO_TARGET_DIR = $(CURDIR)/target/mutants
+mutants: export CARGO_PROFILE_DEV_DEBUG = 0
+mutants: export PROPTEST_CASES ?= 64
+mutants: setup-mutants setup-disks ## Change what decides, and see a test fail: hours; MUTANTS='-F plan/storage' tries some of it
+	cargo mutants --config tests/mutants.toml --output target $(MUTANTS) -C --lib || test $$? -eq 2 -o $$? -eq 3
+	cargo mutants --config tests/mutants.toml --output target --iterate --baseline skip --timeout 300 $(MUTANTS) -C --test=all -- -- $(MUTANTS_TESTS)
+
 fleet: build ## Boot 1,000 instances, each a process of the binary of an image, against doubles that fail; FLEET_SEED=2 has other faults
 	cargo test --locked --all-features --test fleet
 
@@ -154,6 +168,9 @@ setup-packages: ## Install what deb and rpm need, if it is missing
 
 setup-fuzz: ## Install what fuzz needs, if it is missing
 	@cargo fuzz --version 2>/dev/null | grep -qw '$(CARGO_FUZZ)' || cargo install --locked cargo-fuzz --version $(CARGO_FUZZ)
+
+setup-mutants: ## Install what mutants needs, if it is missing
+	@cargo mutants --version 2>/dev/null | grep -qw '$(CARGO_MUTANTS)' || cargo install --locked cargo-mutants --version $(CARGO_MUTANTS)
 
 setup-templates: ## Install, where there is Python, cfn-lint for the templates of examples/
 	@test -x target/lint/venv/bin/cfn-lint || ! python3 -c 'import ensurepip' 2>/dev/null || { \
