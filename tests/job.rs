@@ -379,7 +379,9 @@ fn a_token_that_expires_is_replaced() {
 fn a_cloudformation_that_throttles_is_signalled_until_it_accepts() {
     let host =
         Host::in_cloud(SMALLEST, |options| options.cloudformation = [CfnAnswer::Throttle, CfnAnswer::Throttle].into());
-    assert_eq!(host.run().code, Some(0));
+    let ended = host.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("CloudFormation has not accepted the request yet").count(), 2, "{}", ended.stderr);
     host.one_signal("SUCCESS");
     assert_eq!(host.requests(Server::CloudFormation).len(), 3);
 }

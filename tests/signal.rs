@@ -232,6 +232,27 @@ fn signal_stands_in_for_cfn_signal() {
     }
 }
 
+#[test]
+fn the_address_that_is_given_for_all_of_aws_is_that_of_cloudformation_too() {
+    let host = Host::in_cloud("", |_| {});
+    let mut command = std::process::Command::new(BINARY);
+    command.args(["signal", "--stack", "web", "--resource", "Instances", "--region", "eu-central-1", "-e", "0"]);
+    command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", host.rehearsal.cloud.imds_endpoint());
+    // What is empty is as good as left out.
+    command.env("AWS_ENDPOINT_URL_CLOUDFORMATION", "");
+    command.env("AWS_ENDPOINT_URL", host.rehearsal.cloud.cloudformation_endpoint());
+    let mut signal = command.spawn().unwrap();
+    let began = std::time::Instant::now();
+    while host.rehearsal.cloud.signals().is_empty() && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let told = host.rehearsal.cloud.signals().len();
+    if told == 0 {
+        signal.kill().unwrap();
+    }
+    assert_eq!((told, signal.wait().unwrap().code()), (1, Some(0)));
+}
+
 /// Checks at the same time, all to their end.
 fn all<F: FnOnce() + Send>(checks: impl Iterator<Item = F>) {
     let checks = std::sync::Mutex::new(checks.collect::<std::collections::VecDeque<_>>());
