@@ -182,3 +182,41 @@ impl fmt::Display for Plan {
         f.write_str(&preview.render(Paint::Plain))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::types::Mode;
+    use crate::plan::Contents;
+    use crate::plan::rewrite::Before;
+
+    fn foresights(foreseen: &[Foreseen]) -> Vec<Foresight> {
+        foreseen.iter().map(|foreseen| Foresight { foreseen: *foreseen, rewrite: None }).collect()
+    }
+
+    #[test]
+    fn a_summary_tells_what_is_to_do_and_what_is_not_known() {
+        use Foreseen::{AlreadyDone, ToDo, Unknown};
+        let unknown = "? not known: 1 of 3; run this as root to see more; the rest only `run` can tell.\n";
+        for (foreseen, expected) in [
+            ([AlreadyDone; 3], "Nothing would change: all of this holds already.\n".to_owned()),
+            ([AlreadyDone, Unknown, AlreadyDone], format!("No change is known.\n{unknown}")),
+            ([ToDo, AlreadyDone, ToDo], "* to do: 2 of 3; the rest holds already.\n".to_owned()),
+            ([ToDo, ToDo, Unknown], format!("* to do: 2 of 3; the rest holds already.\n{unknown}")),
+        ] {
+            assert_eq!(summary(&foresights(&foreseen)), expected, "{foreseen:?}");
+        }
+    }
+
+    #[test]
+    fn the_lines_that_change_are_shown_where_they_are_asked_for() {
+        let plan = Plan { steps: Vec::new(), notes: Vec::new() };
+        let after = (Contents::Open("new\n".to_owned()), Mode(0o644));
+        let rewrite = Some(Rewrite::new("/etc/x", Before::Missing, Some(after)));
+        for (changes, expected) in [(Changes::Left, 0), (Changes::Shown, 1)] {
+            let foresights = Some(vec![Foresight { foreseen: Foreseen::ToDo, rewrite: rewrite.clone() }]);
+            let shown = Preview { plan: &plan, foresights, changes }.render(Paint::Plain);
+            assert_eq!(shown.matches("+++ /etc/x\n@@ -0,0 +1 @@\n+new\n").count(), expected, "{shown}");
+        }
+    }
+}
