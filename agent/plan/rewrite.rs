@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn of_ecs_config_the_variables_that_are_no_secret_are_shown() {
-        let before = "ECS_CLUSTER=old\nECS_ENGINE_AUTH_DATA={\"canary\":1}\nOF_SOMEBODY=canary\ncanary\nHTTP_PROXY=http://u:canary@h:1\n";
+        let before = "ECS_CLUSTER=old\nECS_ENGINE_AUTH_DATA={\"canary\":1}\nECS_LOG_OPTS={\"token\":\"canary\"}\nOF_SOMEBODY=canary\ncanary\nHTTP_PROXY=http://u:canary@h:1\n";
         let after = "ECS_CLUSTER=new\nECS_ENGINE_AUTH_DATA={\"canary\":2}\n";
         let shown = diff(ECS_CONFIG, (before, PRIVATE), (Contents::Secret(after.to_owned()), PRIVATE));
         assert!(shown.contains("-ECS_CLUSTER=old\n") && shown.contains("+ECS_CLUSTER=new\n"), "{shown}");
@@ -181,6 +181,7 @@ mod tests {
             shown.contains("-ECS_ENGINE_AUTH_DATA=***\n") && shown.contains("+ECS_ENGINE_AUTH_DATA=***\n"),
             "{shown}"
         );
+        assert!(shown.contains("-ECS_LOG_OPTS=***\n"), "{shown}");
         assert!(!shown.contains("canary"), "{shown}");
     }
 }
