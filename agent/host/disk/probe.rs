@@ -378,6 +378,13 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_cannot_be_opened_is_not_taken_for_a_used_one() {
+        let (_root, host) = crate::host::scratch();
+        let error = host.user_of(&host.at("/dev/none")).unwrap_err().to_string();
+        assert!(error.starts_with("open ") && error.ends_with("/dev/none"), "{error}");
+    }
+
+    #[test]
     fn the_first_byte_of_data_is_found() {
         assert_eq!(first_data(&[]), None);
         for (bytes, expected) in [([0; 4], None), ([0, 0, 0, 1], Some(3)), ([0, 2, 2, 2], Some(1)), ([1; 4], Some(0))] {
