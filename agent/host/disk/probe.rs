@@ -396,6 +396,7 @@ mod tests {
     fn both_ends_and_places_all_over_are_read() {
         assert_eq!(places(0), []);
         assert_eq!(places(5), [(0, 5)]);
+        assert_eq!(places(CHUNK + 5), [(0, CHUNK), (CHUNK, 5)]);
         let covered = |size: u64| places(size).iter().map(|(_, length)| length).sum::<u64>();
         assert_eq!(covered(36 << 20), 36 << 20);
         for size in [(36 << 20) + 4096, 100 << 30, (1 << 44) + 512] {
