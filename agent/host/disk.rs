@@ -4,6 +4,7 @@
 //! asked for, and refused otherwise. The one exception is what an interrupted run of this agent left; see `making`.
 
 mod array;
+mod data;
 mod find;
 mod grow;
 mod making;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::super::Host;
-use super::probe;
+use super::data::size_of;
 use crate::config::Filesystem;
 use crate::config::types::Device;
 use crate::report::Change;
@@ -51,7 +51,7 @@ impl Host {
             Filesystem::Xfs => xfs_size(&self.at(mount)),
             Filesystem::Ext4 => ext4_size(&node),
         };
-        size.map(|size| Ok(size + UNUSED > probe::size_of(&node)?)).transpose()
+        size.map(|size| Ok(size + UNUSED > size_of(&node)?)).transpose()
     }
 
     fn one_disk(&self, device: &Device) -> Result<PathBuf> {
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_geometry_has_the_size_that_the_kernel_expects() {
-        assert_eq!(size_of::<XfsGeometry>(), 112);
+        assert_eq!(std::mem::size_of::<XfsGeometry>(), 112);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::super::Host;
+use super::data::size_of;
 use super::kernel_name;
-use super::probe::size_of;
 use crate::config::Filesystem;
 
 /// What is being made, and on which disks.
