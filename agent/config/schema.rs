@@ -136,10 +136,6 @@ fn text(pattern: &str, remedy: &str, examples: &[&str]) -> Schema {
 macro_rules! texts {
     ($($name:ident, $pattern:expr, $remedy:expr, $examples:expr;)*) => {$(
         impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
             fn schema_name() -> Cow<'static, str> {
                 stringify!($name).into()
             }
@@ -197,10 +193,6 @@ fn time_span() -> String {
 }
 
 impl JsonSchema for RetentionDays {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> Cow<'static, str> {
         "RetentionDays".into()
     }
@@ -211,10 +203,6 @@ impl JsonSchema for RetentionDays {
 }
 
 impl JsonSchema for EcsVariables {
-    fn inline_schema() -> bool {
-        true
-    }
-
     fn schema_name() -> Cow<'static, str> {
         "EcsVariables".into()
     }

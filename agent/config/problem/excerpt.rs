@@ -6,16 +6,14 @@ use super::Span;
 use super::redact::MASK;
 use super::shorten::visible_char;
 
-/// Characters of a long line that are shown before the offending place.
+/// The most characters of an excerpt, but for the dots at its ends and the masks: a line of so many fits most logs.
+pub(super) const LINE_WIDTH: usize = 120;
+/// Those that are shown before the offending place; the others are shown from there on.
 const CONTEXT_BEFORE: usize = 40;
-/// Characters of a long line that are shown from the offending place on: with the former, a line of 120 fits most logs.
-const CONTEXT_AFTER: usize = 80;
+const CONTEXT_AFTER: usize = LINE_WIDTH - CONTEXT_BEFORE;
 
 /// Bytes before and behind the offending place that are looked at to show as many characters.
-const AROUND: usize = 4 * 1024;
-
-/// The most characters of an excerpt, but for the dots at its ends and the masks.
-pub(super) const LINE_WIDTH: usize = CONTEXT_BEFORE + CONTEXT_AFTER;
+const AROUND: usize = 4096;
 
 /// The part of a line that is shown, after masking and shortening.
 pub(super) struct Excerpt {

@@ -70,7 +70,7 @@ pub(super) fn secret_value(line: &str) -> Option<Range<usize>> {
         if is_secret_key(name) {
             let rest = &line[at + 1..];
             let start = line.len() - rest.trim_start().len();
-            return (start < line.len()).then_some(start..line.len()).or(Some(line.len()..line.len()));
+            return Some(start..line.len());
         }
         from = at + 1;
     }
@@ -96,9 +96,7 @@ fn url_secrets(line: &str) -> Vec<Range<usize>> {
         } else if let Some(end) = unfinished_user_info(url) {
             ranges.push(start..start + end);
         }
-        if let Some(query) = found.query.filter(|query| query + 1 < found.end) {
-            ranges.push(query + 1..found.end);
-        }
+        ranges.extend(found.query.map(|query| query + 1..found.end));
         around = Some(found);
     }
     ranges
@@ -182,6 +180,14 @@ pub(super) fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn of_json_the_values_of_secret_keys_are_masked_and_what_looks_like_a_secret() {
+        let given = json!({ "a": { "my-token": { "x": 1 }, "b": ["http://u:p@h", "plain", 1, null, true] } });
+        let shown = json!({ "a": { "my-token": "***", "b": ["http://***@h", "plain", 1, null, true] } });
+        assert_eq!(redact_json(&given), shown);
+    }
 
     proptest! {
         /// Looked for anew in each URL, the same is found.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -108,9 +107,7 @@ impl Source {
         for secret in self.secrets() {
             let start = secret.start.clamp(line.start, line.end) - line.start;
             let end = secret.end.clamp(line.start, line.end) - line.start;
-            if start < end {
-                masks.push(start..end);
-            }
+            masks.push(start..end);
         }
         joined(masks)
     }
@@ -124,13 +121,6 @@ impl PartialEq for Source {
 
 impl Eq for Source {}
 
-impl Hash for Source {
-    /// The name alone: spans are hashed often, and documents are long.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-
 impl fmt::Debug for Source {
     /// The name alone: the text may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +129,7 @@ impl fmt::Debug for Source {
 }
 
 /// A range of a source's text.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Span {
     /// The document.
     pub source: Arc<Source>,

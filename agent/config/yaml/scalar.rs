@@ -26,8 +26,7 @@ pub(super) fn resolve(text: &str) -> Value {
         return Value::Int(number);
     }
     // Rust's own syntax is wider: it also takes `inf` and `nan`.
-    let numeric = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && digits.chars().all(|c| c.is_ascii_digit() || ".eE+-".contains(c));
+    let numeric = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
     match (numeric, text.parse::<i64>(), text.parse::<f64>()) {
         (true, Ok(number), _) => Value::Int(number),
         (true, _, Ok(number)) => Value::Float(number),
