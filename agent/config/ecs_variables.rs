@@ -339,38 +339,4 @@ impl<'de> DeserializeSeed<'de> for VariableValue<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn names_are_sorted_and_unique() {
-        assert!(VARIABLES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-    }
-
-    #[test]
-    fn each_kind_accepts_and_refuses() {
-        let table: [(&str, Value, Option<&str>); 16] = [
-            ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!(true), Some("true")),
-            ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!("false"), Some("false")),
-            ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!("yes"), None),
-            ("ECS_RESERVED_MEMORY", json!(256), Some("256")),
-            ("ECS_RESERVED_MEMORY", json!(-1), None),
-            ("ECS_CONTAINER_STOP_TIMEOUT", json!("1h30m"), Some("1h30m")),
-            ("ECS_CONTAINER_STOP_TIMEOUT", json!("1.5h"), Some("1.5h")),
-            ("ECS_CONTAINER_STOP_TIMEOUT", json!(30), None),
-            ("ECS_CONTAINER_STOP_TIMEOUT", json!("h"), None),
-            ("ECS_LOGLEVEL", json!("debug"), Some("debug")),
-            ("ECS_LOGLEVEL", json!("loud"), None),
-            ("ECS_RESERVED_PORTS", json!([22, 2375]), Some("[22,2375]")),
-            ("ECS_RESERVED_PORTS", json!("[22"), None),
-            ("ECS_LOG_OPTS", json!({"max-size": "10m"}), Some(r#"{"max-size":"10m"}"#)),
-            ("ECS_BACKEND_HOST", json!("a\nb"), None),
-            ("ECS_CLUSTER", json!("x"), None),
-        ];
-        for (name, value, expected) in table {
-            let rendered = render(kind(name).unwrap(), &value).ok();
-            assert_eq!(rendered.as_deref(), expected, "{name}={value}");
-        }
-    }
-}
+mod tests;

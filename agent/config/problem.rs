@@ -175,6 +175,24 @@ error: unknown key `clusterr`
   = help: did you mean `cluster`?";
         assert_eq!(shown, wanted);
         assert!(problem("clusterr: x", "clusterr").render(true).contains("\u{1b}["));
+        let shown = problem("clusterr: x", "clusterr").render_as_warning(false);
+        assert!(shown.starts_with("warning: unknown key `clusterr`\n --> user-data.yaml:1:1\n"), "{shown}");
+    }
+
+    #[test]
+    fn the_words_of_a_problem_are_in_one_line_each_and_without_secrets() {
+        let problem = Problem::general("a\nb of http://me:pass@h");
+        assert_eq!(problem.words(), ("a b of http://***@h".to_owned(), None));
+        let problem = problem.remedy("write\nhttp://me:pass@h");
+        assert_eq!(problem.words().1.as_deref(), Some("write http://***@h"));
+    }
+
+    #[test]
+    fn sources_are_the_same_by_their_name_and_text() {
+        let source = |name, text| Source::new(name, text);
+        assert_eq!(source("a", "x"), source("a", "x"));
+        assert_ne!(source("a", "x"), source("b", "x"));
+        assert_ne!(source("a", "x"), source("a", "y"));
     }
 
     #[test]
@@ -185,13 +203,30 @@ error: unknown key `clusterr`
 
     #[test]
     fn a_long_line_is_shortened_around_the_place() {
-        let text = format!("{}BAD{}", "a".repeat(5000), "b".repeat(5000));
-        let problem = problem(&text, "BAD");
-        let shown = problem.render(false);
-        assert!(shown.contains("aBADb"), "{shown}");
-        assert!(shown.lines().all(|line| line.len() < 150), "{shown}");
-        assert!(shown.contains("user-data.yaml:1:5001"), "{shown}");
-        let whole = Span { source: problem.span.unwrap().source, start: 0, end: text.len() };
+        let (long, shown_before, shown_after) = ("a".repeat(5000), "a".repeat(40), "a".repeat(77));
+        for (before, after, hidden, wanted) in [
+            ("", "", false, "BAD".to_owned()),
+            (&*shown_before, &*shown_after, false, format!("{shown_before}BAD{shown_after}")),
+            (&long[..100], &long[..100], false, format!("...{shown_before}BAD{shown_after}...")),
+            (&long, &long, false, format!("...{shown_before}BAD{shown_after}...")),
+            (&long, "", false, format!("...{shown_before}BAD")),
+            ("", &long, false, format!("BAD{shown_after}...")),
+            (&long, &long, true, "...***BAD***...".to_owned()),
+        ] {
+            let problem = problem(&format!("{before}BAD{after}"), "BAD");
+            let span = problem.span.as_ref().unwrap();
+            if hidden {
+                span.source.hide(0..span.start);
+                span.source.hide(span.end..span.source.text.len());
+            }
+            let shown = problem.render(false);
+            let lines: Vec<&str> = shown.lines().collect();
+            assert_eq!(lines[3], format!("1 | {wanted}"));
+            assert_eq!(lines[4], format!("  | {}^^^", " ".repeat(wanted.find("BAD").unwrap())));
+            assert_eq!(lines[1], format!(" --> user-data.yaml:1:{}", before.len() + 1));
+        }
+        let text = long.repeat(2);
+        let whole = Span { source: Source::new("x", &*text), start: 0, end: text.len() };
         let shown = Problem::at(&whole, "x").render(false);
         assert!(shown.lines().all(|line| line.len() < 150), "{shown}");
     }
@@ -210,6 +245,14 @@ error: unknown key `clusterr`
         let table = [
             ("url: http://me:pass@proxy:3128", "url: http://***@proxy:3128"),
             ("url: http://me:pa@ss wo\"rd@proxy:3128", "url: http://***@proxy:3128"),
+            ("[\"http://a:b@h\", \"http://c:d@h\"]", "[\"http://***@h\", \"http://***@h\"]"),
+            ("url: http://me:pass/a", "url: http://***/a"),
+            ("url: \"http://pass", "url: \"http://***"),
+            ("url: \"http://@pass", "url: \"http://***"),
+            ("url: \"http://proxy\"", "url: \"http://proxy\""),
+            ("url: http://[fd00::1]:3128", "url: http://[fd00::1]:3128"),
+            ("url=me:pass@proxy", "url=***@proxy"),
+            ("PASSWORD: http://u:p@h/?x=y", "PASSWORD: ***"),
             ("url: me:pass@proxy", "url: ***@proxy"),
             ("url: us:pa: ss@proxy", "url: ***@proxy"),
             ("- me:pass@proxy", "- ***@proxy"),
@@ -234,7 +277,7 @@ error: unknown key `clusterr`
     fn the_lines_below_a_secret_key_are_masked() {
         let text = "ecs:\n  config:\n    ECS_ENGINE_AUTH_DATA: |\n      {\"https://x\": {\n\n        \"auth\": \"c2VjcmV0\"}}\n    A: clusterr\n";
         let shown = problem(text, "c2VjcmV0").render(false);
-        assert!(!shown.contains("c2VjcmV0") && shown.contains("***"), "{shown}");
+        assert!(!shown.contains("c2VjcmV0") && shown.contains("\n6 |         ***\n"), "{shown}");
         assert!(problem(text, "clusterr").render(false).contains("A: clusterr"));
     }
 

@@ -1,3 +1,4 @@
+use super::problem::Problem;
 use super::*;
 
 /// The configuration that a document stands for.
@@ -66,4 +67,99 @@ fn what_is_always_reached_directly_comes_first_and_once() {
     let mut expected = Proxy::ALWAYS_DIRECT.to_vec();
     expected.extend([".internal", "10.0.0.0/8"]);
     assert_eq!(config.proxy.unwrap().no_proxy(), expected);
+}
+
+/// What is said of documents, and what the agent makes of them.
+fn parsed(texts: &[&str]) -> Parsed {
+    let decode = |text: &&str| decode::decode("user data", format!("#ecs-firstrun\n{text}").as_bytes()).documents;
+    parse(&texts.iter().flat_map(decode).collect::<Vec<_>>())
+}
+
+fn said(parsed: &Parsed) -> Vec<&str> {
+    parsed.problems.iter().map(|problem| problem.message.as_str()).collect()
+}
+
+#[test]
+fn the_variables_of_the_shell_original_are_documents() {
+    let documents = |set: &[(&str, &str)]| {
+        shell_variables(|name| set.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()))
+    };
+    assert_eq!(documents(&[("STACK_NAME", ""), ("HOME", "/root")]).len(), 0);
+    let all = documents(&[
+        ("ECS_CLUSTER", "blue"),
+        ("PROXY_URL", "http://p:1"),
+        ("STACK_NAME", "web"),
+        ("AUTOSCALING_GROUP", "Instances"),
+        ("AWS_DEFAULT_REGION", "eu-west-1"),
+    ]);
+    let names: Vec<_> = all.iter().map(|document| document.source.name.as_str()).collect();
+    assert_eq!((names.len(), names[0]), (5, "variable ECS_CLUSTER"));
+    let expected = "ecs: { cluster: blue }\nproxy: { url: 'http://p:1' }\nsignal: { stack: web, resource: Instances, region: eu-west-1 }";
+    let Parsed { config, problems, found } = parse(&all);
+    assert_eq!((config, problems, found), (configured(expected), vec![], true));
+    // Many programs have this one set.
+    let Parsed { config, problems, found } = parse(&documents(&[("AWS_DEFAULT_REGION", "eu-west-1")]));
+    assert_eq!((config, problems, found), (Config::default(), vec![], false));
+}
+
+#[test]
+fn of_documents_that_configure_nothing_this_is_said() {
+    for texts in [&[""][..], &["", ""], &["logs: {}"]] {
+        let parsed = parsed(texts);
+        assert!(parsed.found, "{texts:?}");
+        assert_eq!(said(&parsed), ["user data: nothing is configured"], "{texts:?}");
+    }
+    let none = parsed(&[]);
+    assert!(!none.found && none.problems.is_empty());
+    // What can't be read is said alone.
+    let broken = parsed(&["\0"]);
+    assert!(broken.found && said(&broken).len() == 1 && said(&broken)[0].contains("control character"), "{broken:?}");
+}
+
+#[test]
+fn what_is_right_is_kept_beside_what_is_wrong() {
+    let parsed = parsed(&["ecs: { cluster: blue }\nwait: 1\ndocker: { data_root: x }"]);
+    assert_eq!(parsed.problems.len(), 2, "{:?}", parsed.problems);
+    assert_eq!(parsed.config.ecs, configured("ecs: { cluster: blue }").ecs);
+}
+
+#[test]
+fn that_there_are_more_problems_is_said_once_and_last() {
+    let wrong = |count: usize| -> String { (0..count).map(|n| format!("k{n}: 1\n")).collect() };
+    let more = Problem::too_many().message;
+    let most = problem::MOST;
+    let twice = "ecs: { cluster: blue }\n".repeat(61);
+    let files = |count: usize| format!("logs: {{ files: [{}] }}", "{ path: /a }, ".repeat(count));
+    for (texts, shown, is_more) in [
+        (&[&*files(most + 1)][..], most, false),
+        (&[&*files(most + 2)], most + 1, true),
+        (&[&*wrong(most)], most, false),
+        (&[&*wrong(most + 1)], most + 1, true),
+        (&[&*wrong(3), "1"], 4, false),
+        (&[&*twice, &*format!("# another\n{twice}")], most + 1, true),
+    ] {
+        let parsed = parsed(texts);
+        let said = said(&parsed);
+        assert_eq!((said.len(), said.contains(&&*more)), (shown, is_more), "{said:?}");
+        assert!(!is_more || said.last() == Some(&&*more), "{said:?}");
+    }
+    // Of a large document fewer are looked for.
+    let large = wrong(900).replace(": 1", ": [1, 2, 3, 4, 5, 6, 7, 8, 9]");
+    let parsed = parsed(&[&large]);
+    assert!(parsed.problems.len() < most && said(&parsed).last() == Some(&&*more), "{:?}", parsed.problems);
+}
+
+#[test]
+fn a_summary_is_the_first_problem_and_how_many_more_there_are() {
+    assert_eq!(summary(&[]), "");
+    let one = Problem::general("it is wrong").remedy("mend it");
+    let place = &parsed(&["ecs: 1"]).problems[0];
+    for (problems, wanted) in [
+        (vec![one.clone()], "it is wrong (mend it)"),
+        (vec![one.clone(), one.clone()], "it is wrong (mend it), and 1 more error"),
+        (vec![one.clone(), one.clone(), one], "it is wrong (mend it), and 2 more errors"),
+        (vec![place.clone()], "user data:2:6: `ecs` is a number, but a mapping is expected"),
+    ] {
+        assert_eq!(summary(&problems), wanted);
+    }
 }

@@ -174,6 +174,42 @@ fn the_number_of_problems_is_bounded() {
 }
 
 #[test]
+fn of_a_large_document_fewer_problems_are_looked_for() {
+    // Each costs a look at all of it.
+    let text: String = (0..900).map(|n| format!("wrong{n}: [1, 2, 3, 4, 5, 6, 7, 8, 9]\n")).collect();
+    let (_, problems) = read(&text);
+    let values = 1 + 900 * 10;
+    assert_eq!(problems.len(), MAX_VISITS / values + 1);
+    assert_eq!(problems.last(), Some(&Problem::too_many()));
+}
+
+#[test]
+fn newtypes_are_read_as_what_they_hold() {
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    struct Port(u16);
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    struct Names(Vec<String>);
+    let node = |text: &str| load(&Source::new("test", text)).0.unwrap();
+    assert_eq!(from_node(&node("80")), (Port(80), vec![]));
+    assert_eq!(from_node(&node("[a, b]")), (Names(vec!["a".into(), "b".into()]), vec![]));
+}
+
+#[test]
+fn any_scalar_is_text_in_one_of_several_forms_too() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(untagged)]
+    enum Form {
+        Text(ScalarText),
+        List(Vec<ScalarText>),
+    }
+    let read = |text: &str| from_node::<Option<Form>>(&load(&Source::new("test", text)).0.unwrap());
+    for (text, wanted) in [("a", "a"), ("true", "true"), ("80", "80"), ("1.5", "1.5")] {
+        assert_eq!(read(text), (Some(Form::Text(ScalarText(wanted.into()))), vec![]), "{text}");
+    }
+    assert_eq!(read("[80]"), (Some(Form::List(vec![ScalarText("80".into())])), vec![]));
+}
+
+#[test]
 fn secrets_in_values_are_not_rendered() {
     let (_, problems) = read("signal: {stack: 'http://me:hunter2 x@proxy'}\ntags: {PASSWORD: [hunter2]}\n");
     assert_eq!(problems.len(), 2);

@@ -75,11 +75,13 @@ fn all_wrappings_are_taken_off() {
 #[test]
 fn what_is_not_ours_is_left_with_a_note() {
     let near = "looks like ecs-firstrun configuration, but its first line is not `#ecs-firstrun`";
-    let table: [(&[u8], &str); 13] = [
+    let table: [(&[u8], &str); 17] = [
         (b"#!/bin/sh\necho ecs:\n", "script or include) is left"),
         (b"#cloud-config\npackages: [a]\n", "(cloud-config) is left"),
+        (b"#cloud-config\n# not ecs_firstrun: none\npackages: [a]\n", "(cloud-config) is left"),
         (b"#include\nhttps://x/ecs_firstrun\n", "is left"),
         (b"ECS_CLUSTER", "is left"),
+        (b"what ecs wants", "(unknown kind) is left"),
         (b"abcd", "(unknown kind) is left"),
         (b"\xff\xfe\x00", "(not text) is left"),
         (b"ecs: {cluster: blue}", near),
@@ -87,6 +89,8 @@ fn what_is_not_ours_is_left_with_a_note() {
         (b"# ecs-firstrun\necs: {}", near),
         (b"#ecs_firstrun\necs: {}", near),
         (b"#ecs-firstrun: x\necs: {}", near),
+        (b"# ecs-firstrun\nclustr: {}", near),
+        (b"## a heading of ecs_firstrun\necs: {}", near),
         (b"ecs_firstrun: {}\npackages: [a]", "but its first line is not `#cloud-config`"),
         (b"## template: jinja\n#cloud-config\necs_firstrun: {}", "Jinja"),
     ];
@@ -106,10 +110,14 @@ fn what_cannot_be_unpacked_is_a_problem() {
         nested = gzip(nested);
     }
     let cut = &gzip("#ecs-firstrun\n".repeat(1000))[..40];
+    let mut damaged = gzip(OURS);
+    let checksum = damaged.len() - 8;
+    damaged[checksum] ^= 1;
     let table: Vec<(Vec<u8>, &str)> = vec![
         (cut.to_vec(), "ends too early"),
         (base64(cut), "ends too early"),
         (b"\x1f\x8b\x08\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(), "gzip data"),
+        (damaged, "is damaged"),
         (gzip(vec![b'#'; MAX_BYTES + 1]), "expands to more than 1 MiB"),
         (nested, "more than 4 layers"),
         (vec![b'#'; MAX_BYTES + 1], "longer than 1 MiB"),
@@ -120,6 +128,28 @@ fn what_cannot_be_unpacked_is_a_problem() {
         let said = problems(bytes);
         assert!(said.contains(wanted) && said.contains("; "), "{said}, not {wanted}");
     }
+}
+
+/// The text with spaces behind it, up to so many bytes.
+fn padded(text: &str, length: usize) -> String {
+    format!("{text}{}", " ".repeat(length - text.len()))
+}
+
+#[test]
+fn what_is_just_as_long_as_it_may_be_is_read() {
+    let script = padded("#!/bin/sh\n", MAX_BYTES);
+    for bytes in [script.clone().into_bytes(), gzip(&script)] {
+        assert_eq!(notes(bytes), ["user data (script or include) is left to cloud-init"]);
+    }
+    // A key of ours in a comment: whether it is one is seen only where the document is read.
+    let mentions = "#ecs-firstrun\n# or ecs_firstrun: x\necs: {cluster: blue}\n";
+    let others = "#cloud-config\n# not ecs_firstrun: x\n";
+    let json = "{\"ecs_firstrun\": {\"ecs\": {\"cluster\": \"blue\"}}}";
+    for text in [OURS, mentions, json] {
+        assert_eq!(clusters(padded(text, MAX_TEXT)), ["blue"], "{text}");
+        assert!(problems(padded(text, MAX_TEXT + 1)).contains("longer than 256 KiB"), "{text}");
+    }
+    assert_eq!(notes(padded(others, MAX_TEXT)), ["user data (cloud-config) is left to cloud-init"]);
 }
 
 /// A multipart of headers and bodies.
@@ -185,6 +215,12 @@ fn messages_are_taken_as_python_takes_them() {
 fn messages_are_bounded() {
     let many = vec![("Content-Type: text/x-shellscript", &b"x"[..]); 300];
     assert!(problems(multipart(&many)).contains("more than 100 parts"));
+    let ours = (OUR_PART, &b"ecs: {cluster: blue}"[..]);
+    assert_eq!(clusters(multipart(&[&many[1..100], &[ours]].concat())), ["blue"]);
+    let large = gzip(vec![b'#'; MAX_BYTES]);
+    let large = ("Content-Type: application/gzip", &large[..]);
+    assert_eq!(notes(multipart(&[large])), ["user data, part 1 (application/gzip) is left to cloud-init"]);
+    assert!(problems(multipart(&[large, ours, ours])).contains("part 2: the parts are longer than 1 MiB in all"));
     let mut deep = String::from("MIME-Version: 1.0\n");
     for n in 0..50 {
         deep.push_str(&format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n"));

@@ -181,6 +181,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_shown_with_what_is_right() {
+        for (name, text, wanted) in [
+            ("ECS_TASK_PIDS_LIMIT", "0", "`0` is out of range\nwrite a number from 1 to 4194304"),
+            ("ECS_CONTAINER_CREATE_TIMEOUT", "59s", "`59s` is too short\nwrite 1m or more"),
+            ("ECS_CGROUP_CPU_PERIOD", "7ms", "`7ms` is out of range\nwrite 8ms to 100ms"),
+            ("ECS_VOLUME_PLUGIN_CAPABILITIES", "[[1]]", "`[1]` is not text\nwrite a list of texts"),
+            ("ECS_RESERVED_PORTS", r#"["22"]"#, "`22` is not a port\nwrite numbers from 0 to 65535"),
+        ] {
+            assert_eq!(check(name, text), Err(wanted.to_owned()), "{name}={text}");
+        }
+    }
+
+    #[test]
     fn each_grammar_accepts_and_refuses() {
         let table: [(&str, &[&str], &[&str]); 12] = [
             ("ECS_TASK_PIDS_LIMIT", &["1", "4194304"], &["0", "4194305", "99999999999999999999999"]),
@@ -196,7 +209,7 @@ mod tests {
                 &[r#"["10.0.0.0"]"#, r#"["10.0.0.0/33"]"#, r#"["10.0.0.0/+8"]"#, r#"["::/129"]"#, r#"["x/8"]"#, "[10]"],
             ),
             ("ECS_LOG_OPTS", &["{}", r#"{"max-file":"3"}"#], &[r#"{"max-file":3}"#]),
-            ("ECS_TASK_METADATA_RPS_LIMIT", &["40,60", "1, 1"], &["40", "0,60", "40,60,80", "a,b", "+1,2"]),
+            ("ECS_TASK_METADATA_RPS_LIMIT", &["40,60", "1, 1"], &["40", "0,60", "40,0", "40,60,80", "a,b", "+1,2"]),
             ("ECS_DYNAMIC_HOST_PORT_RANGE", &["32768-60999", "1-1"], &["32768", "2-1", "0-9", "1-65536", "a-b"]),
             ("ECS_BACKEND_HOST", &["anything"], &[]),
         ];

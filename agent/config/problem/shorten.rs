@@ -49,6 +49,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_terminal_obeys_is_shown_as_a_picture() {
+        for (c, shown) in [
+            ('a', 'a'),
+            (' ', ' '),
+            ('\t', ' '),
+            ('\0', '\u{2400}'),
+            ('\u{1b}', '\u{241b}'),
+            ('\u{1f}', '\u{241f}'),
+            ('\u{7f}', '\u{2421}'),
+            ('\u{9b}', '\u{fffd}'),
+            ('\u{202e}', '\u{fffd}'),
+        ] {
+            assert_eq!(visible_char(c), shown, "{c:?}");
+        }
+    }
+
+    #[test]
     fn what_is_long_is_cut_in_its_middle_and_the_rest_is_as_it_was() {
         let same = ["", "`a` isn't `b`", "no quotes", "`open", &format!("`{}`", "ä".repeat(QUOTED))];
         same.iter().for_each(|text| assert_eq!(shortened(text), **text));

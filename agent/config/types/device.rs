@@ -78,5 +78,9 @@ mod tests {
         assert_eq!(spellings("/dev/xvdcy"), ["/dev/xvdcy", "/dev/sdcy"]);
         assert_eq!(spellings("/dev/sdf"), ["/dev/sdf", "/dev/xvdf"]);
         assert_eq!(spellings("/dev/disk/by-id/x"), ["/dev/disk/by-id/x"]);
+        let disk = |text: &str| Device::try_from(text.to_owned()).unwrap().disk();
+        assert_eq!(disk("/dev/xvdf"), disk("/dev/sdf"));
+        assert_ne!(disk("/dev/xvdf"), disk("/dev/sdg"));
+        assert_eq!(disk("instance_store"), "instance_store");
     }
 }

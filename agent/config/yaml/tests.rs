@@ -28,6 +28,7 @@ fn plain_scalars_follow_the_core_schema() {
         ("~", Value::Null),
         ("nULL", text("nULL")),
         ("true", Value::Bool(true)),
+        ("false", Value::Bool(false)),
         ("FALSE", Value::Bool(false)),
         ("yes", text("yes")),
         ("on", text("on")),
@@ -47,7 +48,12 @@ fn plain_scalars_follow_the_core_schema() {
         ("1.", Value::Float(1.0)),
         (".inf", Value::Float(f64::INFINITY)),
         ("-.INF", Value::Float(f64::NEG_INFINITY)),
+        ("+.Inf", Value::Float(f64::INFINITY)),
+        ("++1", text("++1")),
+        ("1e", text("1e")),
+        ("0o8", text("0o8")),
         ("inf", text("inf")),
+        ("-inf", text("-inf")),
         ("nan", text("nan")),
         ("infinity", text("infinity")),
         ("1.2.3", text("1.2.3")),
@@ -66,6 +72,7 @@ fn plain_scalars_follow_the_core_schema() {
     for (written, wanted) in table {
         assert_eq!(tree(written).value, wanted, "{written}");
     }
+    assert!(matches!(tree(".NaN").value, Value::Float(number) if number.is_nan()));
     assert_eq!(tree("0755").text(), Some("0755"));
     assert_eq!(tree("'a'").text(), Some("a"));
     assert_eq!(tree("~").text(), None);
@@ -82,6 +89,29 @@ fn nodes_know_their_places() {
     assert_eq!(written(tree.at(&["last"]).unwrap()), "end");
     assert_eq!(written(&tree).trim_end(), text.trim_end());
     assert!(tree.at(&["list", "2"]).is_none() && tree.at(&["last", "x"]).is_none());
+    let tree = self::tree("list:\n  - 1\n# a comment\nmapping:\n  a: 2\n\n# another\nlast: {}\n");
+    assert_eq!(written(tree.get("list").unwrap()), "- 1");
+    assert_eq!(written(tree.get("mapping").unwrap()), "a: 2");
+    assert_eq!(written(tree.get("last").unwrap()), "{}");
+}
+
+#[test]
+fn nodes_are_equal_by_what_they_are_and_how_it_is_written() {
+    assert_eq!(tree("{a: [1]}"), tree("a:\n- 1\n"));
+    for (one, other) in [("{a: 1}", "{a: 2}"), ("{a: 1}", "{b: 1}"), ("1", "01"), ("1", "'1'"), ("[1]", "[1, 1]")] {
+        assert_ne!(tree(one), tree(other));
+    }
+}
+
+#[test]
+fn a_template_may_be_larger() {
+    let text = "- x\n".repeat(MAX_NODES);
+    let source = Source::new("test", &*text);
+    assert_eq!(refused(&text).1.len(), 1);
+    let (node, problems) = load_template(&source);
+    assert_eq!((node.unwrap().size().nodes, problems), (MAX_NODES + 1, vec![]));
+    let text = "- x\n".repeat(2 * MAX_NODES);
+    assert_eq!(load_template(&Source::new("test", text)).1.len(), 1);
 }
 
 #[test]
