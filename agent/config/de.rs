@@ -113,7 +113,6 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
         match self.node.text() {
             Some(text) if name == SCALAR_TEXT => visitor.visit_str(text),
-            None if name == SCALAR_TEXT => self.deserialize_any(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }

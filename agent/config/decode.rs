@@ -210,8 +210,7 @@ fn gunzip(mut bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
     let mut content = Vec::new();
     while is_gzip(bytes) {
         let mut decoder = GzDecoder::new(bytes);
-        let room = MAX_BYTES + 1 - content.len();
-        let read = decoder.by_ref().take(room as u64).read_to_end(&mut content);
+        let read = decoder.by_ref().take(MAX_BYTES as u64 + 1).read_to_end(&mut content);
         if content.len() > MAX_BYTES {
             return Err(("the gzip data expands to more than 1 MiB".into(), "move large files elsewhere"));
         }
