@@ -91,17 +91,12 @@ fn with(given: &[&str], missing: &[&str]) -> Value {
 
 /// Takes out what a reader does not need: line breaks within sentences, names of Rust's types, defaults that say nothing.
 fn without_noise(schema: &mut Value) {
-    match schema {
-        Value::Object(entries) => {
-            entries.retain(|key, value| !(key == "default" && (value.is_null() || value == &json!({}))));
-            if let Some(Value::String(text)) = entries.get_mut("description") {
-                *text = text.replace('\n', " ");
-            }
-            entries.values_mut().for_each(without_noise);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_noise),
-        _ => {}
+    let Value::Object(entries) = schema else { return };
+    entries.retain(|key, value| !(key == "default" && (value.is_null() || value == &json!({}))));
+    if let Some(Value::String(text)) = entries.get_mut("description") {
+        *text = text.replace('\n', " ");
     }
+    entries.values_mut().for_each(without_noise);
 }
 
 /// How long a line of the printed schema is made out of several.
@@ -133,18 +128,24 @@ fn text(pattern: &str, remedy: &str, examples: &[&str]) -> Schema {
     schema
 }
 
-macro_rules! texts {
-    ($($name:ident, $pattern:expr, $remedy:expr, $examples:expr;)*) => {$(
+macro_rules! schemas {
+    ($($name:ident, $schema:expr;)*) => {$(
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> {
                 stringify!($name).into()
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                text(&$pattern, $remedy, &$examples)
+                $schema
             }
         }
     )*};
+}
+
+macro_rules! texts {
+    ($($name:ident, $pattern:expr, $remedy:expr, $examples:expr;)*) => {
+        schemas! { $($name, text(&$pattern, $remedy, &$examples);)* }
+    };
 }
 
 texts! {
@@ -192,26 +193,15 @@ fn time_span() -> String {
     format!(r"^ *([0-9][0-9 ]*(\. *[0-9][0-9 ]*)?({units}) *)+$")
 }
 
-impl JsonSchema for RetentionDays {
-    fn schema_name() -> Cow<'static, str> {
-        "RetentionDays".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "enum": RetentionDays::ALL })
-    }
+schemas! {
+    RetentionDays, json_schema!({ "type": "integer", "enum": RetentionDays::ALL });
+    EcsVariables, variables();
 }
 
-impl JsonSchema for EcsVariables {
-    fn schema_name() -> Cow<'static, str> {
-        "EcsVariables".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let properties: serde_json::Map<_, _> =
-            usable().map(|(name, kind)| ((*name).to_owned(), variable(*kind))).collect();
-        json_schema!({ "type": "object", "properties": properties, "additionalProperties": false })
-    }
+fn variables() -> Schema {
+    let properties: serde_json::Map<_, _> =
+        usable().map(|(name, kind)| ((*name).to_owned(), variable(*kind))).collect();
+    json_schema!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
 /// The schema of a variable of the ECS agent. Numbers and lists may be written as text too, as `ecs.config` has them.

@@ -124,6 +124,22 @@ fn what_is_right_is_kept_beside_what_is_wrong() {
 }
 
 #[test]
+fn a_name_that_is_like_that_of_a_variable_is_told_unless_it_is_far_too_long() {
+    let known = "CREDENTIALS_FETCHER_SECRET_NAME_FOR_DOMAINLESS_GMSA";
+    let remedy = |name: &str| {
+        let parsed = parsed(&[&format!("ecs: {{ cluster: blue, config: {{ {name}: x }} }}")]);
+        parsed.problems[0].remedy.clone().unwrap()
+    };
+    let like = format!("{known}{}", "S".repeat(99 - known.len()));
+    assert_eq!(remedy(&like), format!("did you mean `{known}`?"));
+    for name in [&*format!("{like}S"), "ZZZZ"] {
+        assert_eq!(remedy(name), "the ECS agent's documentation lists its variables");
+    }
+    let parsed = parsed(&["ecs: { cluster: blue, config: [x] }"]);
+    assert_eq!(said(&parsed), ["`ecs.config` is a list, but a mapping of the ECS agent's variables is expected"]);
+}
+
+#[test]
 fn that_there_are_more_problems_is_said_once_and_last() {
     let wrong = |count: usize| -> String { (0..count).map(|n| format!("k{n}: 1\n")).collect() };
     let more = Problem::too_many().message;

@@ -115,6 +115,16 @@ fn a_template_may_be_larger() {
 }
 
 #[test]
+fn nodes_know_how_large_they_are() {
+    for (text, nodes, depth, bytes) in
+        [("x", 1, 1, 1), ("[]", 1, 1, 0), ("[a, [bb], c]", 5, 3, 4), ("{a: [b, {ccc: 12}], d: ~}", 6, 4, 8)]
+    {
+        let size = tree(text).size();
+        assert_eq!((size.nodes, size.depth, size.bytes), (nodes, depth, bytes), "{text}");
+    }
+}
+
+#[test]
 fn json_is_yaml() {
     let tree = tree("{\"a\":{\"b\":[1,true,null,\"x\\u00e9\"]},\n\t\"c\":\"\"}");
     assert_eq!(tree.at(&["a", "b", "3"]).unwrap().text(), Some("x\u{e9}"));
