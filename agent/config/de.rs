@@ -43,7 +43,7 @@ pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> (T, Vec<Problem>
             break;
         };
         // What is wrong with a whole because a part of it was refused isn't a mistake of its own.
-        if !(error.about_whole() && refused.tainted.contains(id)) {
+        if !refused.tainted.contains(id) {
             if problems.len() == most {
                 problems.push(Problem::too_many());
                 break;

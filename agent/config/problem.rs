@@ -252,6 +252,7 @@ error: unknown key `clusterr`
             ("url: \"http://proxy\"", "url: \"http://proxy\""),
             ("url: http://[fd00::1]:3128", "url: http://[fd00::1]:3128"),
             ("url=me:pass@proxy", "url=***@proxy"),
+            ("[\"me:pass@proxy\"]", "[\"***@proxy\"]"),
             ("PASSWORD: http://u:p@h/?x=y", "PASSWORD: ***"),
             ("url: me:pass@proxy", "url: ***@proxy"),
             ("url: us:pa: ss@proxy", "url: ***@proxy"),

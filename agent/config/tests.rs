@@ -149,6 +149,7 @@ fn that_there_are_more_problems_is_said_once_and_last() {
     for (texts, shown, is_more) in [
         (&[&*files(most + 1)][..], most, false),
         (&[&*files(most + 2)], most + 1, true),
+        (&[&*"ecs: { cluster: blue }\n".repeat(most + 2)], most + 1, true),
         (&[&*wrong(most)], most, false),
         (&[&*wrong(most + 1)], most + 1, true),
         (&[&*wrong(3), "1"], 4, false),

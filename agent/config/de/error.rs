@@ -67,11 +67,6 @@ impl Error {
         self
     }
 
-    /// Whether it may only be wrong because a part was left out.
-    pub fn about_whole(&self) -> bool {
-        matches!(self.kind, Kind::MissingKey(_) | Kind::Custom(_))
-    }
-
     /// The problem as it is told, at the error's place.
     pub fn problem(&self, span: &Span) -> Problem {
         let (message, remedy) = match &self.kind {
@@ -162,11 +157,9 @@ impl de::Error for Error {
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let found = match found {
             Unexpected::Bool(_) => Found::Kind("true or false"),
-            Unexpected::Unsigned(number) => Found::Number(number.to_string()),
             Unexpected::Signed(number) => Found::Number(number.to_string()),
             Unexpected::Float(number) => Found::Number(number.to_string()),
             Unexpected::Str(text) => Found::Text(text.into()),
-            Unexpected::Char(text) => Found::Text(text.into()),
             Unexpected::Seq => Found::Kind("a list"),
             Unexpected::Map => Found::Kind("a mapping"),
             Unexpected::Unit | Unexpected::Option => Found::Kind("nothing"),
@@ -215,8 +208,6 @@ fn plain_words(expected: &str) -> String {
         "a map" => "a mapping",
         "unit" => "nothing",
         other if other.starts_with("struct ") => "a mapping",
-        other if other.starts_with("tuple ") => "a list",
-        other if other.starts_with("enum ") => "text",
         other => other,
     };
     words.into()
@@ -234,6 +225,28 @@ fn suggestion(wrong: &str, known: &[&str], what: &str) -> String {
             let more = if known.len() > MAX_LISTED { ", ..." } else { "" };
             let listed: Vec<&str> = known.iter().take(MAX_LISTED).copied().collect();
             format!("the {what} here are {}{more}", listed.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_like_a_right_one_is_told_and_else_the_right_ones() {
+        let long = "a".repeat(LONGEST);
+        let words = vec!["word"; MAX_LISTED + 1];
+        let listed = vec!["word"; MAX_LISTED].join(", ");
+        for (wrong, known, wanted) in [
+            ("clustr", &["wait", "cluster"][..], "did you mean `cluster`?".to_owned()),
+            (&long[1..], &[&long[1..]], format!("did you mean `{}`?", &long[1..])),
+            (&long, &[&long[1..]], format!("the keys here are {}", &long[1..])),
+            ("x", &[], "no keys are possible here".to_owned()),
+            ("x", &words[1..], format!("the keys here are {listed}")),
+            ("x", &words, format!("the keys here are {listed}, ...")),
+        ] {
+            assert_eq!(suggestion(wrong, known, "keys"), wanted);
         }
     }
 }

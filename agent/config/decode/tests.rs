@@ -145,7 +145,8 @@ fn what_is_just_as_long_as_it_may_be_is_read() {
     let mentions = "#ecs-firstrun\n# or ecs_firstrun: x\necs: {cluster: blue}\n";
     let others = "#cloud-config\n# not ecs_firstrun: x\n";
     let json = "{\"ecs_firstrun\": {\"ecs\": {\"cluster\": \"blue\"}}}";
-    for text in [OURS, mentions, json] {
+    let flow = &*format!("#cloud-config\n{json}");
+    for text in [OURS, mentions, json, flow] {
         assert_eq!(clusters(padded(text, MAX_TEXT)), ["blue"], "{text}");
         assert!(problems(padded(text, MAX_TEXT + 1)).contains("longer than 256 KiB"), "{text}");
     }
@@ -202,7 +203,13 @@ fn messages_are_taken_as_python_takes_them() {
     assert_eq!(clusters(unclosed), ["blue"]);
     let single = format!("mime-version: 1.0\n{OUR_PART}\n\necs: {{cluster: blue}}\n");
     assert_eq!(clusters(single), ["blue"]);
-    assert_eq!(clusters("#ecs-firstrun\n# mime-version: none\necs: {cluster: blue}\n"), ["blue"]);
+    for start in [
+        "#ecs-firstrun\n# mime-version: none\n",
+        " #ecs-firstrun\n# mime-version: none\n",
+        "mime-version: 1.0\n#ecs-firstrun\n",
+    ] {
+        assert_eq!(clusters(format!("{start}ecs: {{cluster: blue}}\n")), ["blue"], "{start}");
+    }
     let inner = "--b2\n\n#ecs-firstrun\necs: {cluster: blue}\n--b2--\n";
     assert_eq!(clusters(multipart(&[("Content-Type: multipart/mixed; boundary=b2", inner.as_bytes())])), ["blue"]);
     assert_eq!(

@@ -48,7 +48,7 @@ fn load_with(source: &Arc<Source>, functions: bool) -> (Option<Node>, Vec<Proble
     while let Some(event) = parser.next_event() {
         let more = match event {
             Ok((event, span)) => {
-                let span = loader.characters(span);
+                let span = loader.characters(span.start.index()..span.end.index());
                 loader.event(event, span)
             }
             Err(error) => {
@@ -127,9 +127,9 @@ impl<'a> Loader<'a> {
     }
 
     /// A span given in characters.
-    fn characters(&self, span: saphyr_parser::Span) -> Span {
+    fn characters(&self, range: Range<usize>) -> Span {
         let byte = |at: usize| self.offsets.get(at).copied().unwrap_or(self.source.text.len());
-        let (start, end) = (byte(span.start.index()), byte(span.end.index()));
+        let (start, end) = (byte(range.start), byte(range.end));
         self.bytes(start, end.max(start))
     }
 

@@ -66,6 +66,10 @@ fn plain_scalars_follow_the_core_schema() {
         ("\"true\"", text("true")),
         ("!!str 12", text("12")),
         ("! 12", text("12")),
+        ("! [12]", tree("[12]").value),
+        ("! {a: 12}", tree("{a: 12}").value),
+        ("!!seq [12]", tree("[12]").value),
+        ("!!map {a: 12}", tree("{a: 12}").value),
         ("!!float 1", Value::Float(1.0)),
         ("!!int 1", Value::Int(1)),
     ];
@@ -145,6 +149,9 @@ fn what_is_refused_doesnt_hide_the_rest() {
         ("? [a]\n: 1\nz: 1", 1, "a key must be text, not a list or a mapping"),
         (": 1\nz: 1", 1, "a key is missing before the `:`"),
         ("a: !Ref b\nz: 1", 1, "the tag `!Ref` has no meaning here"),
+        ("a: !Ref [b]\nz: 1", 1, "the tag `!Ref` has no meaning here"),
+        ("a: !!map [b]\nz: 1", 1, "the tag `tag:yaml.org,2002:!map` has no meaning here"),
+        ("a: !!set {b: }\nz: 1", 1, "the tag `tag:yaml.org,2002:!set` has no meaning here"),
         ("a: !!int b\nz: 1", 1, "the value doesn't fit its tag `!!int`"),
         ("z: 1\n---\na: 2", 2, "there is more than one YAML document"),
         ("a: &a [*a]\nz: 1", 1, "the alias stands within the very value that it repeats"),
@@ -154,6 +161,10 @@ fn what_is_refused_doesnt_hide_the_rest() {
         assert_eq!(said, [(Some(line), message.to_string())], "{text}");
         assert_eq!(node.unwrap().get("z").unwrap().value, Value::Int(1), "{text}");
     }
+    let (node, said) = refused("a: &a {b: *a, c: 1}\nb: &b {*b : 2, d: 3}\n");
+    let (node, two) = (node.unwrap(), said.len());
+    assert_eq!((node.at(&["a", "c"]).unwrap(), node.at(&["b", "d"]).unwrap(), two), (&tree("1"), &tree("3"), 2));
+    assert!(node.at(&["a", "b"]).is_none() && node.at(&["b", "2"]).is_none(), "{node:?}");
     assert_eq!(tree("1: a\ntrue: b").get("true").unwrap().text(), Some("b"));
 }
 
@@ -190,6 +201,7 @@ fn aliases_repeat_values_under_ids_of_their_own() {
     let (a, b) = (tree.get("a").unwrap(), tree.get("b").unwrap());
     assert_eq!(a, b);
     assert_ne!(a.id, b.id);
+    assert_ne!(a.entry("k").unwrap().key_id, b.entry("k").unwrap().key_id);
     assert_ne!(a.at(&["k", "0"]).unwrap().id, b.at(&["k", "0"]).unwrap().id);
 }
 
@@ -206,6 +218,37 @@ fn a_billion_laughs_are_few() {
     let node = node.unwrap();
     assert!(node.size().nodes <= MAX_NODES);
     assert!(node.get("z").is_some());
+}
+
+#[test]
+fn aliases_add_as_much_as_they_may_and_no_more() {
+    let list = |nodes: usize| format!("[{}]", "x, ".repeat(nodes - 1));
+    let nested = |levels: usize, text: String| format!("{}{text}{}", "[".repeat(levels), "]".repeat(levels));
+    let anchored = |levels: usize, text: String| {
+        let open: String = (0..levels).map(|level| format!("&a{level} [")).collect();
+        format!("{open}{text}{}", "]".repeat(levels))
+    };
+    let long = "x".repeat(100 << 10);
+    for (text, problems) in [
+        // Half as many values as the document may have.
+        (format!("a: &a {}\nb: [{}]\n", list(1000), "*a, ".repeat(5)), 0),
+        (format!("a: &a {}\nb: [{}]\n", list(1000), "*a, ".repeat(6)), 1),
+        // 256 KiB of text.
+        (format!("a: &a {long}\nb: [*a, *a]\n"), 0),
+        (format!("a: &a {long}\nb: [*a, *a, *a]\n"), 1),
+        // As deep as the document may be: a list of 10, in the mapping and so many lists.
+        (format!("a: &a {}\nb: {}\n", nested(9, "[]".into()), nested(53, "*a".into())), 0),
+        (format!("a: &a {}\nb: {}\n", nested(9, "[]".into()), nested(54, "*a".into())), 1),
+        // What anchors keep is no more than a document may have, each within another with a copy of its own.
+        (format!("a: &a {}\nb: &b {}\nc: *b\n", list(200), list(200)), 0),
+        (format!("a: {}\nb: *a0\n", anchored(3, list(3000))), 0),
+        (format!("a: {}\nb: *a0\n", anchored(4, list(3000))), 1),
+        (format!("a: [&a {long}, &b {long}, &c {long}]\nb: *b\n"), 0),
+        (format!("a: [&a {long}, &b {long}, &c {long}]\nb: *c\n"), 1),
+        (format!("a: {}\nb: &b [x]\nc: *b\n", nested(4, list(3000))), 0),
+    ] {
+        assert_eq!(refused(&text).1.len(), problems, "{}... {:?}", &text[..20], refused(&text).1);
+    }
 }
 
 #[test]

@@ -10,9 +10,8 @@ impl Loader<'_> {
         if self.readable < self.source.text.len() {
             return; // It broke off where it was cut.
         }
-        let mark = *error.marker();
-        let next = saphyr_parser::Marker::new(mark.index() + 1, mark.line(), mark.col() + 1);
-        let span = self.characters(saphyr_parser::Span::new(mark, next));
+        let at = error.marker().index();
+        let span = self.characters(at..at + 1);
         // The parser's own limit lies far above ours, but it reads on to the end of a line.
         if error.info().contains("recursion limit") {
             self.report(too_deep(&span));

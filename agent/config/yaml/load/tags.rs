@@ -60,5 +60,5 @@ impl Loader<'_> {
 
 /// The tag `!`, which makes any scalar text and says nothing else.
 pub(super) fn is_bang(tag: &Tag) -> bool {
-    (tag.handle.as_str(), tag.suffix.as_str()) == ("", "!") || (tag.handle == "!" && tag.suffix.is_empty())
+    (tag.handle.as_str(), tag.suffix.as_str()) == ("", "!")
 }
