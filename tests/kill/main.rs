@@ -23,6 +23,7 @@ mod trials;
 mod verdict;
 
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -98,18 +99,23 @@ fn missing() -> Option<String> {
     (!missing.is_empty()).then(|| format!("{} missing; on Debian `make setup-disks` installs that", missing.join(", ")))
 }
 
+/// Where all scratch hosts are, in memory: not in the machine's own folder for what is temporary, which may hold this
+/// repository and its programs.
+const SCRATCH: &str = "/mnt";
+
 /// Leaves the mounts of this machine, and puts all scratch hosts into memory.
 fn prepare() {
     unshare(CloneFlags::CLONE_NEWNS).expect("leave the machine's mounts");
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).expect("own mounts");
-    mount(Some("tmpfs"), &std::env::temp_dir(), Some("tmpfs"), MsFlags::empty(), None::<&str>).expect("a tmpfs");
+    mount(Some("tmpfs"), SCRATCH, Some("tmpfs"), MsFlags::empty(), None::<&str>).expect("a tmpfs");
+    tempfile::env::override_temp_dir(Path::new(SCRATCH)).expect("no other folder was set");
 }
 
 /// The socket on which systemd is told; what comes there is thrown away.
 fn systemd() -> &'static str {
     static PATH: OnceLock<String> = OnceLock::new();
     PATH.get_or_init(|| {
-        let path = std::env::temp_dir().join("notify").display().to_string();
+        let path = format!("{SCRATCH}/notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         std::thread::spawn(move || while socket.recv(&mut [0; 4096]).is_ok() {});
         path
