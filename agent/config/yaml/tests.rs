@@ -177,11 +177,15 @@ fn a_syntax_error_leaves_what_comes_before_it() {
         ("signal: {stack: s}\necs: 'open\n", 2, "quotes"),
         ("signal: {stack: s}\n  ecs: 1\n", 2, "indentation"),
         ("signal: {stack: s}\necs: *nowhere\n", 2, ""),
+        ("signal: {stack: s}\necs: |\n\tcluster\n", 2, "tabs"),
+        ("signal: {stack: s}\necs: >\n \n\tcluster\n", 4, "tabs"),
+        ("signal: {stack: s}\necs: [a]]\n", 2, "bracket"),
     ];
-    for (text, _line, remedy) in table {
+    for (text, line, remedy) in table {
         let (node, problems) = load(&Source::new("test", text));
         assert_eq!(problems.len(), 1, "{text}");
-        println!("{}", problems[0].render(false));
+        let span = problems[0].span.as_ref().unwrap();
+        assert_eq!((span.position().0, span.end - span.start), (line, 1), "{text}: {problems:?}");
         assert_eq!(node.unwrap().at(&["signal", "stack"]).unwrap().text(), Some("s"), "{text}");
         assert!(problems[0].remedy.as_ref().unwrap().contains(remedy), "{text}: {problems:?}");
     }
@@ -193,6 +197,8 @@ fn a_control_character_ends_the_document_loudly() {
     assert_eq!(said.len(), 1);
     assert_eq!(said[0].0, Some(2));
     assert_eq!(node.unwrap().get("a").unwrap().value, Value::Int(1));
+    // What it leaves open is no mistake of its own.
+    assert_eq!(refused("a: [b, \0]\n").1.len(), 1);
 }
 
 #[test]
