@@ -138,7 +138,7 @@ mod tests {
         );
         assert!(!shown.contains("canary") && shown.contains("wait: {}"), "{shown}");
         // So much so that it has no value.
-        let shown = self::shown("#cloud-config\nruncmd: [canary]\necs_firstrun: a: b\nusers: [canary]\n");
-        assert!(!shown.contains("canary") && shown.contains("3 | ecs_firstrun: a: b\n"), "{shown}");
+        let shown = self::shown("#cloud-config\nruncmd: [canary]\necs_firstrun: @b\nusers: [canary]\n");
+        assert!(!shown.contains("canary") && shown.contains("3 | ecs_firstrun: @b\n"), "{shown}");
     }
 }
