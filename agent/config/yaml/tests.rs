@@ -151,7 +151,7 @@ fn what_is_refused_doesnt_hide_the_rest() {
         ("a: !Ref b\nz: 1", 1, "the tag `!Ref` has no meaning here"),
         ("a: !Ref [b]\nz: 1", 1, "the tag `!Ref` has no meaning here"),
         ("a: !!map [b]\nz: 1", 1, "the tag `tag:yaml.org,2002:!map` has no meaning here"),
-        ("a: !!set {b: }\nz: 1", 1, "the tag `tag:yaml.org,2002:!set` has no meaning here"),
+        ("a: !!set {b: ~}\nz: 1", 1, "the tag `tag:yaml.org,2002:!set` has no meaning here"),
         ("a: !!int b\nz: 1", 1, "the value doesn't fit its tag `!!int`"),
         ("z: 1\n---\na: 2", 2, "there is more than one YAML document"),
         ("a: &a [*a]\nz: 1", 1, "the alias stands within the very value that it repeats"),
