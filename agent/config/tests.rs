@@ -1,10 +1,15 @@
 use super::problem::Problem;
 use super::*;
 
+/// What is said of documents, and what the agent makes of them.
+fn parsed(texts: &[&str]) -> Parsed {
+    let decode = |text: &&str| decode::decode("user data", format!("#ecs-firstrun\n{text}").as_bytes()).documents;
+    parse(&texts.iter().flat_map(decode).collect::<Vec<_>>())
+}
+
 /// The configuration that a document stands for.
 pub(crate) fn configured(text: &str) -> Config {
-    let document = decode::decode("user data", format!("#ecs-firstrun\n{text}").as_bytes());
-    let parsed = parse(&document.documents);
+    let parsed = parsed(&[text]);
     assert_eq!(parsed.problems, []);
     parsed.config
 }
@@ -67,12 +72,6 @@ fn what_is_always_reached_directly_comes_first_and_once() {
     let mut expected = Proxy::ALWAYS_DIRECT.to_vec();
     expected.extend([".internal", "10.0.0.0/8"]);
     assert_eq!(config.proxy.unwrap().no_proxy(), expected);
-}
-
-/// What is said of documents, and what the agent makes of them.
-fn parsed(texts: &[&str]) -> Parsed {
-    let decode = |text: &&str| decode::decode("user data", format!("#ecs-firstrun\n{text}").as_bytes()).documents;
-    parse(&texts.iter().flat_map(decode).collect::<Vec<_>>())
 }
 
 fn said(parsed: &Parsed) -> Vec<&str> {
