@@ -155,6 +155,8 @@ impl<'a> Lab<'a> {
             "console=ttyS0 root=/dev/nvme0n1 rw panic=-1 systemd.log_color=0 net.ifnames=0".to_owned(),
             format!("module_blacklist={UNUSED_MODULES}"),
             format!("systemd.setenv=AWS_ENDPOINT_URL_CLOUDFORMATION=http://{cloudformation}"),
+            // systemd-networkd-wait-online(8) waits for 120 s unless told; a boot without a network need not.
+            format!("systemd.setenv=E2E_NETWORK_TIMEOUT={}", if life.no_network { 15 } else { 120 }),
         ];
         words.extend(life.kernel.iter().map(|&word| word.to_owned()));
         words.join(" ")
