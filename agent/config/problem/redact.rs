@@ -56,7 +56,10 @@ pub(super) fn secret_ranges(line: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     ranges.extend(secret_value(line));
     ranges.extend(url_secrets(line));
-    ranges.extend(bare_user_info(line));
+    for part in outside_urls(line) {
+        let found = bare_user_info(&line[part.clone()]);
+        ranges.extend(found.map(|found| part.start + found.start..part.start + found.end));
+    }
     ranges
 }
 
@@ -147,13 +150,23 @@ fn url_length(rest: &str) -> usize {
     rest.match_indices(['"', '\'', '`']).map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(rest.len())
 }
 
+/// What of a line is before, between and after its URLs.
+fn outside_urls(line: &str) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    while let Some(at) = line[from..].find("://").map(|at| from + at) {
+        parts.push(from..at);
+        let start = at + "://".len();
+        from = start + url_length(&line[start..]);
+    }
+    parts.push(from..line.len());
+    parts
+}
+
 /// `user:password` before an `@` without a scheme: a proxy is often written like that.
 fn bare_user_info(line: &str) -> Option<Range<usize>> {
     let end = line.rfind('@')?;
     let before = &line[..end];
-    if before.contains("://") {
-        return None;
-    }
     let after_key = before.find(": ").map(|at| at + 2);
     let after_quote = before.find(['"', '\'', '`']).map(|at| at + 1);
     let after_sign = before.find('=').map(|at| at + 1);
@@ -187,6 +200,13 @@ mod tests {
         let given = json!({ "a": { "my-token": { "x": 1 }, "b": ["http://u:p@h", "plain", 1, null, true] } });
         let shown = json!({ "a": { "my-token": "***", "b": ["http://***@h", "plain", 1, null, true] } });
         assert_eq!(redact_json(&given), shown);
+    }
+
+    #[test]
+    fn user_info_without_a_scheme_is_masked_beside_a_url() {
+        assert_eq!(redact("[\"u:p@a\", \"http://u:p@h\"]"), "[\"***@a\", \"http://***@h\"]");
+        assert_eq!(redact("http_proxy=u:p@a https_proxy=http://u:p@h"), "http_proxy=***@a https_proxy=http://***@h");
+        assert_eq!(redact("\"http://h\", \"u:p@a\""), "\"http://h\"***@a\"");
     }
 
     proptest! {
