@@ -50,13 +50,8 @@ fn main() -> ExitCode {
             let image = image.get_or_init(|| image::build().map_err(|error| format!("{error:#}")));
             let image = image.as_ref().map_err(|error| Failed::from(error.clone()))?;
             let began = Instant::now();
-            let (result, mut remark) = play(name, scenario, image);
-            let mut verdict = "passed";
-            if let Err(failed) = &result {
-                verdict = "FAILED";
-                // The table is the last that is printed: all that is left of a run whose log is cut.
-                remark = failed.message().and_then(|why| why.lines().next()).unwrap_or_default().to_owned();
-            }
+            let (result, remark) = play(name, scenario, image);
+            let verdict = if result.is_ok() { "passed" } else { "FAILED" };
             note(&table, Row { name, verdict, time: began.elapsed(), remark });
             result.map(|()| Completion::Completed)
         })
