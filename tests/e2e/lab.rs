@@ -25,7 +25,7 @@ const UNUSED_MODULES: &str = "kvm,kvm_amd,ccp,aesni_intel,ghash_clmulni_intel,sh
 pub struct Stage<'a> {
     pub image: &'a Image,
     pub folder: PathBuf,
-    /// What is worth a place in the table.
+    /// What is worth a place in the table: a figure, or why it failed.
     pub remark: Cell<String>,
 }
 

@@ -75,7 +75,10 @@ fn play(name: &str, scenario: fn(&Stage) -> Result<()>, image: &Image) -> (Resul
     }
     let stage = Stage { image, folder, remark: Cell::default() };
     let result = scenario(&stage).map_err(|error| {
-        let why = format!("{error:#}\n{}", stage.tail(TAIL));
+        let error = format!("{error:#}");
+        // The table is the last that is printed: all that is left of a run whose log is cut.
+        stage.remark.set(error.lines().next().unwrap_or_default().to_owned());
+        let why = format!("{error}\n{}", stage.tail(TAIL));
         // The runner shows it when all scenarios are over.
         let _ = std::fs::write(stage.folder.join("failure.log"), &why);
         Failed::from(why)
