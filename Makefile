@@ -3,8 +3,8 @@
 # They write below target/ and dist/ only, need no root and no AWS account, and change nothing else on this machine,
 # except that `setup`, `setup-packages`, `setup-fuzz` and `setup-mutants` install cargo-deny, cargo-deb, cargo-generate-rpm,
 # cargo-fuzz and cargo-mutants into cargo's own bin folder if they are missing, and that `test`, `lint` and `mutants`, where
-# root runs them on Debian, install packages: for the tests on real disks, shellcheck and shfmt. cargo and pip download what
-# they lack.
+# root runs them on Debian, install packages: for the tests on real disks, shellcheck and shfmt. cargo, pip and npm download
+# what they lack.
 # `e2e`, `test-bake` and `prove-kill` need root, for virtual machines, a scratch host and loop devices, and install Debian's
 # packages for those if they are missing, as `bench` and `bench-check` do with what they measure with. `ami` bakes in the
 # AWS account whose keys or profile it is given.
@@ -49,6 +49,9 @@ SCRIPTS = $(shell grep -rlE --exclude='*.rs' --exclude-dir=cases --exclude-dir=r
 BAKE_PACKAGES = packer mmdebstrap python3-venv iproute2 util-linux rpm
 MOTO ?= 5.2.1
 CFN_LINT ?= 1.58.0
+JSONSCHEMA ?= 4.26.0
+CHECK_JSONSCHEMA ?= 0.39.0
+AJV ?= 8.20.0
 AWS_CLI ?= 1.46.3
 BENCH_PROGRAMS = curl jq strace valgrind
 
@@ -56,7 +59,7 @@ E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs set
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
 .PHONY: help demo build generate deb rpm validate ami test bench bench-check fuzz fuzz-ci mutants fleet e2e test-bake prove-kill lint \
-	setup setup-disks setup-packages setup-templates setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
+	setup setup-disks setup-packages setup-templates setup-validators setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -101,7 +104,7 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 test: export RUST_TEST_THREADS ?= $(shell expr 3 '*' $$(nproc))
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
-	@$(MAKE) --no-print-directory setup-templates
+	@$(MAKE) --no-print-directory setup-templates setup-validators
 	@rm -f target/tmp/skipped
 	cargo test --locked --all-features
 	@test ! -s target/tmp/skipped || { echo "$$(wc -l <target/tmp/skipped) skipped:"; cat target/tmp/skipped; }
@@ -176,6 +179,15 @@ setup-templates: ## Install, where there is Python, cfn-lint for the templates o
 	@test -x target/lint/venv/bin/cfn-lint || ! python3 -c 'import ensurepip' 2>/dev/null || { \
 		python3 -m venv target/lint/venv && target/lint/venv/bin/pip install -q 'cfn-lint==$(CFN_LINT)'; } || \
 		echo "cfn-lint is not installed: the templates are not checked by it" >&2
+
+setup-validators: ## Install, where there are Python and Node, validators for the JSON Schema
+	@test -x target/lint/validators/venv/bin/check-jsonschema || ! python3 -c 'import ensurepip' 2>/dev/null || { \
+		python3 -m venv target/lint/validators/venv && target/lint/validators/venv/bin/pip install -q \
+			'jsonschema==$(JSONSCHEMA)' 'check-jsonschema==$(CHECK_JSONSCHEMA)'; } || \
+		echo "jsonschema and check-jsonschema are not installed: the schema is not checked by them" >&2
+	@test -d target/lint/validators/node_modules/ajv || ! command -v npm >/dev/null || \
+		npm install --silent --no-audit --no-fund --no-save --prefix target/lint/validators 'ajv@$(AJV)' || \
+		echo "Ajv is not installed: the schema is not checked by it" >&2
 
 setup-bake: ## Install, on Debian, what validate and test-bake need and is missing
 	@missing=$$(for package in $(BAKE_PACKAGES); do \

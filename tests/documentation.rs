@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
-use ecs_firstrun::config::schema::schema;
+use ecs_firstrun::config::schema::{FORM, schema};
 use serde_json::{Map, Value};
 
 use crate::schema::drift;
@@ -70,8 +70,14 @@ fn rows(part: &Value, above: &str, text: &mut String) {
     }
 }
 
+/// What a key means, and the form of its value, as far as its description has these.
+fn meaning_and_form(value: &Value) -> (&str, Option<&str>) {
+    let text = value["description"].as_str().unwrap_or_default();
+    text.split_once(FORM).map_or((text, None), |(meaning, form)| (meaning.trim_end(), Some(form)))
+}
+
 fn described(value: &Value) -> String {
-    let mut text = value["description"].as_str().unwrap_or_default().to_owned();
+    let mut text = meaning_and_form(value).0.to_owned();
     for form in value["oneOf"].as_array().into_iter().flatten() {
         let _ = write!(
             text,
@@ -99,7 +105,7 @@ fn kind(value: &Value) -> String {
         let constants: Vec<_> = forms.iter().map(|form| form["const"].clone()).collect();
         return words(&constants);
     }
-    if let Some(form) = value["patternErrorMessage"].as_str() {
+    if let (_, Some(form)) = meaning_and_form(value) {
         return form.replace('|', "\\|");
     }
     let kinds = value["type"].as_array().cloned().unwrap_or_else(|| vec![value["type"].clone()]);

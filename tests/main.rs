@@ -31,6 +31,7 @@ mod refused;
 mod rehearsal;
 mod scenarios;
 mod schema;
+mod schema_validators;
 mod secrets;
 mod signal;
 mod status;

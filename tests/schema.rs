@@ -42,6 +42,15 @@ fn each_difference_is_one() {
 }
 
 #[test]
+fn each_letter_and_number_of_unicode_may_stand_in_a_tag() {
+    let letters: Vec<char> = ('\0'..=char::MAX).filter(|letter| letter.is_alphanumeric()).collect();
+    for some in letters.chunks(256) {
+        let text: String = some.iter().collect();
+        same(&json!({ "ecs": { "cluster": "a", "tags": { "letters": text } } })).unwrap();
+    }
+}
+
+#[test]
 fn the_schema_refuses_what_concerns_several_keys_where_it_can() {
     let validator = validator();
     for document in [
@@ -62,20 +71,26 @@ fn the_schema_refuses_what_concerns_several_keys_where_it_can() {
 #[test]
 fn the_examples_and_the_golden_cases_are_right_by_the_schema() {
     let validator = validator();
-    let mut checked = 0;
+    for (name, document) in right_documents() {
+        let errors: Vec<_> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+}
+
+/// The documents of the examples and of the golden cases, each under its path.
+pub fn right_documents() -> Vec<(String, Value)> {
+    let mut found = Vec::new();
     for folder in ["examples/user-data", "tests/cases"] {
         for entry in repository(folder).read_dir().unwrap().map(|entry| entry.unwrap().path()) {
             let path = if entry.is_dir() { entry.join("user-data") } else { entry };
             let decoded = ecs_firstrun::config::decode::decode("x", &std::fs::read(&path).unwrap());
             // Documents that are merged with others are right together only.
             let [document] = &decoded.documents[..] else { continue };
-            let value = json_of(&document.load().0.unwrap());
-            let errors: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
-            assert!(errors.is_empty(), "{}: {errors:?}", path.display());
-            checked += 1;
+            found.push((path.display().to_string(), json_of(&document.load().0.unwrap())));
         }
     }
-    assert!(checked > 30, "{checked}");
+    assert!(found.len() > 30, "{}", found.len());
+    found
 }
 
 fn json_of(node: &ecs_firstrun::config::yaml::Node) -> Value {
@@ -95,7 +110,7 @@ fn json_of(node: &ecs_firstrun::config::yaml::Node) -> Value {
     }
 }
 
-fn value_of(document: &str) -> Value {
+pub fn value_of(document: &str) -> Value {
     serde_json::from_str(document.split_once('\n').unwrap().1).unwrap()
 }
 

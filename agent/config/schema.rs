@@ -13,15 +13,18 @@ use super::ecs_variables::{EcsVariables, Kind, usable};
 use super::types::*;
 use super::{Config, Filesystem, Logs, Signal};
 
-/// The schema. Draft 7 is the one that the YAML language server and its like know best; every value is described where it
-/// stands, so that an editor shows what the key means there.
+/// Separates the meaning of a key from the form of its value, in a description of the schema.
+pub const FORM: &str = "Form: ";
+
+/// The schema. It uses only keywords that mean the same in draft 7, which editors know best, and in draft 2020-12.
+/// Every value is described where it stands, so that an editor shows what the key means there.
 pub fn schema() -> Value {
-    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
     schema["title"] = "ecs-firstrun".into();
     schema["description"] =
         "Configuration of ecs-firstrun, whose first line is `#ecs-firstrun`. What is left out has its default.".into();
-    without_noise(&mut schema);
+    tidy(&mut schema);
     let properties = &mut schema["properties"];
     let logs = &mut properties["logs"]["properties"];
     logs["agent"]["default"] = "auto".into();
@@ -37,14 +40,19 @@ pub fn schema() -> Value {
     volume["properties"]["mount"]["not"] = json!({ "const": "/" });
     volume["if"] = json!({ "properties": { "filesystem": { "const": "ext4" } }, "required": ["filesystem"] });
     for (branch, filesystem) in [("then", Filesystem::Ext4), ("else", Filesystem::Xfs)] {
-        volume[branch] = json!({ "properties": { "label": { "maxLength": filesystem.longest_label() } } });
+        volume[branch] = json!({
+            "properties": { "label": { "type": ["string", "null"], "maxLength": filesystem.longest_label() } },
+        });
     }
     // Its visitor, which is serde_json's, takes nothing for an empty mapping.
     properties["docker"]["properties"]["daemon"]["type"] = json!(["object", "null"]);
     properties["docker"]["not"] = json!({
         "type": "object",
         "required": ["data_root", "daemon"],
-        "properties": { "data_root": { "type": "string" }, "daemon": { "type": "object", "required": ["data-root"] } },
+        "properties": {
+            "data_root": { "type": "string" },
+            "daemon": { "type": "object", "required": ["data-root"], "properties": { "data-root": true } },
+        },
     });
     schema
 }
@@ -90,13 +98,19 @@ fn with(given: &[&str], missing: &[&str]) -> Value {
 }
 
 /// Takes out what a reader does not need: line breaks within sentences, names of Rust's types, defaults that say nothing.
-fn without_noise(schema: &mut Value) {
+/// Puts the form of a value into its description, since validators refuse keywords that only editors know.
+fn tidy(schema: &mut Value) {
     let Value::Object(entries) = schema else { return };
     entries.retain(|key, value| !(key == "default" && (value.is_null() || value == &json!({}))));
     if let Some(Value::String(text)) = entries.get_mut("description") {
         *text = text.replace('\n', " ");
     }
-    entries.values_mut().for_each(without_noise);
+    if let Some(Value::String(form)) = entries.shift_remove("$comment") {
+        let meaning = entries.get("description").and_then(Value::as_str).map(|text| format!("{text} "));
+        let described = format!("{}{FORM}{form}", meaning.unwrap_or_default());
+        entries.insert("description".to_owned(), described.into());
+    }
+    entries.values_mut().for_each(tidy);
 }
 
 /// How long a line of the printed schema is made out of several.
@@ -113,19 +127,35 @@ macro_rules! control_or_blank {
         r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
     };
 }
+// Signs that a tag can't have. Python's patterns have no classes of Unicode, and JavaScript's have them with the flag u only.
+// So signs of the less common blocks are left to the parser.
+macro_rules! no_tag {
+    () => {
+        r"\u0000-\u001f!-*,;<>?\[-^`{-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7\u1680\u2000-\u206f\u2190-\u245f\u2500-\u2775\u3000-\u3004\ue000-\uf8ff"
+    };
+}
 
 /// Text of one line without a blank at an end.
 const TRIMMED: &str = concat!("^[^", control_or_blank!(), "]([^", control!(), "]*[^", control_or_blank!(), "])?$");
+/// A JSON array, as far as a pattern can tell.
+const JSON_LIST: &str = concat!(r"^\[[^", control!(), r"]*\]$");
+/// A JSON object, as far as a pattern can tell.
+const JSON_OBJECT: &str = concat!(r"^\{[^", control!(), r"]*\}$");
 /// As Go writes a span of time.
 const GO_DURATION: &str = r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+$";
 
-/// Text with a pattern; an editor shows the remedy where it does not match.
-fn text(pattern: &str, remedy: &str, examples: &[&str]) -> Schema {
-    let mut schema = json_schema!({ "type": "string", "pattern": pattern, "patternErrorMessage": remedy });
+/// Text with a pattern and its form in words, which [`tidy`] puts into the description.
+fn text(pattern: &str, form: &str, examples: &[&str]) -> Schema {
+    let mut schema = json_schema!({ "type": "string", "pattern": closed(pattern), "$comment": form });
     if !examples.is_empty() {
         schema.insert("examples".to_owned(), json!(examples));
     }
     schema
+}
+
+/// Closes a pattern that ends with `$` for Python too, where `$` also matches before a line break at the end.
+fn closed(pattern: &str) -> String {
+    format!("{pattern}(?!\\n)")
 }
 
 macro_rules! schemas {
@@ -143,8 +173,8 @@ macro_rules! schemas {
 }
 
 macro_rules! texts {
-    ($($name:ident, $pattern:expr, $remedy:expr, $examples:expr;)*) => {
-        schemas! { $($name, text(&$pattern, $remedy, &$examples);)* }
+    ($($name:ident, $pattern:expr, $form:expr, $examples:expr;)*) => {
+        schemas! { $($name, text(&$pattern, $form, &$examples);)* }
     };
 }
 
@@ -168,9 +198,9 @@ texts! {
     AttributeName, r"^[A-Za-z0-9_/\\.-]{1,128}$", "1 to 128 letters, digits and - _ / \\ .", [];
     AttributeValue, r"^[A-Za-z0-9_.@/\\:-]([A-Za-z0-9_.@/\\: -]{0,126}[A-Za-z0-9_.@/\\:-])?$",
         "1 to 128 letters, digits, spaces (not at an end) and - _ . @ / \\ :", [];
-    TagKey, r"^(?![aA][wW][sS]:)[\p{Alphabetic}\p{N} +=._:/@-]{1,128}$",
+    TagKey, concat!("^(?![aA][wW][sS]:)[^", no_tag!(), "]{1,128}$"),
         "1 to 128 letters, digits, spaces and + - = . _ : / @, not beginning with aws:", [];
-    TagValue, r"^[\p{Alphabetic}\p{N} +=._:/@-]{0,256}$", "up to 256 letters, digits, spaces and + - = . _ : / @", [];
+    TagValue, concat!("^[^", no_tag!(), "]{0,256}$"), "up to 256 letters, digits, spaces and + - = . _ : / @", [];
     OneLine, concat!("^[^", control!(), "]+$"), "text of one line", [];
     Owner, "^[0-9]+:[0-9]+$", "numbers, as \"1000:1000\", in quotes", ["1000:1000"];
     Mode, "^[0-7]{3,4}$", "three or four octal digits in quotes, as \"0755\"", ["0755"];
@@ -206,35 +236,37 @@ fn variables() -> Schema {
 
 /// The schema of a variable of the ECS agent. Numbers and lists may be written as text too, as `ecs.config` has them.
 fn variable(kind: Kind) -> Value {
+    let one_line = |description: &str| {
+        json!({
+            "description": description,
+            "anyOf": [{ "type": "string", "pattern": closed(TRIMMED) }, { "type": "number" }, { "type": "boolean" }],
+        })
+    };
+    let or_json = |description: &str, kind: &str, pattern: &str| {
+        json!({
+            "description": description,
+            "anyOf": [{ "type": kind }, { "type": "string", "pattern": closed(pattern) }],
+        })
+    };
     match kind {
-        Kind::Text | Kind::Elsewhere(_) => {
-            json!({ "description": "Text of one line.", "type": ["string", "number", "boolean"], "pattern": TRIMMED })
-        }
-        Kind::Secret => json!({
-            "description": "Text of one line, which is never shown.", "type": ["string", "number", "boolean"],
-            "pattern": TRIMMED,
-        }),
+        Kind::Text | Kind::Elsewhere(_) => one_line("Text of one line."),
+        Kind::Secret => one_line("Text of one line, which is never shown."),
         Kind::Bool => json!({ "description": "true or false.", "enum": [true, false, "true", "false"] }),
         Kind::Number => json!({
-            "description": "A whole number.", "type": ["integer", "string"], "minimum": 0, "maximum": i64::MAX,
-            "pattern": "^[0-9]{1,19}$", "patternErrorMessage": "digits only",
+            "description": "A whole number.",
+            "anyOf": [
+                { "type": "integer", "minimum": 0, "maximum": i64::MAX },
+                text("^[0-9]{1,19}$", "digits only", &[]),
+            ],
         }),
-        Kind::Duration => json!({
-            "description": "A duration.", "type": "string", "pattern": GO_DURATION,
-            "patternErrorMessage": "numbers with units, as 30s, 5m or 1h30m", "examples": ["30s", "5m", "1h30m"],
-        }),
+        Kind::Duration => {
+            let mut schema = text(GO_DURATION, "numbers with units, as 30s, 5m or 1h30m", &["30s", "5m", "1h30m"]);
+            schema.insert("description".to_owned(), "A duration.".into());
+            schema.to_value()
+        }
         Kind::OneOf(words) => json!({ "description": "One of these words.", "type": "string", "enum": words }),
-        Kind::List => json!({
-            "description": "A list, or a JSON array as a string.", "type": ["array", "string"],
-            "pattern": concat!(r"^\[[^", control!(), r"]*\]$"),
-        }),
-        Kind::Object => json!({
-            "description": "A mapping, or a JSON object as a string.", "type": ["object", "string"],
-            "pattern": concat!(r"^\{[^", control!(), r"]*\}$"),
-        }),
-        Kind::SecretObject => json!({
-            "description": "A mapping, or a JSON object as a string; never shown.", "type": ["object", "string"],
-            "pattern": concat!(r"^\{[^", control!(), r"]*\}$"),
-        }),
+        Kind::List => or_json("A list, or a JSON array as a string.", "array", JSON_LIST),
+        Kind::Object => or_json("A mapping, or a JSON object as a string.", "object", JSON_OBJECT),
+        Kind::SecretObject => or_json("A mapping, or a JSON object as a string; never shown.", "object", JSON_OBJECT),
     }
 }
