@@ -299,13 +299,36 @@ fn the_answer_of_an_ecs_agent_that_is_to_be_restarted_does_not_count() {
     );
     std::fs::write(bin.join("queued"), "").unwrap();
     let ended = host.run_and(|_| {
-        until(|| host.requests(Server::Ecs).iter().filter(|request| request.status == 200).count() > 2);
+        until(|| looks(&host, "ecs.service").len() > 2);
         assert!(host.rehearsal.cloud.signals().is_empty());
         std::fs::remove_file(bin.join("queued")).unwrap();
     });
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("not registered yet: it is about to be restarted"), "{}", ended.stderr);
     host.one_signal("SUCCESS");
+    let looks = looks(&host, "ecs.service");
+    assert!(looks.windows(2).all(|pair| pair[1] - pair[0] >= 500), "the job was looked at, in ms: {looks:?}");
+}
+
+#[test]
+fn a_unit_that_starts_slowly_is_looked_at_less_and_less() {
+    let host = Host::in_cloud("#ecs-firstrun\ndocker: {}\nwait: {timeout: 3s}\n", |_| {});
+    host.rehearsal.programs.starts_without_end("docker.service").unwrap();
+    host.run();
+    let reason = host.report().reason.unwrap();
+    assert!(reason.contains("docker.service is not active after 3s, but activating"), "{reason}");
+    // At 0 ms, 200, 500, 950, 1,625, 2,638 and at the end.
+    let looks = looks(&host, "docker.service");
+    assert!((3..=7).contains(&looks.len()), "docker.service was looked at, in ms: {looks:?}");
+}
+
+/// When this unit alone was looked at since its start was queued, in milliseconds.
+fn looks(host: &Host, unit: &str) -> Vec<u64> {
+    let calls = host.rehearsal.programs.calls();
+    let of_systemctl = calls.iter().filter(|call| call.program == "systemctl");
+    let since =
+        of_systemctl.skip_while(|call| !(call.args[0] == "start" && call.args.last().is_some_and(|arg| arg == unit)));
+    since.filter(|call| call.args.len() == 3 && call.args[..2] == ["show", unit]).map(|call| call.start).collect()
 }
 
 #[test]

@@ -3,15 +3,23 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::Host;
+use super::{Host, UnitState};
 use crate::ecs_agent::{POLL, Seen};
 use crate::plan::Condition;
 use crate::report::Change;
 
-/// How often the units are asked for: each time runs a program.
+// Each look at units runs systemctl, which costs a booting host CPU time.
+/// How often the units are looked at while the registration is waited for.
 const UNIT_POLL: Duration = Duration::from_secs(2);
+/// How often the job of a registered ECS agent is looked at while it is queued.
+const JOB_POLL: Duration = Duration::from_millis(500);
+/// The first pause between two looks at a unit that starts. The pauses grow up to [`UNIT_POLL`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// How much longer than the one before each of these pauses is.
+const GROWTH: f32 = 1.5;
 /// What a wait leaves of the time that is left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a device is looked for.
@@ -64,6 +72,9 @@ impl Host {
     }
 
     async fn wait_for_unit(&self, unit: &str, began: Instant, ends: Instant) -> Result<Change> {
+        let pauses =
+            ExponentialBuilder::new().with_factor(GROWTH).with_min_delay(FIRST_PAUSE).with_max_delay(UNIT_POLL);
+        let mut pauses = pauses.without_max_times().build();
         loop {
             let state = self.unit_state(unit).await?;
             match state.active.as_str() {
@@ -76,22 +87,28 @@ impl Host {
                     let seen = format!("{unit} is not active after {}, but {other}", spent(began));
                     return Err(Unmet { seen, hint: String::new() }.into());
                 }
-                _ => sleep(Duration::from_millis(200)).await,
+                _ => sleep_until(ends.min(Instant::now() + pauses.next().unwrap_or(UNIT_POLL))).await,
             }
         }
     }
 
     async fn wait_for_registration(&self, cluster: &str, began: Instant, ends: Instant) -> Result<Change> {
         let mut units_looked_at = began;
+        let mut job_looked_at: Option<Instant> = None;
         let mut last = String::new();
         let mut held_up = None;
         loop {
             let seen = match self.ecs_agent.look(cluster).await {
                 Seen::Registered { container_instance_arn, version, .. } => {
-                    // One that is to be restarted has registered with the configuration of before.
-                    if !self.unit_state(ECS).await?.has_job {
-                        tracing::info!("registered as {container_instance_arn} ({version})");
-                        return Ok(Change::Made);
+                    // A queued restart means that this registration used the old configuration. The first look at the job
+                    // comes at once, so that no time is lost where nothing is queued.
+                    let is_due = |at: Instant| at.elapsed() >= JOB_POLL || Instant::now() >= ends;
+                    if job_looked_at.is_none_or(is_due) {
+                        if !self.unit_state(ECS).await?.has_job {
+                            tracing::info!("registered as {container_instance_arn} ({version})");
+                            return Ok(Change::Made);
+                        }
+                        job_looked_at = Some(Instant::now());
                     }
                     "it is about to be restarted".to_owned()
                 }
@@ -101,6 +118,7 @@ impl Host {
                     ecs.service again"
                 ),
                 Seen::Refused => {
+                    job_looked_at = None;
                     "its introspection endpoint refuses connections, as it does until the agent has registered"
                         .to_owned()
                 }
@@ -108,12 +126,8 @@ impl Host {
             };
             if units_looked_at.elapsed() >= UNIT_POLL {
                 units_looked_at = Instant::now();
-                let look = async {
-                    self.refuse_failed_units().await?;
-                    self.held_up_by_cloud_init().await
-                };
                 // A host that is slow to answer must not use up what is left for the last words.
-                if let Ok(looked) = timeout_at(ends, look).await {
+                if let Ok(looked) = timeout_at(ends, self.look_at_units()).await {
                     held_up = looked?;
                 }
             }
@@ -135,15 +149,11 @@ impl Host {
         }
     }
 
-    /// Says so where ecs.service waits in systemd's queue for the end of cloud-init.
-    async fn held_up_by_cloud_init(&self) -> Result<Option<&'static str>> {
-        let [ecs, cloud_final] = self.unit_states([ECS, CLOUD_FINAL]).await?;
-        Ok(ecs.is_held_up_by(&cloud_final).then_some(HELD_UP))
-    }
-
-    async fn refuse_failed_units(&self) -> Result<()> {
-        for unit in [DOCKER, ECS] {
-            let state = self.unit_state(unit).await?;
+    /// Fails where Docker or the ECS agent failed. Says so where `ecs.service` waits in systemd's queue for the end of
+    /// cloud-init.
+    async fn look_at_units(&self) -> Result<Option<&'static str>> {
+        let [docker, ecs, cloud_final] = self.unit_states([DOCKER, ECS, CLOUD_FINAL]).await?;
+        for (unit, state) in [(DOCKER, &docker), (ECS, &ecs)] {
             // With a start still queued, a failure is one of before.
             if state.active != "failed" || state.has_job {
                 continue;
@@ -159,18 +169,17 @@ impl Host {
                 Unmet { seen: format!("{unit} failed with exit code {}", state.exit), hint: hint.to_owned() }.into()
             );
         }
-        Ok(())
+        Ok(ecs.is_held_up_by(&cloud_final).then_some(HELD_UP))
     }
 
     async fn units_in_words(&self) -> String {
-        let mut words = Vec::new();
-        for unit in [DOCKER, ECS] {
-            words.push(match self.unit_state(unit).await {
-                Ok(state) => format!("{unit} is {} ({})", state.active, state.sub),
-                Err(error) => format!("{unit}: {error:#}"),
-            });
+        match self.unit_states([DOCKER, ECS]).await {
+            Ok([docker, ecs]) => {
+                let words = |unit, state: &UnitState| format!("{unit} is {} ({})", state.active, state.sub);
+                format!("{}, {}", words(DOCKER, &docker), words(ECS, &ecs))
+            }
+            Err(error) => format!("{error:#}"),
         }
-        words.join(", ")
     }
 }
 
