@@ -31,7 +31,7 @@ fn refused(change: impl FnOnce(&mut CloudOptions)) -> Host {
 /// What is kept of the outcome, and whether CloudFormation is known to have it.
 fn kept(host: &Host) -> Option<(String, bool)> {
     let text = std::fs::read_to_string(host.at(STATE)).ok()?;
-    let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let decision = state.get("decision").filter(|decision| !decision.is_null())?;
     Some((decision["status"].as_str().unwrap().to_owned(), !decision["settled"].is_null()))
 }
@@ -110,6 +110,61 @@ fn killed_after_it_was_accepted_and_before_that_is_kept_a_signal_is_sent_once_mo
         assert_eq!((kept(&host), told(&host).len()), (Some(("FAILURE".to_owned(), false)), 1));
         next_run_tells(&host, &["FAILURE", "FAILURE"]);
     }
+}
+
+/// A link to itself can't be read, and could be replaced.
+#[test]
+fn a_state_that_cannot_be_read_is_left_as_it_is_and_the_outcome_holds_on_this_boot() {
+    let host = refused(|_| {});
+    std::fs::create_dir_all(host.at(STATE).parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("state.json", host.at(STATE)).unwrap();
+    let ended = host.run();
+    for words in [&format!("make {STATE} readable, or move it away")[..], "kept until the next boot only"] {
+        assert!(ended.stderr.contains(words), "no {words} in {}", ended.stderr);
+    }
+    std::fs::remove_file(host.at(MISTAKE)).unwrap();
+    assert_eq!(host.run().code, Some(0));
+    assert_eq!(told(&host), ["FAILURE"]);
+    assert!(host.at(STATE).is_symlink());
+}
+
+/// Killed at each step of the way to a new state, or at none.
+#[test]
+fn a_state_that_cannot_be_parsed_is_never_lost() {
+    const DAMAGED: &str = "{\"version\": 1, \"decision\": {\"sta";
+    let aside = format!("{STATE}.unreadable");
+    let damaged = || {
+        let host = refused(|_| {});
+        host.put(STATE, DAMAGED);
+        host
+    };
+    let is_kept = |host: &Host| {
+        let text = |path: &str| std::fs::read_to_string(host.at(path)).unwrap_or_default();
+        text(STATE) == DAMAGED || text(&aside) == DAMAGED
+    };
+    let host = damaged();
+    let ended = host.run();
+    assert!(ended.stderr.contains(&format!("can't be parsed, is kept as {aside}")), "{}", ended.stderr);
+    assert!(is_kept(&host));
+    next_run_tells(&host, &["FAILURE"]);
+    if std::process::Command::new("strace").arg("-V").output().is_err() {
+        return crate::support::skip("needs strace");
+    }
+    for n in 1..50 {
+        let host = damaged();
+        let inject = format!("inject=rename:signal=KILL:when={n}");
+        let ended = host.traced(&["-o", "/dev/null", "-e", &inject]);
+        assert!(is_kept(&host), "killed at rename {n}");
+        if ended.code == Some(2) {
+            assert!(n > 3, "{n}");
+            return;
+        }
+        let status = kept(&host).map_or("SUCCESS".to_owned(), |(status, _)| status);
+        std::fs::remove_file(host.at(MISTAKE)).unwrap();
+        assert_eq!(host.run().code, Some(0));
+        assert!(is_kept(&host) && told(&host).iter().all(|told| *told == status), "killed at rename {n}");
+    }
+    panic!("the run was killed each time");
 }
 
 /// CloudFormation has one code for a stack that is done, one that isn't there, and a resource that isn't in it.

@@ -123,6 +123,15 @@ impl Host {
         }
     }
 
+    /// Gives a file another name in its folder, in place of what has that name. The next [`Host::write`] in that folder
+    /// makes it last.
+    ///
+    /// # Errors
+    /// Whatever the filesystem answers.
+    pub fn rename(&self, path: &str, to: &str) -> Result<()> {
+        fs::rename(self.at(path), self.at(to)).with_context(|| format!("rename {path} to {to}"))
+    }
+
     pub(super) fn mode_of(&self, path: &str) -> Option<u32> {
         fs::metadata(self.at(path)).ok().map(|found| found.mode() & 0o7777)
     }

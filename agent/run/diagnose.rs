@@ -68,8 +68,8 @@ impl Run<'_> {
     }
 }
 
-/// What no file can be written for has little to do with that file.
-fn with_remedy(error: anyhow::Error) -> anyhow::Error {
+/// Adds what helps, where a filesystem has answered so: that has little to do with the file.
+pub(super) fn with_remedy(error: anyhow::Error) -> anyhow::Error {
     let answer = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
     let remedy = match answer.map(Errno::from_raw) {
         Some(Errno::ENOSPC | Errno::EDQUOT) => {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::Gathered;
+use super::diagnose::with_remedy;
 use crate::cloudformation::Status;
 use crate::host::Host;
 use crate::imds::Identity;
@@ -47,6 +49,33 @@ pub struct State {
     pub in_warm_pool: Option<Decision>,
     /// What a boot without instance metadata goes by.
     pub kept: Option<Kept>,
+    /// Whether a run decided this without knowing the file on disk, which it could not read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    apart: bool,
+    #[serde(skip)]
+    on_disk: OnDisk,
+}
+
+/// How the file on disk was when the state was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum OnDisk {
+    /// It was read, or there was none.
+    #[default]
+    Known,
+    /// It is not what a run wrote.
+    Damaged,
+    /// The disk did not give it.
+    Unreadable,
+}
+
+/// The part of a state that every version has to have.
+#[derive(Deserialize)]
+struct Core {
+    version: u32,
+    instance_id: String,
+    decision: Option<Decision>,
+    #[serde(default)]
+    in_warm_pool: Option<Decision>,
 }
 
 /// What CloudFormation and Auto Scaling are told, whatever happens later.
@@ -75,6 +104,11 @@ impl Decision {
     pub fn of(status: Status, reason: String) -> Self {
         Decision { status, reason, waited_for: true, settled: None, hook_settled: None }
     }
+
+    /// Whether CloudFormation or Auto Scaling has received it.
+    fn is_told(&self) -> bool {
+        self.settled.is_some() || self.hook_settled.is_some()
+    }
 }
 
 /// The configuration and identity of the last run that had them.
@@ -89,26 +123,71 @@ pub struct Kept {
 }
 
 impl State {
-    /// The state that an earlier run left; a new one if there is none that can be read.
+    /// The state that an earlier run left; a new one if there is none that can be read. Changes nothing on the host.
     pub fn load(host: &Host) -> Self {
-        // That in memory is there only as long as it is the newer one.
-        Self::read(host, IN_MEMORY).or_else(|| Self::read(host, &host.state_path(FILE))).unwrap_or_default()
-    }
-
-    fn read(host: &Host, path: &str) -> Option<Self> {
-        let text = host.read(path).inspect_err(|error| {
-            tracing::warn!("starting from scratch, since the saved state can't be read: {error:#}")
+        let path = host.state_path(FILE);
+        let (saved, on_disk) = match Self::read(host, &path) {
+            Ok(saved) => (saved, OnDisk::Known),
+            Err(error) if error.chain().any(|cause| cause.is::<std::io::Error>()) => {
+                tracing::warn!(
+                    "starting from scratch, since the saved state can't be read: {:#}; make {path} readable, or move it \
+                    away: until then it is left as it is, and what a run decides is kept until the next boot only",
+                    with_remedy(error)
+                );
+                (None, OnDisk::Unreadable)
+            }
+            Err(error) => {
+                tracing::warn!("starting from scratch: {error:#}");
+                (None, OnDisk::Damaged)
+            }
+        };
+        let in_memory = Self::read(host, IN_MEMORY).unwrap_or_else(|error| {
+            tracing::warn!("what was decided on this boot is not known: {error:#}");
+            None
         });
-        let read = Self::parse(&text.ok()??);
-        read.inspect_err(|why| tracing::warn!("starting from scratch, since {path} {why}")).ok()
+        let is_known = in_memory.as_ref().is_some_and(|state| !state.apart);
+        let state = match (in_memory, saved) {
+            (Some(in_memory), Some(saved)) if in_memory.apart => in_memory.joined_with(saved),
+            // That in memory is there only as long as it is the newer one.
+            (in_memory, saved) => in_memory.or(saved).unwrap_or_default(),
+        };
+        State { apart: on_disk == OnDisk::Unreadable && !is_known, on_disk, ..state }
     }
 
-    /// Reads a state back; else why it is none, for a sentence about the file.
+    fn read(host: &Host, path: &str) -> Result<Option<Self>> {
+        let Some(text) = host.read(path)? else { return Ok(None) };
+        Self::parse(&text).map(Some).map_err(|why| anyhow!("{path} {why}"))
+    }
+
+    /// Reads a state back, of another version its decisions; else why it is none, for a sentence about the file.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match serde_json::from_str::<State>(text) {
-            Ok(state) if state.version == VERSION => Ok(state),
-            Ok(state) => Err(format!("has version {}, not {VERSION}", state.version)),
-            Err(error) => Err(format!("can't be parsed: {}", json_error(&error))),
+        let of_this_version = serde_json::from_str(text).ok().filter(|state: &State| state.version == VERSION);
+        let decisions = || {
+            let Core { version, instance_id, decision, in_warm_pool } = serde_json::from_str(text)?;
+            tracing::warn!(
+                "only the decisions of {FILE} are used: the rest is of version {version}, not {VERSION}, or damaged"
+            );
+            Ok(State { instance_id, decision, in_warm_pool, ..State::default() })
+        };
+        let parsed = of_this_version.map_or_else(decisions, Ok);
+        parsed.map_err(|error: serde_json::Error| format!("can't be parsed: {}", json_error(&error)))
+    }
+
+    /// This state, decided without knowing the saved one, with that. The first decision holds, unless only the later one
+    /// was told.
+    fn joined_with(self, saved: State) -> State {
+        if saved.instance_id != self.instance_id {
+            return self;
+        }
+        let first = |saved: Option<Decision>, later: Option<Decision>| match (&saved, &later) {
+            (Some(first), Some(second)) if second.is_told() && !first.is_told() => later,
+            _ => saved.or(later),
+        };
+        State {
+            decision: first(saved.decision, self.decision),
+            in_warm_pool: first(saved.in_warm_pool, self.in_warm_pool),
+            kept: self.kept.or(saved.kept),
+            ..State { instance_id: self.instance_id, ..State::default() }
         }
     }
 
@@ -147,7 +226,8 @@ impl State {
     pub fn begin_instance(&mut self, instance_id: &str) {
         // Where the id is not known, this may be the state of another instance, baked into the image: it is not used.
         if self.instance_id != instance_id || instance_id.is_empty() {
-            *self = State { instance_id: instance_id.to_owned(), ..State::default() };
+            let State { apart, on_disk, .. } = *self;
+            *self = State { instance_id: instance_id.to_owned(), apart, on_disk, ..State::default() };
         }
     }
 
@@ -168,8 +248,8 @@ impl State {
     pub fn save(&mut self, host: &Host) {
         self.version = VERSION;
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        let kept = match host.write(&host.state_path(FILE), text.as_bytes(), MODE) {
-            Ok(_) => host.remove(IN_MEMORY).map(drop),
+        let kept = match self.write(host, text.as_bytes()) {
+            Ok(()) => host.remove(IN_MEMORY).map(drop),
             Err(error) => {
                 tracing::warn!("the state is kept until the next boot only: {error:#}");
                 host.write(IN_MEMORY, text.as_bytes(), MODE).map(drop)
@@ -179,6 +259,22 @@ impl State {
             tracing::warn!("the state can't be saved: {error:#}");
         }
     }
+
+    /// Writes the file on disk, but never over one that may hold a decision.
+    fn write(&mut self, host: &Host, text: &[u8]) -> Result<()> {
+        let path = host.state_path(FILE);
+        match self.on_disk {
+            OnDisk::Known => {}
+            OnDisk::Damaged => {
+                let aside = format!("{path}.unreadable");
+                host.rename(&path, &aside).context("keep the saved state that can't be parsed")?;
+                tracing::warn!("{path}, which can't be parsed, is kept as {aside}, in place of an earlier one");
+                self.on_disk = OnDisk::Known;
+            }
+            OnDisk::Unreadable => return Err(anyhow!("{path} can't be read, so it is not overwritten")),
+        }
+        host.write(&path, text, MODE).map(drop)
+    }
 }
 
 #[cfg(test)]
@@ -186,22 +282,114 @@ mod tests {
     use super::*;
     use crate::host::scratch;
 
+    const SAVED: &str = "/var/lib/ecs-firstrun/state.json";
+    const ASIDE: &str = "/var/lib/ecs-firstrun/state.json.unreadable";
+
+    fn decided(status: Status) -> State {
+        State { instance_id: "i-1".to_owned(), decision: Some(Decision::of(status, String::new())), ..State::default() }
+    }
+
+    fn loaded(host: &Host) -> Option<Status> {
+        State::load(host).decision.map(|decision| decision.status)
+    }
+
+    /// What a run does that begins on this host, and decides this if nothing was decided.
+    fn run(host: &Host, status: Status) {
+        let mut state = State::load(host);
+        state.put_in_place(host);
+        state.begin_instance("i-1");
+        state.decision.get_or_insert_with(|| Decision::of(status, String::new()));
+        state.save(host);
+    }
+
+    /// Puts a file there that can't be opened and that another one may replace: a link to itself.
+    #[expect(clippy::disallowed_methods, reason = "a test makes what no run makes")]
+    fn unreadable(host: &Host) {
+        std::fs::create_dir_all(host.at(SAVED).parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink("state.json", host.at(SAVED)).unwrap();
+    }
+
     #[test]
     fn what_the_disk_does_not_take_is_kept_in_memory_until_it_does() {
         let (_root, host) = scratch();
-        let decided = |status| State {
-            instance_id: "i-1".to_owned(),
-            decision: Some(Decision::of(status, String::new())),
-            ..State::default()
-        };
-        let loaded = || State::load(&host).decision.map(|decision| decision.status);
         // A file in the place of the folder refuses it.
         host.write("/var/lib/ecs-firstrun", b"", 0o600).unwrap();
         decided(Status::Failure).save(&host);
-        assert_eq!(loaded(), Some(Status::Failure));
+        assert_eq!(loaded(&host), Some(Status::Failure));
         host.remove("/var/lib/ecs-firstrun").unwrap();
         State::load(&host).put_in_place(&host);
         assert!(!host.at(IN_MEMORY).exists());
-        assert_eq!(loaded(), Some(Status::Failure));
+        assert_eq!(loaded(&host), Some(Status::Failure));
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_not_overwritten() {
+        let (_root, host) = scratch();
+        unreadable(&host);
+        for status in [Status::Failure, Status::Success] {
+            run(&host, status);
+            assert!(host.link(SAVED).is_some(), "it was overwritten");
+            assert_eq!(loaded(&host), Some(Status::Failure), "the decision of the first run is not kept in memory");
+        }
+        // The boot after that, on which it can be read again or is gone.
+        host.remove(SAVED).unwrap();
+        run(&host, Status::Success);
+        assert!(!host.at(IN_MEMORY).exists());
+        assert_eq!(loaded(&host), Some(Status::Failure));
+    }
+
+    #[test]
+    fn a_decision_that_can_be_read_again_is_the_first_unless_only_the_later_one_was_told() {
+        for (told, holds) in [(None, Status::Success), (Some("accepted".to_owned()), Status::Failure)] {
+            let (_root, host) = scratch();
+            unreadable(&host);
+            let mut state = State::load(&host);
+            state.begin_instance("i-1");
+            state.decision = Some(Decision { settled: told, ..Decision::of(Status::Failure, String::new()) });
+            state.save(&host);
+            let text = serde_json::to_string(&State { version: VERSION, ..decided(Status::Success) }).unwrap();
+            host.write(SAVED, text.as_bytes(), MODE).unwrap();
+            assert_eq!(loaded(&host), Some(holds));
+            run(&host, Status::Failure);
+            assert!(!host.at(IN_MEMORY).exists());
+            assert_eq!(loaded(&host), Some(holds));
+        }
+    }
+
+    #[test]
+    fn what_was_decided_by_another_version_holds() {
+        let (_root, host) = scratch();
+        let other = r#"{"version": 7, "instance_id": "i-1", "decision": {"status": "FAILURE", "reason": "no disk",
+            "settled": null, "since": 5}, "in_warm_pool": null, "kept": ["of another shape"], "colour": "red"}"#;
+        host.write(SAVED, other.as_bytes(), MODE).unwrap();
+        run(&host, Status::Success);
+        let saved: serde_json::Value = serde_json::from_str(&host.read(SAVED).unwrap().unwrap()).unwrap();
+        assert_eq!((&saved["version"], &saved["decision"]["reason"]), (&VERSION.into(), &"no disk".into()));
+        assert_eq!(loaded(&host), Some(Status::Failure));
+        assert!(!host.at(ASIDE).exists());
+    }
+
+    #[test]
+    fn what_cannot_be_parsed_is_moved_aside_before_it_is_replaced() {
+        let (_root, host) = scratch();
+        for damaged in [&b"{\"version\": 1, \"inst"[..], b"", b"\xff", br#"{"version": 2, "decision": "maybe"}"#] {
+            host.write(SAVED, damaged, MODE).unwrap();
+            assert_eq!(loaded(&host), None);
+            assert_eq!(host.read_bytes(SAVED).unwrap().unwrap(), damaged, "reading it has changed it");
+            run(&host, Status::Failure);
+            assert_eq!(host.read_bytes(ASIDE).unwrap().unwrap(), damaged);
+            assert_eq!(loaded(&host), Some(Status::Failure));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_moved_aside_is_not_replaced() {
+        let (_root, host) = scratch();
+        host.write(SAVED, b"{", MODE).unwrap();
+        // A folder in its place refuses it.
+        host.write(&format!("{ASIDE}/file"), b"", MODE).unwrap();
+        run(&host, Status::Failure);
+        assert_eq!(host.read(SAVED).unwrap().unwrap(), "{");
+        assert_eq!(loaded(&host), Some(Status::Failure));
     }
 }
