@@ -17,6 +17,9 @@ use crate::text::json_error;
 /// The version of the JSON form of [`Report`].
 pub const VERSION: u32 = 1;
 
+/// Begins the reason of a run that a bug in this agent ended.
+pub const BUG: &str = "a bug in ecs-firstrun";
+
 /// Bytes that a report can have. That of a run has some KiB.
 const LONGEST: usize = 1 << 20;
 

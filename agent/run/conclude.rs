@@ -6,7 +6,7 @@ use super::{Ending, Failure, Provisioned, Run};
 use crate::cloudformation::Status;
 use crate::config::Config;
 use crate::config::problem::redact;
-use crate::report::Outcome;
+use crate::report::{BUG, Outcome};
 
 /// What a run came to.
 pub(super) struct Concluded {
@@ -35,11 +35,9 @@ impl Run<'_> {
             }
             Ok(Err(failure)) => (failure.outcome, Some(redact(&failure.reason)), failure.config),
             // A panic: what can be reported is what the documents say.
-            Err(panic) => (
-                Outcome::Failure,
-                Some(redact(&format!("a bug in ecs-firstrun: {panic}"))),
-                Box::new(self.gathered.parse().config),
-            ),
+            Err(panic) => {
+                (Outcome::Failure, Some(redact(&format!("{BUG}: {panic}"))), Box::new(self.gathered.parse().config))
+            }
         };
         let line = self.say(outcome, reason.as_deref());
         self.report.reason = reason.clone();

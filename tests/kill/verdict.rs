@@ -1,5 +1,7 @@
 //! What must hold after a disturbed run, and after the next one.
 
+use ecs_firstrun::report::BUG;
+
 use crate::configurations::{Bench, Configuration};
 use crate::support::host::Ended;
 use crate::tree::{By, STATE, Tree, differences, half_written, is_temporary};
@@ -81,9 +83,7 @@ impl Reference {
     /// A run that something failed in has ended with an outcome, and told it with a reason in which there are these words.
     pub fn failed_clearly(&self, bench: &Bench, ended: &Ended, words: &[&str]) -> Result<(), String> {
         let mut wrong = Vec::new();
-        if ["panicked", "a defect in this agent"].iter().any(|panic| ended.stderr.contains(panic))
-            || ended.code.is_none()
-        {
+        if ["panicked", BUG].iter().any(|panic| ended.stderr.contains(panic)) || ended.code.is_none() {
             wrong.push(format!("it did not end by itself: {:?}: {}", ended.code, end_of(&ended.stderr)));
         }
         let console = std::fs::read_to_string(bench.root().join("dev/console")).unwrap_or_default();
