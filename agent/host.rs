@@ -23,7 +23,7 @@ pub use look::Space;
 #[cfg(feature = "fuzzing")]
 pub(crate) use nvme::name_in as nvme_name;
 pub use program::UnitState;
-pub use wait::{CLOUD_FINAL, HELD_UP, Unmet};
+pub use wait::{HELD_UP, Unmet};
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -33,13 +33,9 @@ use anyhow::Result;
 use tokio::time::Instant;
 
 use crate::ecs_agent::EcsAgent;
-use crate::plan::{Action, STATE_DIRECTORY};
+use crate::plan::Action;
 use crate::report::Change;
-
-/// Asserted by the drop-ins of Docker and ECS in `builder-scripts/files`.
-const CONFIGURED: &str = "/run/ecs-firstrun/configured";
-/// What a run does or waits for, in a line.
-const STATUS: &str = "/run/ecs-firstrun/status";
+use crate::well_known::{CONFIGURED, CONSOLE, STATE_DIRECTORY, STATUS};
 
 /// The machine under a root.
 pub struct Host {
@@ -131,7 +127,7 @@ impl Host {
 
     /// Says one line on the console, where EC2's console output is read from, if there is one.
     pub fn say_on_console(&self, line: &str) {
-        if let Ok(mut console) = OpenOptions::new().append(true).open(self.at("/dev/console")) {
+        if let Ok(mut console) = OpenOptions::new().append(true).open(self.at(CONSOLE)) {
             let _ = writeln!(console, "ecs-firstrun: {line}");
         }
     }

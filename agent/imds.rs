@@ -15,9 +15,7 @@ use tokio::time::{Instant, sleep};
 
 pub use self::identity::{Identity, is_of_a_warm_pool};
 use crate::http::{self, BodyError, Pauses};
-
-/// The link-local addresses of every instance; IPv6 answers only on Nitro, and only when enabled.
-const DEFAULT_ENDPOINTS: [&str; 2] = ["http://169.254.169.254", "http://[fd00:ec2::254]"];
+use crate::well_known::IMDS_ENDPOINTS;
 
 const TOKEN: &str = "/latest/api/token";
 const USER_DATA: &str = "/latest/user-data";
@@ -142,7 +140,7 @@ impl Imds {
     /// When `endpoint` isn't an `http://` URL, or no HTTP client can be made.
     pub fn new(endpoint: Option<&str>, deadline: Instant) -> anyhow::Result<Self> {
         let endpoints = match endpoint {
-            None => DEFAULT_ENDPOINTS.map(String::from).to_vec(),
+            None => IMDS_ENDPOINTS.map(String::from).to_vec(),
             Some(text) => {
                 let url: url::Url = text.parse().with_context(|| format!("the IMDS endpoint {text:?} is no URL"))?;
                 anyhow::ensure!(url.scheme() == "http", "the IMDS endpoint {text:?} must start with http://");

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::config::problem::redact_json;
 use crate::imds::is_of_a_warm_pool;
 use crate::text::json_error;
+use crate::well_known::DNF_CONF;
 
 /// The version of the JSON form of [`Instance`].
 pub const VERSION: u32 = 1;
@@ -103,7 +104,7 @@ impl Instance {
             image: Image {
                 cloudwatch_agent: Some("1.300071.0".to_owned()),
                 ssm_agent: true,
-                package_manager: Some("/etc/dnf/dnf.conf".to_owned()),
+                package_manager: Some(DNF_CONF.to_owned()),
                 ..Image::default()
             },
             ours: BTreeSet::new(),

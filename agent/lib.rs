@@ -16,7 +16,7 @@
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`run`] is the pipeline, and the only module that knows all of these; [`mod@signal`] sends one signal by hand.
 //! - [`validate`] checks user data offline, in CloudFormation templates too.
-//! - [`cli`] is the command line above them; [`text`] is how what they print looks.
+//! - [`cli`] is the command line above them; [`text`] is how what they print looks; [`well_known`] has the host's names.
 //!
 //! What holds everywhere:
 //!
@@ -58,3 +58,4 @@ mod sdk;
 pub mod signal;
 pub mod text;
 pub mod validate;
+pub mod well_known;

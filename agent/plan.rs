@@ -18,21 +18,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use self::docker::UNIT as DOCKER_UNIT;
-pub use self::ecs::{ECS_CONFIG, UNIT as ECS_UNIT};
 pub use self::edit::Edit;
-pub use self::logs::{ALL_HOST_LOGS, AWSLOGS_UNIT, CLOUDWATCH_UNIT};
+pub use self::logs::ALL_HOST_LOGS;
 pub use self::rewrite::{Before, Rewrite};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};
-pub use self::systemd::UNITS;
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Filesystem};
 use crate::instance::Instance;
-
-/// Where the agent keeps its state on the host.
-pub const STATE_DIRECTORY: &str = "/var/lib/ecs-firstrun";
-/// The agent's own log.
-pub const LOG_FILE: &str = "/var/log/ecs-firstrun.log";
+pub use crate::well_known::LOG_FILE;
 
 /// The steps of a run, in order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -295,17 +288,19 @@ fn wanted_or_removed(
 pub mod leftovers {
     use std::collections::BTreeSet;
 
-    pub use super::docker::{DAEMON_JSON, DATA_ROOT, image_daemon_json};
-    pub use super::proxy::{SSM_AGENT, drop_in_path};
-    use super::systemd::UNITS;
-    use super::{docker, ecs, logs, proxy};
+    pub use super::docker::image_daemon_json;
+    pub use super::proxy::drop_in_path;
+    use super::{docker, logs, proxy};
+    use crate::well_known::{
+        CLOUDWATCH_COMMON, DAEMON_JSON, DNF_CONF, DOCKER_UNIT, ECS_CONFIG, ECS_UNIT, SSM_AGENT_UNIT, UNITS, YUM_CONF,
+    };
 
     /// Files whose names say that they are ours.
     pub fn own_paths() -> Vec<String> {
-        let drop_ins = [docker::UNIT, ecs::UNIT, proxy::SSM_AGENT].map(proxy::drop_in_path);
+        let drop_ins = [DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT].map(proxy::drop_in_path);
         let others = [
             docker::image_daemon_json(),
-            format!("{UNITS}/{}.d/ecs-firstrun-mounts.conf", docker::UNIT),
+            format!("{UNITS}/{DOCKER_UNIT}.d/ecs-firstrun-mounts.conf"),
             logs::CLOUDWATCH_JSON.to_owned(),
         ];
         drop_ins.into_iter().chain(others).collect()
@@ -314,21 +309,14 @@ pub mod leftovers {
     /// The folders of all files that a plan can write.
     pub fn folders() -> BTreeSet<String> {
         let shared = shared_paths().map(str::to_owned);
-        let always = [ecs::ECS_CONFIG.to_owned(), DAEMON_JSON.to_owned(), format!("{UNITS}/x.mount")];
+        let always = [ECS_CONFIG.to_owned(), DAEMON_JSON.to_owned(), format!("{UNITS}/x.mount")];
         let all = own_paths().into_iter().chain(shared).chain(always);
         all.filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned())).collect()
     }
 
     /// Files of others, which are ours, or hold lines of ours, if they say so themselves.
     pub fn shared_paths() -> [&'static str; 6] {
-        [
-            logs::CLOUDWATCH_COMMON,
-            logs::AWSLOGS_CONF,
-            logs::AWSLOGS_CLI_CONF,
-            logs::AWSLOGS_PROXY_CONF,
-            "/etc/dnf/dnf.conf",
-            "/etc/yum.conf",
-        ]
+        [CLOUDWATCH_COMMON, logs::AWSLOGS_CONF, logs::AWSLOGS_CLI_CONF, logs::AWSLOGS_PROXY_CONF, DNF_CONF, YUM_CONF]
     }
 }
 

@@ -30,13 +30,17 @@ use crate::config::Parsed;
 use crate::config::types::Device;
 use crate::report::{Report, milliseconds};
 use crate::text::{COLUMNS, FAINT, Paint, STRONG, wrap};
+use crate::well_known::{
+    CLOUDWATCH_COMMON, CLOUDWATCH_UNIT, CLOUDWATCH_VERSION, CONSOLE, DNF_CONF, DOCKER_SOCKET, DOCKER_UNIT, DOCUMENTS,
+    ECS_AGENT_LOG, ECS_CONFIG, ECS_EXIT_TERMINAL, ECS_UNIT, OS_RELEASE, REPORT_FILE, SSM_AGENT, SSM_AGENT_UNIT,
+    STATE_DIRECTORY,
+};
 
 /// The user data that is rehearsed unless other is given.
 const EXAMPLE: &str = include_str!("../examples/user-data/complete.yaml");
 
 /// Units that the scratch host has.
-const UNITS: [&str; 4] =
-    ["amazon-cloudwatch-agent.service", "amazon-ssm-agent.service", "docker.service", "ecs.service"];
+const UNITS: [&str; 4] = [CLOUDWATCH_UNIT, SSM_AGENT_UNIT, DOCKER_UNIT, ECS_UNIT];
 
 /// What `rehearse` is given.
 #[derive(Args, Clone, Debug)]
@@ -151,7 +155,9 @@ impl Rehearsal {
         let programs = Programs::prepare(&state, &bin, binary, &UNITS).context("prepare the stub programs")?;
         let cluster = parsed.config.ecs.as_ref().map(|ecs| ecs.cluster.to_string()).unwrap_or_default();
         match scenario {
-            Scenario::AgentExits5 => drop(programs.fail_after("ecs.service", Duration::from_millis(500), 5)?),
+            Scenario::AgentExits5 => {
+                programs.fail_after(ECS_UNIT, Duration::from_millis(500), ECS_EXIT_TERMINAL)?;
+            }
             Scenario::ForeignDisk => {
                 for device in devices(&parsed) {
                     programs.existing_filesystem(
@@ -163,7 +169,7 @@ impl Rehearsal {
             }
             _ => {}
         }
-        let registration_starts_on = Some(programs.started_marker("ecs.service"));
+        let registration_starts_on = Some(programs.started_marker(ECS_UNIT));
         let mut options = CloudOptions {
             user_data: Some(user_data),
             registration: scenario.registration(cluster),
@@ -175,7 +181,7 @@ impl Rehearsal {
         let cloud = Cloud::start(options)?;
         if scenario == Scenario::Proxy {
             let text = format!("proxy:\n  url: {}\n", cloud.proxy_endpoint());
-            put(&root, "/etc/ecs-firstrun/conf.d/50-rehearsal-proxy.yaml", &text)?;
+            put(&root, &format!("{DOCUMENTS}/50-rehearsal-proxy.yaml"), &text)?;
         }
         let image = files(&root)?.into_iter().map(|(path, ..)| (path.clone(), contents(&root, &path))).collect();
         Ok(Rehearsal { root, bin, state, programs, cloud, scenario, parsed, image })
@@ -249,8 +255,8 @@ impl Rehearsal {
     /// # Errors
     /// There is none, or it can't be read.
     pub fn report(&self) -> Result<Report> {
-        let text =
-            std::fs::read_to_string(self.root.join("var/lib/ecs-firstrun/report.json")).context("read the report")?;
+        let path = self.root.join(STATE_DIRECTORY.trim_start_matches('/')).join(REPORT_FILE);
+        let text = std::fs::read_to_string(path).context("read the report")?;
         Report::parse(&text).map_err(anyhow::Error::msg)
     }
 
@@ -299,7 +305,10 @@ impl Rehearsal {
 
 /// Docker's socket below a root, there once the stub has started Docker.
 pub fn docker_socket(root: &Path, programs: &Programs) -> DockerSocket {
-    DockerSocket { path: root.join("run/docker.sock"), starts_on: programs.started_marker("docker.service") }
+    DockerSocket {
+        path: root.join(DOCKER_SOCKET.trim_start_matches('/')),
+        starts_on: programs.started_marker(DOCKER_UNIT),
+    }
 }
 
 fn devices(parsed: &Parsed) -> Vec<String> {
@@ -312,17 +321,17 @@ fn devices(parsed: &Parsed) -> Vec<String> {
 
 /// Makes the root look like an ECS-optimized Amazon Linux 2023 image with the CloudWatch agent.
 fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
-    put(root, "/etc/os-release", "NAME=\"Amazon Linux\"\nID=\"amzn\"\nVERSION_ID=\"2023\"\n")?;
-    put(root, "/etc/dnf/dnf.conf", "[main]\ngpgcheck=1\ninstallonly_limit=3\nclean_requirements_on_remove=True\n")?;
-    put(root, "/etc/ecs/ecs.config", "")?;
-    put(root, "/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION", "1.300071.0\n")?;
+    put(root, OS_RELEASE, "NAME=\"Amazon Linux\"\nID=\"amzn\"\nVERSION_ID=\"2023\"\n")?;
+    put(root, DNF_CONF, "[main]\ngpgcheck=1\ninstallonly_limit=3\nclean_requirements_on_remove=True\n")?;
+    put(root, ECS_CONFIG, "")?;
+    put(root, CLOUDWATCH_VERSION, "1.300071.0\n")?;
     put(
         root,
-        "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml",
+        CLOUDWATCH_COMMON,
         "# This common-config is used to configure items used for both ssm and cloudwatch access\n",
     )?;
-    put(root, "/usr/bin/amazon-ssm-agent", "")?;
-    put(root, "/dev/console", "")?;
+    put(root, SSM_AGENT, "")?;
+    put(root, CONSOLE, "")?;
     if scenario != Scenario::LateDevice {
         devices(parsed).iter().try_for_each(|device| make_disk(root, device))?;
     }
@@ -332,10 +341,10 @@ fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
         put(root, "/dev/nvme1n1", "")?;
     }
     if scenario.waits_to_the_end() {
-        put(root, "/etc/ecs-firstrun/conf.d/50-rehearsal.yaml", "wait:\n  timeout: 3s\n")?;
+        put(root, &format!("{DOCUMENTS}/50-rehearsal.yaml"), "wait:\n  timeout: 3s\n")?;
     }
     match scenario.agent_log() {
-        Some(log) => put(root, "/var/log/ecs/ecs-agent.log", log),
+        Some(log) => put(root, ECS_AGENT_LOG, log),
         None => Ok(()),
     }
 }

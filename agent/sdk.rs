@@ -22,10 +22,10 @@ use url::{Origin, Url};
 use crate::delivery::answer::{Outcome, is_web_page, judge};
 use crate::delivery::{ANSWER_LIMIT, Method};
 use crate::http;
+use crate::well_known::IMDS_ENDPOINTS;
 
 /// Where the SDK finds the instance role's credentials; the variable is the SDK's own.
 const METADATA_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
-const METADATA_DEFAULTS: [&str; 2] = ["http://169.254.169.254", "http://[fd00:ec2::254]"];
 
 /// What the clients of all services share.
 pub(crate) struct Sdk {
@@ -102,7 +102,7 @@ fn http_client(outbound: reqwest::Client) -> Result<SharedHttpClient> {
 /// Whom the SDK asks for the role's credentials; a proxy must never see these requests.
 fn metadata_origins() -> Vec<Origin> {
     let configured = std::env::var(METADATA_VARIABLE).ok();
-    let all = METADATA_DEFAULTS.into_iter().chain(configured.as_deref());
+    let all = IMDS_ENDPOINTS.into_iter().chain(configured.as_deref());
     all.filter_map(|text| text.parse::<Url>().ok()).map(|url| url.origin()).collect()
 }
 

@@ -13,8 +13,10 @@ use super::{Check, Finding};
 use crate::config::Config;
 use crate::host::Host;
 use crate::imds::Identity;
+use crate::well_known::ECS_DATA;
 
-const DATABASE: &str = "/var/lib/ecs/data/agent.db";
+/// The database, in [`ECS_DATA`].
+const DATABASE: &str = "agent.db";
 /// How much of the database is read, in bytes. It has tens of kilobytes on a new instance, and some megabytes after
 /// thousands of tasks.
 const READ: u64 = 16 << 20;
@@ -30,7 +32,7 @@ const REMEDY: &str =
 /// Whether what the ECS agent has saved is of this instance and its cluster.
 pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity) -> Finding {
     let check = Check::State;
-    let database = match host.head(DATABASE, READ) {
+    let database = match host.head(&format!("{ECS_DATA}/{DATABASE}"), READ) {
         Ok(Some((bytes, _))) => bytes,
         Ok(None) => return Finding::ok(check, "it has saved nothing yet"),
         Err(error) => return Finding::not_made(check, &error),

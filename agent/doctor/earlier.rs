@@ -5,6 +5,7 @@ use anyhow::{Result, anyhow};
 use super::{Check, Finding};
 use crate::host::Host;
 use crate::report::{Outcome, Report};
+use crate::well_known::REPORT_FILE;
 
 /// What became of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub(super) fn configuration(configured: &Configured) -> Finding {
 
 /// How the last run went.
 pub(super) fn last_run(host: &Host) -> Finding {
-    let path = host.state_path("report.json");
+    let path = host.state_path(REPORT_FILE);
     let parse = |text: String| Report::parse(&text).map_err(|error| anyhow!("{path}: {error}"));
     let read = || -> Result<Option<Report>> { host.read(&path)?.map(parse).transpose() };
     match read() {

@@ -13,7 +13,7 @@ use super::{Check, Diagnosis, Finding};
 use crate::config::Parsed;
 use crate::config::{LogAgent, summary};
 use crate::host::Host;
-use crate::plan::CLOUDWATCH_UNIT;
+use crate::well_known::CLOUDWATCH_UNIT;
 
 /// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
 pub fn examine_image(host: &Host, baked: Option<&Parsed>) -> Diagnosis {

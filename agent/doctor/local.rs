@@ -4,8 +4,8 @@ use super::{Check, Finding, Subject, agent_log, cluster_in_words, is_denied};
 use crate::config::Config;
 use crate::ecs_agent::Seen;
 use crate::host::{Host, Space};
+use crate::well_known::{DOCKER_DATA, ECS_LOGS};
 
-const LOGS: &str = "/var/log/ecs";
 /// The logs in the order in which they are asked: the ECS agent's own, then that of the program that runs it.
 const LOG_NAMES: [&str; 2] = ["ecs-agent.log", "ecs-init.log"];
 /// How much of the end of a log is read, in bytes. An attempt to register takes some ten kilobytes.
@@ -13,7 +13,6 @@ const LOG_TAIL: u64 = 128 << 10;
 /// How many files of a log are read: one may just have been rotated.
 const LOG_FILES: usize = 2;
 
-const DOCKER_DATA: &str = "/var/lib/docker";
 /// A filesystem with less than that is full: Docker and the ECS agent write more at their start.
 const LEAST_SPACE: u64 = 100 << 20;
 
@@ -32,13 +31,13 @@ pub(super) fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
         }
     }
     vec![match is_there {
-        true => Finding::ok(Check::AgentLog, format!("nothing in {LOGS} names a cause")),
-        false => Finding::unknown(Check::AgentLog, format!("the ECS agent has written no log in {LOGS}")),
+        true => Finding::ok(Check::AgentLog, format!("nothing in {ECS_LOGS} names a cause")),
+        false => Finding::unknown(Check::AgentLog, format!("the ECS agent has written no log in {ECS_LOGS}")),
     }]
 }
 
 fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
-    let files = host.by_age(LOGS, name)?;
+    let files = host.by_age(ECS_LOGS, name)?;
     let latest = &files[files.len().saturating_sub(LOG_FILES)..];
     let mut text = String::new();
     for path in latest {
@@ -50,7 +49,7 @@ fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
 fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
     let at = cause.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
     let found = format!("{}: {log} says `{}`", cause.what, cause.quoted);
-    let why = format!("this is what the ECS agent itself gives as the reason, in {LOGS}/{log}{at}");
+    let why = format!("this is what the ECS agent itself gives as the reason, in {ECS_LOGS}/{log}{at}");
     let finding = Finding::problem(Check::AgentLog, found, why, cause.remedy);
     // Where the log tells of a consequence, the check of what is behind it comes first.
     if cause.kind.is_symptom() { finding.ranked(Check::Docker) } else { finding }

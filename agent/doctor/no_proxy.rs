@@ -6,13 +6,16 @@ use std::net::IpAddr;
 use super::{Check, Finding};
 use crate::host::Host;
 use crate::http;
-use crate::plan::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
+use crate::well_known::{
+    DOCKER_SOCKET_OF_CLIENTS, DOCKER_UNIT, ECS_CONFIG, ECS_CREDENTIALS_ADDRESS, ECS_UNIT, IMDS_ADDRESS, UNITS,
+    VENDOR_UNITS,
+};
 
 /// What a program loses when it asks the proxy for this.
-const IMDS: (&str, &str) = ("169.254.169.254", "the instance metadata, and so for the region and the credentials");
-const TASKS: (&str, &str) = ("169.254.170.2", "the credentials of tasks");
+const IMDS: (&str, &str) = (IMDS_ADDRESS, "the instance metadata, and so for the region and the credentials");
+const TASKS: (&str, &str) = (ECS_CREDENTIALS_ADDRESS, "the credentials of tasks");
 const DOCKER: (&str, &str) =
-    ("/var/run/docker.sock", "Docker (its client treats the path of the socket as a host name)");
+    (DOCKER_SOCKET_OF_CLIENTS, "Docker (its client treats the path of the socket as a host name)");
 
 /// A finding for each place that sends these through the proxy.
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
@@ -113,7 +116,7 @@ pub(super) fn proxy_of_agent(host: &Host) -> Option<http::Proxy> {
 /// `Environment=` of a unit's drop-ins, the image's before those of `/etc`; a later one wins.
 fn of_drop_ins(host: &Host, unit: &str) -> anyhow::Result<Variables> {
     let mut variables = Variables::new();
-    for folder in ["/usr/lib/systemd/system", "/etc/systemd/system"] {
+    for folder in [VENDOR_UNITS, UNITS] {
         for (_, text) in host.read_folder(&format!("{folder}/{unit}.d"), ".conf")? {
             for assignments in text.lines().filter_map(|line| line.trim().strip_prefix("Environment=")) {
                 let words = words(assignments);

@@ -2,14 +2,9 @@
 
 use super::{Check, Finding};
 use crate::config::Config;
-use crate::host::{CLOUD_FINAL, HELD_UP, Host, UnitState};
+use crate::host::{HELD_UP, Host, UnitState};
 use crate::imds::Identity;
-use crate::plan::{DOCKER_UNIT, ECS_UNIT};
-
-/// The unit that does the boot job.
-pub(super) const OURS: &str = "ecs-firstrun.service";
-/// The exit code of an ECS agent that will never register.
-const TERMINAL: &str = "5";
+use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT, OUR_UNIT};
 
 /// A finding for each of the units, and whether `ecs.service` waits for a cloud-init that doesn't end.
 pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Vec<Finding> {
@@ -17,17 +12,18 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Id
     let wants_docker = has_ecs || config.is_some_and(|config| config.docker.is_some());
     // In a warm pool it need not run yet.
     let wants_ecs = has_ecs && !identity.is_warming();
-    let [docker, ecs, ours, cloud_final] = match host.unit_states([DOCKER_UNIT, ECS_UNIT, OURS, CLOUD_FINAL]).await {
-        Ok(states) => states,
-        Err(error) => {
-            let not_known = "systemd doesn't answer, so whether it holds ecs.service up is not known";
-            return vec![Finding::not_made(Check::Units, &error), Finding::unknown(Check::CloudInit, not_known)];
-        }
-    };
+    let [docker, ecs, ours, cloud_final] =
+        match host.unit_states([DOCKER_UNIT, ECS_UNIT, OUR_UNIT, CLOUD_FINAL_UNIT]).await {
+            Ok(states) => states,
+            Err(error) => {
+                let not_known = "systemd doesn't answer, so whether it holds ecs.service up is not known";
+                return vec![Finding::not_made(Check::Units, &error), Finding::unknown(Check::CloudInit, not_known)];
+            }
+        };
     vec![
         judge(DOCKER_UNIT, wants_docker, &docker),
         judge(ECS_UNIT, wants_ecs, &ecs),
-        judge(OURS, true, &ours),
+        judge(OUR_UNIT, true, &ours),
         cloud_init(ecs.is_held_up_by(&cloud_final)),
     ]
 }
@@ -45,7 +41,7 @@ fn judge(unit: &str, wanted: bool, state: &UnitState) -> Finding {
         _ => "it configures the host, and starts Docker and the ECS agent",
     };
     match state.active.as_str() {
-        _ if state.load == "not-found" && unit == OURS => {
+        _ if state.load == "not-found" && unit == OUR_UNIT => {
             Finding::unknown(Check::Units, format!("{unit} is not installed, so whether it runs at boot is not known"))
         }
         _ if state.load == "not-found" && wanted => problem(
@@ -53,8 +49,8 @@ fn judge(unit: &str, wanted: bool, state: &UnitState) -> Finding {
             why,
             "build from an image with Docker and the ECS agent (ecs-init), such as the ECS-optimized ones".to_owned(),
         ),
-        "failed" if unit == ECS_UNIT && state.exit == TERMINAL => problem(
-            format!("{unit} failed with exit code 5, so the ECS agent gave up for good"),
+        "failed" if unit == ECS_UNIT && state.exit == ECS_EXIT_TERMINAL.to_string() => problem(
+            format!("{unit} failed with exit code {ECS_EXIT_TERMINAL}, so the ECS agent gave up for good"),
             "systemd doesn't start it again after this code",
             "remove the cause that /var/log/ecs/ecs-agent.log names, then `systemctl start ecs.service`".to_owned(),
         ),
@@ -66,12 +62,12 @@ fn judge(unit: &str, wanted: bool, state: &UnitState) -> Finding {
         "active" | "reloading" => Finding::ok(Check::Units, format!("{unit} is active ({})", state.sub)),
         "activating" => Finding::ok(Check::Units, format!("{unit} is starting")),
         _ if state.has_job => Finding::ok(Check::Units, format!("{unit} is queued to be started")),
-        _ if !wanted || unit == OURS => Finding::ok(Check::Units, format!("{unit} is {}", state.active)),
+        _ if !wanted || unit == OUR_UNIT => Finding::ok(Check::Units, format!("{unit} is {}", state.active)),
         active => problem(
             format!("{unit} is {active}: it has not been started on this boot"),
             why,
             format!(
-                "`systemctl restart {OURS}` starts it once the host is configured; `journalctl -u {OURS}` says how far \
+                "`systemctl restart {OUR_UNIT}` starts it once the host is configured; `journalctl -u {OUR_UNIT}` says how far \
                 the last run came"
             ),
         ),
@@ -119,8 +115,8 @@ mod tests {
             (ECS_UNIT, false, state("loaded", "inactive", "0", false), Verdict::Ok, "is inactive"),
             (DOCKER_UNIT, true, state("not-found", "inactive", "0", false), Verdict::Problem, "not installed"),
             (DOCKER_UNIT, true, state("loaded", "failed", "5", false), Verdict::Problem, "exit code 5"),
-            (OURS, true, state("not-found", "inactive", "0", false), Verdict::Unknown, "not installed"),
-            (OURS, true, state("loaded", "activating", "0", false), Verdict::Ok, "is starting"),
+            (OUR_UNIT, true, state("not-found", "inactive", "0", false), Verdict::Unknown, "not installed"),
+            (OUR_UNIT, true, state("loaded", "activating", "0", false), Verdict::Ok, "is starting"),
         ] {
             let finding = judge(unit, wanted, &state);
             assert_eq!(finding.verdict, verdict, "{unit} {state:?}");

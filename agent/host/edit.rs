@@ -3,8 +3,9 @@
 use anyhow::Result;
 
 use super::Host;
-use crate::plan::{Edit, STATE_DIRECTORY};
+use crate::plan::Edit;
 use crate::report::Change;
+use crate::well_known::STATE_DIRECTORY;
 
 impl Host {
     pub(super) fn edit(&self, edit: &Edit) -> Result<Change> {

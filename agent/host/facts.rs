@@ -11,9 +11,12 @@ use super::Host;
 use super::edit::mode_record;
 use crate::imds::Identity;
 use crate::instance::{Image, Instance, OperatingSystem, VERSION};
-use crate::plan::leftovers::SSM_AGENT;
 use crate::plan::{Edit, leftovers};
 use crate::text::json_error;
+use crate::well_known::{
+    AWSLOGS_UNIT, CLOUDWATCH_VERSION, DAEMON_JSON, DNF_CONF, DOCKER_DATA, OS_RELEASE, SSM_AGENT, SSM_AGENT_UNIT,
+    VENDOR_UNITS, YUM_CONF,
+};
 
 impl Host {
     /// The facts of this instance.
@@ -59,7 +62,7 @@ impl Host {
     }
 
     fn operating_system(&self) -> Result<OperatingSystem> {
-        let text = match self.read("/etc/os-release")? {
+        let text = match self.read(OS_RELEASE)? {
             Some(text) => text,
             None => self.read("/usr/lib/os-release")?.unwrap_or_default(),
         };
@@ -73,12 +76,12 @@ impl Host {
     fn image(&self) -> Result<Image> {
         let has = |path: &str| self.at(path).exists();
         let (cloudwatch_agent, awslogs) = self.log_agents()?;
-        let package_manager = ["/etc/dnf/dnf.conf", "/etc/yum.conf"].into_iter().find(|path| has(path));
+        let package_manager = [DNF_CONF, YUM_CONF].into_iter().find(|path| has(path));
         Ok(Image {
             cloudwatch_agent,
             awslogs,
             rsyslog: has("/usr/sbin/rsyslogd"),
-            ssm_agent: has("/usr/bin/amazon-ssm-agent") || has("/usr/lib/systemd/system/amazon-ssm-agent.service"),
+            ssm_agent: has(SSM_AGENT) || has(&format!("{VENDOR_UNITS}/{SSM_AGENT_UNIT}")),
             package_manager: package_manager.map(str::to_owned),
             daemon_json: self.daemon_json()?,
             docker_data: self.has_docker_data(),
@@ -91,11 +94,11 @@ impl Host {
     /// A version that can't be read.
     pub fn log_agents(&self) -> Result<(Option<String>, bool)> {
         let has = |path: &str| self.at(path).exists();
-        let cloudwatch_agent = match self.read("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION")? {
+        let cloudwatch_agent = match self.read(CLOUDWATCH_VERSION)? {
             Some(version) => Some(version.trim().to_owned()),
             None => has("/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent").then(String::new),
         };
-        let awslogs = has("/usr/sbin/awslogsd") || has("/usr/lib/systemd/system/awslogsd.service");
+        let awslogs = has("/usr/sbin/awslogsd") || has(&format!("{VENDOR_UNITS}/{AWSLOGS_UNIT}"));
         Ok((cloudwatch_agent, awslogs))
     }
 
@@ -105,7 +108,7 @@ impl Host {
     /// A file that can't be read, or is not a JSON object.
     pub fn daemon_json(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
         let kept = leftovers::image_daemon_json();
-        for path in [kept.as_str(), leftovers::DAEMON_JSON] {
+        for path in [kept.as_str(), DAEMON_JSON] {
             if let Some(text) = self.read(path)?.filter(|text| !text.trim().is_empty()) {
                 let remedy = "; correct it in the image, or remove it";
                 let read = serde_json::from_str(&text).map_err(|error| anyhow!(json_error(&error)));
@@ -118,7 +121,7 @@ impl Host {
     /// Docker makes its folders when it first starts; only what is in these was put there by somebody.
     fn has_docker_data(&self) -> bool {
         let folders = |path: &str| {
-            let entries = fs::read_dir(self.at(&format!("{}/{path}", leftovers::DATA_ROOT))).into_iter().flatten();
+            let entries = fs::read_dir(self.at(&format!("{}/{path}", DOCKER_DATA))).into_iter().flatten();
             entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>()
         };
         let has_images = |driver: &PathBuf| {
@@ -142,8 +145,8 @@ impl Host {
             }
         }
         // Nothing else starts this unit, and with it makes up for a restart.
-        if self.is_marked(SSM_AGENT) {
-            ours.insert(leftovers::drop_in_path(SSM_AGENT));
+        if self.is_marked(SSM_AGENT_UNIT) {
+            ours.insert(leftovers::drop_in_path(SSM_AGENT_UNIT));
         }
         for path in leftovers::shared_paths() {
             let is_ours = |text: &String| Edit::is_in(text) || text.starts_with("# Written by ecs-firstrun.");

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
+use super::Host;
 use super::edit::Edited;
 use super::units::{UNIT_FILES, is_unit_file};
-use super::{CONFIGURED, Host};
 use crate::config::types::Mode;
 use crate::ecs_agent::Seen;
-use crate::plan::{Action, Before, Condition, Contents, ECS_UNIT, Edit, Foreseen, Foresight, Plan, Rewrite};
+use crate::plan::{Action, Before, Condition, Contents, Edit, Foreseen, Foresight, Plan, Rewrite};
+use crate::well_known::{CONFIGURED, ECS_UNIT};
 
 /// What the actions before would have changed.
 #[derive(Default)]

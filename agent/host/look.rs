@@ -12,9 +12,10 @@ use tokio::net::UnixStream;
 
 use super::Host;
 use crate::ecs_agent::Seen;
+use crate::well_known::{DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
 
 /// Where Docker's socket is: `/var/run` is a link to `/run`, but not below every root.
-const DOCKER_SOCKETS: [&str; 2] = ["/run/docker.sock", "/var/run/docker.sock"];
+const DOCKER_SOCKETS: [&str; 2] = [DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS];
 /// Docker's answer to a ping, with its header, is far below that.
 const PING_LIMIT: u64 = 4096;
 

@@ -7,11 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Host;
-use crate::plan::{STATE_DIRECTORY, leftovers};
+use crate::plan::leftovers;
+use crate::well_known::{CHANGED, CONFIGURED, HANDED_OVER_FILE, STATE_DIRECTORY, STATUS};
 
 const ENDING: &str = ".ecs-firstrun";
-/// The one file that another process may be writing: a run inside cloud-init hands its configuration over.
-const OF_OTHERS: &str = ".handed-over.json.ecs-firstrun";
 
 /// The name of a file as long as it is not complete. One for each file: what a killed run left under it is overwritten
 /// by the next.
@@ -22,13 +21,15 @@ pub(super) fn temporary(folder: &Path, name: &str) -> PathBuf {
 impl Host {
     /// Removes what killed runs left unfinished. Where that can't be, it does no harm.
     pub fn remove_unfinished(&self) {
-        let own = [parent(super::CONFIGURED), parent(super::STATUS), super::units::MARKS].map(str::to_owned);
+        let own = [parent(CONFIGURED), parent(STATUS), CHANGED].map(str::to_owned);
         let folders = leftovers::folders().into_iter().chain(own).map(|folder| self.at(&folder));
         let entries = folders.chain(self.folders_of_state()).filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        // The one file that another process may be writing: a run inside cloud-init hands its configuration over.
+        let of_others = temporary(Path::new(""), HANDED_OVER_FILE);
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let is_ours = name.starts_with('.') && name.ends_with(ENDING) && name != OF_OTHERS;
+            let is_ours = name.starts_with('.') && name.ends_with(ENDING) && Path::new(&*name) != of_others;
             if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 match fs::remove_file(entry.path()) {
                     Ok(()) => tracing::info!("{} was left by a run that was killed: removed", entry.path().display()),

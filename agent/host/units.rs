@@ -7,11 +7,9 @@
 use anyhow::Result;
 
 use super::{Host, UnitState};
-use crate::plan::{Start, UNITS};
+use crate::plan::Start;
 use crate::report::Change;
-
-/// The folder of the marks.
-pub(super) const MARKS: &str = "/run/ecs-firstrun/changed";
+use crate::well_known::{CHANGED, UNITS};
 
 /// The mark that systemd has to read its unit files again; the name of no unit.
 pub(super) const UNIT_FILES: &str = "unit-files";
@@ -64,7 +62,7 @@ impl Host {
 }
 
 fn mark_path(name: &str) -> String {
-    format!("{MARKS}/{name}")
+    format!("{CHANGED}/{name}")
 }
 
 pub(super) fn is_unit_file(path: &str) -> bool {

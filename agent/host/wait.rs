@@ -10,6 +10,7 @@ use super::{Host, UnitState};
 use crate::ecs_agent::{POLL, Seen};
 use crate::plan::Condition;
 use crate::report::Change;
+use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT};
 
 // Each look at units runs systemctl, which costs a booting host CPU time.
 /// How often the units are looked at while the registration is waited for.
@@ -24,15 +25,9 @@ const GROWTH: f32 = 1.5;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a device is looked for.
 const DEVICE_POLL: Duration = Duration::from_millis(100);
-const ECS: &str = "ecs.service";
-const DOCKER: &str = "docker.service";
-/// The last of cloud-init's units, which runs the scripts of the user data.
-pub const CLOUD_FINAL: &str = "cloud-final.service";
 /// What it is like when `ecs.service` waits for cloud-init.
 pub const HELD_UP: &str =
     "ecs.service is queued until cloud-final.service has ended, which still runs scripts of the user data";
-/// systemd's exit status of an ECS agent that will never register: `ExitTerminal` of the ECS agent.
-const TERMINAL: &str = "5";
 
 /// A wait whose end says what was seen, and nothing of the cause. Other errors of a wait name theirs.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +99,7 @@ impl Host {
                     // comes at once, so that no time is lost where nothing is queued.
                     let is_due = |at: Instant| at.elapsed() >= JOB_POLL || Instant::now() >= ends;
                     if job_looked_at.is_none_or(is_due) {
-                        if !self.unit_state(ECS).await?.has_job {
+                        if !self.unit_state(ECS_UNIT).await?.has_job {
                             tracing::info!("registered as {container_instance_arn} ({version})");
                             return Ok(Change::Made);
                         }
@@ -152,17 +147,17 @@ impl Host {
     /// Fails where Docker or the ECS agent failed. Says so where `ecs.service` waits in systemd's queue for the end of
     /// cloud-init.
     async fn look_at_units(&self) -> Result<Option<&'static str>> {
-        let [docker, ecs, cloud_final] = self.unit_states([DOCKER, ECS, CLOUD_FINAL]).await?;
-        for (unit, state) in [(DOCKER, &docker), (ECS, &ecs)] {
+        let [docker, ecs, cloud_final] = self.unit_states([DOCKER_UNIT, ECS_UNIT, CLOUD_FINAL_UNIT]).await?;
+        for (unit, state) in [(DOCKER_UNIT, &docker), (ECS_UNIT, &ecs)] {
             // With a start still queued, a failure is one of before.
             if state.active != "failed" || state.has_job {
                 continue;
             }
-            let hint = match (unit, state.exit.as_str()) {
-                (ECS, TERMINAL) => {
+            let hint = match unit {
+                ECS_UNIT if state.exit == ECS_EXIT_TERMINAL.to_string() => {
                     ", so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
                 }
-                (ECS, _) => ", and /var/log/ecs/ecs-init.log says why",
+                ECS_UNIT => ", and /var/log/ecs/ecs-init.log says why",
                 _ => ", and `journalctl -u docker.service` says why",
             };
             return Err(
@@ -173,10 +168,10 @@ impl Host {
     }
 
     async fn units_in_words(&self) -> String {
-        match self.unit_states([DOCKER, ECS]).await {
+        match self.unit_states([DOCKER_UNIT, ECS_UNIT]).await {
             Ok([docker, ecs]) => {
                 let words = |unit, state: &UnitState| format!("{unit} is {} ({})", state.active, state.sub);
-                format!("{}, {}", words(DOCKER, &docker), words(ECS, &ecs))
+                format!("{}, {}", words(DOCKER_UNIT, &docker), words(ECS_UNIT, &ecs))
             }
             Err(error) => format!("{error:#}"),
         }

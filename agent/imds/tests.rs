@@ -239,6 +239,6 @@ async fn an_error_tells_what_became_of_each_endpoint() {
 #[test]
 fn the_default_is_ipv4_then_ipv6() {
     let imds = Imds::new(None, Instant::now()).unwrap();
-    assert_eq!(imds.endpoints, DEFAULT_ENDPOINTS);
+    assert_eq!(imds.endpoints, IMDS_ENDPOINTS);
     assert!(Imds::new(Some("169.254.169.254"), Instant::now()).is_err());
 }

@@ -2,20 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::systemd::{UNITS, path_setting};
-use super::{Action, Contents, File, Planned, STATE_DIRECTORY, planned, proxy, wanted_or_removed};
+use super::systemd::path_setting;
+use super::{Action, Contents, File, Planned, planned, proxy, wanted_or_removed};
 use crate::config::Config;
 use crate::config::ecs_variables::holds_secret;
 use crate::config::types::Mode;
 use crate::instance::Instance;
-
-/// Docker's unit.
-pub const UNIT: &str = "docker.service";
-/// The configuration of Docker's daemon.
-pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
-
-/// Where Docker keeps its data unless told otherwise.
-pub const DATA_ROOT: &str = "/var/lib/docker";
+use crate::well_known::{DAEMON_JSON, DOCKER_DATA, DOCKER_UNIT, STATE_DIRECTORY, UNITS};
 
 /// Where the image's own `daemon.json` is kept while ours stands in its place.
 pub fn image_daemon_json() -> String {
@@ -25,10 +18,10 @@ pub fn image_daemon_json() -> String {
 /// What a person should know: Docker begins anew elsewhere, and what it had so far stays behind.
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     let data_root = config.docker.as_ref()?.data_root.as_ref()?;
-    let elsewhere = data_root.as_str() != DATA_ROOT && instance.image.docker_data;
+    let elsewhere = data_root.as_str() != DOCKER_DATA && instance.image.docker_data;
     elsewhere.then(|| {
         format!(
-            "the images, containers or volumes that Docker has in {DATA_ROOT} stay there and are not used: Docker's data are in {data_root} now; copy or delete them by hand"
+            "the images, containers or volumes that Docker has in {DOCKER_DATA} stay there and are not used: Docker's data are in {data_root} now; copy or delete them by hand"
         )
     })
 }
@@ -58,7 +51,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     };
     vec![
         planned(file(&kept, image, None), "a copy of the image's own daemon.json, for later runs to merge into"),
-        planned(file(DAEMON_JSON, &merged, Some(UNIT)), "Docker's settings, over those of the image"),
+        planned(file(DAEMON_JSON, &merged, Some(DOCKER_UNIT)), "Docker's settings, over those of the image"),
     ]
 }
 
@@ -85,7 +78,7 @@ fn merged(mut base: Map<String, Value>, patch: Map<String, Value>) -> Map<String
 
 /// The drop-in that makes Docker need the volumes, or the removal of an earlier one.
 pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
-    let path = format!("{UNITS}/{UNIT}.d/ecs-firstrun-mounts.conf");
+    let path = format!("{UNITS}/{DOCKER_UNIT}.d/ecs-firstrun-mounts.conf");
     let places: Vec<_> = config.storage.iter().map(|volume| path_setting(volume.mount.as_str())).collect();
     let write = || {
         let text = format!("# Written by ecs-firstrun.\n[Unit]\nRequiresMountsFor={}\n", places.join(" "));
@@ -93,12 +86,12 @@ pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
             path: path.clone(),
             contents: Contents::Open(text),
             mode: Mode(0o644),
-            read_by: Some(UNIT.to_owned()),
+            read_by: Some(DOCKER_UNIT.to_owned()),
         };
         planned(Action::WriteFile(file), "Docker must not start on the bare directory under a mount")
     };
     let wanted = (!places.is_empty()).then(write);
-    wanted_or_removed(wanted, &path, Some(UNIT), instance)
+    wanted_or_removed(wanted, &path, Some(DOCKER_UNIT), instance)
 }
 
 #[cfg(test)]

@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Action, Condition, Contents, File, Planned, Start, docker, planned, proxy};
+use super::{Action, Condition, Contents, File, Planned, Start, planned, proxy};
 use crate::config::ecs_variables;
 use crate::config::types::Mode;
 use crate::config::{Config, Ecs};
 use crate::instance::Instance;
-
-/// The ECS agent's unit.
-pub const UNIT: &str = "ecs.service";
-/// The ECS agent's configuration, one `NAME=value` a line, without comments or quotes: both ecs-init and systemd read it.
-pub const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
+use crate::well_known::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
 
 /// The longest that Docker may take to become active when no ECS agent is waited for.
 const DOCKER_START: Duration = Duration::from_secs(120);
@@ -24,7 +20,7 @@ pub fn actions(config: &Config) -> Vec<Planned> {
             path: ECS_CONFIG.to_owned(),
             contents: ecs_config(ecs, config),
             mode: Mode(0o600),
-            read_by: Some(UNIT.to_owned()),
+            read_by: Some(ECS_UNIT.to_owned()),
         };
         planned(Action::WriteFile(file), format!("the ECS agent joins the cluster `{}`", ecs.cluster))
     };
@@ -62,10 +58,10 @@ pub fn start(config: &Config, instance: &Instance) -> Vec<Planned> {
         planned(Action::NotifyReady, "units with After=ecs-firstrun.service may start now"),
     ];
     if config.ecs.is_some() || config.docker.is_some() {
-        actions.push(queue(docker::UNIT, "everything that Docker reads is in place"));
+        actions.push(queue(DOCKER_UNIT, "everything that Docker reads is in place"));
     }
     if config.ecs.as_ref().is_some_and(|ecs| !instance.is_warming() || waits_by_itself(ecs)) {
-        actions.push(queue(UNIT, "started with --no-block: it may be ordered after cloud-final.service"));
+        actions.push(queue(ECS_UNIT, "started with --no-block: it may be ordered after cloud-final.service"));
     }
     actions
 }
@@ -75,7 +71,7 @@ pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
         Some(_) if instance.is_warming() => return Vec::new(),
         Some(ecs) => Condition::Registered { cluster: ecs.cluster.to_string(), timeout: config.wait.timeout.0 },
         None if config.docker.is_some() => {
-            Condition::UnitActive { unit: docker::UNIT.to_owned(), timeout: DOCKER_START.min(config.wait.timeout.0) }
+            Condition::UnitActive { unit: DOCKER_UNIT.to_owned(), timeout: DOCKER_START.min(config.wait.timeout.0) }
         }
         None => return Vec::new(),
     };

@@ -2,21 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::{Action, Contents, Edit, File, LOG_FILE, Planned, Start, planned, proxy, wanted_or_removed};
+use super::{Action, Contents, Edit, File, Planned, Start, planned, proxy, wanted_or_removed};
 use crate::config::types::{Mode, Variable};
 use crate::config::{Config, LogAgent, LogFile, Proxy};
 use crate::instance::Instance;
+use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT, DOCKER_UNIT, ECS_AGENT_LOG, LOG_FILE};
 
 /// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
 pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
-pub const CLOUDWATCH_COMMON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml";
-/// The CloudWatch agent.
-pub const CLOUDWATCH_UNIT: &str = "amazon-cloudwatch-agent.service";
+/// The configuration of awslogs: which files it sends where.
 pub const AWSLOGS_CONF: &str = "/etc/awslogs/awslogs.conf";
+/// The region that awslogs sends to.
 pub const AWSLOGS_CLI_CONF: &str = "/etc/awslogs/awscli.conf";
+/// The proxy of awslogs.
 pub const AWSLOGS_PROXY_CONF: &str = "/etc/awslogs/proxy.conf";
-/// The older agent.
-pub const AWSLOGS_UNIT: &str = "awslogsd.service";
 
 /// Where a log of the host comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +49,7 @@ pub const ALL_HOST_LOGS: [HostLog; 6] = [
     HostLog { path: "/var/log/dmesg", group: "/var/log/dmesg", timestamp_format: None, origin: Origin::BootMessages },
     HostLog { path: "/var/log/messages", group: "/var/log/messages", timestamp_format: Some("%b %d %H:%M:%S"), origin: Origin::Syslog },
     HostLog { path: "/var/log/ecs/ecs-init.log", group: "/var/log/ecs/ecs-init", timestamp_format: ISO, origin: Origin::Program },
-    HostLog { path: "/var/log/ecs/ecs-agent.log", group: "/var/log/ecs/ecs-agent", timestamp_format: ISO, origin: Origin::Program },
+    HostLog { path: ECS_AGENT_LOG, group: "/var/log/ecs/ecs-agent", timestamp_format: ISO, origin: Origin::Program },
     HostLog { path: "/var/log/ecs/audit.log", group: "/var/log/ecs/audit.log", timestamp_format: ISO, origin: Origin::Program },
     HostLog { path: LOG_FILE, group: "/var/log/ecs-firstrun", timestamp_format: ISO, origin: Origin::Program },
 ];
@@ -201,7 +200,7 @@ impl HostLogs<'_> {
         let mut collected = json!({ "files": { "collect_list": files } });
         let reads_journal = self.config.logs.journal && self.instance.cloudwatch_agent_reads_journal();
         if reads_journal {
-            let mut entries = vec![with_common(json!({ "units": ["docker.service"] }), &self.group("/var/log/docker"))];
+            let mut entries = vec![with_common(json!({ "units": [DOCKER_UNIT] }), &self.group("/var/log/docker"))];
             if !self.instance.image.rsyslog {
                 entries.push(with_common(
                     json!({ "matches": [{ "_TRANSPORT": "kernel" }] }),

@@ -2,25 +2,23 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::systemd::{UNITS, quoted};
-use super::{Action, Contents, Edit, File, Planned, Start, docker, ecs, planned, wanted_or_removed};
+use super::systemd::quoted;
+use super::{Action, Contents, Edit, File, Planned, Start, planned, wanted_or_removed};
 use crate::config::types::Mode;
 use crate::config::{Config, Proxy};
 use crate::instance::Instance;
-
-/// The unit of the SSM agent.
-pub const SSM_AGENT: &str = "amazon-ssm-agent.service";
+use crate::well_known::{DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT, UNITS};
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let mut actions: Vec<_> = drop_in(docker::UNIT, config, instance).into_iter().collect();
+    let mut actions: Vec<_> = drop_in(DOCKER_UNIT, config, instance).into_iter().collect();
     // A unit that is not started needs no proxy; what an earlier run left is taken away all the same.
     let wants_ecs = config.ecs.is_some() || config.proxy.is_none();
-    actions.extend(drop_in(ecs::UNIT, config, instance).filter(|_| wants_ecs));
-    let ssm_agent = drop_in(SSM_AGENT, config, instance).filter(|_| instance.image.ssm_agent);
+    actions.extend(drop_in(ECS_UNIT, config, instance).filter(|_| wants_ecs));
+    let ssm_agent = drop_in(SSM_AGENT_UNIT, config, instance).filter(|_| instance.image.ssm_agent);
     if let Some(ssm_agent) = ssm_agent {
         actions.push(ssm_agent);
         actions.push(planned(Action::ReloadUnits, "a drop-in changed"));
-        let start = Action::StartUnit { unit: SSM_AGENT.to_owned(), start: Start::Queue };
+        let start = Action::StartUnit { unit: SSM_AGENT_UNIT.to_owned(), start: Start::Queue };
         actions.push(planned(start, "it reads its environment when it starts"));
     }
     actions.extend(package_manager(config, instance));
@@ -48,7 +46,7 @@ pub fn mode(contents: &Contents) -> Mode {
 fn drop_in(unit: &str, config: &Config, instance: &Instance) -> Option<Planned> {
     let path = drop_in_path(unit);
     let write = |proxy: &Proxy| {
-        let lower = unit == SSM_AGENT;
+        let lower = unit == SSM_AGENT_UNIT;
         let line = |(name, value): (&str, String)| {
             let name = if lower { name.to_ascii_lowercase() } else { name.to_owned() };
             format!("Environment={}\n", quoted(&format!("{name}={value}")))

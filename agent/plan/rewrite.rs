@@ -6,8 +6,8 @@ use super::Contents;
 use crate::config::ecs_variables;
 use crate::config::problem::redact;
 use crate::config::types::Mode;
-use crate::plan::ECS_CONFIG;
 use crate::text::{BAD, FAINT, GOOD, MARK, Paint, STRONG, one_line};
+use crate::well_known::ECS_CONFIG;
 
 /// How many lines are shown around those that change.
 const CONTEXT: usize = 3;

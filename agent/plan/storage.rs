@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use super::systemd::{UNITS, escaped_path, path_setting};
+use super::systemd::{escaped_path, path_setting};
 use super::{Action, Condition, Contents, File, Planned, docker, planned};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
+use crate::well_known::UNITS;
 
 /// The longest that an attachment may take: EC2 attaches volumes while the instance boots, mostly within seconds.
 const ATTACHMENT: Duration = Duration::from_secs(120);

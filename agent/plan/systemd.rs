@@ -1,8 +1,5 @@
 //! The texts of unit files and drop-ins.
 
-/// Where the units and drop-ins of this host's administrator lie.
-pub const UNITS: &str = "/etc/systemd/system";
-
 /// A value in double quotes, as systemd reads it: systemd.syntax(7), and `%` doubled against specifiers, systemd.unit(5).
 pub fn quoted(value: &str) -> String {
     let mut out = String::from("\"");

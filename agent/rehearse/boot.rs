@@ -12,6 +12,7 @@ use super::{Rehearsal, Scenario, devices, make_disk};
 use crate::host::Host;
 use crate::report::{Follow, Outcome, Report};
 use crate::text::Paint;
+use crate::well_known::REPORT_FILE;
 
 /// How often the run is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -38,7 +39,7 @@ impl Rehearsal {
 
     async fn followed(&self, mut command: tokio::process::Command, paint: Paint) -> Result<ExitStatus> {
         let host = Host::rooted_at(&self.root, &self.cloud.ecs_endpoint())?;
-        let path = host.state_path("report.json");
+        let path = host.state_path(REPORT_FILE);
         let report = || host.read(&path).ok().flatten();
         let before = report();
         let new = || report().filter(|text| Some(text) != before.as_ref());

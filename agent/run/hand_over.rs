@@ -13,10 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::{Options, gather};
 use crate::host::Host;
 use crate::text::json_error;
+use crate::well_known::{CLOUD_FINAL_UNIT, CLOUD_INIT_NETWORK_UNIT, CLOUD_INIT_UNIT, HANDED_OVER_FILE, OUR_UNIT};
 
-/// The unit that does the job.
-pub const UNIT: &str = "ecs-firstrun.service";
-const FILE: &str = "handed-over.json";
 /// cloud-init's copy of the user data, made anew on each boot before its scripts and the unit run.
 const USER_DATA: &str = "/var/lib/cloud/instance/user-data.txt";
 const VERSION: u32 = 1;
@@ -24,10 +22,10 @@ const VERSION: u32 = 1;
 /// The units of cloud-init's stages, under their names before and since cloud-init 24.3.
 const STAGES: [&str; 6] = [
     "cloud-init-local.service",
-    "cloud-init.service",
-    "cloud-init-network.service",
+    CLOUD_INIT_UNIT,
+    CLOUD_INIT_NETWORK_UNIT,
     "cloud-config.service",
-    "cloud-final.service",
+    CLOUD_FINAL_UNIT,
     "cloud-init-main.service",
 ];
 
@@ -50,11 +48,13 @@ impl HandedOver {
     /// What was handed over on this instance; nothing if that is not to be read, which is logged.
     pub fn load(host: &Host) -> Self {
         let read = || -> Result<Option<Self>> {
-            let Some(text) = host.read(&host.state_path(FILE))? else { return Ok(None) };
+            let Some(text) = host.read(&host.state_path(HANDED_OVER_FILE))? else { return Ok(None) };
             Ok(Some(Self::parse(&text)?))
         };
         let found = read().unwrap_or_else(|error| {
-            tracing::warn!("the settings of an `ecs-firstrun run` inside cloud-init are ignored: {FILE}: {error:#}");
+            tracing::warn!(
+                "the settings of an `ecs-firstrun run` inside cloud-init are ignored: {HANDED_OVER_FILE}: {error:#}"
+            );
             None
         });
         let of_this_instance = |found: &Self| {
@@ -116,13 +116,13 @@ pub async fn hand_over(host: &Host, options: &Options, stage: &str) -> Result<()
     // A run that was given nothing must not take away what another script of the same user data gave.
     if !handed.variables.is_empty() || handed.user_data.is_some() {
         let text = serde_json::to_string_pretty(&handed).context("render what is handed over")?;
-        host.write(&host.state_path(FILE), text.as_bytes(), 0o600)?;
+        host.write(&host.state_path(HANDED_OVER_FILE), text.as_bytes(), 0o600)?;
     }
     let remedy = "a run inside cloud-init can't wait for ecs.service, which is ordered after cloud-final.service; \
                   install the unit into the image with builder-scripts/install.sh";
-    host.run("systemctl", &["restart", "--no-block", UNIT]).await.context(remedy)?;
+    host.run("systemctl", &["restart", "--no-block", OUR_UNIT]).await.context(remedy)?;
     tracing::info!(
-        "called inside {stage}, so {UNIT} does the work in the background; `ecs-firstrun status --wait` follows it"
+        "called inside {stage}, so {OUR_UNIT} does the work in the background; `ecs-firstrun status --wait` follows it"
     );
     Ok(())
 }

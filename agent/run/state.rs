@@ -11,11 +11,9 @@ use crate::cloudformation::Status;
 use crate::host::Host;
 use crate::imds::Identity;
 use crate::text::json_error;
+use crate::well_known::{STATE_FILE, STATE_IN_MEMORY};
 
 const VERSION: u32 = 1;
-const FILE: &str = "state.json";
-/// Where the state is kept until the next boot if its own place can't be written: this is no disk.
-const IN_MEMORY: &str = "/run/ecs-firstrun/state.json";
 const MODE: u32 = 0o600;
 
 /// What a run brings the instance to. With a warm pool there are two outcomes: the stack waits for the instances in service
@@ -125,7 +123,7 @@ pub struct Kept {
 impl State {
     /// The state that an earlier run left; a new one if there is none that can be read. Changes nothing on the host.
     pub fn load(host: &Host) -> Self {
-        let path = host.state_path(FILE);
+        let path = host.state_path(STATE_FILE);
         let (saved, on_disk) = match Self::read(host, &path) {
             Ok(saved) => (saved, OnDisk::Known),
             Err(error) if error.chain().any(|cause| cause.is::<std::io::Error>()) => {
@@ -141,7 +139,7 @@ impl State {
                 (None, OnDisk::Damaged)
             }
         };
-        let in_memory = Self::read(host, IN_MEMORY).unwrap_or_else(|error| {
+        let in_memory = Self::read(host, STATE_IN_MEMORY).unwrap_or_else(|error| {
             tracing::warn!("what was decided on this boot is not known: {error:#}");
             None
         });
@@ -165,7 +163,7 @@ impl State {
         let decisions = || {
             let Core { version, instance_id, decision, in_warm_pool } = serde_json::from_str(text)?;
             tracing::warn!(
-                "only the decisions of {FILE} are used: the rest is of version {version}, not {VERSION}, or damaged"
+                "only the decisions of {STATE_FILE} are used: the rest is of version {version}, not {VERSION}, or damaged"
             );
             Ok(State { instance_id, decision, in_warm_pool, ..State::default() })
         };
@@ -238,7 +236,7 @@ impl State {
 
     /// Puts what an earlier run could keep in memory only in its place.
     pub fn put_in_place(&mut self, host: &Host) {
-        if host.at(IN_MEMORY).exists() {
+        if host.at(STATE_IN_MEMORY).exists() {
             self.save(host);
         }
     }
@@ -249,10 +247,10 @@ impl State {
         self.version = VERSION;
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         let kept = match self.write(host, text.as_bytes()) {
-            Ok(()) => host.remove(IN_MEMORY).map(drop),
+            Ok(()) => host.remove(STATE_IN_MEMORY).map(drop),
             Err(error) => {
                 tracing::warn!("the state is kept until the next boot only: {error:#}");
-                host.write(IN_MEMORY, text.as_bytes(), MODE).map(drop)
+                host.write(STATE_IN_MEMORY, text.as_bytes(), MODE).map(drop)
             }
         };
         if let Err(error) = kept {
@@ -262,7 +260,7 @@ impl State {
 
     /// Writes the file on disk, but never over one that may hold a decision.
     fn write(&mut self, host: &Host, text: &[u8]) -> Result<()> {
-        let path = host.state_path(FILE);
+        let path = host.state_path(STATE_FILE);
         match self.on_disk {
             OnDisk::Known => {}
             OnDisk::Damaged => {
@@ -318,7 +316,7 @@ mod tests {
         assert_eq!(loaded(&host), Some(Status::Failure));
         host.remove("/var/lib/ecs-firstrun").unwrap();
         State::load(&host).put_in_place(&host);
-        assert!(!host.at(IN_MEMORY).exists());
+        assert!(!host.at(STATE_IN_MEMORY).exists());
         assert_eq!(loaded(&host), Some(Status::Failure));
     }
 
@@ -334,7 +332,7 @@ mod tests {
         // The boot after that, on which it can be read again or is gone.
         host.remove(SAVED).unwrap();
         run(&host, Status::Success);
-        assert!(!host.at(IN_MEMORY).exists());
+        assert!(!host.at(STATE_IN_MEMORY).exists());
         assert_eq!(loaded(&host), Some(Status::Failure));
     }
 
@@ -351,7 +349,7 @@ mod tests {
             host.write(SAVED, text.as_bytes(), MODE).unwrap();
             assert_eq!(loaded(&host), Some(holds));
             run(&host, Status::Failure);
-            assert!(!host.at(IN_MEMORY).exists());
+            assert!(!host.at(STATE_IN_MEMORY).exists());
             assert_eq!(loaded(&host), Some(holds));
         }
     }

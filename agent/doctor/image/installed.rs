@@ -1,9 +1,9 @@
 //! What belongs to this agent itself: the binary, its unit, and the files beside it.
 
-use super::super::units::OURS;
 use super::super::{Check, Finding};
 use super::elf::{self, Program};
 use crate::host::Host;
+use crate::well_known::OUR_UNIT;
 
 const BINARY: &str = "/usr/bin/ecs-firstrun";
 /// A program that each image has: it says for which processor the image is.
@@ -39,7 +39,7 @@ pub const INSTALLED: [(&str, &str); 5] = [
 pub fn binary(host: &Host) -> Vec<Finding> {
     let check = Check::Binary;
     let problem = |found: String, remedy: &str| {
-        vec![Finding::problem(check, found, format!("{OURS} starts it, and it does everything else"), remedy)]
+        vec![Finding::problem(check, found, format!("{OUR_UNIT} starts it, and it does everything else"), remedy)]
     };
     let (head, executable) = match host.head(BINARY, elf::HEAD) {
         Ok(Some(found)) => found,
@@ -83,7 +83,7 @@ pub fn files(host: &Host) -> Vec<Finding> {
     let mut findings: Vec<_> = INSTALLED.iter().filter_map(|(path, text)| differs(host, path, text)).collect();
     if findings.is_empty() {
         let names = INSTALLED.iter().filter_map(|(path, _)| path.rsplit('/').next());
-        findings.push(Finding::ok(check, format!("{} files as of this version, {OURS} first", names.count())));
+        findings.push(Finding::ok(check, format!("{} files as of this version, {OUR_UNIT} first", names.count())));
     }
     findings
 }

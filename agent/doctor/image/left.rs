@@ -2,10 +2,9 @@
 
 use super::super::{Check, Finding};
 use crate::host::Host;
-use crate::plan::{ECS_CONFIG, LOG_FILE, STATE_DIRECTORY};
+use crate::well_known::{ECS_CONFIG, ECS_DATA, LOG_FILE, STATE_DIRECTORY};
 
 const CLEANUP: &str = "builder-scripts/cleanup.sh removes it; it comes last before this check";
-const ECS_AGENT_DATA: &str = "/var/lib/ecs/data";
 /// What cloud-init knows of the instance that it ran on, and that it ran.
 const CLOUD_INIT_STATE: [&str; 4] =
     ["/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem"];
@@ -38,10 +37,10 @@ fn left(check: Check, what: impl AsRef<str>, why: &str) -> Look {
 }
 
 fn ecs_agent(host: &Host) -> Look {
-    let Some(name) = host.names(ECS_AGENT_DATA)?.into_iter().next() else { return Ok(None) };
+    let Some(name) = host.names(ECS_DATA)?.into_iter().next() else { return Ok(None) };
     let why = "it is the ECS agent's state from another instance: with it an ECS agent can't register, or registers as \
         that instance";
-    left(Check::State, format!("{ECS_AGENT_DATA}/{name}"), why)
+    left(Check::State, format!("{ECS_DATA}/{name}"), why)
 }
 
 /// What a run of this agent has left, in its own folder and where it writes for others.

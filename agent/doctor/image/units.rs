@@ -1,17 +1,18 @@
 //! The units of an image: what pulls ours in, and what would start before it.
 
-use super::super::units::OURS;
 use super::super::{Check, Finding};
 use crate::host::Host;
-use crate::plan::{AWSLOGS_UNIT, CLOUDWATCH_UNIT, DOCKER_UNIT, ECS_UNIT};
+use crate::well_known::{
+    AWSLOGS_UNIT, CLOUD_INIT_NETWORK_UNIT, CLOUD_INIT_UNIT, CLOUDWATCH_UNIT, DOCKER_SOCKET_UNIT, DOCKER_UNIT, ECS_UNIT,
+    OUR_UNIT, UNITS, VENDOR_UNITS,
+};
 
 /// What pulls it in, on every boot.
 const TARGET: &str = "cloud-init.target";
 /// The stage of cloud-init that brings the network and the user data, under its name before and since cloud-init 24.3.
-const NETWORK_STAGE: [&str; 2] = ["cloud-init.service", "cloud-init-network.service"];
+const NETWORK_STAGE: [&str; 2] = [CLOUD_INIT_UNIT, CLOUD_INIT_NETWORK_UNIT];
 /// Where systemd looks for units, in its order (systemd.unit(5)).
-const FOLDERS: [&str; 4] =
-    ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+const FOLDERS: [&str; 4] = [UNITS, "/usr/local/lib/systemd/system", VENDOR_UNITS, "/lib/systemd/system"];
 /// What it takes for a link that pulls a unit in.
 const PULLS_IN: [&str; 3] = [".wants", ".requires", ".upholds"];
 
@@ -49,7 +50,7 @@ fn pulled_in_by(host: &Host, unit: &str) -> Vec<String> {
 pub fn cloud_init(host: &Host) -> Vec<Finding> {
     let check = Check::CloudInit;
     let problem = |found: String, remedy: &str| {
-        let why = format!("cloud-init's {TARGET} pulls {OURS} in: without it nothing happens at boot");
+        let why = format!("cloud-init's {TARGET} pulls {OUR_UNIT} in: without it nothing happens at boot");
         Finding::problem(check, found, why, remedy)
     };
     let has_stage = NETWORK_STAGE.iter().any(|unit| file(host, unit).is_some());
@@ -70,14 +71,14 @@ pub fn cloud_init(host: &Host) -> Vec<Finding> {
 
 /// Whether our unit is pulled in. That its file is there is another check's.
 pub fn ours(host: &Host) -> Vec<Finding> {
-    let by = pulled_in_by(host, OURS);
+    let by = pulled_in_by(host, OUR_UNIT);
     vec![match by.iter().any(|unit| unit == TARGET) {
-        true => Finding::ok(Check::Units, format!("{OURS} is enabled")),
+        true => Finding::ok(Check::Units, format!("{OUR_UNIT} is enabled")),
         false => Finding::problem(
             Check::Units,
-            format!("{OURS} is not enabled: {TARGET} does not pull it in"),
+            format!("{OUR_UNIT} is not enabled: {TARGET} does not pull it in"),
             "nothing would start it, so nothing would happen at boot",
-            format!("`systemctl enable {OURS}`"),
+            format!("`systemctl enable {OUR_UNIT}`"),
         ),
     }]
 }
@@ -95,7 +96,7 @@ pub fn started_by_us(host: &Host) -> Vec<Finding> {
             ));
         }
     }
-    for unit in [DOCKER_UNIT, "docker.socket", ECS_UNIT, CLOUDWATCH_UNIT, AWSLOGS_UNIT] {
+    for unit in [DOCKER_UNIT, DOCKER_SOCKET_UNIT, ECS_UNIT, CLOUDWATCH_UNIT, AWSLOGS_UNIT] {
         findings.extend(too_early_or_never(host, unit));
     }
     if findings.is_empty() {
@@ -120,7 +121,7 @@ fn too_early_or_never(host: &Host, unit: &str) -> Option<Finding> {
     Some(Finding::problem(
         Check::Units,
         format!("{unit} is enabled: {} pulls it in", by.join(", ")),
-        format!("it would start before {OURS} has configured it, or hold the boot up for it"),
-        format!("`systemctl disable {unit}`; {OURS} starts it on every boot"),
+        format!("it would start before {OUR_UNIT} has configured it, or hold the boot up for it"),
+        format!("`systemctl disable {unit}`; {OUR_UNIT} starts it on every boot"),
     ))
 }

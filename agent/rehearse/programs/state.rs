@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::Call;
+use crate::well_known;
 
 pub(super) const CALLS: &str = "calls.jsonl";
 pub(super) const UNITS: &str = "units";
@@ -96,7 +97,7 @@ impl State {
 
     /// The path of a unit's own file below the root, for units that the agent writes.
     pub(super) fn unit_file(&self, unit: &str) -> PathBuf {
-        self.hosted("/etc/systemd/system").join(unit)
+        self.hosted(well_known::UNITS).join(unit)
     }
 
     /// Whether systemd knows the unit.

@@ -5,6 +5,7 @@ use std::io;
 use super::disks;
 use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, STARTED, State};
 use super::{Outcome, now};
+use crate::well_known::{CLOUD_FINAL_UNIT, ECS_UNIT, UNITS, VENDOR_UNITS};
 
 /// A unit that isn't there: the exit code of the init scripts' standard.
 const NOT_FOUND: i32 = 5;
@@ -12,7 +13,7 @@ const NOT_FOUND: i32 = 5;
 const NOT_RUNNING: i32 = 3;
 
 /// On Amazon Linux the second is ordered after the first.
-const ORDERED: (&str, &str) = ("cloud-final.service", "ecs.service");
+const ORDERED: (&str, &str) = (CLOUD_FINAL_UNIT, ECS_UNIT);
 
 /// The command line, taken apart.
 #[derive(Debug, Default)]
@@ -148,11 +149,11 @@ fn enable(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
     }
     for unit in &request.units {
         let is_enabled = state.read(ENABLED, unit).is_some();
-        let link = format!("/etc/systemd/system/multi-user.target.wants/{unit}");
+        let link = format!("{UNITS}/multi-user.target.wants/{unit}");
         match (request.verb, is_enabled) {
             ("enable", false) => {
                 state.write(ENABLED, unit, "")?;
-                outcome.stderr += &format!("Created symlink {link} → /usr/lib/systemd/system/{unit}.\n");
+                outcome.stderr += &format!("Created symlink {link} → {VENDOR_UNITS}/{unit}.\n");
             }
             ("disable", true) => {
                 state.remove(ENABLED, unit)?;

@@ -1,0 +1,108 @@
+//! The names, paths and numbers of the host that several modules use, each with its meaning and its source.
+//!
+//! What one module alone uses stands there.
+
+// Units.
+
+/// Runs the ECS agent: the unit of ecs-init.
+pub const ECS_UNIT: &str = "ecs.service";
+/// Runs Docker.
+pub const DOCKER_UNIT: &str = "docker.service";
+/// Starts Docker for the first that connects to its socket.
+pub const DOCKER_SOCKET_UNIT: &str = "docker.socket";
+/// Does the boot job: the unit of this agent, in `builder-scripts/files`.
+pub const OUR_UNIT: &str = "ecs-firstrun.service";
+/// Brings the network and the user data: cloud-init's second stage, under its name before cloud-init 24.3.
+pub const CLOUD_INIT_UNIT: &str = "cloud-init.service";
+/// The same stage, under its name since cloud-init 24.3.
+pub const CLOUD_INIT_NETWORK_UNIT: &str = "cloud-init-network.service";
+/// Runs the scripts of the user data: the last of cloud-init's stages. On Amazon Linux `ecs.service` is ordered after it.
+pub const CLOUD_FINAL_UNIT: &str = "cloud-final.service";
+/// Runs the agent of Systems Manager.
+pub const SSM_AGENT_UNIT: &str = "amazon-ssm-agent.service";
+/// Runs the CloudWatch agent.
+pub const CLOUDWATCH_UNIT: &str = "amazon-cloudwatch-agent.service";
+/// Runs the CloudWatch Logs agent of Amazon Linux 2.
+pub const AWSLOGS_UNIT: &str = "awslogsd.service";
+
+/// The folder of the administrator's units, in which this agent writes its own (systemd.unit(5)).
+pub const UNITS: &str = "/etc/systemd/system";
+/// The folder of the units that packages install (systemd.unit(5)).
+pub const VENDOR_UNITS: &str = "/usr/lib/systemd/system";
+
+// The ECS agent.
+
+/// The ECS agent's configuration, one `NAME=value` a line, without comments or quotes: both ecs-init and systemd read it.
+pub const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
+/// The folder in which the ECS agent saves of which instance and cluster it is (`ECS_DATADIR` on the host).
+pub const ECS_DATA: &str = "/var/lib/ecs/data";
+/// The folder of the logs of the ECS agent and ecs-init.
+pub const ECS_LOGS: &str = "/var/log/ecs";
+/// The ECS agent's own log.
+pub const ECS_AGENT_LOG: &str = "/var/log/ecs/ecs-agent.log";
+/// The ECS agent's introspection endpoint, which answers once the agent has registered.
+pub const ECS_ENDPOINT: &str = "http://127.0.0.1:51678";
+/// The address from which tasks get their credentials of the ECS agent.
+pub const ECS_CREDENTIALS_ADDRESS: &str = "169.254.170.2";
+/// The exit code of an ECS agent that will never register: `ExitTerminal` of amazon-ecs-agent, after which systemd does
+/// not start it again.
+pub const ECS_EXIT_TERMINAL: i32 = 5;
+
+// Docker.
+
+/// Docker's configuration.
+pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
+/// The folder of images, containers and volumes, unless Docker is given another one.
+pub const DOCKER_DATA: &str = "/var/lib/docker";
+/// Docker's socket.
+pub const DOCKER_SOCKET: &str = "/run/docker.sock";
+/// Docker's socket under the name that its clients use: `/var/run` is a link to `/run`.
+pub const DOCKER_SOCKET_OF_CLIENTS: &str = "/var/run/docker.sock";
+
+// The rest of the host.
+
+/// Tells the distribution and its version (os-release(5)).
+pub const OS_RELEASE: &str = "/etc/os-release";
+/// The configuration of the package manager of Amazon Linux 2023.
+pub const DNF_CONF: &str = "/etc/dnf/dnf.conf";
+/// The configuration of the package manager of Amazon Linux 2.
+pub const YUM_CONF: &str = "/etc/yum.conf";
+/// The program of the SSM agent.
+pub const SSM_AGENT: &str = "/usr/bin/amazon-ssm-agent";
+/// The version of the CloudWatch agent.
+pub const CLOUDWATCH_VERSION: &str = "/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION";
+/// The CloudWatch agent's settings for what it connects to, the proxy among them.
+pub const CLOUDWATCH_COMMON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml";
+/// The console, where EC2's console output is read from.
+pub const CONSOLE: &str = "/dev/console";
+
+// The instance metadata service.
+
+/// The address of the instance metadata service.
+pub const IMDS_ADDRESS: &str = "169.254.169.254";
+/// The endpoints of the instance metadata service on every instance. The one of IPv6 answers only on Nitro, and only when enabled.
+pub const IMDS_ENDPOINTS: [&str; 2] = ["http://169.254.169.254", "http://[fd00:ec2::254]"];
+
+// This agent's own files.
+
+/// The folder of the agent's state.
+pub const STATE_DIRECTORY: &str = "/var/lib/ecs-firstrun";
+/// The last run, step by step: a file in [`STATE_DIRECTORY`].
+pub const REPORT_FILE: &str = "report.json";
+/// The outcome of the instance: a file in [`STATE_DIRECTORY`].
+pub const STATE_FILE: &str = "state.json";
+/// What a run inside cloud-init leaves to [`OUR_UNIT`]: a file in [`STATE_DIRECTORY`].
+pub const HANDED_OVER_FILE: &str = "handed-over.json";
+/// The agent's own log.
+pub const LOG_FILE: &str = "/var/log/ecs-firstrun.log";
+/// The folder of an image's own documents.
+pub const DOCUMENTS: &str = "/etc/ecs-firstrun/conf.d";
+/// The mark that the host is configured on this boot, asserted by the drop-ins of Docker and ECS in
+/// `builder-scripts/files`.
+pub const CONFIGURED: &str = "/run/ecs-firstrun/configured";
+/// What a run does or waits for, in a line.
+pub const STATUS: &str = "/run/ecs-firstrun/status";
+/// The folder of marks for units that have to be restarted, since what they read has changed.
+pub const CHANGED: &str = "/run/ecs-firstrun/changed";
+/// The state until the next boot, where the disk takes none: this is no disk.
+pub const STATE_IN_MEMORY: &str = "/run/ecs-firstrun/state.json";
