@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_autoscaling::config::Builder;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cloudformation::Status;
 use crate::delivery::answer::Outcome;
 use crate::delivery::{Delivery, Method, TRY, persist};
-use crate::sdk::{Sdk, outcome};
+use crate::endpoint::Service;
+use crate::sdk::Sdk;
 
 /// How often a heartbeat goes out. The shortest timeout that a hook can have is 30 s (PutLifecycleHook), and which one
 /// it has is not known here: a third of that is left for a heartbeat that is slow.
@@ -64,6 +64,8 @@ pub struct Hook {
     pub instance_id: String,
     /// The region of the instance, and so of its group.
     pub region: String,
+    /// The domain of the partition, as the instance metadata names it; empty if that is not known.
+    pub partition_domain: String,
 }
 
 impl fmt::Display for Hook {
@@ -131,32 +133,24 @@ impl Caller {
     }
 
     async fn try_to_complete(&self, result: ActionResult) -> Outcome {
-        let client = match self.client().await {
-            Ok(client) => client,
-            Err(outcome) => return outcome,
-        };
-        let Hook { name, group, instance_id, .. } = &self.hook;
-        let request = client.complete_lifecycle_action().lifecycle_hook_name(name).auto_scaling_group_name(group);
-        let answer = request.instance_id(instance_id).lifecycle_action_result(result.to_string()).send().await;
-        answer.map_or_else(|error| outcome(Method::LifecycleHook, &error), |_| Outcome::Accepted)
+        let result = result.to_string();
+        self.call("CompleteLifecycleAction", &[("LifecycleActionResult", &result)]).await
     }
 
     async fn heartbeat(&self) -> Outcome {
-        let client = match self.client().await {
-            Ok(client) => client,
-            Err(outcome) => return outcome,
-        };
-        let Hook { name, group, instance_id, .. } = &self.hook;
-        let request = client.record_lifecycle_action_heartbeat().lifecycle_hook_name(name);
-        let answer = request.auto_scaling_group_name(group).instance_id(instance_id).send().await;
-        answer.map_or_else(|error| outcome(Method::LifecycleHook, &error), |_| Outcome::Accepted)
+        self.call("RecordLifecycleActionHeartbeat", &[]).await
     }
 
-    /// The SDK takes `AWS_ENDPOINT_URL_AUTO_SCALING`, or the region's endpoint.
-    async fn client(&self) -> Result<aws_sdk_autoscaling::Client, Outcome> {
-        let credentials = self.sdk.credentials(Method::LifecycleHook).await?;
-        let config = Builder::from(self.sdk.config()).credentials_provider(credentials).build();
-        Ok(aws_sdk_autoscaling::Client::from_conf(config))
+    /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CompleteLifecycleAction.html>
+    async fn call(&self, action: &str, more: &[(&str, &str)]) -> Outcome {
+        let Hook { name, group, instance_id, region, partition_domain } = &self.hook;
+        let of_hook = [("LifecycleHookName", name), ("AutoScalingGroupName", group), ("InstanceId", instance_id)];
+        let parameters: Vec<(&str, &str)> = [("Action", action), ("Version", "2011-01-01")]
+            .into_iter()
+            .chain(of_hook.map(|(key, value)| (key, value.as_str())))
+            .chain(more.iter().copied())
+            .collect();
+        self.sdk.query(Method::LifecycleHook, Service::AutoScaling, region, partition_domain, &parameters).await
     }
 
     fn not_too_early(&self, outcome: Outcome) -> Outcome {

@@ -15,19 +15,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::config::problem::redact;
 pub use crate::delivery::Delivery;
-use crate::delivery::answer::{Outcome, judge};
-use crate::delivery::{ANSWER_LIMIT, Method, persist};
-use crate::http;
+use crate::delivery::{Method, exchange, persist};
+use crate::endpoint::Service;
 
 mod iam;
 
-/// The variables of the AWS SDKs for endpoints with validated cryptography, and for those with IPv6.
-const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
-const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
-/// Their variable for one endpoint of all services.
-const ALL_ENDPOINTS: &str = "AWS_ENDPOINT_URL";
-const DEFAULT_DOMAIN: &str = "amazonaws.com";
 /// What cfn-signal gives as the reason of a failure without one.
 const DEFAULT_REASON: &str = "Configuration failed.";
 
@@ -188,7 +182,7 @@ impl Courier<'_> {
         persist(Method::InstanceIdentity, self.deadline, async || {
             let request = self.client.get(url.clone());
             let request = request.header(AUTHORIZATION, header.clone());
-            self.exchange(Method::InstanceIdentity, request.header(ACCEPT, "application/json")).await
+            exchange(Method::InstanceIdentity, request.header(ACCEPT, "application/json")).await
         })
         .await
     }
@@ -218,7 +212,7 @@ impl Courier<'_> {
         let body = body.to_string();
         persist(Method::WaitHandle, self.deadline, async || {
             let request = self.client.put(url.clone()).body(body.clone());
-            self.exchange(Method::WaitHandle, request).await
+            exchange(Method::WaitHandle, request).await
         })
         .await
     }
@@ -235,43 +229,15 @@ impl Courier<'_> {
             percent_encoded(&signal.unique_id),
         );
         let url = format!("{}/?{query}", endpoint.trim_end_matches('/'));
-        url.parse().map_err(|error| format!("the CloudFormation endpoint {endpoint:?} is no URL: {error}"))
-    }
-
-    async fn exchange(&self, method: Method, request: reqwest::RequestBuilder) -> Outcome {
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => return Outcome::again(http::explain(error)),
-        };
-        let status = response.status().as_u16();
-        let after = http::retry_after(|name| response.headers().get(name)?.to_str().ok());
-        match http::read_body(response, ANSWER_LIMIT).await {
-            Ok(body) => judge(method, status, after, &body),
-            Err(error) => Outcome::again(format!("HTTP {status}: {error}")),
-        }
+        url.parse().map_err(|error| format!("the CloudFormation endpoint {:?} is no URL: {error}", redact(&endpoint)))
     }
 }
 
 impl Signal {
     fn endpoint(&self) -> String {
-        let is_on = |name: &str| std::env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
-        let default = || default_endpoint(&self.region, &self.partition_domain, is_on(USE_FIPS), is_on(USE_DUALSTACK));
-        // As for the SDK, by which the other way of authentication goes.
-        let of_all = || std::env::var(ALL_ENDPOINTS).ok().filter(|url| !url.is_empty());
-        self.endpoint.clone().or_else(of_all).unwrap_or_else(default)
+        let default = || Service::CloudFormation.endpoint(&self.region, &self.partition_domain);
+        self.endpoint.clone().unwrap_or_else(default)
     }
-}
-
-/// The region's endpoint, as the endpoint rules of the AWS SDKs have it.
-fn default_endpoint(region: &str, partition_domain: &str, fips: bool, dualstack: bool) -> String {
-    let service = if fips { "cloudformation-fips" } else { "cloudformation" };
-    let domain = match (dualstack, partition_domain) {
-        (true, "amazonaws.com.cn") => "api.amazonwebservices.com.cn",
-        (true, _) => "api.aws",
-        (false, "") => DEFAULT_DOMAIN,
-        (false, domain) => domain,
-    };
-    format!("https://{service}.{region}.{domain}")
 }
 
 /// `CFN_V1 <document in base64>:<signature in one line>`, as aws-cfn-bootstrap's `CFNSigner` makes it: trailing

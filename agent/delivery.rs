@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use self::answer::Outcome;
-use crate::http::Pauses;
+use self::answer::{Outcome, judge};
+use crate::http::{self, Pauses};
 
 /// One try, credentials and name resolution included.
 pub(crate) const TRY: Duration = Duration::from_secs(20);
@@ -101,4 +101,18 @@ pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl Asy
         sleep(pause.min(spare)).await;
     }
     Delivery::Undelivered(format!("gave up after {attempts} tries; the last: {last}"))
+}
+
+/// Sends one request, and judges the answer.
+pub(crate) async fn exchange(method: Method, request: reqwest::RequestBuilder) -> Outcome {
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return Outcome::again(http::explain(error)),
+    };
+    let status = response.status().as_u16();
+    let after = http::retry_after(|name| response.headers().get(name)?.to_str().ok());
+    match http::read_body(response, ANSWER_LIMIT).await {
+        Ok(body) => judge(method, status, after, &body),
+        Err(error) => Outcome::again(format!("HTTP {status}: {error}")),
+    }
 }

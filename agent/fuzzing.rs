@@ -89,7 +89,7 @@ impl Answer {
         let after = http::retry_after(|name| self.header(name));
         let methods = [Method::InstanceIdentity, Method::Iam, Method::WaitHandle, Method::LifecycleHook];
         let own = methods.map(|method| format!("{:?}", judge(method, self.status, after, &self.body)));
-        own.into_iter().chain([self.to_signal().await, self.to_lifecycle_action().await]).collect()
+        own.into_iter().chain([self.to_signal().await]).collect()
     }
 
     async fn to_signal(&self) -> String {
@@ -97,14 +97,6 @@ impl Answer {
         let request = client.signal_resource().stack_name("web").logical_resource_id("Instances").unique_id("i-1");
         let answer = request.status(aws_sdk_cloudformation::types::ResourceSignalStatus::Success).send().await;
         let outcome = |error| format!("{:?}", sdk::outcome(Method::Iam, &error));
-        answer.map_or_else(outcome, |_| "Accepted".to_owned())
-    }
-
-    async fn to_lifecycle_action(&self) -> String {
-        let client = aws_sdk_autoscaling::Client::new(&self.sdk_config());
-        let request = client.complete_lifecycle_action().lifecycle_hook_name("launch").auto_scaling_group_name("web");
-        let answer = request.instance_id("i-1").lifecycle_action_result("CONTINUE").send().await;
-        let outcome = |error| format!("{:?}", sdk::outcome(Method::LifecycleHook, &error));
         answer.map_or_else(outcome, |_| "Accepted".to_owned())
     }
 

@@ -42,6 +42,7 @@ pub mod config;
 pub mod delivery;
 pub mod doctor;
 pub mod ecs_agent;
+mod endpoint;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -2,7 +2,8 @@
 //!
 //! The SDK signs and encodes; connections, proxy, name resolution and TLS roots are those of every other request.
 
-use std::time::Duration;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use aws_config::retry::RetryConfig;
@@ -10,6 +11,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -17,18 +20,23 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use reqwest::header::CONTENT_TYPE;
 use url::{Origin, Url};
 
+use crate::config::problem::redact;
 use crate::delivery::answer::{Outcome, is_web_page, judge};
-use crate::delivery::{ANSWER_LIMIT, Method};
+use crate::delivery::{ANSWER_LIMIT, Method, exchange};
+use crate::endpoint::Service;
 use crate::http;
 use crate::well_known::IMDS_ENDPOINTS;
 
+const FORM: &str = "application/x-www-form-urlencoded";
 /// Where the SDK finds the instance role's credentials; the variable is the SDK's own.
 const METADATA_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 
 /// What the clients of all services share.
 pub(crate) struct Sdk {
+    client: reqwest::Client,
     config: SdkConfig,
     credentials: SharedCredentialsProvider,
 }
@@ -40,20 +48,36 @@ impl Sdk {
         client: &reqwest::Client,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self> {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(region.to_owned()))
-            .http_client(http_client(client.clone())?)
-            // The one who calls retries, with its own rules and deadline.
-            .retry_config(RetryConfig::disabled())
-            .load()
-            .await;
+        let config = load(region.to_owned(), http_client(client.clone())?).await;
         let credentials =
             credentials.or_else(|| config.credentials_provider()).context("the AWS SDK offers no credentials")?;
-        Ok(Self { config, credentials })
+        Ok(Self { client: client.clone(), config, credentials })
     }
 
     pub(crate) fn config(&self) -> &SdkConfig {
         &self.config
+    }
+
+    /// Sends one signed request of an API that takes its parameters as a form, as AWS's older ones do.
+    pub(crate) async fn query(
+        &self,
+        method: Method,
+        service: Service,
+        region: &str,
+        partition_domain: &str,
+        parameters: &[(&str, &str)],
+    ) -> Outcome {
+        let credentials = match self.credentials(method).await {
+            Ok(credentials) => credentials,
+            Err(outcome) => return outcome,
+        };
+        let url = format!("{}/", service.endpoint(region, partition_domain).trim_end_matches('/'));
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let request = self.client.post(&url).header(CONTENT_TYPE, FORM).body(body.clone());
+        match signed(request, &url, &body, (service, region), credentials) {
+            Ok(request) => exchange(method, request).await,
+            Err(error) => Outcome::Refused(redact(&format!("sign the request to {url}: {error:#}"))),
+        }
     }
 
     /// Credentials for one try: it so outlives those that expire.
@@ -62,13 +86,47 @@ impl Sdk {
     }
 }
 
+/// Boxed, so that the SDK's loader is in the binary once, and not in each future that waits for it.
+fn load(region: String, client: SharedHttpClient) -> Pin<Box<dyn Future<Output = SdkConfig> + Send>> {
+    Box::pin(
+        aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .http_client(client)
+            // The one who calls retries, with its own rules and deadline.
+            .retry_config(RetryConfig::disabled())
+            .load(),
+    )
+}
+
+/// Signs a request of the Query API with Signature Version 4.
+fn signed(
+    request: reqwest::RequestBuilder,
+    url: &str,
+    body: &str,
+    (service, region): (Service, &str),
+    credentials: Credentials,
+) -> Result<reqwest::RequestBuilder> {
+    let identity = credentials.into();
+    let parameters = SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(service.name())
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()?;
+    let headers = [(CONTENT_TYPE.as_str(), FORM)];
+    let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))?;
+    let (instructions, _) = sign(signable, &parameters.into())?.into_parts();
+    Ok(instructions.headers().fold(request, |request, (name, value)| request.header(name, value)))
+}
+
 fn no_credentials(method: Method, error: &CredentialsError) -> Outcome {
     match error {
         CredentialsError::CredentialsNotLoaded(_) => Outcome::Refused(format!(
             "the instance has no IAM credentials (give it an instance profile whose role permits {})",
             method.permission()
         )),
-        _ => Outcome::again(http::causes(error)),
+        _ => Outcome::again(redact(&http::causes(error))),
     }
 }
 
@@ -80,8 +138,8 @@ pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &Sd
         return judge(method, raw.status().as_u16(), after, body);
     }
     match error {
-        SdkError::ConstructionFailure(_) => Outcome::Refused(http::causes(error)),
-        _ => Outcome::again(http::causes(error)),
+        SdkError::ConstructionFailure(_) => Outcome::Refused(redact(&http::causes(error))),
+        _ => Outcome::again(redact(&http::causes(error))),
     }
 }
 
@@ -117,7 +175,7 @@ struct Connector {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         match self.converted(&request) {
-            Ok((request, direct)) => HttpConnectorFuture::new(exchange(request, direct)),
+            Ok((request, direct)) => HttpConnectorFuture::new(exchanged(request, direct)),
             Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         }
     }
@@ -142,7 +200,7 @@ impl Connector {
     }
 }
 
-async fn exchange(request: reqwest::RequestBuilder, direct: bool) -> Result<HttpResponse, ConnectorError> {
+async fn exchanged(request: reqwest::RequestBuilder, direct: bool) -> Result<HttpResponse, ConnectorError> {
     let response = request.send().await.map_err(|error| {
         let timed_out = error.is_timeout();
         let text = http::explain(error);

@@ -134,7 +134,7 @@ async fn the_request_is_that_of_cfn_signal() {
     assert_eq!(line, expected);
     assert_eq!(header(&requests[0], "authorization"), Some("CFN_V1 e30=:abcdef"));
     assert_eq!(header(&requests[0], "accept"), Some("application/json"));
-    assert_eq!(header(&requests[0], "user-agent"), Some(http::USER_AGENT));
+    assert_eq!(header(&requests[0], "user-agent"), Some(crate::http::USER_AGENT));
     assert_eq!(header(&requests[0], "content-type"), None);
 }
 
@@ -313,25 +313,4 @@ async fn no_proxy_bypasses_the_proxy() {
 fn status_and_auth_stand_in_reports() {
     assert_eq!(serde_json::to_string(&Status::Success).unwrap(), "\"SUCCESS\"");
     assert_eq!(serde_json::to_string(&Auth::InstanceIdentity).unwrap(), "\"instance_identity\"");
-}
-
-#[test]
-fn the_endpoint_is_that_of_region_partition_and_kind() {
-    for (region, domain, fips, dualstack, expected) in [
-        ("eu-west-1", "", false, false, "https://cloudformation.eu-west-1.amazonaws.com"),
-        ("cn-north-1", "amazonaws.com.cn", false, false, "https://cloudformation.cn-north-1.amazonaws.com.cn"),
-        ("us-gov-west-1", "amazonaws.com", true, false, "https://cloudformation-fips.us-gov-west-1.amazonaws.com"),
-        ("eu-west-1", "amazonaws.com", false, true, "https://cloudformation.eu-west-1.api.aws"),
-        ("us-east-1", "amazonaws.com", true, true, "https://cloudformation-fips.us-east-1.api.aws"),
-        (
-            "cn-north-1",
-            "amazonaws.com.cn",
-            false,
-            true,
-            "https://cloudformation.cn-north-1.api.amazonwebservices.com.cn",
-        ),
-        ("eusc-de-east-1", "amazonaws.eu", false, false, "https://cloudformation.eusc-de-east-1.amazonaws.eu"),
-    ] {
-        assert_eq!(default_endpoint(region, domain, fips, dualstack), expected);
-    }
 }

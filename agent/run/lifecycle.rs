@@ -28,9 +28,13 @@ impl Run<'_> {
         let group = wanted.group.as_ref().map(ToString::to_string).or_else(|| identity.tags.get(GROUP_TAG).cloned());
         let name = wanted.name.to_string();
         Some(match group {
-            Some(group) => {
-                Ok(Hook { name, group, instance_id: self.state.instance_id.clone(), region: identity.region.clone() })
-            }
+            Some(group) => Ok(Hook {
+                name,
+                group,
+                instance_id: self.state.instance_id.clone(),
+                region: identity.region.clone(),
+                partition_domain: identity.partition_domain.clone(),
+            }),
             None => {
                 let why = "the name of its Auto Scaling group is not known (set signal.lifecycle_hook.group, or \
                            InstanceMetadataTags: enabled in the metadata options of the launch template)";

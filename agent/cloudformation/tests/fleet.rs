@@ -1,5 +1,6 @@
 //! A fleet that signals at once.
 
+use crate::delivery::answer::judge;
 use tokio::time::sleep;
 
 use self::bucket::Bucket;

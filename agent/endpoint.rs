@@ -1,0 +1,113 @@
+//! Where a service of AWS answers: by the environment, as for the AWS SDKs, else by region and partition.
+
+/// Whether endpoints validated by FIPS 140 are wanted.
+const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
+/// Whether endpoints that have IPv6 addresses, too, are wanted.
+const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
+/// The endpoint of all services; the name of a service's own begins so.
+const OF_ALL: &str = "AWS_ENDPOINT_URL";
+const DEFAULT_DOMAIN: &str = "amazonaws.com";
+
+/// The services that are asked without the AWS SDK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// CloudFormation, where the instance identity document proves who asks.
+    CloudFormation,
+    /// Auto Scaling.
+    AutoScaling,
+}
+
+impl Service {
+    /// The name in hosts and in signatures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CloudFormation => "cloudformation",
+            Self::AutoScaling => "autoscaling",
+        }
+    }
+
+    /// The endpoint in a region; `partition_domain` is what the instance metadata names, empty if that is not known.
+    pub fn endpoint(self, region: &str, partition_domain: &str) -> String {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let is_on = |name: &str| set(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        // That of CloudFormation is an option of the command line, which reads it.
+        let own = match self {
+            Self::CloudFormation => None,
+            Self::AutoScaling => set(&format!("{OF_ALL}_AUTO_SCALING")),
+        };
+        let default = || self.default_endpoint(region, partition_domain, is_on(USE_FIPS), is_on(USE_DUALSTACK));
+        own.or_else(|| set(OF_ALL)).unwrap_or_else(default)
+    }
+
+    /// The region's endpoint, as the endpoint rules of the AWS SDKs have it.
+    fn default_endpoint(self, region: &str, partition_domain: &str, fips: bool, dualstack: bool) -> String {
+        // In GovCloud the plain endpoints are validated.
+        let is_marked = fips && (dualstack || !region.starts_with("us-gov-"));
+        let fips = if is_marked { "-fips" } else { "" };
+        let domain = match (dualstack, partition_domain) {
+            (true, "amazonaws.com.cn") => "api.amazonwebservices.com.cn",
+            (true, _) => "api.aws",
+            (false, "") => DEFAULT_DOMAIN,
+            (false, domain) => domain,
+        };
+        format!("https://{}{fips}.{region}.{domain}", self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_is_the_regions_in_its_partition() {
+        use Service::{AutoScaling, CloudFormation};
+        for (service, region, domain, fips, dualstack, expected) in [
+            (CloudFormation, "eu-west-1", "", false, false, "https://cloudformation.eu-west-1.amazonaws.com"),
+            (
+                CloudFormation,
+                "us-east-1",
+                "amazonaws.com",
+                true,
+                false,
+                "https://cloudformation-fips.us-east-1.amazonaws.com",
+            ),
+            (CloudFormation, "us-east-1", "amazonaws.com", false, true, "https://cloudformation.us-east-1.api.aws"),
+            (CloudFormation, "us-east-1", "amazonaws.com", true, true, "https://cloudformation-fips.us-east-1.api.aws"),
+            (
+                CloudFormation,
+                "cn-north-1",
+                "amazonaws.com.cn",
+                false,
+                false,
+                "https://cloudformation.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                CloudFormation,
+                "cn-north-1",
+                "amazonaws.com.cn",
+                false,
+                true,
+                "https://cloudformation.cn-north-1.api.amazonwebservices.com.cn",
+            ),
+            (AutoScaling, "us-iso-east-1", "c2s.ic.gov", false, false, "https://autoscaling.us-iso-east-1.c2s.ic.gov"),
+            (
+                AutoScaling,
+                "us-gov-west-1",
+                "amazonaws.com",
+                true,
+                false,
+                "https://autoscaling.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                AutoScaling,
+                "us-gov-west-1",
+                "amazonaws.com",
+                true,
+                true,
+                "https://autoscaling-fips.us-gov-west-1.api.aws",
+            ),
+        ] {
+            assert_eq!(service.default_endpoint(region, domain, fips, dualstack), expected);
+        }
+    }
+}
