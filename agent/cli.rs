@@ -19,6 +19,7 @@ use crate::host::Host;
 use crate::plan::Changes;
 use crate::run::{self, Options};
 use crate::text::Paint;
+use crate::well_known::ECS_ENDPOINT;
 use crate::{http, imds, signal};
 
 /// Configures an Amazon ECS container instance at first boot and signals CloudFormation
@@ -123,7 +124,7 @@ struct Places {
     #[arg(long, value_name = "URL", env = "AWS_EC2_METADATA_SERVICE_ENDPOINT", value_parser = imds::endpoint)]
     imds_endpoint: Option<String>,
     /// Endpoint of the ECS agent's introspection API
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:51678", env = "ECS_FIRSTRUN_ECS_ENDPOINT")]
+    #[arg(long, value_name = "URL", default_value = ECS_ENDPOINT, env = "ECS_FIRSTRUN_ECS_ENDPOINT")]
     ecs_endpoint: String,
     /// Endpoint of CloudFormation [default: by region and partition]
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFORMATION", value_parser = http::endpoint)]

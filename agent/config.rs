@@ -22,10 +22,21 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use std::ops::Range;
+
 use self::ecs_variables::EcsVariables;
-pub use self::parse::{Parsed, SHELL_VARIABLES, parse, shell_variables, summary};
+pub use self::parse::{Parsed, SHELL_VARIABLES, parse, parse_user_data, shell_variables, summary, with_decoded};
 use self::types::*;
 use crate::cloudformation::Auth;
+use crate::well_known::{DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIALS_ADDRESS, IMDS_ADDRESS};
+
+/// The keys at the top of a document.
+const SECTIONS: [&str; 7] = ["signal", "proxy", "storage", "docker", "logs", "ecs", "wait"];
+
+/// What is secret in a CloudFormation template beside its user data: byte ranges in any order.
+pub(crate) fn secrets_of_template(text: &str, loaded: &yaml::Loaded) -> Vec<Range<usize>> {
+    secrets::find(text, loaded, secrets::Part::Template)
+}
 
 /// The whole configuration. What is left out has its default.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -107,8 +118,15 @@ pub struct Proxy {
 impl Proxy {
     /// What an ECS host never reaches through a proxy: itself, the instance metadata (IPv4 and IPv6), the credentials of
     /// tasks, and Docker's socket, which Docker's client in the ECS agent takes for a host.
-    pub const ALWAYS_DIRECT: [&str; 7] =
-        ["localhost", "127.0.0.1", "::1", "169.254.169.254", "fd00:ec2::254", "169.254.170.2", "/var/run/docker.sock"];
+    pub const ALWAYS_DIRECT: [&str; 7] = [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        IMDS_ADDRESS,
+        "fd00:ec2::254",
+        ECS_CREDENTIALS_ADDRESS,
+        DOCKER_SOCKET_OF_CLIENTS,
+    ];
 
     /// The NO_PROXY list, without repetitions.
     pub fn no_proxy(&self) -> Vec<String> {

@@ -30,7 +30,6 @@ pub use self::earlier::Configured;
 pub use self::image::{INSTALLED, examine_image};
 pub use self::metadata::Metadata;
 use crate::config::Config;
-use crate::config::problem::redact;
 use crate::host::Host;
 use crate::imds::Identity;
 
@@ -145,7 +144,7 @@ pub struct Finding {
 impl Finding {
     fn new(check: Check, verdict: Verdict, found: impl AsRef<str>) -> Self {
         let (why, remedy) = (String::new(), String::new());
-        Finding { check, verdict, found: redact(found.as_ref()), why, remedy, rank: check as u8 * 2 }
+        Finding { check, verdict, found: found.as_ref().to_owned(), why, remedy, rank: check as u8 * 2 }
     }
 
     fn ok(check: Check, found: impl AsRef<str>) -> Self {
@@ -163,7 +162,7 @@ impl Finding {
     }
 
     fn problem(check: Check, found: impl AsRef<str>, why: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (why, remedy) = (why.into(), redact(&remedy.into()));
+        let (why, remedy) = (why.into(), remedy.into());
         Finding { why, remedy, ..Self::new(check, Verdict::Problem, found) }
     }
 

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::config::problem::redact;
 use crate::http;
 
 /// How long to wait between two looks.
@@ -118,8 +119,9 @@ impl EcsAgent {
     /// When `endpoint` isn't an `http://` URL, or no HTTP client can be made.
     pub fn new(endpoint: &str) -> Result<Self> {
         let text = format!("{}/v1/metadata", endpoint.trim_end_matches('/'));
-        let url: Url = text.parse().with_context(|| format!("the ECS agent's endpoint {endpoint:?} is no URL"))?;
-        ensure!(url.scheme() == "http", "the ECS agent's endpoint {endpoint:?} must start with http://");
+        let url: Url =
+            text.parse().with_context(|| format!("the ECS agent's endpoint {:?} is no URL", redact(endpoint)))?;
+        ensure!(url.scheme() == "http", "the ECS agent's endpoint {:?} must start with http://", redact(endpoint));
         let port = url.port_or_known_default().unwrap_or(80);
         let probe = match url.host() {
             Some(Host::Ipv4(ip)) => Some(SocketAddr::new(ip.into(), port)),

@@ -18,6 +18,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::config::problem::redact;
+
 /// What every request of this program says of its sender.
 pub const USER_AGENT: &str = concat!("ecs-firstrun/", env!("CARGO_PKG_VERSION"));
 
@@ -145,7 +147,7 @@ fn add_bundle(store: &mut RootCertStore, path: &Path) -> Result<()> {
 /// The error and its causes in one line, without the URL: a presigned URL is a secret.
 #[must_use]
 pub fn explain(error: reqwest::Error) -> String {
-    causes(&error.without_url())
+    redact(&causes(&error.without_url()))
 }
 
 /// An error and its causes in one line.

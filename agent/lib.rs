@@ -24,8 +24,9 @@
 //!   knows is phrased as an end state, and looked up while acting.
 //! - **Actions are a small closed enum of mechanisms; features are pure functions that return them**, in a module each below
 //!   [`plan`], named after what on the host it owns. One path on disk has one writer.
-//! - **Reporting stands outside what can fail.** Whom to signal, and through which proxy, is read leniently before the strict
-//!   parse, so that a mistake anywhere else is still told. The first outcome of an instance is final.
+//! - **Reporting stands outside what can fail.** User data is kept before it is parsed. What is right in it names whom to signal,
+//!   and by which proxy, so that a mistake anywhere else is told; after a panic each document is read alone. The first outcome
+//!   of an instance is final.
 //! - **A root folder in place of a mocked filesystem.** Every path on the host lies below [`host::Host`]'s root, and every
 //!   endpoint is an option: tests run the real binary against fake servers, as the command `rehearse` does.
 //!
@@ -33,6 +34,18 @@
 //! in a diagram, and `CONTRIBUTING.md` says how a log file, a key or a step is added.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
+
+/// A place where a test makes the job panic, as `FAILPOINTS=plan=panic`; nothing in an image's build.
+#[cfg(feature = "failpoints")]
+macro_rules! fail_point {
+    ($name:literal) => {
+        fail::fail_point!($name)
+    };
+}
+#[cfg(not(feature = "failpoints"))]
+macro_rules! fail_point {
+    ($name:literal) => {};
+}
 
 pub mod apply;
 pub mod auto_scaling;

@@ -14,6 +14,9 @@ fn main() -> ExitCode {
     } {
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
+    run::print_panics_without_values();
     let line = cli::parse(std::env::args_os().collect());
     // One thread: what is awaited is the network and other programs.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -25,7 +25,6 @@ pub use self::show::{Changes, Foreseen, Foresight, Preview};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Filesystem};
 use crate::instance::Instance;
-pub use crate::well_known::LOG_FILE;
 
 /// The steps of a run, in order.
 #[derive(Clone, Debug, PartialEq, Serialize)]

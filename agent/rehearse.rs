@@ -130,7 +130,7 @@ impl Rehearsal {
             (None, Scenario::BadUserData) => EXAMPLE.replace("cluster:", "clusterr:").into_bytes(),
             (None, _) => EXAMPLE.as_bytes().to_vec(),
         };
-        let (parsed, _) = crate::run::documents("user data", &text);
+        let parsed = crate::run::documents("user data", &text);
         let needs_device = matches!(scenario, Scenario::LateDevice | Scenario::ForeignDisk);
         let idle = (needs_device && devices(&parsed).is_empty())
             .then(|| "the user data has no device in `storage`, so this is the same as `success`".to_owned());
@@ -150,7 +150,7 @@ impl Rehearsal {
     /// The folder can't be written, or loopback has no port.
     pub fn of(scenario: Scenario, user_data: Vec<u8>, folder: &Path, binary: &Path) -> Result<Self> {
         let (root, state, bin) = (folder.join("root"), folder.join("rehearsal"), folder.join("bin"));
-        let (parsed, _) = crate::run::documents("user data", &user_data);
+        let parsed = crate::run::documents("user data", &user_data);
         furnish(&root, scenario, &parsed)?;
         let programs = Programs::prepare(&state, &bin, binary, &UNITS).context("prepare the stub programs")?;
         let cluster = parsed.config.ecs.as_ref().map(|ecs| ecs.cluster.to_string()).unwrap_or_default();

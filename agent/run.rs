@@ -9,13 +9,12 @@ mod dry_run;
 mod gather;
 mod hand_over;
 mod lifecycle;
+mod panics;
 mod signal;
 mod state;
 mod supervise;
 
 use std::cell::OnceCell;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
@@ -28,14 +27,18 @@ pub use self::dry_run::{DryRun, dry_run};
 pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::hand_over::HandedOver;
+pub use self::panics::print_panics_without_values;
+use self::panics::{caught, net};
 pub(crate) use self::state::State;
 use self::state::{Decision, Stage};
 use self::supervise::{Stop, keep_alive};
 use crate::apply::{apply, millis};
+use crate::config::decode::Note;
 use crate::config::{self, Config, Parsed};
 use crate::host::Host;
 use crate::plan::{Action, Condition, Plan, plan};
 use crate::report::{Outcome, Report, StepReport};
+use crate::well_known::REPORT_FILE;
 
 /// What a run is given.
 #[derive(Clone, Debug)]
@@ -83,9 +86,23 @@ impl Ending {
 /// Only a root or an endpoint that makes no sense; nothing was done then.
 pub async fn run(options: &Options) -> Result<Ending> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    match caught(job(options, host)).await {
+        Ok(ending) => Ok(ending),
+        Err(panic) => {
+            // Only a panic outside of a run's phases comes as far as this: it reaches the console alone.
+            let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+            let line = format!("FAILURE: {}", conclude::bug(&panic));
+            tracing::error!("{line}");
+            host.say_on_console(&line);
+            Ok(Ending::Unreported)
+        }
+    }
+}
+
+async fn job(options: &Options, host: Host) -> Ending {
     let obstacle = match hand_over::stage(&host) {
         Some(stage) => match hand_over::hand_over(&host, options, stage).await {
-            Ok(()) => return Ok(Ending::Done),
+            Ok(()) => return Ending::Done,
             Err(error) => Some(error),
         },
         None => None,
@@ -107,7 +124,7 @@ pub async fn run(options: &Options) -> Result<Ending> {
         run = Run { has_left_the_pool: true, ..Run::begin(options, run.host) };
     };
     alive.abort();
-    Ok(ending)
+    ending
 }
 
 /// How a provisioning can end without an error.
@@ -132,6 +149,8 @@ struct Run<'a> {
     report: Report,
     state: State,
     gathered: Gathered,
+    /// The configuration as far as it is right; nothing until the user data is parsed.
+    known: Option<Box<Config>>,
     /// What the instance is brought to.
     stage: Stage,
     /// Whether there is a configuration, right or wrong.
@@ -148,6 +167,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(options: &'a Options, host: Host) -> Self {
+        fail_point!("begin");
         let mut state = State::load(&host);
         state.put_in_place(&host);
         Run {
@@ -157,6 +177,7 @@ impl<'a> Run<'a> {
             report: Report::begin(),
             state,
             gathered: Gathered::default(),
+            known: None,
             stage: Stage::Service,
             is_configured: false,
             obstacle: None,
@@ -172,9 +193,14 @@ impl<'a> Run<'a> {
             () = stop.told() => None,
         };
         let Some(result) = result else { return self.interrupted() };
-        let concluded = self.conclude(result);
+        // A panic in the conclusion is concluded like any other; nothing is told where that panics, too.
+        let concluded = net(|| self.conclude(result)).or_else(|panic| net(|| self.conclude(Err(panic))));
+        let concluded = match concluded {
+            Ok(concluded) => concluded,
+            Err(panic) => return self.given_up(&panic),
+        };
         let told = {
-            let mut telling = pin!(self.tell(&concluded));
+            let mut telling = pin!(caught(self.tell(&concluded)));
             // Being told to stop must not take the time of a signal that no one answers: the next run sends it.
             tokio::select! {
                 biased;
@@ -182,8 +208,14 @@ impl<'a> Run<'a> {
                 () = stop.told() => None,
             }
         };
-        let ending = told.unwrap_or_else(|| self.untold());
-        self.close(concluded, ending)
+        match told {
+            Some(Ok(ending)) => self.close(concluded, ending),
+            Some(Err(panic)) => self.given_up(&panic),
+            None => {
+                let ending = self.untold();
+                self.close(concluded, ending)
+            }
+        }
     }
 
     /// Whether this was the part of a run that belongs to a warm pool.
@@ -203,7 +235,9 @@ impl<'a> Run<'a> {
         };
         self.status("reading the instance metadata and the user data");
         let began = Instant::now();
-        let gathered = gather::gather(&self.host, self.options, &self.state).await;
+        // Kept as it comes, before anything is made of it: whatever happens then, there is something to report by.
+        gather::gather(&self.host, self.options, &self.state, &mut self.gathered).await;
+        let gathered = &self.gathered;
         self.report.steps.push(StepReport {
             name: "fetch".to_owned(),
             outcome: if gathered.error.is_none() { Outcome::Success } else { Outcome::Failure },
@@ -211,10 +245,12 @@ impl<'a> Run<'a> {
             duration_ms: millis(began.elapsed()),
             actions: Vec::new(),
         });
-        self.report.instance_id = Some(gathered.instance_id()).filter(|id| !id.is_empty());
-        self.state.begin_instance(&gathered.instance_id());
+        let instance_id = gathered.instance_id();
         self.stage = Stage::of(&gathered.identity);
-        let parsed = gathered.parse();
+        self.report.instance_id = Some(instance_id.clone()).filter(|id| !id.is_empty());
+        self.state.begin_instance(&instance_id);
+        let parsed = self.gathered.parse();
+        self.known = Some(Box::new(parsed.config.clone()));
         self.is_configured = parsed.found || !parsed.problems.is_empty();
         if parsed.config.signal.is_some() {
             self.state.forget_what_nobody_waited_for(self.stage);
@@ -222,12 +258,11 @@ impl<'a> Run<'a> {
         if self.decision().is_none() && !self.has_left_the_pool {
             self.uptime = self.host.uptime();
         }
-        self.gathered = gathered;
         self.save();
         if let Some(error) = self.gathered.error.take().or_else(|| self.obstacle.take()) {
             return Err(failed(error, Box::new(parsed.config)));
         }
-        let config = accepted(parsed, &self.gathered.notes)?;
+        let config = accepted(parsed)?;
         let Some(config) = config else { return Ok(Provisioned::Nothing) };
         let instance = match self.host.instance(&self.gathered.identity) {
             Ok(instance) => instance,
@@ -240,7 +275,7 @@ impl<'a> Run<'a> {
         drop(heartbeats);
         match applied {
             Ok(()) => {
-                // The user data may be others than at the first boot.
+                // The user data may have changed since the first boot.
                 if self.decision().is_some() {
                     self.state.keep_documents(&self.gathered);
                     self.state.save(&self.host);
@@ -253,6 +288,7 @@ impl<'a> Run<'a> {
 
     /// The plan, without the wait if that is over.
     fn plan_for_this_boot(&self, config: &Config, instance: &crate::instance::Instance) -> Plan {
+        fail_point!("plan");
         let mut plan = plan(config, instance);
         if self.decision().is_some() {
             plan.leave_out_the_wait();
@@ -292,6 +328,7 @@ impl<'a> Run<'a> {
             if tells && matches!(action, Action::WaitFor(Condition::Registered { .. })) {
                 let _ = signal::client(client, config);
             }
+            fail_point!("action");
             host.perform(action, deadline).await
         };
         let applied = apply(plan, self.began, deadline, perform, progress).await;
@@ -313,7 +350,7 @@ impl<'a> Run<'a> {
 fn save_report(host: &Host, report: &mut Report, began: Instant) {
     report.duration_ms = millis(began.elapsed());
     let saved = serde_json::to_string_pretty(report).context("render the report");
-    let path = host.state_path("report.json");
+    let path = host.state_path(REPORT_FILE);
     // It changes a dozen times in a run; that the name of the last one is on the disk is enough.
     let write = if report.outcome == Outcome::Running { Host::write_for_now } else { Host::write };
     if let Err(error) = saved.and_then(|text| write(host, &path, format!("{text}\n").as_bytes(), 0o644)) {
@@ -322,7 +359,15 @@ fn save_report(host: &Host, report: &mut Report, began: Instant) {
 }
 
 /// The configuration, if there is one and nothing is wrong with it.
-fn accepted(parsed: Parsed, notes: &[String]) -> Result<Option<Box<Config>>, Failure> {
+fn accepted(parsed: Parsed) -> Result<Option<Box<Config>>, Failure> {
+    for note in &parsed.notes {
+        match note {
+            // Of a part of others nobody needs to know where there is one of ours.
+            Note::Left(_) if parsed.found => tracing::debug!("{note}"),
+            _ => tracing::warn!("{note}"),
+        }
+    }
+    parsed.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if !parsed.problems.is_empty() {
         for problem in &parsed.problems {
             tracing::error!("{problem}");
@@ -330,34 +375,5 @@ fn accepted(parsed: Parsed, notes: &[String]) -> Result<Option<Box<Config>>, Fai
         let reason = config::summary(&parsed.problems);
         return Err(Failure { outcome: Outcome::Refused, reason, config: Box::new(parsed.config) });
     }
-    if !parsed.found {
-        notes.iter().for_each(|note| tracing::warn!("{note}"));
-        return Ok(None);
-    }
-    Ok(Some(Box::new(parsed.config)))
-}
-
-/// Waits for a future; a panic in it becomes an error.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
-    std::future::poll_fn(move |context| {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => {
-                let text = panic.downcast_ref::<String>().cloned();
-                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                std::task::Poll::Ready(Err(text.unwrap_or_else(|| "a panic".to_owned())))
-            }
-        }
-    })
-    .await
-}
-
-#[cfg(test)]
-mod tests {
-    #[tokio::test]
-    async fn a_panic_becomes_an_error() {
-        let result: Result<(), String> = super::caught(async { panic!("no {}", "way") }).await;
-        assert_eq!(result.unwrap_err(), "no way");
-    }
+    Ok(parsed.found.then(|| Box::new(parsed.config)))
 }

@@ -40,6 +40,44 @@ impl Paint {
     }
 }
 
+/// How alike two words must be (normalised Damerau-Levenshtein) for one to be suggested for the other: one slip in two letters is a
+/// coincidence, one in five is a typo.
+const ALIKE: f64 = 0.6;
+/// A word that another one begins with is suggested from so many letters on: names that a tool has made end in a hash.
+const PREFIX: usize = 5;
+/// From so many bytes on a word is like no right one, and is not compared with them.
+const LONGEST_WORD: usize = 100;
+
+/// Whether one word may have been meant by the other.
+pub fn are_alike(wrong: &str, right: &str) -> bool {
+    nearest(wrong, [right]).is_some()
+}
+
+/// The right word that a wrong one is most like; nothing where none is like it.
+pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if wrong.len() >= LONGEST_WORD {
+        return None;
+    }
+    let lower = wrong.to_lowercase();
+    let likeness = |word: &str| {
+        let word = word.to_lowercase();
+        let (short, long) = if word.len() < lower.len() { (&word, &lower) } else { (&lower, &word) };
+        let likeness = strsim::normalized_damerau_levenshtein(&lower, &word);
+        match short.len() >= PREFIX && long.starts_with(short.as_str()) {
+            true => likeness.max(ALIKE),
+            false => likeness,
+        }
+    };
+    let rated = right.into_iter().map(|word| (likeness(word), word));
+    let best = rated.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(likeness, _)| *likeness >= ALIKE);
+    best.map(|(_, word)| word)
+}
+
+/// The question after the right word that a wrong one is most like.
+pub fn did_you_mean<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(wrong, right).map(|word| format!("did you mean `{word}`?"))
+}
+
 /// Cuts a text into lines of at most so many columns: between words, and a path that is longer still behind one of its
 /// slashes. What can't be cut stays whole; words with a no-break space between them stay together.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {

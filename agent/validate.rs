@@ -2,11 +2,12 @@
 
 mod template;
 mod warnings;
+mod without_effect;
 
 use self::template::Surroundings;
-use crate::config::decode::{self, decode};
+use crate::config::decode::{self, Note, decode};
 use crate::config::problem::Problem;
-use crate::config::{self, Parsed};
+use crate::config::{self, Parsed, secrets_of_template};
 
 /// What to do where nothing is for ecs-firstrun.
 const HOW_TO_HOLD: &str = "make `#ecs-firstrun` its first line, or put the configuration under the key `ecs_firstrun` \
@@ -19,8 +20,12 @@ pub struct Verdict {
     pub name: String,
     /// Whether there is any configuration in it.
     pub found: bool,
-    /// Whether all that is wrong is that nothing in it is for ecs-firstrun.
+    /// Whether all there is to say is that nothing in it is for ecs-firstrun.
     pub others: bool,
+    /// Whether it is a template: one that has nothing for ecs-firstrun is no mistake beside others that have.
+    pub is_template: bool,
+    /// Whether there may be configuration in what only the stack knows.
+    pub depends_on_stack: bool,
     /// What is wrong: a run would refuse it.
     pub errors: Vec<Problem>,
     /// What is allowed, and hurts.
@@ -41,6 +46,16 @@ impl Verdict {
         self
     }
 
+    /// The same beside other files that have configuration: of a template that has none, that is no more than a note.
+    #[must_use]
+    pub fn beside_others(mut self) -> Self {
+        if self.is_template && self.others {
+            let said = self.errors.drain(..).map(|problem| problem.message);
+            self.notes.extend(said);
+        }
+        self
+    }
+
     /// A file that could not be checked.
     pub fn failed(name: &str, message: String, remedy: &str) -> Self {
         Verdict { errors: vec![Problem::general(message).remedy(remedy)], ..Verdict::of(name) }
@@ -49,7 +64,7 @@ impl Verdict {
 
 /// Checks a file of user data; where it is a CloudFormation template, the user data in that.
 pub fn check(name: &str, bytes: &[u8]) -> Verdict {
-    let decoded = decode(name, bytes);
+    let mut decoded = decode(name, bytes);
     if decoded.documents.is_empty()
         && decoded.problems.is_empty()
         && let Ok(text) = std::str::from_utf8(bytes)
@@ -57,19 +72,26 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
     {
         return template::check(name, text);
     }
-    let Parsed { config, problems, found } = config::parse(&decoded.documents);
-    let errors: Vec<_> = decoded.problems.into_iter().chain(problems).collect();
-    let mut verdict = Verdict { found, errors, notes: decoded.notes, ..Verdict::of(name) };
+    let documents = std::mem::take(&mut decoded.documents);
+    let replaced = warnings::replaced_lists(&documents);
+    let parsed = config::with_decoded(config::parse(&documents), decoded);
+    let Parsed { config, problems: errors, found, warnings, notes } = parsed;
+    let was_meant = notes.iter().any(|note| matches!(note, Note::Missed(_)));
+    let remedy = if was_meant { "do what the note says" } else { HOW_TO_HOLD };
+    let notes = notes.iter().map(ToString::to_string).chain(replaced).collect();
+    let mut verdict = Verdict { found, errors, warnings, notes, ..Verdict::of(name) };
     if found {
         if verdict.errors.is_empty() {
-            verdict.warnings = warnings::secrets(&config, &decoded.documents);
-            verdict.warnings.extend(warnings::misfits(&config, &decoded.documents, &Surroundings::default()));
+            let around = Surroundings::default();
+            verdict.warnings.extend(warnings::secrets(&config, &documents));
+            verdict.warnings.extend(warnings::misfits(&config, &documents, &around));
+            verdict.warnings.extend(warnings::without_effect(&config, &documents));
         }
         verdict.warnings.extend(warnings::size(name, size_for_ec2(bytes)));
     }
     match verdict.found || !verdict.errors.is_empty() {
         true => verdict,
-        false => verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), HOW_TO_HOLD),
+        false => verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), remedy),
     }
 }
 

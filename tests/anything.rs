@@ -33,7 +33,7 @@ fn whom_to_tell_is_known_however_many_mistakes_there_are() {
     let text = format!(
         "#ecs-firstrun\nlogs:\n  files:\n{files}signal: {{stack: web, resource: Instances}}\nproxy: {{url: http://h:1}}\n"
     );
-    let (parsed, _) = documents("user data", text.as_bytes());
+    let parsed = documents("user data", text.as_bytes());
     assert!(parsed.config.signal.is_some() && parsed.config.proxy.is_some());
     let said: Vec<_> = parsed.problems.iter().map(|problem| problem.message.as_str()).collect();
     let (last, others) = said.split_last().unwrap();
@@ -45,7 +45,7 @@ fn whom_to_tell_is_known_however_many_mistakes_there_are() {
 /// Reads user data as a run does and as `validate` does, and gives the problems found.
 fn read(name: &str, bytes: &[u8]) -> Vec<String> {
     let found = within_bounds(name, || {
-        let (parsed, _) = documents("user data", bytes);
+        let parsed = documents("user data", bytes);
         let plan = plan(&parsed.config, &Instance::example());
         Preview { plan: &plan, foresights: None, changes: Changes::Left }.render(Paint::Plain);
         parsed.problems.iter().map(ToString::to_string).collect::<Vec<_>>()
@@ -190,7 +190,7 @@ fn what_is_far_too_long_is_no_report_and_no_facts() {
     let planned = |text: &str| {
         within_bounds("facts", || {
             let instance = Instance::parse(text.as_bytes())?;
-            let (parsed, _) = documents("user data", b"#ecs-firstrun\ndocker: {daemon: {debug: true}}\n");
+            let parsed = documents("user data", b"#ecs-firstrun\ndocker: {daemon: {debug: true}}\n");
             let plan = plan(&parsed.config, &instance);
             Ok::<_, String>(serde_json::to_string_pretty(&plan).unwrap().len())
         })

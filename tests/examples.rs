@@ -51,7 +51,11 @@ fn a_template_that_does_not_fit_its_user_data_is_warned_of() {
     for (right, wrong, words) in [
         ("PT15M}", "PT10M}", "the CreationPolicy of `Instances` waits 10m"),
         ("PauseTime: PT15M", "PauseTime: PT5M", "the UpdatePolicy of `Instances` waits 5m"),
-        ("resource: Instances", "resource: Group", "nothing in this template waits for a signal to `Group`"),
+        (
+            "resource: Instances",
+            "resource: Group",
+            "the template has no resource `Group`; a stack can wait for `Instances`",
+        ),
         (
             "log-group:${AWS::StackName}/",
             "log-group:other/",
@@ -98,7 +102,7 @@ fn the_forms_of_user_data_hold_the_same_configuration() {
 }
 
 fn config_of(path: &str) -> Config {
-    let (parsed, _) = documents(path, &std::fs::read(repository(path)).unwrap());
+    let parsed = documents(path, &std::fs::read(repository(path)).unwrap());
     assert!(parsed.found && parsed.problems.is_empty(), "{path}: {:?}", parsed.problems);
     parsed.config
 }
@@ -125,7 +129,7 @@ fn the_user_data_of_the_stack_set_up_what_the_stack_gives() {
         user_data.lines().map_while(|line| line.strip_prefix("            ")).map(|line| format!("{line}\n")).collect();
     let stack = "arn:aws:cloudformation:us-east-1:123456789012:stack/web/00000000-0000-0000-0000-000000000000";
     let block = block.replace("${AWS::StackId}", stack).replace("${Cluster}", "web-Cluster-1A2B3C");
-    let (parsed, _) = documents("stack.yaml", block.as_bytes());
+    let parsed = documents("stack.yaml", block.as_bytes());
     let plan = plan(&parsed.config, &Instance::example()).to_string();
     let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
     for wanted in ["/dev/xvdcy", "registered with `web-Cluster-1A2B3C`", "under web/ec2/Instances/"] {

@@ -473,3 +473,31 @@ fn a_signal_that_could_not_be_sent_is_sent_by_the_next_run() {
     assert_eq!(host.run().code, Some(0));
     host.one_signal("SUCCESS");
 }
+
+#[test]
+fn the_reason_of_a_refusal_is_told_whole() {
+    for (line, reason) in [
+        (
+            "  tags: {Cost: \"a,b\"}",
+            "user data:5:16: ecs.tags.Cost: `a,b` is not a value that AWS allows for a tag (up to 256 letters, digits, \
+             spaces and + - = . _ : / @)",
+        ),
+        (
+            "  config: {ECS_ENGINE_AUTH_DATA: hunter2canary}",
+            "user data:5:34: ecs.config.ECS_ENGINE_AUTH_DATA: the value is not a mapping (write a mapping, or a JSON object \
+             as a string)",
+        ),
+        (
+            "  config: {ECS_LOGLEVEL: info",
+            "user data:6:1: this isn't valid YAML: while parsing a flow mapping, did not find expected ',' or '}' (close the \
+             brackets, and separate their items by commas; the innermost open bracket is in line 5)",
+        ),
+    ] {
+        let signal = "signal: {stack: web, resource: Instances}";
+        let host = Host::in_cloud(&format!("#ecs-firstrun\n{signal}\necs:\n  cluster: production\n{line}\n"), |_| {});
+        assert_eq!(host.run().code, Some(2));
+        host.one_signal("FAILURE");
+        assert_eq!(host.report().reason.as_deref(), Some(reason));
+        assert!(host.text("/dev/console").contains(reason));
+    }
+}

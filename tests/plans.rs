@@ -24,7 +24,8 @@ use crate::support::repository;
 #[test]
 fn user_data_gives_the_plan_that_is_expected() {
     golden::check("cases", &["user-data", "facts.json", "variables"], 30, |case| {
-        let (parsed, notes) = parse(case);
+        let parsed = parse(case);
+        let notes: Vec<_> = parsed.notes.iter().map(ToString::to_string).collect();
         let problems: Vec<_> = parsed.problems.iter().map(|problem| problem.render(false)).collect();
         assert!(problems.is_empty(), "{}: {}", case.display(), problems.join("\n"));
         assert!(parsed.found, "{}: nothing is for us: {notes:?}", case.display());
@@ -41,7 +42,7 @@ fn the_facts_in_examples_are_those_of_the_example_instance() {
     assert_eq!(read_facts(&repository("examples/facts/amazon-linux-2023.json")), Instance::example());
 }
 
-fn parse(case: &Path) -> (Parsed, Vec<String>) {
+fn parse(case: &Path) -> Parsed {
     let bytes = std::fs::read(case.join("user-data")).unwrap();
     let Ok(variables) = std::fs::read_to_string(case.join("variables")) else {
         return documents("user data", &bytes);
@@ -52,8 +53,7 @@ fn parse(case: &Path) -> (Parsed, Vec<String>) {
     });
     let decoded = decode("user data", &bytes);
     assert!(decoded.problems.is_empty(), "{}", case.display());
-    let all: Vec<_> = decoded.documents.into_iter().chain(variables).collect();
-    (config::parse(&all), decoded.notes)
+    config::parse_user_data(Vec::new(), decoded, variables)
 }
 
 fn facts(case: &Path) -> Instance {
@@ -89,7 +89,7 @@ fn the_role_of_the_examples_covers_every_log_group() {
     let covered = resource.lines().next().unwrap().trim_end_matches(['"', '*']).replace("${AWS::StackName}", "web");
 
     let user_data = std::fs::read("examples/user-data/complete.yaml").unwrap();
-    let (parsed, _) = ecs_firstrun::run::documents("user data", &user_data);
+    let parsed = ecs_firstrun::run::documents("user data", &user_data);
     let plan = ecs_firstrun::plan::plan(&parsed.config, &ecs_firstrun::instance::Instance::example());
     let (_, file) = plan.files().find(|(step, _)| *step == "logs").unwrap();
     let groups: Vec<_> =

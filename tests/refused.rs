@@ -9,7 +9,7 @@ use crate::support::golden::{self, Files};
 fn user_data_that_is_wrong_is_refused_with_what_is_expected() {
     golden::check("refused", &["user-data"], 12, |case| {
         let bytes = std::fs::read(case.join("user-data")).unwrap();
-        let (parsed, _) = documents("user data", &bytes);
+        let parsed = documents("user data", &bytes);
         assert!(!parsed.problems.is_empty(), "{} is accepted", case.display());
         let rendered: String = parsed.problems.iter().map(|problem| problem.render(false) + "\n\n").collect();
         Files::from([("error.txt".to_owned(), rendered)])

@@ -86,7 +86,7 @@ pub fn right_documents() -> Vec<(String, Value)> {
             let decoded = ecs_firstrun::config::decode::decode("x", &std::fs::read(&path).unwrap());
             // Documents that are merged with others are right together only.
             let [document] = &decoded.documents[..] else { continue };
-            found.push((path.display().to_string(), json_of(&document.load().0.unwrap())));
+            found.push((path.display().to_string(), json_of(document.config.as_ref().unwrap())));
         }
     }
     assert!(found.len() > 30, "{}", found.len());

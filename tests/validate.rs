@@ -142,11 +142,23 @@ fn a_template_is_read_with_and_without_being_called_one() {
         assert_eq!(ended.stdout, "examples/cloudformation/stack.yaml: no mistakes found\n");
     }
     let ended = validate(&["--template", "examples/cloudformation/role.yaml"]);
-    assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("no resource of this template has `UserData`"), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0));
+    assert!(
+        ended.stderr.contains("note: examples/cloudformation/role.yaml: no resource of this template has `UserData`")
+    );
     let ended = validate(&["--template", "no-such-file"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("read no-such-file: No such file"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_template_without_ours_is_no_mistake_beside_one_that_has_it() {
+    let other = "Resources:\n  A: {Type: AWS::EC2::Instance, Properties: {UserData: {Fn::Base64: '#!/bin/sh'}}}\n";
+    let folder = folder(&[("other.yaml", other), ("a.yaml", RIGHT)]);
+    assert_eq!(validate_in(folder.path(), &["other.yaml"]).code, Some(2));
+    let ended = validate_in(folder.path(), &["other.yaml", "a.yaml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("note: other.yaml: no user data in it holds ecs-firstrun configuration"));
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Log {
         // The libraries' own lines are for their developers.
         let filter = Targets::new().with_default(LevelFilter::WARN).with_target("ecs_firstrun", level);
         let file = host.and_then(|host| {
-            let opened = host.open_log(crate::plan::LOG_FILE);
+            let opened = host.open_log(crate::well_known::LOG_FILE);
             opened.inspect_err(|error| eprint(&format!("warning: no log file: {error}\n"))).ok()
         });
         let ansi = has_color(&std::io::stderr());

@@ -10,6 +10,7 @@ use clap::Args;
 use super::{eprint, paint_for, print};
 use crate::host::{self, Host};
 use crate::report::{Follow, Outcome, Report};
+use crate::well_known::{ECS_ENDPOINT, REPORT_FILE};
 
 /// How often a run that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -38,7 +39,7 @@ pub(super) struct Arguments {
 pub(super) async fn status(arguments: Arguments) -> Result<ExitCode> {
     let (text, mut report) = match &arguments.report {
         Some(path) => given(path)?,
-        None => of_host(&Host::rooted_at(&arguments.root, "http://127.0.0.1:51678")?, arguments.wait).await?,
+        None => of_host(&Host::rooted_at(&arguments.root, ECS_ENDPOINT)?, arguments.wait).await?,
     };
     if report.outcome == Outcome::Running {
         let elapsed = report.began().and_then(|began| began.elapsed().ok());
@@ -72,7 +73,7 @@ fn given(path: &Path) -> Result<(String, Report)> {
 
 /// The host's own report, and its text; once the run has ended, if it is waited for.
 async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
-    let path = host.state_path("report.json");
+    let path = host.state_path(REPORT_FILE);
     let stderr = std::io::stderr();
     let paint = paint_for(&stderr);
     let began = SystemTime::now();

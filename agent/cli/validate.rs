@@ -56,6 +56,9 @@ pub(super) fn validate(arguments: Arguments) -> Result<ExitCode> {
             false => checked.push(check_file(path, check)),
         }
     }
+    if checked.iter().any(|file| file.verdict.found) {
+        checked = checked.into_iter().map(|file| Checked { verdict: file.verdict.beside_others(), ..file }).collect();
+    }
     match arguments.format {
         Format::Text => print_text(&checked)?,
         Format::Json => print(&format!("{:#}\n", as_json(&checked)))?,
@@ -175,7 +178,7 @@ fn annotations(checked: &[Checked]) -> String {
 fn line_in(text: &str, problem: &Problem) -> Option<(usize, usize)> {
     let span = problem.span.as_ref()?;
     let (line, column) = span.position();
-    let mut places = text.match_indices(&span.source.text).map(|(at, _)| at);
+    let mut places = text.match_indices(&*span.source.text).map(|(at, _)| at);
     let (base, None) = (places.next()?, places.next()) else { return None };
     Some((text[..base].matches('\n').count() + line, column))
 }

@@ -1,37 +1,36 @@
 //! The checks that concern more than one value of the configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::path::Path;
 
 use super::problem::{self, Problem};
-use super::types::{StackName, Variable};
-use super::yaml::{Node, Value};
+use super::types::{Device, StackName, Variable};
+use super::yaml::{Node, NodeId, Value};
 use super::{Config, Docker, Signal, mount_points};
+use crate::text::are_alike;
 
-/// The checks that concern more than one value.
-pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
+/// The checks that concern more than one value, of a configuration without what was refused of its tree.
+pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut report = |path: &[&str], message: String, remedy: &str| {
         if problems.len() > problem::MOST {
             return;
         }
         let nearest = (0..=path.len()).rev().find_map(|length| root.at(&path[..length]));
-        problems.push(Problem {
-            span: nearest.map(|node| node.span.clone()),
-            message,
-            remedy: Some(remedy.to_owned()),
-        });
+        let problem = nearest.map_or_else(|| Problem::general(&message), |node| Problem::at(&node.span, &message));
+        problems.push(problem.remedy(remedy));
     };
     if let Some(signal) = &config.signal {
-        check_signal(signal, root, &mut report);
+        check_signal(signal, root, refused, &mut report);
     }
-    check_log_names(config, &mut report);
+    check_log_names(config, root, refused, &mut report);
+    let indices = indices(root, &["storage"], refused);
     let mut mounts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut labels: BTreeMap<String, usize> = BTreeMap::new();
-    let mut devices: BTreeMap<String, usize> = BTreeMap::new();
+    let mut devices: BTreeMap<String, (usize, &Device)> = BTreeMap::new();
     let mut places: BTreeSet<&Path> = BTreeSet::new();
-    for (index, volume) in config.storage.iter().enumerate() {
+    for (volume, index) in config.storage.iter().zip(indices) {
         let at = index.to_string();
         let (label, longest) = (volume.label(), volume.filesystem.longest_label());
         if label.len() > longest {
@@ -57,12 +56,11 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
                 "choose another path",
             );
         }
-        if let Some(other) = devices.insert(volume.device.disk(), index) {
-            let message = match &config.storage[other].device {
-                same if *same == volume.device => format!("`storage[{other}]` already uses {same}"),
-                other_name => {
-                    format!("`storage[{other}]` already uses {other_name}, which is another name of this disk")
-                }
+        if let Some(other) = devices.insert(volume.device.disk(), (index, &volume.device)) {
+            let (other, device) = other;
+            let message = match device == &volume.device {
+                true => format!("`storage[{other}]` already uses {device}"),
+                false => format!("`storage[{other}]` already uses {device}, which is another name of this disk"),
             };
             report(&["storage", &at, "device"], message, "give each volume a device of its own");
         }
@@ -91,11 +89,19 @@ pub fn check_together(config: &Config, root: &Node) -> Vec<Problem> {
     problems
 }
 
-fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], String, &str)) {
+fn check_signal(
+    signal: &Signal,
+    root: &Node,
+    refused: &HashSet<NodeId>,
+    report: &mut impl FnMut(&[&str], String, &str),
+) {
     let both = "`signal` wants `stack` and `resource`, or `wait_handle`";
     let any = "`signal` wants `stack` and `resource`, or `wait_handle`, or `lifecycle_hook`";
-    // A value that was refused is missing in the signal, too, and has been reported; nothing is as good as left out.
-    let given = |key: &str| root.at(&["signal", key]).is_some_and(|node| node.value != Value::Null);
+    // Where the text breaks off, the target may have been meant to follow.
+    if root.get("signal").is_none_or(|signal| signal.cut) {
+        return;
+    }
+    let given = |key: &str| is_meant(root, &["signal", key], refused);
     match (given("stack"), given("resource"), given("wait_handle")) {
         (true, true, false) | (false, false, true) => {}
         (_, _, true) => report(&["signal", "wait_handle"], "there are two targets for one signal".to_owned(), both),
@@ -123,32 +129,60 @@ fn check_signal(signal: &Signal, root: &Node, report: &mut impl FnMut(&[&str], S
     }
 }
 
-fn check_log_names(config: &Config, report: &mut impl FnMut(&[&str], String, &str)) {
+/// Whether a value is given, or was meant to be: it was refused, its key is misspelt, or the text breaks off before it. What is
+/// missing then is no mistake of its own.
+fn is_meant(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> bool {
+    let [above @ .., key] = path else { return true };
+    let misspelt = || match root.at(above).map(|node| &node.value) {
+        Some(Value::Mapping(entries)) => {
+            entries.iter().any(|entry| refused.contains(&entry.key_id) && are_alike(&entry.key, key))
+        }
+        _ => false,
+    };
+    root.may_have(path) || misspelt()
+}
+
+/// The numbers that the items of a list have in the document, without those that were refused.
+fn indices(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> Vec<usize> {
+    let items: &[Node] = match root.at(path).map(|node| &node.value) {
+        Some(Value::Sequence(items)) => items,
+        _ => &[],
+    };
+    items.iter().enumerate().filter(|(_, item)| !refused.contains(&item.id)).map(|(index, _)| index).collect()
+}
+
+fn check_log_names(
+    config: &Config,
+    root: &Node,
+    refused: &HashSet<NodeId>,
+    report: &mut impl FnMut(&[&str], String, &str),
+) {
     let mut listed = BTreeSet::new();
-    for (index, file) in config.logs.files.iter().enumerate() {
+    for (file, index) in config.logs.files.iter().zip(indices(root, &["logs", "files"], refused)) {
         if !listed.insert(&file.path) {
             let at = index.to_string();
             report(&["logs", "files", &at, "path"], format!("{} is listed twice", file.path), "list it once");
         }
     }
-    let signal = config.signal.as_ref();
     let templates = [("group", config.logs.group.as_ref()), ("stream", Some(&config.logs.stream))];
     for (key, template) in templates.into_iter().filter_map(|(key, template)| Some((key, template?))) {
         for variable in template.variables() {
             let (name, known, remedy) = match variable {
                 Variable::Stack => (
                     "${stack}",
-                    signal.is_some_and(|signal| signal.stack.is_some()),
+                    is_meant(root, &["signal", "stack"], refused),
                     "set `signal.stack`, or write the name itself",
                 ),
                 Variable::Resource => (
                     "${resource}",
-                    signal.is_some_and(|signal| signal.resource.is_some()),
+                    is_meant(root, &["signal", "resource"], refused),
                     "set `signal.resource`, or write the name itself",
                 ),
-                Variable::Cluster => {
-                    ("${cluster}", config.ecs.is_some(), "set `ecs.cluster`, or write the name itself")
-                }
+                Variable::Cluster => (
+                    "${cluster}",
+                    is_meant(root, &["ecs", "cluster"], refused),
+                    "set `ecs.cluster`, or write the name itself",
+                ),
                 Variable::Region | Variable::Account => continue,
             };
             if !known {

@@ -4,7 +4,7 @@
 
 mod error;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
@@ -15,6 +15,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::problem::{self, Problem};
 use super::yaml::{Entry, Node, NodeId, Value};
+use crate::text::are_alike;
 use error::Error;
 
 /// Values that are looked at to find all problems: each problem costs a pass over the whole tree.
@@ -26,27 +27,37 @@ const SCALAR_TEXT: &str = "$ScalarText";
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScalarText(pub String);
 
-/// Deserialises a tree. Everything that is refused becomes one problem and is left out of the value; where that leaves
-/// nothing that can be made a value of, it is the default.
+/// What came of a tree.
+#[derive(Debug, Default)]
+pub struct Deserialized<T> {
+    /// What is right of it; the default where that leaves nothing that a value can be made of.
+    pub value: T,
+    /// What is wrong with the rest.
+    pub problems: Vec<Problem>,
+    /// The refused values and keys, which are left out of the value.
+    pub refused: HashSet<NodeId>,
+}
+
+/// Deserialises a tree. Everything that is refused becomes one problem and is left out of the value.
 ///
-/// An error made by `serde::de::Error::custom` is a message, and after a line break its remedy.
-pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> (T, Vec<Problem>) {
+/// An error made by `serde::de::Error::custom` is a message, and after a line break its remedy. What it quotes of the value
+/// stands in backticks, so that what is secret in that can be masked.
+pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> Deserialized<T> {
     let most = (MAX_VISITS / node.size().nodes).clamp(1, problem::MOST);
     let mut refused = Refused::default();
     let mut problems: Vec<Problem> = Vec::new();
-    loop {
+    let value = loop {
         let error = match T::deserialize(NodeDeserializer { node, refused: &refused }) {
-            Ok(value) => return (value, problems),
-            Err(error) => error.at(node.id, &node.span),
+            Ok(value) => break value,
+            Err(error) => error.at(node.id, &node.span, node.cut),
         };
         let Some((id, span)) = &error.place else {
-            break;
+            break T::default();
         };
-        // What is wrong with a whole because a part of it was refused isn't a mistake of its own.
-        if !refused.tainted.contains(id) {
+        if !refused.explains(&error, *id) {
             if problems.len() == most {
                 problems.push(Problem::too_many());
-                break;
+                break T::default();
             }
             let problem = error.problem(span);
             if !problems.contains(&problem) {
@@ -54,12 +65,15 @@ pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> (T, Vec<Problem>
             }
         }
         if *id == node.id || !refused.ids.insert(*id) {
-            break;
+            break T::default();
         }
         refused.tainted.extend(&error.above);
         refused.tainted.insert(node.id);
-    }
-    (T::default(), problems)
+        if let (Some(parent), Some(key)) = (error.above.first(), error.key) {
+            refused.keys.entry(*parent).or_default().push(key);
+        }
+    };
+    Deserialized { value, problems, refused: refused.ids }
 }
 
 /// What the next pass leaves out.
@@ -69,11 +83,26 @@ struct Refused {
     ids: HashSet<NodeId>,
     /// The values around them.
     tainted: HashSet<NodeId>,
+    /// The refused keys of a mapping, and those of its refused values.
+    keys: HashMap<NodeId, Vec<String>>,
 }
 
 impl Refused {
     fn entry(&self, entry: &Entry) -> bool {
         self.ids.contains(&entry.key_id) || self.ids.contains(&entry.value.id)
+    }
+
+    /// Tells whether an error only follows from a refused value or from cut text.
+    fn explains(&self, error: &Error, id: NodeId) -> bool {
+        match error.missing_key() {
+            _ if error.cut => true,
+            // Its own value was refused, or it was meant by a key that is none.
+            Some(missing) => self
+                .keys
+                .get(&id)
+                .is_some_and(|refused| refused.iter().any(|key| key == missing || are_alike(key, missing))),
+            None => self.tainted.contains(&id),
+        }
     }
 }
 
@@ -178,7 +207,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
             return Ok(None);
         };
         let item = seed.deserialize(NodeDeserializer { node, refused });
-        item.map(Some).map_err(|error| error.at(node.id, &node.span).under(&format!("[{index}]")))
+        item.map(Some).map_err(|error| error.at(node.id, &node.span, node.cut).under(&format!("[{index}]")))
     }
 }
 
@@ -197,7 +226,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
             return Ok(None);
         };
         let key: StrDeserializer<'_, Error> = entry.key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|error| error.at(entry.key_id, &entry.key_span))
+        let named = |error: Error| error.of_key(&entry.key).at(entry.key_id, &entry.key_span, false);
+        seed.deserialize(key).map(Some).map_err(named)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
@@ -206,7 +236,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         };
         let node = &entry.value;
         let value = seed.deserialize(NodeDeserializer { node, refused: self.refused });
-        value.map_err(|error| error.at(node.id, &node.span).under(&entry.key))
+        let key = entry.key_span.shown(&entry.key);
+        value.map_err(|error| error.of_key(&entry.key).at(node.id, &node.span, node.cut).under(&key))
     }
 }
 

@@ -15,9 +15,9 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::bufread::GzDecoder;
 
-use super::problem::{Problem, Source};
-use super::secrets;
-use super::yaml::{self, Node};
+use super::problem::{Extent, Problem, Source, one_line};
+use super::secrets::{self, Part};
+use super::yaml::{self, Loaded, Node, Value};
 use mime::Entity;
 use recognise::{OUR_KEY, OUR_TYPE, Recognised, has_our_top_level, is_headed, recognise};
 
@@ -27,10 +27,12 @@ const MAX_BYTES: usize = 1 << 20;
 pub(super) const MAX_TEXT: usize = 256 << 10;
 /// Wrappings (base64 or gzip) around one document; two are usual, and one more comes from encoding twice.
 const MAX_LAYERS: usize = 4;
-/// Multiparts within multiparts.
+/// Multiparts within multiparts, and archives within archives.
 const MAX_NESTING: usize = 4;
 /// Parts of one message.
 const MAX_PARTS: usize = 100;
+/// The keys by which a `#cloud-config` document says how it is merged.
+const MERGE_KEYS: [&str; 2] = ["merge_how", "merge_type"];
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -39,51 +41,89 @@ pub struct Decoded {
     pub documents: Vec<Document>,
     /// What couldn't be unpacked.
     pub problems: Vec<Problem>,
-    /// What was left to cloud-init, and why.
-    pub notes: Vec<String>,
+    /// What is allowed, and hurts.
+    pub warnings: Vec<Problem>,
+    /// What a person should know.
+    pub notes: Vec<Note>,
 }
 
-/// A document of ours.
+/// What a person should know of user data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A part that is left to cloud-init.
+    Left(String),
+    /// A part that was meant for ecs-firstrun and isn't read, or something that has no effect.
+    Missed(String),
+}
+
+impl std::fmt::Display for Note {
+    /// In one line, without what a terminal would obey: others chose the names in it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Note::Left(text) | Note::Missed(text)) = self;
+        f.write_str(&one_line(text))
+    }
+}
+
+/// A document of ours, read.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// Its text; lines are counted from its own beginning.
+    /// Its text, which knows its secrets; lines are counted from its own beginning.
     pub source: Arc<Source>,
     /// Whether the configuration is the value of the key `ecs_firstrun`, rather than the whole.
     pub embedded: bool,
+    /// The configuration in it, as far as the document could be read.
+    pub config: Option<Node>,
+    /// What is wrong with it as a YAML document.
+    pub problems: Vec<Problem>,
 }
 
 impl Document {
-    /// Loads the configuration in the document. Repeated keys outside of it are the business of others.
-    pub fn load(&self) -> (Option<Node>, Vec<Problem>) {
-        let (root, mut problems) = yaml::load(&self.source);
-        if !self.embedded {
-            root.iter().for_each(secrets::hide_misplaced);
-            return (root, problems);
+    /// Reads a document, of which the whole is ours, or the value of the key `ecs_firstrun`.
+    pub fn read(name: impl Into<String>, text: impl Into<Arc<str>>, embedded: bool) -> Self {
+        let source = Source::new(name, text);
+        let loaded = yaml::load(&source);
+        Self::of(&source, loaded, embedded)
+    }
+
+    /// The same document with these keys of its configuration alone.
+    #[must_use]
+    pub fn only(self, keys: &[&str]) -> Self {
+        Self { config: self.config.map(|config| config.only(keys)), problems: Vec::new(), ..self }
+    }
+
+    /// Keeps only the problems of our part, and those that end the reading.
+    fn of(unread: &Source, loaded: Loaded, embedded: bool) -> Self {
+        let part = if embedded { Part::Under(OUR_KEY) } else { Part::Whole };
+        let source = unread.with_secrets(secrets::find(&unread.text, &loaded, part));
+        let Loaded { root, problems, .. } = loaded;
+        let problems = problems.into_iter().map(|problem| problem.in_source(&source));
+        let root = root.map(|root| root.in_source(&source));
+        if !embedded {
+            return Self { problems: problems.collect(), source, embedded, config: root };
         }
         let entry = root.as_ref().and_then(|root| root.entry(OUR_KEY));
-        secrets::hide_surroundings(&self.source, entry, OUR_KEY);
+        let ours = entry.map(|entry| entry.key_span.start..entry.value.span.end).unwrap_or_default();
+        let is_second = |start: usize| unread.text[start..].starts_with(OUR_KEY) && entry.is_some();
+        let concerns_us = |problem: &Problem| {
+            let start = problem.span.as_ref().map_or(0, |span| span.start);
+            problem.extent == Extent::Document || ours.contains(&start) || is_second(start)
+        };
+        let problems = problems.filter(concerns_us).collect();
         let config = entry.map(|entry| entry.value.clone());
-        config.iter().for_each(secrets::hide_misplaced);
-        let ours = config.as_ref().map(|node| node.span.start..node.span.end).unwrap_or_default();
-        problems.retain(|problem| {
-            let at = problem.span.as_ref().map(|span| span.start);
-            let of_key = problem.message == format!("the key `{OUR_KEY}` {}", yaml::GIVEN_TWICE);
-            of_key || at.is_some_and(|at| ours.contains(&at)) || !problem.message.ends_with(yaml::GIVEN_TWICE)
-        });
-        (config, problems)
+        Self { source, embedded, config, problems }
     }
 }
 
 /// Unpacks user data: plain, base64, gzip or both, or MIME multipart of these. `name` is what messages call it.
 pub fn decode(name: &str, bytes: &[u8]) -> Decoded {
-    let mut walk = Walk { name, multipart: false, parts: 0, unpacked: 0, found: Decoded::default() };
+    let mut walk = Walk { name, multipart: false, parts: 0, unpacked: 0, archives: 0, found: Decoded::default() };
     if bytes.len() > MAX_BYTES {
         walk.refuse(name, "it is longer than 1 MiB".into(), "EC2 takes 16 KiB; move large files elsewhere");
         return walk.found;
     }
     match unwrapped(bytes) {
         Ok(bytes) if mime::is_mime(&bytes) => walk.entity(&bytes, 0),
-        Ok(bytes) => walk.document(name.into(), None, &bytes),
+        Ok(bytes) => walk.document(name.into(), &Entity::default(), &bytes),
         Err((message, remedy)) => walk.refuse(name, message, remedy),
     }
     walk.found
@@ -98,6 +138,8 @@ struct Walk<'a> {
     parts: usize,
     /// Bytes of all parts, unpacked.
     unpacked: usize,
+    /// Archives that are open.
+    archives: usize,
     found: Decoded,
 }
 
@@ -118,7 +160,7 @@ impl Walk<'_> {
             Some(parts) => {
                 self.multipart = true;
                 if parts.is_empty() {
-                    self.found.notes.push(format!("{}: its multipart has no parts", self.name));
+                    self.found.notes.push(Note::Missed(format!("{}: {}", self.name, entity.why_no_parts())));
                 }
                 for part in parts {
                     self.entity(part, nesting + 1);
@@ -128,61 +170,134 @@ impl Walk<'_> {
     }
 
     fn part(&mut self, entity: &Entity<'_>) {
+        let Some(label) = self.next_part(entity.file.as_deref()) else { return };
+        let content = entity.content().map_err(|message| (message.into(), "encode it again"));
+        let unpacked = content.and_then(|content| unwrapped(&content).map(Cow::into_owned));
+        self.unpacked(label, entity, unpacked);
+    }
+
+    /// What messages call the next part; nothing where no more is read.
+    fn next_part(&mut self, file: Option<&str>) -> Option<String> {
         self.parts += 1;
         if self.unpacked > MAX_BYTES {
-            return;
+            return None;
         }
         if self.parts > MAX_PARTS {
             if self.parts == MAX_PARTS + 1 {
                 let message = format!("there are more than {MAX_PARTS} parts; the others aren't read");
                 self.refuse(self.name, message, "use fewer parts");
             }
-            return;
+            return None;
         }
-        let file = entity.file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
-        let label = match self.multipart {
+        let file = file.map(|file| format!(" ({file})")).unwrap_or_default();
+        Some(match self.multipart {
             true => format!("{}, part {}{file}", self.name, self.parts),
             false => format!("{}{file}", self.name),
-        };
-        let content = entity.content().map_err(|message| (message.into(), "encode it again"));
-        let unpacked = content.and_then(|content| unwrapped(&content).map(Cow::into_owned));
+        })
+    }
+
+    fn unpacked(&mut self, label: String, entity: &Entity<'_>, unpacked: Result<Vec<u8>, Trouble>) {
         self.unpacked += unpacked.as_ref().map_or(0, Vec::len);
         if self.unpacked > MAX_BYTES {
             let message = "the parts are longer than 1 MiB in all; from here on they aren't read".to_owned();
             return self.refuse(&label, message, "move large files elsewhere");
         }
         match unpacked {
-            Ok(content) => self.document(label, entity.content_type.as_deref(), &content),
+            Ok(content) => self.document(label, entity, &content),
             Err((message, remedy)) => self.refuse(&label, message, remedy),
         }
     }
 
-    fn document(&mut self, label: String, declared: Option<&str>, bytes: &[u8]) {
+    fn document(&mut self, label: String, entity: &Entity<'_>, bytes: &[u8]) {
+        let declared = entity.content_type.as_deref();
         let Ok(text) = std::str::from_utf8(bytes) else {
             if declared == Some(OUR_TYPE) || is_headed(bytes) {
                 self.refuse(&label, "it isn't UTF-8 text".into(), "save it as UTF-8");
+            } else if recognise::mentions_us(bytes) {
+                self.found.notes.push(Note::Missed(format!("{label} isn't UTF-8 text; save it as UTF-8")));
             } else {
                 self.left(&label, declared.unwrap_or("not text"));
             }
             return;
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        match recognise(declared, text) {
-            Recognised::Ours { .. } if text.len() > MAX_TEXT => {
+        let source = Source::new(label, text);
+        let label = source.name.as_str();
+        match recognise(declared, &source) {
+            Recognised::TooLong => {
                 let message = format!("it is longer than {} KiB", MAX_TEXT >> 10);
-                self.refuse(&label, message, "move large files elsewhere, or into a part of their own");
+                self.refuse(label, message, "move large files elsewhere, or into a part of their own");
             }
-            Recognised::Ours { embedded } => {
-                self.found.documents.push(Document { source: Source::new(label, text), embedded });
-            }
-            Recognised::Nearly(why) => self.found.notes.push(format!("{label} {why}")),
-            Recognised::Others(kind) => self.left(&label, declared.unwrap_or(kind)),
+            Recognised::Ours { loaded, embedded } => self.ours(entity, &source, loaded, embedded),
+            Recognised::Archive(loaded) => self.archive(&source, loaded),
+            Recognised::Nearly(why) => self.found.notes.push(Note::Missed(format!("{label} {why}"))),
+            Recognised::Others(kind) => self.left(label, declared.unwrap_or(kind)),
             Recognised::Nothing => {}
         }
     }
 
+    fn ours(&mut self, entity: &Entity<'_>, source: &Source, loaded: Loaded, embedded: bool) {
+        let label = &source.name;
+        let declared = entity.content_type.as_deref().unwrap_or_default();
+        let is_cloud_config = embedded && declared == "text/cloud-config";
+        if let Some(what) = recognise::run_by_cloud_init(declared).filter(|_| !is_cloud_config) {
+            let warning = Problem::general(format!("{label} has the type {declared}: cloud-init {what}"));
+            let right = if embedded { "text/cloud-config" } else { OUR_TYPE };
+            self.found.warnings.push(warning.remedy(format!("give the part the type {right}")));
+        }
+        if let Some(keys) = loaded.root.as_ref().filter(|_| embedded).and_then(recognise::sections_beside) {
+            let note = format!("{label}: `{keys}` must stand under the key `{OUR_KEY}`, not beside it");
+            self.found.notes.push(Note::Missed(note));
+        }
+        let of_document = MERGE_KEYS
+            .into_iter()
+            .find(|key| embedded && loaded.root.as_ref().is_some_and(|root| root.get(key).is_some()));
+        if let Some(how) = entity.merge_type.then_some("X-Merge-Type").or(of_document) {
+            let note = format!(
+                "{label}: `{how}` has no effect on the configuration of ecs-firstrun, whose mappings alone are merged"
+            );
+            self.found.notes.push(Note::Missed(note));
+        }
+        self.found.documents.push(Document::of(source, loaded, embedded));
+    }
+
+    /// `#cloud-config-archive`: a list of parts, each a text or a mapping with `content`, `type` and `filename`.
+    ///
+    /// cloud-init can't read one that breaks off, either. What else is wrong in it is the business of others.
+    fn archive(&mut self, source: &Arc<Source>, loaded: Loaded) {
+        let Loaded { root, problems, .. } = loaded;
+        let broken: Vec<_> = problems.into_iter().filter(|problem| problem.extent == Extent::Document).collect();
+        if !broken.is_empty() {
+            return self.found.problems.extend(broken);
+        }
+        if self.archives >= MAX_NESTING {
+            let message = format!("archives are nested more than {MAX_NESTING} deep");
+            return self.refuse(&source.name, message, "put all parts into one archive");
+        }
+        let Some(Value::Sequence(items)) = root.map(|root| root.value) else {
+            let message = "a #cloud-config-archive is a list of parts".to_owned();
+            return self.refuse(&source.name, message, "begin each part with `- `");
+        };
+        self.archives += 1;
+        self.multipart = true;
+        for item in items {
+            let text = |key: &str| item.get(key).and_then(Node::text);
+            let mut entity = Entity::named(text("type"), text("filename"));
+            entity.merge_type = mime::MERGE_TYPE.iter().any(|name| item.get(name).is_some());
+            let Some(label) = self.next_part(entity.file.as_deref()) else { continue };
+            let Some(content) = item.text().or_else(|| text("content")) else {
+                let note = format!("{label} has no text as its `content`; write `content: |`, and the part below it");
+                self.found.notes.push(Note::Missed(note));
+                continue;
+            };
+            let unpacked = unwrapped(content.as_bytes()).map(Cow::into_owned);
+            self.unpacked(label, &entity, unpacked);
+        }
+        self.archives -= 1;
+    }
+
     fn left(&mut self, label: &str, kind: &str) {
-        self.found.notes.push(format!("{label} ({kind}) is left to cloud-init"));
+        self.found.notes.push(Note::Left(format!("{label} ({kind}) is left to cloud-init")));
     }
 }
 
@@ -243,6 +358,10 @@ pub(crate) fn base64_wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// Decodes base64 with blanks and line breaks anywhere, and with or without padding.
 fn base64_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
+    let may_be = |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/=".contains(byte);
+    if !bytes.iter().all(may_be) {
+        return None;
+    }
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let dense: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     GeneralPurpose::new(&STANDARD, config).decode(dense).ok()

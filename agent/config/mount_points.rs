@@ -1,6 +1,7 @@
 //! Where a volume can't be mounted: what lies there would be hidden from the host, or the volume from those who need it.
 
 use super::types::AbsolutePath;
+use crate::well_known::STATE_DIRECTORY;
 
 /// How much of the tree at a path is meant.
 #[derive(Clone, Copy, PartialEq)]
@@ -48,7 +49,7 @@ const TAKEN: &[(&str, Extent, &str)] = &[
     ("/var/cache/ecs", Below, "the image of the ECS agent is there"),
     ("/var/lib", Itself, MANY),
     ("/var/lib/cloud", Below, "the state of cloud-init is there"),
-    ("/var/lib/ecs-firstrun", Below, "the state of ecs-firstrun is there"),
+    (STATE_DIRECTORY, Below, "the state of ecs-firstrun is there"),
     ("/var/lib/rpm", Below, "the database of the installed packages is there"),
     ("/var/lib/systemd", Below, "the state of systemd is there"),
     ("/var/lock", Below, "it is emptied at each boot"),

@@ -1,11 +1,13 @@
 //! From the documents to a checked configuration: merged, deserialised, and everything that is wrong with it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::decode::Document;
+use super::de::{self, Deserialized};
+use super::decode::{Decoded, Document, Note};
 use super::problem::{self, Problem, Source, one_line};
 use super::yaml::{self, Node, Value};
-use super::{Config, check, de};
+use super::{Config, check};
 
 /// What became of the documents: the configuration as far as it is right, and everything that is wrong with it.
 #[derive(Debug, Default)]
@@ -16,6 +18,10 @@ pub struct Parsed {
     pub problems: Vec<Problem>,
     /// Whether there was any document at all.
     pub found: bool,
+    /// What is allowed in the user data, and hurts.
+    pub warnings: Vec<Problem>,
+    /// What a person should know of the user data.
+    pub notes: Vec<Note>,
 }
 
 /// The variables of the shell script that this agent replaces, with the key that each stands for.
@@ -35,34 +41,46 @@ pub fn shell_variables(value: impl Fn(&str) -> Option<String>) -> Vec<Document> 
     let set = |(name, path): &(&str, [&str; 2])| {
         let value = value(name).filter(|value| !value.is_empty())?;
         let text = serde_json::json!({ path[0]: { path[1]: value } }).to_string();
-        Some(Document { source: Source::new(format!("variable {name}"), text), embedded: false })
+        Some(Document::read(format!("variable {name}"), text, false))
     };
     SHELL_VARIABLES.iter().filter_map(set).collect()
+}
+
+/// Parses unpacked user data, with the documents that come before and after it.
+pub fn parse_user_data(before: Vec<Document>, mut decoded: Decoded, after: Vec<Document>) -> Parsed {
+    let own = std::mem::take(&mut decoded.documents);
+    let all: Vec<_> = before.into_iter().chain(own).chain(after).collect();
+    with_decoded(parse(&all), decoded)
+}
+
+/// Adds what was said of the user data when it was unpacked.
+pub fn with_decoded(mut parsed: Parsed, decoded: Decoded) -> Parsed {
+    parsed.problems.splice(0..0, decoded.problems);
+    Parsed { warnings: decoded.warnings, notes: decoded.notes, ..parsed }
 }
 
 /// Merges the documents, later over earlier, and checks the result.
 pub fn parse(documents: &[Document]) -> Parsed {
     let mut problems = Vec::new();
-    let mut merged: Option<Node> = None;
+    let mut merged: Option<Cow<'_, Node>> = None;
     let mut found = false;
     for document in documents {
         // Many programs have this variable set: it is of use to a signal, and says nothing by itself.
         let is_region = document.source.name == REGION_VARIABLE;
-        if is_region && merged.as_ref().is_none_or(|node| node.get("signal").is_none()) {
+        if is_region && merged.as_deref().is_none_or(|node| node.get("signal").is_none()) {
             continue;
         }
         found = true;
-        let (node, more) = document.load();
-        problems.extend(more);
-        let Some(node) = node else { continue };
+        problems.extend(document.problems.iter().cloned());
+        let Some(node) = &document.config else { continue };
         // A list, or text, would take the place of all the other documents, and of the signal's target in them.
         if !matches!(node.value, Value::Mapping(_) | Value::Null) {
-            problems.extend(de::from_node::<Config>(&node).1);
+            problems.extend(de::from_node::<Config>(node).problems);
             continue;
         }
         merged = Some(match merged {
-            Some(base) => yaml::merge(base, node),
-            None => node,
+            Some(base) => Cow::Owned(yaml::merge(base.into_owned(), node.clone())),
+            None => Cow::Borrowed(node),
         });
     }
     let Some(node) = merged else {
@@ -71,18 +89,19 @@ pub fn parse(documents: &[Document]) -> Parsed {
         }
         return Parsed { problems, found, ..Parsed::default() };
     };
-    let (mut config, more) = de::from_node::<Config>(&node);
+    let Deserialized { value: mut config, problems: more, refused } = de::from_node::<Config>(&node);
     // More mistakes than are looked for leave nothing; who has to be told of them, and by which way, is known all the same.
     if !more.is_empty() && config == Config::default() {
-        config = de::from_node(&node.only(&["signal", "proxy"])).0;
+        config = de::from_node(&node.only(&["signal", "proxy"])).value;
     }
     let right_so_far = more.is_empty() && problems.is_empty();
     problems.extend(more);
     if right_so_far && config == Config::default() {
         problems.push(empty(&node.span.source));
     }
-    problems.extend(check::check_together(&config, &node));
-    problem::sort(&mut problems);
+    problems.extend(check::check_together(&config, &node, &refused));
+    let order: Vec<_> = documents.iter().map(|document| document.source.clone()).collect();
+    problem::sort(&mut problems, &order);
     // Said once, and last; several documents, or what concerns several values, may have any number.
     let found = problems.len();
     problems.retain(|problem| *problem != Problem::too_many());
@@ -90,7 +109,7 @@ pub fn parse(documents: &[Document]) -> Parsed {
         problems.truncate(problem::MOST);
         problems.push(Problem::too_many());
     }
-    Parsed { config, problems, found: true }
+    Parsed { config, problems, found: true, ..Parsed::default() }
 }
 
 /// The first problem in one line, and how many more there are: the reason of a refusal.
@@ -100,7 +119,7 @@ pub fn summary(problems: &[Problem]) -> String {
         let (line, column) = span.position();
         format!("{}:{line}:{column}: ", span.source.shown_name())
     });
-    let remedy = first.remedy.as_ref().map(|remedy| format!(" ({})", one_line(remedy))).unwrap_or_default();
+    let remedy = first.words().1.map(|remedy| format!(" ({remedy})")).unwrap_or_default();
     let more = match problems.len() - 1 {
         0 => String::new(),
         1 => ", and 1 more error".to_owned(),
@@ -110,9 +129,6 @@ pub fn summary(problems: &[Problem]) -> String {
 }
 
 fn empty(source: &Arc<Source>) -> Problem {
-    Problem {
-        span: None,
-        message: format!("{}: nothing is configured", source.name),
-        remedy: Some("add at least `ecs` with a `cluster`, or leave the document out".to_owned()),
-    }
+    Problem::general(format!("{}: nothing is configured", source.name))
+        .remedy("add at least `ecs` with a `cluster`, or leave the document out")
 }

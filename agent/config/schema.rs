@@ -210,9 +210,9 @@ texts! {
         "1 to 512 letters, digits and - _ / . # { }, and ${stack}, ${resource}, ${region}, ${account}, ${cluster}",
         ["${stack}/ec2/${resource}"];
     TimeSpan, time_span(), "a number and its unit, as 90s, 15m or 1h 30m; at most 12h", ["90s", "15m", "1h 30m"];
-    ProxyUrl, concat!("^https?://[^/?#\\\\", control_or_blank!(), "]+[/\\\\]?$"),
+    ProxyUrl, concat!("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\\\\", control_or_blank!(), "]+[/\\\\]?$"),
         "http:// or https://, a host and a port, as http://proxy.internal:3128", ["http://proxy.internal:3128"];
-    WaitHandle, concat!("^https?://[^/\\\\", control_or_blank!(), "][^", control_or_blank!(), "]*$"),
+    WaitHandle, concat!("^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\", control_or_blank!(), "][^", control_or_blank!(), "]*$"),
         "what !Ref gives for the WaitConditionHandle", [];
 }
 

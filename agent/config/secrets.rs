@@ -1,60 +1,325 @@
-//! What is hidden of a document beside what the names of its keys call a secret.
+//! What is secret in a document, known by where it stands.
 //!
-//! A mistake is shown with its line, and it may be the very mistake that makes a secret look like something else.
+//! A mistake is shown with its line, and it may be the very mistake that makes a secret look like something else: so the values
+//! of some keys are secret in any form, and what stands around our part of a document, which is somebody else's, is too.
 
 use std::ops::Range;
-use std::sync::Arc;
 
+use super::SECTIONS;
 use super::ecs_variables::{Kind, kind};
-use super::problem::Source;
-use super::yaml::{Entry, Node, Value};
+use super::problem::{is_secret_key, secret_ranges, secret_value, url_secrets};
+use super::yaml::{Entry, Loaded, Node, Value};
+use crate::text::nearest;
 
-/// The keys of `proxy` whose values may be shown, but for what of them looks like a secret by itself.
-const OF_PROXY: [&str; 2] = ["url", "no_proxy"];
+/// The part of a document that is ours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Part<'a> {
+    /// All of it.
+    Whole,
+    /// The value of this key.
+    Under(&'a str),
+    /// None: it is a template, whose user data is a document of its own.
+    Template,
+}
 
-/// Hides values that may be secrets in the wrong place, or in another form than theirs.
-pub(super) fn hide_misplaced(config: &Node) {
-    let whole = [&["ecs", "config"][..], &["docker", "daemon"]].into_iter().filter_map(|path| config.at(path));
-    let whole = whole.filter(|node| !matches!(node.value, Value::Mapping(_)));
-    // It may be given in base64, as cfn-signal takes it; of a URL the query is hidden anyway.
-    let handle = config.at(&["signal", "wait_handle"]);
-    let handle = handle.filter(|node| node.text().is_some_and(|text| !text.contains("://")));
-    let of_proxy = entries(config, &["proxy"]).iter().filter(|entry| !OF_PROXY.contains(&entry.key.as_str()));
-    let variables = entries(config, &["ecs", "config"]).iter().filter(|entry| !is_as_it_should_be(entry));
-    for node in whole.chain(handle).chain(of_proxy.chain(variables).map(|entry| &entry.value)) {
-        node.span.source.hide(node.span.start..node.span.end);
+/// Finds the byte ranges of a text that are secret, in any order.
+pub(super) fn find(text: &str, loaded: &Loaded, part: Part<'_>) -> Vec<Range<usize>> {
+    let mut found = Found { text, is_ours: part != Part::Template, ranges: Vec::new(), ends: Vec::new() };
+    let ours = match (part, &loaded.root) {
+        (Part::Under(key), root) => {
+            let entry = root.as_ref().and_then(|root| root.entry(key));
+            let ours = our_range(text, entry, key);
+            found.ranges.extend([0..ours.start, ours.end..text.len()]);
+            entry.map(|entry| &entry.value)
+        }
+        (_, root) => root.as_ref(),
+    };
+    if let Some(ours) = ours {
+        found.value(ours, &mut Vec::new());
+    }
+    // Drops our own key from a path; text outside our part is secret already.
+    let below = |keys: &[String]| -> Vec<String> {
+        let skipped = usize::from(matches!(part, Part::Under(key) if keys.first().is_some_and(|first| first == key)));
+        keys[skipped..].to_vec()
+    };
+    for dropped in &loaded.dropped {
+        let keys = below(&dropped.keys);
+        match keys.iter().any(|key| is_secret_key(key)) {
+            true => found.whole(&dropped.value),
+            false => found.entry(&dropped.value, &mut canonical(&keys)),
+        }
+    }
+    for comment in &loaded.comments {
+        found.comment(comment.clone());
+    }
+    if let Some((from, keys)) = &loaded.unread {
+        found.unread(*from, &canonical(&below(keys)));
+    }
+    found.ranges
+}
+
+/// The values of a template's parameter that `NoEcho` keeps from everybody.
+const HIDDEN_PARAMETER: [&str; 2] = ["Default", "AllowedValues"];
+
+fn is_no_echo(parameter: &Node) -> bool {
+    parameter.get("NoEcho").and_then(Node::text).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// What the value at a path of keys may show.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shown {
+    /// All but the user info and the query of URLs.
+    All,
+    /// The same, without the user info of a URL that lacks its scheme.
+    Proxy,
+    /// Nothing.
+    Nothing,
+}
+
+/// Tells what a value may show by where it stands; `is_mapping` if that is what it is.
+///
+/// What stands below a secret key is not looked into, so that of the keys the last one tells enough.
+fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Shown {
+    match keys {
+        [.., last] if is_secret_key(last) => Shown::Nothing,
+        ["proxy"] if is_mapping || is_text => Shown::Proxy,
+        ["proxy", "no_proxy", ..] => Shown::Proxy,
+        ["proxy", "url"] if is_text => Shown::Proxy,
+        ["proxy", ..] => Shown::Nothing,
+        ["docker", "daemon"] | ["ecs", "config"] if !is_mapping => Shown::Nothing,
+        // It may be given in base64, as cfn-signal takes it.
+        ["signal", "wait_handle"] if !is_mapping => Shown::Nothing,
+        // The keys of an object tell what in it is secret. Nobody knows of what is no variable, or has another key.
+        ["ecs", "config", name] => match kind(name) {
+            None | Some(Kind::Elsewhere("proxy.url")) => Shown::Nothing,
+            Some(Kind::Object) if !is_mapping => Shown::Nothing,
+            Some(_) => Shown::All,
+        },
+        [section, ..] if SECTIONS.contains(section) => Shown::All,
+        _ => Shown::Proxy,
     }
 }
 
-fn entries<'a>(config: &'a Node, path: &[&str]) -> &'a [Entry] {
-    match config.at(path).map(|node| &node.value) {
-        Some(Value::Mapping(entries)) => entries,
-        _ => &[],
+/// A path in which a misspelt key of ours is the one that it is like.
+fn canonical(keys: &[String]) -> Vec<&str> {
+    let mut path: Vec<&str> = Vec::new();
+    for key in keys {
+        path.push(meant(&path, key));
+    }
+    path
+}
+
+/// The key that is meant below a path: itself, or the one of ours that it is like.
+fn meant<'k>(above: &[&str], key: &'k str) -> &'k str {
+    let known: &[&'static str] = match above {
+        [] => &SECTIONS,
+        ["ecs"] => &["cluster", "attributes", "tags", "config"],
+        ["docker"] => &["data_root", "daemon"],
+        ["signal"] => &["stack", "resource", "region", "auth", "timeout", "wait_handle", "lifecycle_hook"],
+        // Of a proxy only what is really meant may be shown.
+        _ => return key,
+    };
+    match known.contains(&key) {
+        true => key,
+        false => nearest(key, known.iter().copied()).unwrap_or(key),
     }
 }
 
-/// Whether a variable of the ECS agent exists, and has a value of such a form that its keys tell what in it is secret.
-fn is_as_it_should_be(variable: &Entry) -> bool {
-    let value = &variable.value.value;
-    match kind(&variable.key) {
-        None | Some(Kind::Elsewhere("proxy.url")) => matches!(value, Value::Bool(_) | Value::Int(_) | Value::Null),
-        Some(Kind::Object) => matches!(value, Value::Mapping(_)),
-        Some(_) => true,
+/// Whether there is a URL in a text. Most have no colon, which is quickly seen.
+fn has_url(text: &str) -> bool {
+    text.as_bytes().contains(&b':') && text.contains("://")
+}
+
+struct Found<'a> {
+    text: &'a str,
+    is_ours: bool,
+    ranges: Vec<Range<usize>>,
+    /// Where secret values end, or their keys where these have none.
+    ends: Vec<usize>,
+}
+
+impl Found<'_> {
+    fn whole(&mut self, node: &Node) {
+        self.ranges.push(node.span.start..node.span.end);
+        self.ends.push(node.span.end);
+    }
+
+    /// A value with the keys above it, its own at the end.
+    fn entry<'n>(&mut self, node: &'n Node, keys: &mut Vec<&'n str>) {
+        let is_mapping = matches!(node.value, Value::Mapping(_));
+        let shown = match self.is_ours {
+            true => shown(keys, is_mapping, matches!(node.value, Value::String(_))),
+            false if keys.last().is_some_and(|key| is_secret_key(key)) => Shown::Nothing,
+            false => Shown::All,
+        };
+        let is_plain = || {
+            let is_secret = keys.last().is_some_and(|key| is_secret_key(key));
+            matches!(node.value, Value::Bool(_) | Value::Int(_)) && !is_secret
+        };
+        match (shown, &node.value) {
+            (Shown::Nothing, Value::String(text)) if keys == &["signal", "wait_handle"] && text.contains("://") => {
+                self.value(node, keys);
+            }
+            (Shown::Nothing, _) if !is_plain() => self.whole(node),
+            (Shown::Proxy, Value::String(text)) if text.contains('@') && !text.contains("://") => self.user_info(node),
+            _ => self.value(node, keys),
+        }
+    }
+
+    /// What stands in a value that may be shown.
+    fn value<'n>(&mut self, node: &'n Node, keys: &mut Vec<&'n str>) {
+        match &node.value {
+            Value::Sequence(items) => items.iter().for_each(|item| self.entry(item, keys)),
+            Value::Mapping(entries) => {
+                let may_be_rest = |entry: &Entry| entry.value.value == Value::Null;
+                let holds_secret =
+                    entries.iter().any(may_be_rest) && entries.iter().any(|entry| is_secret_key(&entry.key));
+                let is_hidden = |key: &str| !self.is_ours && HIDDEN_PARAMETER.contains(&key) && is_no_echo(node);
+                let hidden: Vec<_> = entries.iter().filter(|entry| is_hidden(&entry.key)).collect();
+                hidden.into_iter().for_each(|entry| self.whole(&entry.value));
+                for entry in entries {
+                    self.key(entry, keys, holds_secret);
+                    // Without a value the key stands in its place.
+                    if entry.value.span.start == entry.key_span.start {
+                        if is_secret_key(&entry.key) {
+                            self.ends.push(entry.key_span.end);
+                        }
+                        continue;
+                    }
+                    keys.push(meant(keys, &entry.key));
+                    self.entry(&entry.value, keys);
+                    keys.pop();
+                }
+            }
+            // A template describes others' things: what is in it is foreign text.
+            Value::String(value) if !self.is_ours || value.contains("://") => {
+                self.url(node.span.start..node.span.end, value)
+            }
+            _ => {}
+        }
+    }
+
+    /// A key that may be the rest of a secret, such as one with a comma in a mapping in braces.
+    fn key(&mut self, entry: &Entry, above: &[&str], holds_secret: bool) {
+        let place = entry.key_span.start..entry.key_span.end;
+        let key = entry.key.as_str();
+        let is_name = key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        let is_rest = entry.value.value == Value::Null && holds_secret;
+        let is_variable = above == ["ecs", "config"] && !is_name;
+        match () {
+            () if has_url(key) => self.url(place, key),
+            () if self.is_ours && (is_rest || is_variable || (above == ["proxy"] && !is_name)) => {
+                self.ranges.push(place)
+            }
+            () => {}
+        }
+    }
+
+    /// The user info and the query of the URLs in a value, which stands here. A value that is written in another way than it
+    /// reads, such as with escapes or folded lines, is secret as a whole if there is anything secret in it.
+    fn url(&mut self, place: Range<usize>, value: &str) {
+        let written = self.text[place.clone()].trim();
+        let unquoted = written.strip_prefix(['"', '\'']).and_then(|rest| rest.strip_suffix(['"', '\'']));
+        let unquoted = unquoted.unwrap_or(written).lines().map(str::trim);
+        match unquoted.eq(value.trim().lines().map(str::trim)) {
+            true if self.is_ours => self.lines(place, url_secrets),
+            true => self.lines(place, secret_ranges),
+            false if value.lines().any(|line| !url_secrets(line).is_empty()) => self.ranges.push(place),
+            false => {}
+        }
+    }
+
+    /// The user info of a proxy's URL that has no scheme.
+    fn user_info(&mut self, node: &Node) {
+        let written = &self.text[node.span.start..node.span.end];
+        let quotes = written.len() - written.trim_start_matches(['"', '\'']).len();
+        if let Some(end) = written.rfind('@') {
+            self.ranges.push(node.span.start + quotes..node.span.start + end);
+        }
+    }
+
+    /// A comment: all of it behind a secret, of which it may be the rest, else what looks like a secret in it.
+    fn comment(&mut self, place: Range<usize>) {
+        let Some(sign) = self.text[place.clone()].find('#').map(|at| place.start + at) else { return };
+        let ends = self.text[sign..].find('\n').map_or(self.text.len(), |at| sign + at);
+        let line = self.text[..sign].rfind('\n').map_or(0, |at| at + 1);
+        match self.ends.iter().any(|end| (line..=sign).contains(end)) {
+            true => self.ranges.push(sign..ends),
+            false => self.lines(place, secret_ranges),
+        }
+    }
+
+    fn lines(&mut self, place: Range<usize>, secrets: impl Fn(&str) -> Vec<Range<usize>>) {
+        let mut at = place.start;
+        for line in self.text[place].split_inclusive('\n') {
+            self.ranges.extend(secrets(line.trim_end()).into_iter().map(|range| at + range.start..at + range.end));
+            at += line.len();
+        }
+    }
+
+    /// What may be secret in the text that was not read, from here on, below these keys: where a value may not be shown, or may
+    /// be only in part, all up to the next section, and behind any key that names a secret.
+    fn unread(&mut self, from: usize, keys: &[&str]) {
+        let from = self.text.ceil_char_boundary(from.min(self.text.len()));
+        self.lines(from..self.text.len(), url_secrets);
+        let is_text = keys.len() > 1;
+        let mut is_hidden = match (self.is_ours, keys) {
+            (true, ["proxy", "url" | "no_proxy", ..]) => !self.text[from..].trim_start().starts_with('{'),
+            (true, keys) if keys.iter().any(|key| is_secret_key(key)) => true,
+            (true, keys) => !keys.is_empty() && shown(keys, keys == ["proxy"], is_text) == Shown::Nothing,
+            (false, keys) => keys.iter().any(|key| is_secret_key(key)),
+        };
+        let mut at = from;
+        for (number, line) in self.text[from..].split_inclusive('\n').enumerate() {
+            // The first line goes on behind a key.
+            let sign = if number == 0 { line.len() - line.trim_start_matches([':', ' ']).len() } else { 0 };
+            let range = at + sign..at + line.trim_end().len().max(sign);
+            at += line.len();
+            let begins_section =
+                SECTIONS.iter().any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')));
+            is_hidden &= number == 0 || !(self.is_ours && begins_section);
+            if is_hidden {
+                self.ranges.push(range);
+            } else if let Some(behind) = self.names_secret(line) {
+                self.ranges.push(range.start - sign + behind..range.end);
+                is_hidden = true;
+            }
+        }
+    }
+
+    /// Where the value begins of the first key of a line whose value may not be shown.
+    fn names_secret(&self, line: &str) -> Option<usize> {
+        let of_variable = || {
+            let name = line.trim_start_matches([' ', '\t', '-', '{', '"', '\'']);
+            let begins = line.len() - name.len();
+            let length = name.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))?;
+            let is_variable = length > 3
+                && name[..length].contains('_')
+                && name[length..].trim_start_matches(['"', '\'']).starts_with([':', '=']);
+            let may_be_shown = kind(&name[..length])
+                .is_some_and(|kind| !matches!(kind, Kind::Elsewhere(_) | Kind::Object | Kind::SecretObject));
+            (is_variable && !may_be_shown).then_some(begins + length + 1)
+        };
+        let of_proxy = || {
+            let (key, rest) = line.split_once(':')?;
+            let named = key.to_ascii_lowercase();
+            let is_proxy = named.contains("proxy") || named.contains("url");
+            (is_proxy && rest.contains('@')).then_some(key.len() + 1)
+        };
+        let of_secret = secret_value(line).map(|range| range.start);
+        of_secret.or_else(|| self.is_ours.then(|| of_variable().or_else(of_proxy)).flatten())
     }
 }
 
-/// Hides what stands around our part of a document, which is somebody else's: nobody knows what in it is secret.
-pub(super) fn hide_surroundings(source: &Arc<Source>, ours: Option<&Entry>, key: &str) {
-    let text = &source.text;
+/// Finds our part of a document, with its key.
+fn our_range(text: &str, ours: Option<&Entry>, key: &str) -> Range<usize> {
     // The parser may have given up before our part, or within.
     let begins = ours.map(|entry| entry.key_span.start).or_else(|| line_of(text, key));
     let ends = ours.map(|entry| entry.value.span.end);
-    let ours = begins.map_or(0..0, |begins| begins..ends.unwrap_or(begins).max(block_end(text, begins)));
-    source.hide(0..ours.start);
-    source.hide(ours.end..text.len());
+    begins.map_or(0..0, |begins| begins..ends.unwrap_or(begins).max(block_end(text, begins)))
 }
 
-/// Where the line begins that has this key, of a mapping that is not in another.
+/// Finds the line that begins with this key, at the left margin.
 fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut lines = lines(text);
     lines
@@ -79,66 +344,4 @@ fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::config::decode::decode;
-    use crate::config::parse;
-
-    fn shown(user_data: &str) -> String {
-        let parsed = parse(&decode("user data", user_data.as_bytes()).documents);
-        assert!(!parsed.problems.is_empty(), "{user_data}");
-        parsed.problems.iter().map(|problem| format!("{}\n{problem}\n", problem.render(false))).collect()
-    }
-
-    #[test]
-    fn a_secret_in_the_wrong_place_or_form_is_not_shown() {
-        for line in [
-            "proxy: {url: 'http://p:1', user: canary, pass: canary}",
-            "ecs: {cluster: x, config: {ECS_ENGINE_AUTHDATA: canary, AWS_ACCES_KEY_ID: canary}}",
-            "ecs: {cluster: x, config: {ECS_AUTH_DATA: {r: {auth: canary}}, HTTP_PROXY: canary}}",
-            "ecs: {cluster: x, config: {ECS_LOG_OPTS: [splunk, canary]}}",
-            "ecs: {cluster: x, config: 'ECS_ENGINE_AUTHDATA=canary'}",
-            "ecs: {cluster: x, config: [canary]}",
-            "docker: {daemon: '{\"log-opts\": {\"splunk\": \"canary\"}}'}",
-            "signal: {wait_handle: aHR0cHM6Ly9oL3canary=}",
-        ] {
-            let shown = shown(&format!("#ecs-firstrun\n{line}\n"));
-            assert!(!shown.contains("canary") && shown.contains("***"), "{shown}");
-        }
-    }
-
-    #[test]
-    fn what_stands_around_our_part_is_not_shown() {
-        let ours = "ecs_firstrun:\n  ecs:\n\n    clusterr: blue\n";
-        for (before, after) in [
-            ("runcmd: [a canary\n", ""),
-            ("write_files:\n- content: \"canary\n", ""),
-            ("runcmd:\n- a canary: canary: x\n", ""),
-            ("runcmd: [a canary, *canary]\n", ""),
-            ("runcmd: [!Sub \"canary\"]\n", ""),
-            ("", "runcmd: [a canary: {\n"),
-            ("", "canary\n"),
-        ] {
-            let shown = shown(&format!("#cloud-config\n{before}{ours}{after}"));
-            assert!(!shown.contains("canary"), "{shown}");
-            assert!(!shown.contains("clusterr") || shown.contains("clusterr: blue"), "{shown}");
-        }
-        let shown = shown(
-            "#cloud-config\n{\"runcmd\": [\"canary\"], \"ecs_firstrun\": {\"ecs\": {\"clusterr\": 1}}, \"users\": [\"canary\"]}",
-        );
-        assert!(
-            !shown.contains("canary") && shown.contains("***\"ecs_firstrun\": {\"ecs\": {\"clusterr\": 1}}***"),
-            "{shown}"
-        );
-    }
-
-    #[test]
-    fn of_our_part_the_line_that_broke_it_is_shown() {
-        let shown = shown(
-            "#cloud-config\nruncmd: [canary]\necs_firstrun:\n  ecs: {cluster: blue\n  wait: {}\nusers: [canary]\n",
-        );
-        assert!(!shown.contains("canary") && shown.contains("wait: {}"), "{shown}");
-        // So much so that it has no value.
-        let shown = self::shown("#cloud-config\nruncmd: [canary]\necs_firstrun: @b\nusers: [canary]\n");
-        assert!(!shown.contains("canary") && shown.contains("3 | ecs_firstrun: @b\n"), "{shown}");
-    }
-}
+mod tests;

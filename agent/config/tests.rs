@@ -94,10 +94,10 @@ fn the_variables_of_the_shell_original_are_documents() {
     let names: Vec<_> = all.iter().map(|document| document.source.name.as_str()).collect();
     assert_eq!((names.len(), names[0]), (5, "variable ECS_CLUSTER"));
     let expected = "ecs: { cluster: blue }\nproxy: { url: 'http://p:1' }\nsignal: { stack: web, resource: Instances, region: eu-west-1 }";
-    let Parsed { config, problems, found } = parse(&all);
+    let Parsed { config, problems, found, .. } = parse(&all);
     assert_eq!((config, problems, found), (configured(expected), vec![], true));
     // Many programs have this one set.
-    let Parsed { config, problems, found } = parse(&documents(&[("AWS_DEFAULT_REGION", "eu-west-1")]));
+    let Parsed { config, problems, found, .. } = parse(&documents(&[("AWS_DEFAULT_REGION", "eu-west-1")]));
     assert_eq!((config, problems, found), (Config::default(), vec![], false));
 }
 

@@ -8,10 +8,12 @@ mod scalar;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::problem::Span;
+use std::sync::Arc;
 
-pub(super) use load::GIVEN_TWICE;
-pub use load::{load, load_template};
+use super::problem::{Source, Span};
+
+pub(super) use load::odd_space_remedy;
+pub use load::{Loaded, load, load_template};
 
 /// Identifies a node or a key in the whole process, so that merged documents can't confuse theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +37,8 @@ pub struct Node {
     pub value: Value,
     /// A scalar as written, where that differs from the value: `0755` is the number 755.
     text: Option<String>,
+    /// Set where the text breaks off in this list or mapping, so that keys and items may be missing.
+    pub cut: bool,
 }
 
 /// What a node can be: the kinds of YAML 1.2's core schema.
@@ -85,7 +89,20 @@ impl PartialEq for Entry {
 impl Node {
     /// A node that didn't come out of a parser, such as the value of a variable.
     pub fn new(span: Span, value: Value) -> Self {
-        Self { span, id: NodeId::next(), value, text: None }
+        Self { span, id: NodeId::next(), value, text: None, cut: false }
+    }
+
+    /// The same in another source of the same text, which knows its secrets.
+    #[must_use]
+    pub fn in_source(self, source: &Arc<Source>) -> Self {
+        let value = match self.value {
+            Value::Sequence(items) => Value::Sequence(items.into_iter().map(|item| item.in_source(source)).collect()),
+            Value::Mapping(entries) => {
+                Value::Mapping(entries.into_iter().map(|entry| entry.in_source(source)).collect())
+            }
+            scalar => scalar,
+        };
+        Self { span: self.span.in_source(source), value, ..self }
     }
 
     /// A key with its value, when this is a mapping that has it.
@@ -109,6 +126,28 @@ impl Node {
         })
     }
 
+    /// Whether the path may have been meant to be there: it is, with a value, or the text broke off before it could be.
+    pub fn may_have(&self, path: &[&str]) -> bool {
+        match (path, self.value == Value::Null) {
+            (_, true) => false,
+            ([], _) => true,
+            ([key, rest @ ..], _) => self.get(key).map_or(self.cut, |node| node.may_have(rest)),
+        }
+    }
+
+    /// Marks those of these lists and mappings that end this one: the text broke off behind them.
+    pub(super) fn mark_cut(&mut self, closed: &[NodeId]) {
+        self.cut |= closed.contains(&self.id);
+        let last = match &mut self.value {
+            Value::Sequence(items) => items.last_mut(),
+            Value::Mapping(entries) => entries.last_mut().map(|entry| &mut entry.value),
+            _ => None,
+        };
+        if let Some(last) = last {
+            last.mark_cut(closed);
+        }
+    }
+
     /// A scalar as it was written (without quotes); nothing for lists, mappings and null.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
@@ -124,7 +163,7 @@ impl Node {
             Value::Mapping(entries) => Value::Mapping(entries.iter().map(Entry::copy).collect()),
             scalar => scalar.clone(),
         };
-        Self { span: self.span.clone(), id: NodeId::next(), value, text: self.text.clone() }
+        Self { span: self.span.clone(), id: NodeId::next(), value, text: self.text.clone(), cut: self.cut }
     }
 
     /// The same mapping with these keys alone.
@@ -172,13 +211,18 @@ impl Entry {
     fn copy(&self) -> Self {
         Self { key_id: NodeId::next(), value: self.value.copy(), ..self.clone() }
     }
+
+    fn in_source(self, source: &Arc<Source>) -> Self {
+        Self { key_span: self.key_span.in_source(source), value: self.value.in_source(source), ..self }
+    }
 }
 
 /// Applies a patch as JSON Merge Patch does (RFC 7396): mappings are merged, null deletes, all else replaces.
 pub fn merge(base: Node, patch: Node) -> Node {
-    let Node { span, id, value: Value::Mapping(changes), text } = patch else {
+    let Node { span, id, value: Value::Mapping(changes), text, cut } = patch else {
         return patch;
     };
+    let cut = cut || base.cut;
     let mut entries = match base.value {
         Value::Mapping(entries) => entries,
         _ => Vec::new(),
@@ -202,7 +246,7 @@ pub fn merge(base: Node, patch: Node) -> Node {
             }
         }
     }
-    Node { span, id, value: Value::Mapping(entries), text }
+    Node { span, id, value: Value::Mapping(entries), text, cut }
 }
 
 #[cfg(test)]

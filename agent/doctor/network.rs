@@ -9,6 +9,7 @@ use url::Url;
 
 use super::no_proxy::{self, covers};
 use super::{Check, Finding, Metadata, Subject, reach};
+use crate::config::problem::redact;
 use crate::http;
 
 /// One request, name resolution, proxy and TLS included.
@@ -117,7 +118,7 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Target>, String> {
     for (service, name, own, assumed) in wanted {
         let assumed = assumed && everywhere.is_none();
         let text = own.or_else(|| everywhere.clone()).unwrap_or_else(|| format!("https://{name}.{region}.{domain}"));
-        let url = text.parse().map_err(|error| format!("the endpoint {text:?} is no URL: {error}"))?;
+        let url = text.parse().map_err(|error| format!("the endpoint {:?} is no URL: {error}", redact(&text)))?;
         targets.push(Target { service, url, assumed });
     }
     // The query of a wait handle is a secret, and signs another method.

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::Host;
+use crate::config::problem::redact;
 use crate::ecs_agent::Seen;
 use crate::well_known::{DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
 
@@ -158,7 +159,7 @@ impl Host {
         let answer = ask.await.with_context(|| format!("ask Docker at {path}"))?;
         let line = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
         if line.split(' ').nth(1) != Some("200") {
-            bail!("what listens on {path} answers {line:?}");
+            bail!("what listens on {path} answers {:?}", redact(&line));
         }
         Ok(())
     }

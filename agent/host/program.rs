@@ -7,6 +7,7 @@ use std::process::{Output, Stdio};
 use anyhow::{Context as _, Result, anyhow};
 
 use super::Host;
+use crate::config::problem::redact;
 
 /// The folders that are looked through after those of PATH, which can be empty in a unit or in a cron job.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -16,6 +17,8 @@ const SECRET_VARIABLES: [&str; 4] = ["PROXY_URL", "AWS_ACCESS_KEY_ID", "AWS_SECR
 
 /// How much of what a failed program said is quoted, in bytes from its end.
 const QUOTED: usize = 600;
+/// How much before that is looked at for secrets.
+const LOOKED_AT: usize = 4096;
 
 /// What systemd says of a unit.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -132,8 +135,10 @@ fn find(program: &str, path: &OsString) -> Option<std::path::PathBuf> {
 /// The error of a program that failed.
 pub fn failure(program: &str, arguments: &[&str], output: &Output) -> anyhow::Error {
     let said = if output.stderr.trim_ascii().is_empty() { &output.stdout } else { &output.stderr };
-    let tail = &said[said.len().saturating_sub(QUOTED)..];
-    let tail = String::from_utf8_lossy(tail);
+    // More is looked at than is quoted, so that the beginning of a URL tells what its end is.
+    let looked_at = &said[said.len().saturating_sub(QUOTED + LOOKED_AT)..];
+    let whole = redact(&String::from_utf8_lossy(looked_at));
+    let tail = &whole[whole.ceil_char_boundary(whole.len().saturating_sub(QUOTED))..];
     let tail = tail.split_whitespace().collect::<Vec<_>>().join(" ");
     let tail = if tail.is_empty() { "no output".to_owned() } else { tail };
     // This agent kills only what it has stopped waiting for.
@@ -146,4 +151,25 @@ pub fn failure(program: &str, arguments: &[&str], output: &Output) -> anyhow::Er
 
 fn command_line(program: &str, arguments: &[&str]) -> String {
     std::iter::once(program).chain(arguments.iter().copied()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn what_a_program_says_is_quoted_without_what_looks_like_a_secret() {
+        let said = |text: &str| {
+            let output = Output { status: ExitStatus::from_raw(256), stdout: Vec::new(), stderr: text.into() };
+            failure("dnf", &["makecache"], &output).to_string()
+        };
+        assert_eq!(said("no route"), "`dnf makecache` failed (exit status: 1): no route");
+        let words = said("curl: proxy http://me:hunter2@proxy:3128 refused");
+        assert!(words.ends_with("proxy http://***@proxy:3128 refused"), "{words}");
+        // A password whose beginning is cut off is one all the same.
+        let words = said(&format!("http://me:{}hunter2@h {}", "p".repeat(QUOTED), "x".repeat(QUOTED - 9)));
+        assert!(!words.contains("hunter2"), "{words}");
+    }
 }

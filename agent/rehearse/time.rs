@@ -65,7 +65,7 @@ fn with_wait(user_data: &[u8], parsed: &Parsed, wait: Duration) -> Option<Scaled
     };
     let documents = decode("user data", user_data).documents.into_iter().map(|document| {
         let kind = if document.embedded { "text/cloud-config" } else { OURS };
-        (kind, document.source.text.clone())
+        (kind, document.source.text.to_string())
     });
     let all = documents.chain([(OURS, json!({"wait": {"timeout": words(wait)}}).to_string())]);
     let mut mime = format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"{BOUNDARY}\"\n\n");
@@ -80,7 +80,7 @@ mod tests {
     use crate::run::documents;
 
     fn scaled_by(user_data: &str, factor: &str) -> Option<Scaled> {
-        let (parsed, _) = documents("user data", user_data.as_bytes());
+        let parsed = documents("user data", user_data.as_bytes());
         scaled(user_data.as_bytes(), &parsed, factor.parse().unwrap())
     }
 
@@ -93,8 +93,8 @@ mod tests {
         ] {
             let scaled = scaled_by(user_data, "0.01").unwrap();
             assert!(scaled.note.ends_with("`wait.timeout` is 2s 400ms, not 4m"), "{}", scaled.note);
-            let (before, _) = documents("user data", user_data.as_bytes());
-            let (after, _) = documents("user data", &scaled.user_data);
+            let before = documents("user data", user_data.as_bytes());
+            let after = documents("user data", &scaled.user_data);
             assert!(after.problems.is_empty(), "{:?}", after.problems);
             let mut config = after.config;
             assert_eq!(config.wait.timeout.0, Duration::from_millis(2400));
@@ -115,7 +115,7 @@ mod tests {
         assert!(scaled_by("#ecs-firstrun\necs: {clusterr: c}\n", "0.01").is_none());
         let whole = scaled_by("#ecs-firstrun\necs: {cluster: c}\n", "1").unwrap();
         assert!(whole.note.ends_with("as long as on an instance, 10m"), "{}", whole.note);
-        let (parsed, _) = documents("user data", &whole.user_data);
+        let parsed = documents("user data", &whole.user_data);
         assert_eq!(parsed.config.wait.timeout.0, Duration::from_secs(600));
         for wrong in ["0", "-1", "1.01", "inf", "NaN", "x", ""] {
             assert!(wrong.parse::<TimeScale>().is_err(), "{wrong}");

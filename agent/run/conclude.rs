@@ -5,7 +5,6 @@ use super::state::{Decision, Stage};
 use super::{Ending, Failure, Provisioned, Run};
 use crate::cloudformation::Status;
 use crate::config::Config;
-use crate::config::problem::redact;
 use crate::report::{BUG, Outcome};
 
 /// What a run came to.
@@ -22,6 +21,7 @@ pub(super) struct Concluded {
 impl Run<'_> {
     /// Decides the outcome and keeps the decision, so that whatever comes then, nothing else is told.
     pub(super) fn conclude(&mut self, result: Result<Result<Provisioned, Failure>, String>) -> Concluded {
+        fail_point!("conclude");
         let has_configuration = matches!(result, Ok(Ok(Provisioned::Complete(_))));
         let (outcome, reason, config) = match result {
             Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, self.what_remains(), config),
@@ -33,10 +33,12 @@ impl Run<'_> {
                 }
                 (Outcome::Success, Some(what.to_owned()), Box::default())
             }
-            Ok(Err(failure)) => (failure.outcome, Some(redact(&failure.reason)), failure.config),
-            // A panic: what can be reported is what the documents say.
+            Ok(Err(failure)) => (failure.outcome, Some(failure.reason), failure.config),
+            // A panic: what can be reported is what was known until then, else what can be read of the documents.
             Err(panic) => {
-                (Outcome::Failure, Some(redact(&format!("{BUG}: {panic}"))), Box::new(self.gathered.parse().config))
+                let known = self.known.clone();
+                let known = known.unwrap_or_else(|| Box::new(self.gathered.parse_what_can_be()));
+                (Outcome::Failure, Some(bug(&panic)), known)
             }
         };
         let line = self.say(outcome, reason.as_deref());
@@ -48,6 +50,7 @@ impl Run<'_> {
         } else if has_configuration {
             self.decide(Decision { waited_for: false, ..Decision::of(status, String::new()) });
         }
+        fail_point!("decided");
         Concluded { outcome, line, config, waiting }
     }
 
@@ -56,7 +59,7 @@ impl Run<'_> {
         let Concluded { outcome, line, waiting, .. } = concluded;
         // Where nothing was to be signalled, the report and the console are told, and that is all that was asked for.
         // What was refused, or could not be read, may have named somebody.
-        let unknown = waiting.nobody() && (outcome == Outcome::Refused || !self.fetched());
+        let unknown = waiting.nobody() && (self.may_have_named_somebody(outcome) || !self.fetched());
         self.report.outcome = outcome;
         self.save();
         let told_whom: String = self.report.told().map(|told| format!("; {told}")).collect();
@@ -73,10 +76,26 @@ impl Run<'_> {
     /// Who waits for this outcome. In a warm pool that is the lifecycle hook alone: no stack counts such an instance.
     pub(super) fn waiting(&self, config: &Config, outcome: Outcome) -> Waiting {
         let known = config.signal.as_ref().and_then(target);
-        // What was refused may have held the target in what can't be read of it.
-        let of_tags = || (outcome == Outcome::Refused).then(|| target_in_tags(&self.gathered.identity.tags));
+        let of_tags = || self.may_have_named_somebody(outcome).then(|| target_in_tags(&self.gathered.identity.tags));
         let target = known.or_else(|| of_tags().flatten()).filter(|_| self.stage == Stage::Service);
         Waiting { target, hook: self.hook(config) }
+    }
+
+    /// Whether the user data may have held a target in what could not be read of it.
+    fn may_have_named_somebody(&self, outcome: Outcome) -> bool {
+        outcome == Outcome::Refused || self.known.is_none()
+    }
+
+    /// Reports a panic on the console only. The next run sends what was decided.
+    pub(super) fn given_up(&mut self, panic: &str) -> Ending {
+        let decided = self.decision().filter(|decision| decision.settled.is_none());
+        let next = decided.map(|decision| format!("; {} was decided, and the next run sends it", decision.status));
+        let reason = format!("{}{}", bug(panic), next.unwrap_or_default());
+        self.say(Outcome::Failure, Some(&reason));
+        self.report.outcome = Outcome::Failure;
+        self.report.reason = Some(reason);
+        self.save();
+        Ending::Unreported
     }
 
     /// What a person should know of a run that went well.
@@ -130,4 +149,9 @@ impl Run<'_> {
         }
         line
     }
+}
+
+/// The reason of a run that ended in a panic.
+pub(super) fn bug(panic: &str) -> String {
+    format!("{BUG}: {panic}")
 }

@@ -5,7 +5,6 @@ use nix::errno::Errno;
 
 use super::{Options, Run, gather};
 use crate::config::decode::Document;
-use crate::config::problem::Source;
 use crate::config::{self, Config};
 use crate::doctor::{self, Configured, Diagnosis, Metadata, Subject};
 use crate::host::{Host, Unmet};
@@ -50,7 +49,7 @@ const USER_DATA: &str =
 pub fn diagnose_image(options: &Options) -> Result<Diagnosis> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
     let baked = gather::baked_documents(&host)?;
-    let user_data = Document { source: Source::new("user data", USER_DATA), embedded: false };
+    let user_data = Document::read("user data", USER_DATA, false);
     let parsed = (!baked.is_empty()).then(|| {
         let all: Vec<_> = [user_data].into_iter().chain(baked).collect();
         config::parse(&all)

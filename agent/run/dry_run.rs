@@ -35,7 +35,7 @@ pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>
     if parsed.problems.is_empty() && !parsed.found {
         return Err(anyhow!(
             "there is no ecs-firstrun configuration in the user data; give one with --user-data FILE\n{}",
-            gathered.notes.join("\n")
+            parsed.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         ));
     }
     let mut plan = plan(&parsed.config, &instance);

@@ -12,14 +12,15 @@ use tokio::time::Instant;
 
 use super::Options;
 use super::hand_over::HandedOver;
+use super::panics::net;
 use super::state::{Kept, State};
 use crate::config::decode::{Document, decode};
-use crate::config::problem::{Problem, Source};
-use crate::config::{self, Parsed, SHELL_VARIABLES};
+use crate::config::{self, Config, Parsed, SHELL_VARIABLES, Signal};
 use crate::doctor::Metadata;
 use crate::host::Host;
 use crate::imds::{Identity, Imds};
 use crate::instance::Instance;
+use crate::well_known::DOCUMENTS;
 
 /// How long the instance metadata may take on the first boot; cloud-init waits as long.
 const FIRST_BOOT: Duration = Duration::from_secs(240);
@@ -27,9 +28,6 @@ const FIRST_BOOT: Duration = Duration::from_secs(240);
 const LATER_BOOT: Duration = Duration::from_secs(5);
 /// How long they may take for a dry run, which may be on a laptop.
 const DRY_RUN: Duration = Duration::from_secs(2);
-
-/// Where the image's or the user's own configuration files lie.
-pub const CONF_D: &str = "/etc/ecs-firstrun/conf.d";
 
 /// What was gathered, and what went wrong with that.
 #[derive(Debug, Default)]
@@ -41,11 +39,10 @@ pub struct Gathered {
     /// Where the user data came from.
     user_data_name: String,
     variables: BTreeMap<String, String>,
-    conf_d: Vec<Document>,
+    /// The files of the image, and what is in them.
+    conf_d: Vec<(String, String)>,
     /// Why something is missing.
     pub error: Option<anyhow::Error>,
-    /// What a person should know about the user data.
-    pub notes: Vec<String>,
     local_instance_id: Option<String>,
 }
 
@@ -64,13 +61,31 @@ impl Gathered {
 
     /// The configuration of all the documents: `conf.d`, the user data's, the shell original's variables.
     pub fn parse(&self) -> Parsed {
-        let decoded = self.user_data.as_ref().map(|bytes| decode(&self.user_data_name, bytes));
-        let (documents, problems) = decoded.map(|decoded| (decoded.documents, decoded.problems)).unwrap_or_default();
-        let variables = config::shell_variables(|name| self.variables.get(name).cloned());
-        let all: Vec<_> = self.conf_d.iter().cloned().chain(documents).chain(variables).collect();
-        let mut parsed = config::parse(&all);
-        parsed.problems.splice(0..0, problems);
-        parsed
+        fail_point!("parse");
+        let decoded = self.user_data.as_ref().map(|bytes| decode(&self.user_data_name, bytes)).unwrap_or_default();
+        let baked = self.conf_d.iter().map(baked_document).collect();
+        config::parse_user_data(baked, decoded, self.variables())
+    }
+
+    /// Reads `signal` and `proxy` of each document alone, after a panic in the parse.
+    pub fn parse_what_can_be(&self) -> Config {
+        let read = || self.user_data.as_ref().map(|bytes| decode(&self.user_data_name, bytes).documents);
+        let decoded = net(read).ok().flatten().unwrap_or_default();
+        let baked = self.conf_d.iter().filter_map(|file| net(|| baked_document(file)).ok());
+        let mut known = Config::default();
+        for document in baked.chain(decoded).chain(self.variables()) {
+            let parsed = net(|| config::parse(&[document.only(&["signal", "proxy"])])).unwrap_or_default();
+            let has_target = |signal: &Signal| {
+                signal.wait_handle.is_some() || signal.resource.is_some() || signal.lifecycle_hook.is_some()
+            };
+            known.signal = parsed.config.signal.filter(has_target).or(known.signal);
+            known.proxy = parsed.config.proxy.or(known.proxy);
+        }
+        known
+    }
+
+    fn variables(&self) -> Vec<Document> {
+        config::shell_variables(|name| self.variables.get(name).cloned())
     }
 
     /// Goes by what an earlier boot kept.
@@ -84,23 +99,18 @@ impl Gathered {
             self.variables = kept.variables.clone();
         }
     }
-
-    fn note_parts(&mut self) {
-        if let Some(bytes) = &self.user_data {
-            self.notes.extend(decode(&self.user_data_name, bytes).notes);
-        }
-    }
 }
 
-/// Everything that a run needs; what is missing is in `error`, so that the rest can serve to report it.
-pub async fn gather(host: &Host, options: &Options, state: &State) -> Gathered {
-    let mut gathered = local(host, options);
+/// Fills in everything that a run needs; what is missing is in `error`, so that the rest can serve to report it.
+pub async fn gather(host: &Host, options: &Options, state: &State, gathered: &mut Gathered) {
+    fail_point!("gather");
+    *gathered = local(host, options);
     let same_instance =
         state.kept.as_ref().filter(|_| gathered.local_instance_id.as_deref() == Some(state.instance_id.as_str()));
     // One that has only been in a warm pool must know whether it still is.
     let is_known = same_instance.is_some() && state.decision.is_some();
     let patience = if is_known { LATER_BOOT } else { FIRST_BOOT };
-    match from_imds(&mut gathered, options, patience).await {
+    match from_imds(gathered, options, patience).await {
         Ok(()) => {}
         Err(error) => match same_instance {
             Some(kept) => {
@@ -110,8 +120,6 @@ pub async fn gather(host: &Host, options: &Options, state: &State) -> Gathered {
             None => gathered.error = gathered.error.take().or(Some(error)),
         },
     }
-    gathered.note_parts();
-    gathered
 }
 
 /// The variables of the shell original that are set and not empty.
@@ -128,8 +136,8 @@ fn local(host: &Host, options: &Options) -> Gathered {
         local_instance_id: host.local_instance_id(),
         ..Gathered::default()
     };
-    match baked_documents(host) {
-        Ok(documents) => gathered.conf_d = documents,
+    match host.read_folder(DOCUMENTS, ".yaml") {
+        Ok(files) => gathered.conf_d = files,
         Err(error) => gathered.error = Some(error),
     }
     if let Some(path) = &options.user_data {
@@ -154,13 +162,13 @@ fn local(host: &Host, options: &Options) -> Gathered {
 /// # Errors
 /// One that can't be read.
 pub fn baked_documents(host: &Host) -> Result<Vec<Document>> {
-    let files = host.read_folder(CONF_D, ".yaml")?;
-    Ok(files.into_iter().map(|(path, text)| document(path, text)).collect())
+    let files = host.read_folder(DOCUMENTS, ".yaml")?;
+    Ok(files.iter().map(baked_document).collect())
 }
 
-fn document(name: String, text: String) -> Document {
+fn baked_document((name, text): &(String, String)) -> Document {
     let embedded = text.lines().any(|line| line.starts_with("ecs_firstrun:"));
-    Document { source: Source::new(name, text), embedded }
+    Document::read(name, text.as_str(), embedded)
 }
 
 /// Reads a file of user data; `-` is standard input.
@@ -214,7 +222,6 @@ pub async fn for_dry_run(host: &Host, options: &Options, has_facts: bool) -> Res
     // A laptop has no instance metadata, and must not be made to look for them.
     let may_ask = options.imds_endpoint.is_some() || host.is_ec2_instance();
     if options.user_data.is_some() && (has_facts || !may_ask) {
-        gathered.note_parts();
         return Ok(gathered);
     }
     match from_imds(&mut gathered, options, DRY_RUN).await {
@@ -226,7 +233,6 @@ pub async fn for_dry_run(host: &Host, options: &Options, has_facts: bool) -> Res
         }
         Err(error) => tracing::debug!("no instance metadata: {error:#}"),
     }
-    gathered.note_parts();
     Ok(gathered)
 }
 
@@ -277,11 +283,7 @@ pub async fn instance_facts(options: &Options) -> Result<Instance> {
     host.instance(&identity)
 }
 
-/// The documents of a file of user data, for `validate`.
-pub fn documents(name: &str, bytes: &[u8]) -> (Parsed, Vec<String>) {
-    let decoded = decode(name, bytes);
-    let mut parsed = config::parse(&decoded.documents);
-    let problems: Vec<Problem> = decoded.problems;
-    parsed.problems.splice(0..0, problems);
-    (parsed, decoded.notes)
+/// The configuration in a file of user data.
+pub fn documents(name: &str, bytes: &[u8]) -> Parsed {
+    config::parse_user_data(Vec::new(), decode(name, bytes), Vec::new())
 }

@@ -12,7 +12,6 @@ use super::{Ending, Run};
 use crate::apply::millis;
 use crate::auto_scaling::{ActionResult, Caller, Hook};
 use crate::cloudformation::{self, Signal, Status, Target};
-use crate::config::problem::redact;
 use crate::config::{self, Config};
 use crate::delivery::Delivery;
 use crate::host::Host;
@@ -40,6 +39,7 @@ impl Waiting {
 impl Run<'_> {
     /// Tells what was decided to whoever waits for it and doesn't know yet.
     pub(super) async fn tell(&mut self, concluded: &Concluded) -> Ending {
+        fail_point!("tell");
         let Concluded { waiting, config, .. } = concluded;
         if waiting.nobody() {
             return Ending::Done;
@@ -193,9 +193,9 @@ fn told(delivery: Delivery, target: String, status: String, not_waited_for: &str
     let (delivery, message) = match delivery {
         Delivery::Accepted { by, .. } => (DeliveryState::Accepted, format!("accepted (auth: {by})")),
         Delivery::NotWaitedFor(message) => (DeliveryState::NotWaitedFor, format!("{not_waited_for}: {message}")),
-        Delivery::Refused(message) => (DeliveryState::Refused, format!("refused: {}", redact(&message))),
+        Delivery::Refused(message) => (DeliveryState::Refused, format!("refused: {message}")),
         Delivery::Undelivered(message) => {
-            (DeliveryState::Undelivered, format!("not delivered, the next run tries again: {}", redact(&message)))
+            (DeliveryState::Undelivered, format!("not delivered, the next run tries again: {message}"))
         }
     };
     SignalReport { target, status, delivery, message }

@@ -1,29 +1,34 @@
-//! User data inside a CloudFormation template: found, put together as CloudFormation would, and checked. What is wrong is
-//! shown where it stands in the template.
+//! User data inside a CloudFormation template: found, put together as CloudFormation would, and checked, in each way in which a
+//! stack can be made of the template. What is wrong is shown where it stands in the template.
 
+mod check;
+mod findings;
 mod functions;
+mod policies;
 mod surroundings;
 mod text;
+mod world;
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use self::functions::Functions;
-use self::text::Text;
-use super::{Verdict, warnings};
-use crate::config::decode::{Decoded, decode};
-use crate::config::problem::{self, Problem, Source, Span};
+use self::check::Checker;
+use self::functions::{function, items};
+use super::Verdict;
+use crate::config::problem::{Problem, Source, is_secret_key};
 use crate::config::yaml::{self, Node, Value};
-use crate::config::{self, Parsed};
 
+pub(super) use self::functions::STACK;
+pub(super) use self::policies::{Refresh, Time, Wait, Waits};
 pub(super) use self::surroundings::{Surroundings, matches};
 
+/// The resources whose statements may allow log groups to be made.
+const ROLES: [&str; 4] = ["AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"];
 /// The key that holds user data, in every kind of resource that has them.
 const USER_DATA: &str = "UserData";
 
 /// Whether a document looks like a template: a mapping whose `Resources` have types.
 pub(super) fn is_template(text: &str) -> bool {
-    let resources = text.contains("Resources").then(|| yaml::load_template(&Source::new("", text)).0).flatten();
+    let resources = text.contains("Resources").then(|| yaml::load_template(&Source::new("", text)).root).flatten();
     let resources = resources.as_ref().and_then(|root| root.get("Resources"));
     match resources.map(|node| &node.value) {
         Some(Value::Mapping(entries)) => entries.iter().any(|entry| entry.value.get("Type").is_some()),
@@ -34,39 +39,156 @@ pub(super) fn is_template(text: &str) -> bool {
 /// Checks all user data of a template.
 pub(super) fn check(name: &str, text: &str) -> Verdict {
     let source = Source::new(name, text);
-    let (root, problems) = yaml::load_template(&source);
-    let mut verdict = Verdict { errors: problems, ..Verdict::of(name) };
-    let Some(root) = root else {
-        verdict.errors.push(Problem::general(format!("{name}: the template is empty")));
-        return verdict;
+    let loaded = yaml::load_template(&source);
+    let mut checker = Checker::new(name, &source, &loaded);
+    let Some(root) = &loaded.root else {
+        if loaded.problems.is_empty() {
+            checker.verdict.errors.push(Problem::general(format!("{name}: the template is empty")));
+        }
+        return checker.finish();
     };
-    let mut found = Vec::new();
-    for resource in root.get("Resources").map(children).unwrap_or_default() {
-        find(resource.1, resource.0, &mut found);
+    let has_resources = root.get("Resources").is_some_and(|node| matches!(node.value, Value::Mapping(_)));
+    if !has_resources && loaded.problems.is_empty() {
+        let message = format!("{name} is no CloudFormation template: it has no `Resources`");
+        checker.verdict.errors.push(Problem::general(message).remedy("for user data alone leave out --template"));
+        return checker.finish();
     }
-    if found.is_empty() && verdict.errors.is_empty() {
-        let message = format!("{name}: no resource of this template has `UserData`");
-        return verdict.nothing_found(message, "for user data outside a template use `ecs-firstrun validate FILE`");
-    }
-    for place in &found {
-        // Once with all conditions true, and once with all false, where that makes a difference.
-        for conditions in [true, false] {
-            let functions = Functions::new(&root, conditions);
-            Check { template: &root, name, place, functions: &functions, verdict: &mut verdict }.check();
-            if !functions.conditional.get() {
-                break;
-            }
+    let template = Template::new(root);
+    let mut places = Vec::new();
+    for (id, resource) in &template.in_order {
+        // What is passed to a nested stack or a custom resource is no user data yet.
+        let kind = template.kind(resource);
+        let is_passed_on = kind.starts_with("AWS::CloudFormation::") || kind.starts_with("Custom::");
+        if let Some(properties) = resource.get("Properties").filter(|_| !is_passed_on) {
+            find(properties, id, &mut Vec::new(), &mut places);
         }
     }
-    if !verdict.found && verdict.errors.is_empty() {
+    for place in &places {
+        checker.check(&template, place);
+    }
+    let no_user_data = !checker.user_data_exists && loaded.problems.is_empty();
+    let mut verdict = checker.finish();
+    if no_user_data {
+        verdict.others = true;
+        let what = if places.is_empty() {
+            "no resource of this template has `UserData`"
+        } else {
+            "no stack of it has user data"
+        };
+        verdict.notes.push(format!("{name}: {what}"));
+    } else if !verdict.found && verdict.errors.is_empty() && !verdict.depends_on_stack {
         let message = format!("{name}: no user data in it holds ecs-firstrun configuration");
         return verdict.nothing_found(message, super::HOW_TO_HOLD);
     }
-    for problems in [&mut verdict.errors, &mut verdict.warnings] {
-        problem::sort(problems);
-    }
-    verdict.notes.dedup();
     verdict
+}
+
+/// A template, by what is looked up in it.
+#[derive(Debug)]
+pub(super) struct Template<'a> {
+    parameters: HashMap<&'a str, &'a Node>,
+    parameter_names: Vec<&'a str>,
+    resources: HashMap<&'a str, &'a Node>,
+    in_order: Vec<(&'a str, &'a Node)>,
+    conditions: HashMap<&'a str, &'a Node>,
+    mappings: HashMap<&'a str, &'a Node>,
+    /// The values that conditions compare parameters with.
+    compared: HashMap<&'a str, Vec<&'a str>>,
+    /// The roles and policies, which may allow log groups to be made.
+    roles: Vec<&'a Node>,
+    /// Whether it has all its names: the text doesn't break off, and no macro makes others.
+    is_complete: bool,
+}
+
+impl<'a> Template<'a> {
+    fn new(root: &'a Node) -> Self {
+        let section = |name: &str| root.get(name).map(children).unwrap_or_default();
+        let in_order = section("Resources");
+        let is_cut = |name: &str| root.get(name).is_some_and(|node| node.cut);
+        let is_role = |node: &&'a Node| node.get("Type").and_then(Node::text).is_some_and(|kind| ROLES.contains(&kind));
+        let in_order_roles = in_order.iter().map(|(_, node)| *node).filter(is_role).collect();
+        Template {
+            parameters: section("Parameters").into_iter().collect(),
+            parameter_names: section("Parameters").into_iter().map(|(name, _)| name).collect(),
+            resources: in_order.iter().copied().collect(),
+            in_order,
+            conditions: section("Conditions").into_iter().collect(),
+            mappings: section("Mappings").into_iter().collect(),
+            compared: compared(root.get("Conditions")),
+            roles: in_order_roles,
+            is_complete: root.get("Transform").is_none()
+                && !root.cut
+                && !["Resources", "Parameters", "Conditions", "Mappings"].into_iter().any(is_cut),
+        }
+    }
+
+    fn kind(&self, resource: &'a Node) -> &'a str {
+        resource.get("Type").and_then(Node::text).unwrap_or_default()
+    }
+
+    /// The resources of a type.
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&'a str, &'a Node)> {
+        self.in_order.iter().copied().filter(move |(_, resource)| self.kind(resource) == kind)
+    }
+
+    /// The default of a parameter. That of the types of Systems Manager is a name under which that has the value.
+    fn default(&self, name: &str) -> Option<&'a str> {
+        self.parameter(name)?.get("Default").and_then(scalar)
+    }
+
+    /// Whether the values of a parameter are told to nobody.
+    fn hides(&self, name: &str) -> bool {
+        let Some(parameter) = self.parameters.get(name) else { return false };
+        let values = parameter.get("AllowedValues").map(items).unwrap_or_default();
+        let is_url = |node: &Node| scalar(node).is_some_and(|value| value.contains("://"));
+        is_no_echo(parameter) || is_secret_key(name) || parameter.get("Default").into_iter().chain(values).any(is_url)
+    }
+
+    /// The values that a parameter may have, where the template lists them.
+    fn allowed_values(&self, name: &str) -> Option<Vec<&'a str>> {
+        let allowed = self.parameter(name)?.get("AllowedValues")?;
+        Some(items(allowed).iter().filter_map(scalar).collect()).filter(|allowed: &Vec<_>| !allowed.is_empty())
+    }
+
+    fn parameter(&self, name: &str) -> Option<&'a Node> {
+        let parameter = self.parameters.get(name)?;
+        let is_elsewhere = self.kind(parameter).starts_with("AWS::SSM::Parameter::Value");
+        (!is_elsewhere && !is_no_echo(parameter)).then_some(*parameter)
+    }
+}
+
+fn is_no_echo(parameter: &Node) -> bool {
+    parameter.get("NoEcho").and_then(scalar).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// A scalar as CloudFormation has it: YAML's `True` is `true`.
+fn scalar(node: &Node) -> Option<&str> {
+    match node.value {
+        Value::Bool(true) => Some("true"),
+        Value::Bool(false) => Some("false"),
+        _ => node.text(),
+    }
+}
+
+/// The texts that each parameter is compared with.
+fn compared<'a>(conditions: Option<&'a Node>) -> HashMap<&'a str, Vec<&'a str>> {
+    let mut found: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut nodes: Vec<&'a Node> = conditions.into_iter().collect();
+    while let Some(node) = nodes.pop() {
+        nodes.extend(children(node).into_iter().map(|(_, child)| child));
+        let Some(("Fn::Equals", argument)) = function(node) else { continue };
+        let [left, right] = items(argument) else { continue };
+        for (one, other) in [(left, right), (right, left)] {
+            let name = function(one).filter(|(name, _)| *name == "Ref").and_then(|(_, name)| name.text());
+            if let (Some(name), Some(value)) = (name, scalar(other)) {
+                let values = found.entry(name).or_default();
+                if !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+        }
+    }
+    found
 }
 
 /// User data of a resource.
@@ -75,6 +197,8 @@ struct Place<'a> {
     /// The mapping that holds the key.
     beside: &'a Node,
     user_data: &'a Node,
+    /// The conditions under which it is there.
+    guards: Vec<(&'a str, bool)>,
 }
 
 fn children(node: &Node) -> Vec<(&str, &Node)> {
@@ -85,107 +209,39 @@ fn children(node: &Node) -> Vec<(&str, &Node)> {
     }
 }
 
-fn find<'a>(node: &'a Node, resource: &'a str, found: &mut Vec<Place<'a>>) {
+fn find<'a>(node: &'a Node, resource: &'a str, guards: &mut Vec<(&'a str, bool)>, found: &mut Vec<Place<'a>>) {
+    if let Some(("Fn::If", argument)) = function(node)
+        && let [condition, yes, no] = items(argument)
+    {
+        for (branch, holds) in [(yes, true), (no, false)] {
+            guards.push((condition.text().unwrap_or_default(), holds));
+            find(branch, resource, guards, found);
+            guards.pop();
+        }
+        return;
+    }
     for (key, child) in children(node) {
         match key == USER_DATA {
-            true => found.push(Place { resource, beside: node, user_data: child }),
-            false => find(child, resource, found),
+            true => found.push(Place { resource, beside: node, user_data: child, guards: guards.clone() }),
+            false => find(child, resource, guards, found),
         }
     }
 }
 
-/// The check of one user data, under one setting of the conditions.
-struct Check<'a> {
-    template: &'a Node,
-    name: &'a str,
-    place: &'a Place<'a>,
-    functions: &'a Functions<'a>,
-    verdict: &'a mut Verdict,
-}
-
-impl Check<'_> {
-    fn check(&mut self) {
-        let label = format!("{}, UserData of {}", self.name, self.place.resource);
-        let text = self.functions.text(self.place.user_data);
-        let whole = text.string();
-        // Nothing, as where a condition leaves it out.
-        if whole.is_empty() {
-            return;
+/// Whether a value refers to a resource.
+fn refers_to(node: &Node, resource: &str) -> bool {
+    match function(node) {
+        Some(("Ref", argument)) => argument.text() == Some(resource),
+        Some(("Fn::Sub", argument)) => {
+            let pattern = argument.text().or_else(|| items(argument).first()?.text()).unwrap_or_default();
+            pattern.contains(&format!("${{{resource}}}")) || pattern.contains(&format!("${{{resource}."))
         }
-        let Decoded { documents, problems, notes } = decode(&label, whole.as_bytes());
-        self.verdict.notes.extend(notes);
-        let Parsed { config, problems: more, found, .. } = config::parse(&documents);
-        let mut known = |problems: Vec<Problem>| -> Vec<Problem> {
-            let known = |problem: &Problem| match unknown(problem, &text, &whole) {
-                Some(name) => {
-                    let note =
-                        format!("{label}: the value of `{name}` is known only in the stack, so it is not checked here");
-                    self.verdict.notes.push(note);
-                    false
-                }
-                None => true,
-            };
-            problems.into_iter().filter(known).collect()
-        };
-        let errors = known(problems.into_iter().chain(more).collect());
-        let mut warned = Vec::new();
-        if found && errors.is_empty() {
-            let around = Surroundings::of(self.template, self.place.beside, self.functions, &config);
-            warned = known(warnings::misfits(&config, &documents, &around));
-            warned.extend(warnings::secrets(&config, &documents));
+        Some(("Fn::GetAtt", argument)) => {
+            let first = items(argument).first().and_then(Node::text).or_else(|| argument.text()?.split('.').next());
+            first == Some(resource)
         }
-        if found {
-            warned.extend(warnings::size(&label, super::size_for_ec2(whole.as_bytes())));
-            self.verdict.errors.append(&mut self.functions.problems.borrow_mut());
-            self.verdict.found = true;
-        }
-        let shown = self.source_without_secrets(&documents, &text, &whole);
-        let at = self.place.user_data;
-        let move_all =
-            |problems: Vec<Problem>| problems.into_iter().map(|problem| moved(problem, &text, &whole, at, &shown));
-        self.verdict.errors.extend(move_all(errors));
-        self.verdict.warnings.extend(move_all(warned));
+        _ => children(node).into_iter().any(|(_, child)| refers_to(child, resource)),
     }
-
-    /// The template, with the secrets that the user data's own documents have marked.
-    fn source_without_secrets(&self, documents: &[config::decode::Document], text: &Text, whole: &str) -> Arc<Source> {
-        let template = &self.template.span.source;
-        let source = Source::new(template.name.clone(), template.text.clone());
-        let mut hidden = template.secrets();
-        for document in documents {
-            let Some(base) = whole.find(&document.source.text) else { continue };
-            for secret in document.source.secrets() {
-                hidden.extend(text.written(base + secret.start..base + secret.end));
-            }
-        }
-        hidden.into_iter().for_each(|secret| source.hide(secret));
-        source
-    }
-}
-
-/// The name of what only the stack knows, where the problem is with a value that depends on it.
-fn unknown<'a>(problem: &Problem, text: &'a Text, whole: &str) -> Option<&'a str> {
-    let range = in_whole(problem.span.as_ref()?, whole)?;
-    let written = whole.get(range.clone())?;
-    // A whole mapping is not wrong because of a value in it.
-    let is_value = !written.contains(": ") && !written.contains('\n') && !written.starts_with(['{', '[']);
-    text.unknown(&range).filter(|_| is_value)
-}
-
-/// A span of a document as a range of the user data that it is a part of; nothing where it was encoded.
-fn in_whole(span: &Span, whole: &str) -> Option<Range<usize>> {
-    let base = whole.find(&span.source.text)?;
-    Some(base + span.start..base + span.end)
-}
-
-/// The problem at its place in the template; where that can't be told, at the user data.
-fn moved(problem: Problem, text: &Text, whole: &str, user_data: &Node, source: &Arc<Source>) -> Problem {
-    let place = problem.span.as_ref().and_then(|span| text.place(in_whole(span, whole)?));
-    let place = place.unwrap_or_else(|| {
-        let start = user_data.span.start;
-        Span { source: source.clone(), start, end: start + 1 }
-    });
-    Problem { span: Some(Span { source: source.clone(), ..place }), ..problem }
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::template::{Surroundings, matches};
+use super::template::{Refresh, STACK, Surroundings, Time, Wait, Waits, matches};
+pub(super) use super::without_effect::{find as without_effect, replaced_lists};
 use crate::config::decode::Document;
 use crate::config::ecs_variables::{holds_secret, is_secret};
 use crate::config::problem::{Problem, Span};
 use crate::config::types::{StackName, TimeSpan, Variable};
 use crate::config::{Config, LogAgent};
 use crate::instance::Instance;
+use crate::text::did_you_mean;
 
 /// The bytes that EC2 takes, before they are encoded.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
@@ -22,13 +24,14 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     let mut warn =
         |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
     timeouts(config, documents, around, &mut warn);
+    refreshes(config, around, &mut warn);
     logs(config, around, &mut warn);
     found
 }
 
-fn warning(documents: &[Document], path: &[&str], message: String) -> Problem {
+pub(super) fn warning(documents: &[Document], path: &[&str], message: String) -> Problem {
     match place(documents, path) {
-        Some(place) => Problem::at(&place, message),
+        Some(place) => Problem::at(&place, place.shown_in_backticks(&message)),
         None => Problem::general(message),
     }
 }
@@ -46,7 +49,7 @@ pub(super) fn size(name: &str, bytes: usize) -> Option<Problem> {
 /// Where a value is; of several documents, in the last that has it.
 fn place(documents: &[Document], path: &[&str]) -> Option<Span> {
     let nearest = |document: &Document| {
-        let root = document.load().0?;
+        let root = document.config.as_ref()?;
         (1..=path.len()).rev().find_map(|length| root.at(&path[..length]).map(|node| (length, node.span.clone())))
     };
     documents.iter().filter_map(nearest).max_by_key(|(length, _)| *length).map(|(_, span)| span)
@@ -61,34 +64,30 @@ fn timeouts(
     let Some(signal) = &config.signal else { return };
     let shown = |time: Duration| TimeSpan(time).to_string();
     let resource = signal.resource.as_ref().map(|resource| format!(" of `{resource}`")).unwrap_or_default();
-    if around.waits.as_ref().is_some_and(Vec::is_empty) {
-        let (key, who, remedy) = match signal.wait_handle {
-            Some(_) => (
-                "wait_handle",
-                "on this handle".to_owned(),
-                "add an `AWS::CloudFormation::WaitCondition` whose `Handle` it is",
-            ),
-            None => (
-                "resource",
-                format!("for a signal to `{}`", signal.resource.as_ref().map(ToString::to_string).unwrap_or_default()),
-                "give that resource a `CreationPolicy`, and an Auto Scaling group an `UpdatePolicy` with `WaitOnResourceSignals`",
-            ),
-        };
-        warn(&["signal", key], format!("nothing in this template waits {who}"), remedy);
+    if let (Waits::NoResource(remedy), Some(resource)) = (&around.waits, &signal.resource) {
+        warn(&["signal", "resource"], format!("the template has no resource `{resource}`"), remedy);
     }
-    for wait in around.waits.iter().flatten().filter(|wait| wait.time < signal.timeout.0.0) {
+    let waits: &[Wait] = if let Waits::By(waits, _) = &around.waits { waits } else { &[] };
+    if !around.timeout_is_known {
+        return;
+    }
+    let timed = waits.iter().filter_map(|wait| match wait.time {
+        Time::Known(time) => Some((wait.key, time)),
+        Time::InStack | Time::Wrong => None,
+    });
+    for (key, time) in timed.filter(|(_, time)| *time < signal.timeout.0.0) {
         warn(
             &["signal", "timeout"],
             format!(
-                "the {}{resource} waits {}, less than the {} of `signal.timeout`: FAILURE may come too late",
-                wait.key,
-                shown(wait.time),
+                "the {key}{resource} waits {}, less than the {} of `signal.timeout`: FAILURE may come too late",
+                shown(time),
                 signal.timeout.0
             ),
             "give both the same time",
         );
     }
-    let is_given = |document: &Document| document.load().0.is_some_and(|root| root.at(&["wait", "timeout"]).is_some());
+    let is_given =
+        |document: &Document| document.config.as_ref().is_some_and(|root| root.at(&["wait", "timeout"]).is_some());
     let allowed = config.time_allowed(Duration::ZERO);
     if config.wait.timeout.0 > allowed && documents.iter().any(is_given) {
         warn(
@@ -97,6 +96,46 @@ fn timeouts(
             "make `wait.timeout` shorter, or `signal.timeout` and the stack's own timeout longer",
         );
     }
+}
+
+/// The warning that nothing in the template waits for the signal.
+pub(super) fn nobody_waits(config: &Config, documents: &[Document], around: &Surroundings) -> Option<Problem> {
+    let signal = config.signal.as_ref()?;
+    let remedy = match &around.waits {
+        Waits::By(waits, remedy) if waits.is_empty() => remedy,
+        _ => return None,
+    };
+    let (key, who) = match (&signal.wait_handle, &signal.resource) {
+        (None, Some(resource)) => ("resource", format!("for a signal to `{resource}`")),
+        _ => ("wait_handle", "on this handle".to_owned()),
+    };
+    let message = format!("nothing in this template waits {who}");
+    Some(warning(documents, &["signal", key], message).remedy(remedy))
+}
+
+/// Updates by instance refresh wait for no signal, but for a lifecycle hook.
+fn refreshes(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
+    let (Some(signal), Some(Refresh { group, hooks })) = (&config.signal, &around.refresh) else { return };
+    let Some(hook) = &signal.lifecycle_hook else {
+        let message = format!(
+            "updates of `{group}` are instance refreshes, which know no signals: an update goes on before its instances are ready"
+        );
+        let remedy =
+            "set `signal.lifecycle_hook`, and give the group a lifecycle hook on autoscaling:EC2_INSTANCE_LAUNCHING";
+        return warn(&["signal"], message, remedy);
+    };
+    let Some(hooks) = hooks else { return };
+    if hooks.iter().any(|name| name == hook.name.as_str()) {
+        return;
+    }
+    let message =
+        format!("`{group}` has no lifecycle hook `{}` on the launch of instances in this template", hook.name);
+    let question = did_you_mean(hook.name.as_str(), hooks.iter().map(String::as_str));
+    let remedy = question.unwrap_or_else(|| match &hooks[..] {
+        [] => "add an `AWS::AutoScaling::LifecycleHook` of this name with the transition autoscaling:EC2_INSTANCE_LAUNCHING".to_owned(),
+        names => format!("it has {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+    });
+    warn(&["signal", "lifecycle_hook", "name"], message, &remedy);
 }
 
 /// The secrets that a configuration holds, which user data do not keep.
@@ -145,9 +184,23 @@ fn logs(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], S
         };
         text.unwrap_or_default().to_owned()
     });
-    let group = format!("arn:aws:logs:{}:{}:log-group:{prefix}/messages", instance.region, instance.account_id);
-    // Policies name a log group with and without what may follow for its streams.
-    let covered = |pattern: &String| matches(pattern, &group) || matches(pattern, &format!("{group}:*"));
+    let group = format!("{prefix}/messages");
+    // Policies name a log group with and without what may follow for its streams. In which region and account the stack will
+    // be made nobody knows here.
+    let of_group =
+        |pattern: &str| pattern.split_once(":log-group:").map_or(pattern.to_owned(), |(_, group)| group.to_owned());
+    // What the stack will be called nobody knows either: a star before the first slash may stand for its name.
+    let may_be_stack = |pattern: &str| {
+        let is_of_stack = prefix.starts_with(STACK) && !pattern.starts_with(STACK);
+        is_of_stack && pattern.split('/').next().is_some_and(|name| name.contains(['*', '?']))
+    };
+    let covered = |pattern: &String| {
+        let pattern = of_group(pattern);
+        if may_be_stack(&pattern) {
+            return true;
+        }
+        matches(&pattern, &group) || matches(&pattern, &format!("{group}:*"))
+    };
     if !allowed.iter().any(covered) {
         warn(
             &["logs", "group"],

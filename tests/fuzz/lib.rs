@@ -80,7 +80,7 @@ pub fn logged(problems: &[Problem]) {
 /// Reads user data as a run does: what is wrong is logged, and the rest planned.
 pub fn run(input: &[u8], user_data: &[u8]) {
     let parsed = within_bounds(input, || {
-        let (parsed, _) = documents("user data", user_data);
+        let parsed = documents("user data", user_data);
         logged(&parsed.problems);
         parsed
     });

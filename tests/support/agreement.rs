@@ -86,7 +86,7 @@ pub fn validator() -> &'static Validator {
 
 /// What the parser says to a document.
 pub fn problems(document: &Value) -> Vec<String> {
-    let (parsed, _) = documents("user data", format!("#ecs-firstrun\n{document}\n").as_bytes());
+    let parsed = documents("user data", format!("#ecs-firstrun\n{document}\n").as_bytes());
     parsed.problems.iter().map(|problem| problem.message.clone()).collect()
 }
 

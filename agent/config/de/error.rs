@@ -6,13 +6,11 @@ use serde::de::{self, Expected, Unexpected};
 
 use crate::config::problem::{Problem, Span};
 use crate::config::types::TimeSpan;
-use crate::config::yaml::NodeId;
+use crate::config::yaml::{NodeId, odd_space_remedy};
+use crate::text::did_you_mean;
 
-/// How alike a wrong and a right word must be (normalised Damerau-Levenshtein) for a suggestion: one slip in two
-/// letters is a coincidence, one in five is a typo.
-const ALIKE: f64 = 0.6;
-/// From so many bytes on a word is like no right one, and is not compared with them.
-const LONGEST: usize = 100;
+/// Bytes of a refused value in which the usual mistakes are looked for.
+const LOOKED_AT: usize = 2000;
 /// Right words that a message lists; a longer list is cut.
 const MAX_LISTED: usize = 20;
 
@@ -22,8 +20,12 @@ pub(super) struct Error {
     kind: Kind,
     /// The refused value or key.
     pub place: Option<(NodeId, Span)>,
-    /// The values around the place.
+    /// The values around the place, from the innermost on.
     pub above: Vec<NodeId>,
+    /// The key that was refused, or whose value was.
+    pub key: Option<String>,
+    /// Whether the text broke off within the refused value.
+    pub cut: bool,
     /// `storage[0].label`, built from its end.
     path: String,
 }
@@ -48,16 +50,32 @@ enum Found {
 
 impl Error {
     fn new(kind: Kind) -> Self {
-        Self { kind, place: None, above: Vec::new(), path: String::new() }
+        Self { kind, place: None, above: Vec::new(), key: None, cut: false, path: String::new() }
     }
 
     /// Gives the error its place, unless it has one that is further in.
-    pub fn at(mut self, id: NodeId, span: &Span) -> Self {
+    pub fn at(mut self, id: NodeId, span: &Span, cut: bool) -> Self {
         match self.place {
-            None => self.place = Some((id, span.clone())),
+            None => (self.place, self.cut) = (Some((id, span.clone())), cut),
             Some(_) => self.above.push(id),
         }
         self
+    }
+
+    /// Names the key, unless the error has a place further in.
+    pub fn of_key(mut self, key: &str) -> Self {
+        if self.place.is_none() {
+            self.key = Some(key.to_owned());
+        }
+        self
+    }
+
+    /// The key that is missing, if that is the mistake.
+    pub fn missing_key(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::MissingKey(key) => Some(key),
+            _ => None,
+        }
     }
 
     /// Puts a step before the path.
@@ -81,11 +99,47 @@ impl Error {
             Kind::Mistyped(found, expected) => self.mistyped(found, expected),
             Kind::Custom(text) => self.said(text),
         };
-        let problem = Problem::at(span, message);
+        let remedy = self.usual_mistake(span).or(remedy);
+        // A mapping may hold a secret, which says nothing of what is missing in it.
+        let quotes_its_value = !matches!(self.kind, Kind::MissingKey(_) | Kind::Mistyped(..));
+        let message = if quotes_its_value { span.shown_in_backticks(&message) } else { message };
+        let is_about_block = remedy.as_ref().is_some_and(|remedy| remedy.ends_with("; it stands"));
+        let related = self.block_indicator().filter(|_| is_about_block);
+        let problem = Problem { related, ..Problem::at(span, message) };
         match remedy {
             Some(remedy) => problem.remedy(remedy),
             None => problem,
         }
+    }
+
+    /// What is often wrong with a value, whatever is expected of it: seen in the text itself.
+    fn usual_mistake(&self, span: &Span) -> Option<String> {
+        let text = &span.source.text;
+        let first_line = span.source.line_at(span.start);
+        let written = &text[span.start..span.end.clamp(span.start, first_line.end.max(span.start))];
+        let whole = &text[span.start..text.floor_char_boundary(span.end.min(span.start + LOOKED_AT))];
+        if written.starts_with("{{") {
+            let remedy = "write the value itself, in quotes: nothing fills in `{{ ... }}` here, as Jinja, Ansible or Terraform would";
+            return Some(remedy.to_owned());
+        }
+        let never_filled = || {
+            let (_, rest) = written.split_once("${")?;
+            let (name, _) = rest.split_once('}').filter(|(name, _)| !name.is_empty())?;
+            // The names of log groups and streams have variables of their own, whose list is the remedy.
+            if self.path.starts_with("logs.") && !name.contains("::") {
+                return None;
+            }
+            let name = if span.source.secrets_in(span.start..span.end).is_empty() { name } else { "..." };
+            Some(format!(
+                "nothing has filled in `${{{name}}}`: in a template, put `Fn::Sub` around the whole user data"
+            ))
+        };
+        let resolved = || {
+            let remedy = "CloudFormation does not resolve `{{resolve:...}}` in user data, which it encodes as it stands: use a \
+                parameter of the type AWS::SSM::Parameter::Value<String>";
+            written.contains("{{resolve:").then(|| remedy.to_owned())
+        };
+        odd_space_remedy(whole).or_else(resolved).or_else(never_filled)
     }
 
     /// What the message calls the value.
@@ -118,11 +172,31 @@ impl Error {
             (Found::Text(text), wanted) if wanted.contains("number") && text.parse::<f64>().is_ok() => {
                 Some("remove the quotes")
             }
+            (Found::Text(_), "a mapping") if self.block_indicator().is_some() => {
+                Some("remove the `|` or `>`, which turns the mapping below it into text; it stands")
+            }
+            (Found::Text(_), "a mapping") if self.is_quoted() => Some("leave out the quotes around it"),
+            (Found::Text(text), "a mapping") if text.contains([':', '=']) => {
+                Some("write `KEY: value`, with a space behind the `:`")
+            }
             (Found::Text(_), "a list") => Some("write `[...]` around it"),
             (Found::Kind("a mapping"), "a list") => Some("begin each item with `- `"),
             _ => None,
         };
         (format!("{} {is}, but {wanted} is expected", self.subject()), remedy.map(Into::into))
+    }
+
+    /// Where the `|` or `>` stands that makes text of the refused value.
+    fn block_indicator(&self) -> Option<Span> {
+        let (_, span) = self.place.as_ref()?;
+        let before = span.source.text[..span.start].trim_end();
+        let before = before.trim_end_matches(|c: char| c.is_ascii_digit() || "+-".contains(c));
+        let start = before.len().checked_sub(1).filter(|_| before.ends_with(['|', '>']))?;
+        Some(Span { source: span.source.clone(), start, end: start + 1 })
+    }
+
+    fn is_quoted(&self) -> bool {
+        self.place.as_ref().is_some_and(|(_, span)| span.text().starts_with(['"', '\'']))
     }
 
     fn said(&self, text: &str) -> (String, Option<String>) {
@@ -215,13 +289,10 @@ fn plain_words(expected: &str) -> String {
 
 /// The right word that the wrong one is most like, else all right words.
 fn suggestion(wrong: &str, known: &[&str], what: &str) -> String {
-    let lower = if wrong.len() < LONGEST { wrong.to_lowercase() } else { String::new() };
-    let likeness = |word: &str| strsim::normalized_damerau_levenshtein(&lower, &word.to_lowercase());
-    let best = known.iter().map(|word| (likeness(word), word)).max_by(|(a, _), (b, _)| a.total_cmp(b));
-    match best {
-        Some((likeness, word)) if likeness >= ALIKE => format!("did you mean `{word}`?"),
-        None => format!("no {what} are possible here"),
-        _ => {
+    match (did_you_mean(wrong, known.iter().copied()), known) {
+        (Some(question), _) => question,
+        (None, []) => format!("no {what} are possible here"),
+        (None, _) => {
             let more = if known.len() > MAX_LISTED { ", ..." } else { "" };
             let listed: Vec<&str> = known.iter().take(MAX_LISTED).copied().collect();
             format!("the {what} here are {}{more}", listed.join(", "))
@@ -235,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_word_that_is_like_a_right_one_is_told_and_else_the_right_ones() {
-        let long = "a".repeat(LONGEST);
+        let long = "a".repeat(100);
         let words = vec!["word"; MAX_LISTED + 1];
         let listed = vec!["word"; MAX_LISTED].join(", ");
         for (wrong, known, wanted) in [

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::decode::Document;
 use crate::config::problem::Source;
 use crate::config::yaml::load;
 use proptest::prelude::*;
@@ -84,9 +85,10 @@ impl Default for Options {
 }
 
 fn read(text: &str) -> (Config, Vec<Problem>) {
-    let (node, problems) = load(&Source::new("test", text));
-    assert!(problems.is_empty(), "{problems:?}");
-    from_node(&node.unwrap())
+    let document = Document::read("test", text, false);
+    assert!(document.problems.is_empty(), "{:?}", document.problems);
+    let read = from_node(&document.config.unwrap());
+    (read.value, read.problems)
 }
 
 #[test]
@@ -193,9 +195,9 @@ fn newtypes_are_read_as_what_they_hold() {
     struct Port(u16);
     #[derive(Debug, Default, Deserialize, PartialEq)]
     struct Names(Vec<String>);
-    let node = |text: &str| load(&Source::new("test", text)).0.unwrap();
-    assert_eq!(from_node(&node("80")), (Port(80), vec![]));
-    assert_eq!(from_node(&node("[a, b]")), (Names(vec!["a".into(), "b".into()]), vec![]));
+    let node = |text: &str| load(&Source::new("test", text)).root.unwrap();
+    assert_eq!(from_node::<Port>(&node("80")).value, Port(80));
+    assert_eq!(from_node::<Names>(&node("[a, b]")).value, Names(vec!["a".into(), "b".into()]));
 }
 
 #[test]
@@ -206,7 +208,10 @@ fn any_scalar_is_text_in_one_of_several_forms_too() {
         Text(ScalarText),
         List(Vec<ScalarText>),
     }
-    let read = |text: &str| from_node::<Option<Form>>(&load(&Source::new("test", text)).0.unwrap());
+    let read = |text: &str| {
+        let read = from_node::<Option<Form>>(&load(&Source::new("test", text)).root.unwrap());
+        (read.value, read.problems)
+    };
     for (text, wanted) in [("a", "a"), ("true", "true"), ("80", "80"), ("1.5", "1.5")] {
         assert_eq!(read(text), (Some(Form::Text(ScalarText(wanted.into()))), vec![]), "{text}");
     }
@@ -225,9 +230,8 @@ fn secrets_in_values_are_not_rendered() {
 proptest! {
     #[test]
     fn reading_never_panics_and_ends(text in r#"((signal|storage|tags|config|agent|options|port|x): ?(\n ?|\{|\[|1|~|a b|stack: s|- )?(\]|\}|\n|, )){0,12}"#) {
-        if let (Some(node), _) = load(&Source::new("test", text)) {
-            let (_, problems) = from_node::<Config>(&node);
-            for problem in problems {
+        if let Some(node) = load(&Source::new("test", text)).root {
+            for problem in from_node::<Config>(&node).problems {
                 prop_assert!(!problem.render(false).is_empty());
             }
         }

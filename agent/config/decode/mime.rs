@@ -9,6 +9,8 @@ use mail_parser::{MessageParser, MimeHeaders};
 
 /// Where cloud-init looks for `mime-version:` (cloudinit/user_data.py, `convert_string`).
 const SNIFFED: usize = 4096;
+/// The headers by which a part says how it is merged (cloudinit/user_data.py, `MERGE_HEADER`).
+pub const MERGE_TYPE: [&str; 2] = ["Merge-Type", "X-Merge-Type"];
 /// Characters of a type or file name that are kept for messages.
 const MAX_NAME: usize = 64;
 
@@ -19,6 +21,8 @@ pub struct Entity<'a> {
     pub content_type: Option<String>,
     /// The file name, for messages.
     pub file: Option<String>,
+    /// Whether it says how cloud-init merges it with others.
+    pub merge_type: bool,
     boundary: Option<String>,
     encoding: Option<String>,
     body: &'a [u8],
@@ -40,20 +44,26 @@ impl<'a> Entity<'a> {
         };
         let part = message.root_part();
         let kind = part.content_type();
-        let short = |text: &str| -> String {
-            let printable = text.chars().filter(|c| !c.is_control());
-            printable.take(MAX_NAME).collect()
-        };
         Self {
             content_type: kind.map(|kind| {
                 let subtype = kind.subtype().unwrap_or("plain");
                 short(&format!("{}/{subtype}", kind.ctype()).to_ascii_lowercase())
             }),
             file: part.attachment_name().map(short),
+            merge_type: part
+                .headers()
+                .iter()
+                .any(|header| MERGE_TYPE.iter().any(|name| header.name().eq_ignore_ascii_case(name))),
             boundary: kind.and_then(|kind| kind.attribute("boundary")).map(Into::into),
             encoding: part.content_transfer_encoding().map(|encoding| encoding.trim().to_ascii_lowercase()),
             body,
         }
+    }
+
+    /// Makes a part of a type and a file name, which somebody else chose.
+    pub fn named(content_type: Option<&str>, file: Option<&str>) -> Self {
+        let content_type = content_type.map(|kind| short(kind).to_ascii_lowercase());
+        Self { content_type, file: file.map(short), ..Self::default() }
     }
 
     /// The parts of a multipart; nothing when it isn't one.
@@ -61,6 +71,21 @@ impl<'a> Entity<'a> {
         let boundary = self.boundary.as_deref().filter(|boundary| !boundary.is_empty())?;
         let multipart = self.content_type.as_ref()?.starts_with("multipart/");
         multipart.then(|| split(self.body, boundary.as_bytes()))
+    }
+
+    /// Why a multipart has no parts.
+    pub fn why_no_parts(&self) -> String {
+        let boundary = short(self.boundary.as_deref().unwrap_or_default());
+        let lines = || self.body.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+        if lines().any(|line| line.starts_with([' ', '\t']) && line.trim() == format!("--{boundary}")) {
+            return "its parts are indented; their boundaries and headers must begin at the left margin".to_owned();
+        }
+        let other = lines().map(str::trim).find(|line| line.len() > 2 && line.starts_with("--"));
+        let other = other.map(|line| format!(", which here begin with `{}`", short(line))).unwrap_or_default();
+        format!(
+            "its header names the boundary `{boundary}`, but there are no parts behind that: write the line `--{boundary}` \
+            before each part{other}"
+        )
     }
 
     /// The body without its transfer encoding; what is wrong with it otherwise.
@@ -127,4 +152,9 @@ fn split<'a>(body: &'a [u8], boundary: &[u8]) -> Vec<&'a [u8]> {
 fn without_line_break(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
+
+/// A name as a message may show it.
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
 }

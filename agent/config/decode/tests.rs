@@ -26,9 +26,8 @@ fn clusters(bytes: impl AsRef<[u8]>) -> Vec<String> {
     let found = decode("user data", bytes.as_ref());
     assert_eq!(found.problems, []);
     let cluster = |document: &Document| {
-        let (config, problems) = document.load();
-        assert_eq!(problems, []);
-        config.unwrap().at(&["ecs", "cluster"]).unwrap().text().unwrap().to_string()
+        assert_eq!(document.problems, []);
+        document.config.as_ref().unwrap().at(&["ecs", "cluster"]).unwrap().text().unwrap().to_string()
     };
     found.documents.iter().map(cluster).collect()
 }
@@ -36,7 +35,7 @@ fn clusters(bytes: impl AsRef<[u8]>) -> Vec<String> {
 fn notes(bytes: impl AsRef<[u8]>) -> Vec<String> {
     let found = decode("user data", bytes.as_ref());
     assert!(found.problems.is_empty() && found.documents.is_empty(), "{found:?}");
-    found.notes
+    found.notes.iter().map(ToString::to_string).collect()
 }
 
 fn problems(bytes: impl AsRef<[u8]>) -> String {
@@ -192,9 +191,9 @@ fn the_parts_of_a_message_are_found() {
         assert_eq!(clusters(bytes), wanted);
     }
     let found = decode("user data", &bytes);
-    assert_eq!(found.notes, ["user data, part 1 (text/x-shellscript) is left to cloud-init"]);
+    assert_eq!(found.notes, [Note::Left("user data, part 1 (text/x-shellscript) is left to cloud-init".into())]);
     assert_eq!(found.documents[1].source.name, "user data, part 3 (two.yaml)");
-    assert_eq!(found.documents[1].source.text, "#ecs-firstrun\necs: {cluster: two}");
+    assert_eq!(&*found.documents[1].source.text, "#ecs-firstrun\necs: {cluster: two}");
 }
 
 #[test]
@@ -214,7 +213,9 @@ fn messages_are_taken_as_python_takes_them() {
     assert_eq!(clusters(multipart(&[("Content-Type: multipart/mixed; boundary=b2", inner.as_bytes())])), ["blue"]);
     assert_eq!(
         notes("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\nx"),
-        ["user data: its multipart has no parts"]
+        [
+            "user data: its header names the boundary `b`, but there are no parts behind that: write the line `--b` before each part"
+        ]
     );
 }
 
@@ -240,8 +241,8 @@ fn messages_are_bounded() {
 #[test]
 fn only_our_share_of_a_cloud_config_concerns_us() {
     let said = |text: &str| {
-        let document = &decode("user data", text.as_bytes()).documents[0];
-        document.load().1.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        let document = decode("user data", text.as_bytes()).documents.remove(0);
+        document.problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
     };
     let twice = "#cloud-config\na: 1\na: 2\necs_firstrun: {ecs: {}, ecs: {}}\n";
     assert_eq!(said(twice), ["the key `ecs` is given twice"]);
@@ -254,13 +255,12 @@ fn read_all(bytes: &[u8]) {
     let found = decode("user data", bytes);
     let mut problems = found.problems;
     for document in found.documents {
-        let (node, more) = document.load();
-        problems.extend(more);
-        if let Some(node) = node {
-            problems.extend(from_node::<BTreeMap<String, String>>(&node).1);
+        problems.extend(document.problems);
+        if let Some(node) = document.config {
+            problems.extend(from_node::<BTreeMap<String, String>>(&node).problems);
         }
     }
-    problem::sort(&mut problems);
+    problem::sort(&mut problems, &[]);
     problems.iter().for_each(|problem| drop(problem.render(true)));
 }
 

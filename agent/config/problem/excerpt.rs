@@ -36,7 +36,9 @@ impl Excerpt {
         let (start, end) = (place(span.start), place(span.end));
         // Whatever is masked in it, what is shown of a line lies in this part.
         let part = whole.floor_char_boundary(start.saturating_sub(AROUND))..whole.ceil_char_boundary(start + AROUND);
-        let shown = Shown::new(whole, part.clone(), &span.source.masks(&range));
+        let secrets = span.source.secrets_in(range.clone());
+        let masks: Vec<_> = secrets.iter().map(|secret| secret.start - range.start..secret.end - range.start).collect();
+        let shown = Shown::new(whole, part.clone(), &masks);
         let caret = shown.position(start)..shown.position(end);
         let from = caret.start.saturating_sub(CONTEXT_BEFORE);
         let to = (caret.start + CONTEXT_AFTER).min(shown.chars.len());

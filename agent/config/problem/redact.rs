@@ -1,14 +1,17 @@
-//! Finds what looks like a secret in a line.
+//! Finds what looks like a secret in foreign text: what programs print, what services answer, logs of others.
+//!
+//! In a document secrets are known by where they stand; see `config/secrets.rs`.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
 /// What stands in for a secret.
-pub(super) const MASK: &str = "***";
+pub(in crate::config) const MASK: &str = "***";
 
-/// The text with everything that looks like a secret replaced by `***`: user info and query strings of URLs, and
+/// Foreign text with everything that looks like a secret replaced by `***`: user info and query strings of URLs, and
 /// whatever follows a key that names a secret. It would rather hide too much than show a password's last letters.
+/// Our own sentences don't pass through here: what is secret in them was masked where they were made.
 pub fn redact(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(redact_line).collect();
     lines.join("\n")
@@ -45,26 +48,38 @@ fn redact_line(line: &str) -> String {
 /// Whether a key of this name holds a secret: what the ECS agent and the AWS SDKs call theirs, and anything that
 /// calls itself a password, a secret or a token.
 pub fn is_secret_key(key: &str) -> bool {
-    let key = key.to_ascii_uppercase();
-    let named = ["ECS_ENGINE_AUTH_DATA", "AWS_ACCESS_KEY_ID"];
-    let words = ["PASSWORD", "SECRET", "TOKEN"];
-    named.iter().any(|name| key.contains(name)) || words.iter().any(|word| key.contains(word))
+    const WHOLE: [&str; 5] = ["AUTH", "AUTHS", "PASS", "PASSWD", "PWD"];
+    const WITHIN: [&str; 11] = [
+        "ECS_ENGINE_AUTH_DATA",
+        "AWS_ACCESS_KEY_ID",
+        "PASSWORD",
+        "SECRET",
+        "TOKEN",
+        "CREDENTIAL",
+        "PRIVATE_KEY",
+        "PRIVATE-KEY",
+        "API_KEY",
+        "API-KEY",
+        "APIKEY",
+    ];
+    let is_within = |word: &&str| {
+        let mut windows = key.as_bytes().windows(word.len());
+        windows.any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let is_whole = || WHOLE.iter().any(|word| word.len() == key.len() && key.eq_ignore_ascii_case(word));
+    // Most keys are shorter than the shortest of these words.
+    is_whole() || (key.len() >= "TOKEN".len() && WITHIN.iter().any(is_within))
 }
 
-/// Byte ranges of a line that hold secrets, in no order.
-pub(super) fn secret_ranges(line: &str) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
+/// Byte ranges of a line of foreign text that hold secrets, in no order.
+pub(in crate::config) fn secret_ranges(line: &str) -> Vec<Range<usize>> {
+    let mut ranges = url_secrets(line);
     ranges.extend(secret_value(line));
-    ranges.extend(url_secrets(line));
-    for part in outside_urls(line) {
-        let found = bare_user_info(&line[part.clone()]);
-        ranges.extend(found.map(|found| part.start + found.start..part.start + found.end));
-    }
     ranges
 }
 
 /// What follows the first key of the line that names a secret, up to the end of the line.
-pub(super) fn secret_value(line: &str) -> Option<Range<usize>> {
+pub(in crate::config) fn secret_value(line: &str) -> Option<Range<usize>> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     let mut from = 0;
     while let Some(at) = line[from..].find([':', '=']).map(|at| from + at) {
@@ -82,7 +97,7 @@ pub(super) fn secret_value(line: &str) -> Option<Range<usize>> {
 
 /// User info (up to the last `@`, since a wrongly written password may hold one) and query string of each URL. One may stand
 /// within another: what they have in common is looked for once.
-fn url_secrets(line: &str) -> Vec<Range<usize>> {
+pub(in crate::config) fn url_secrets(line: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut around: Option<Url> = None;
     for (at, scheme) in line.match_indices("://") {
@@ -148,32 +163,6 @@ fn url_length(rest: &str) -> usize {
         next.is_none_or(|c| c.is_whitespace() || ",:]}".contains(c))
     };
     rest.match_indices(['"', '\'', '`']).map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(rest.len())
-}
-
-/// What of a line is before, between and after its URLs, and the quotes that close these.
-fn outside_urls(line: &str) -> Vec<Range<usize>> {
-    let mut parts = Vec::new();
-    let mut from = 0;
-    while let Some(at) = line[from..].find("://").map(|at| from + at) {
-        parts.push(from..at);
-        let start = at + "://".len();
-        from = (start + url_length(&line[start..]) + 1).min(line.len());
-    }
-    parts.push(from..line.len());
-    parts
-}
-
-/// `user:password` before an `@` without a scheme: a proxy is often written like that.
-fn bare_user_info(line: &str) -> Option<Range<usize>> {
-    let end = line.rfind('@')?;
-    let before = &line[..end];
-    let after_key = before.find(": ").map(|at| at + 2);
-    let after_quote = before.find(['"', '\'', '`']).map(|at| at + 1);
-    let after_sign = before.find('=').map(|at| at + 1);
-    let after_dash = before.trim_start().strip_prefix("- ").map(|rest| end - rest.len());
-    let starts = [after_key, after_quote, after_sign, after_dash];
-    let start = starts.into_iter().flatten().min().unwrap_or(0);
-    before[start..].contains(':').then_some(start..end)
 }
 
 /// The ranges in order, those that touch made one.

@@ -17,7 +17,7 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// A text of at most so many characters, and the dots: three quarters of them from its beginning, the others from its end.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {
         return text.to_owned();
@@ -32,16 +32,23 @@ pub(super) fn visible(text: &str) -> String {
     text.chars().map(visible_char).collect()
 }
 
-/// Control characters as their pictures, so that a document can't steer the terminal that shows it.
-pub(super) fn visible_char(c: char) -> char {
+/// Control characters as their pictures, so that a document can't steer the terminal that shows it; what looks like a space
+/// and is none as `␣`.
+pub(in crate::config) fn visible_char(c: char) -> char {
     match c {
         '\t' => ' ',
         '\u{7f}' => '\u{2421}',
         c if u32::from(c) < 0x20 => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
+        c if is_odd_space(c) => '\u{2423}',
         c if c.is_control() => '\u{fffd}',
         c => c,
     }
+}
+
+/// Whether a character looks like a space and is none: YAML takes it for a letter. Word processors and web pages write them.
+pub(in crate::config) fn is_odd_space(c: char) -> bool {
+    c != ' ' && !c.is_ascii() && c.is_whitespace()
 }
 
 #[cfg(test)]
@@ -60,6 +67,8 @@ mod tests {
             ('\u{7f}', '\u{2421}'),
             ('\u{9b}', '\u{fffd}'),
             ('\u{202e}', '\u{fffd}'),
+            ('\u{a0}', '\u{2423}'),
+            ('\u{3000}', '\u{2423}'),
         ] {
             assert_eq!(visible_char(c), shown, "{c:?}");
         }

@@ -1,11 +1,10 @@
-//! The text of a document, what of it is never shown, and ranges in it.
+//! The text of a document, what of it is secret, and ranges in it.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use super::redact::{joined, secret_ranges, secret_value};
+use super::redact::{MASK, joined};
 use super::shorten::{WHOLE, cut, visible};
 
 /// The text of one document, and where it came from.
@@ -13,44 +12,35 @@ pub struct Source {
     /// What a person calls it: `user-data.yaml`, `user data, part 2 (config.yaml)`, `variable ECS_CLUSTER`.
     pub name: String,
     /// The whole text.
-    pub text: String,
-    hidden: Mutex<Hidden>,
+    pub text: Arc<str>,
+    /// The secret byte ranges, in order and apart. Unknown until the text was read: nothing of it is shown then.
+    secrets: Option<Vec<Range<usize>>>,
 }
-
-/// What is never shown of a text.
-#[derive(Default)]
-struct Hidden {
-    /// Where it begins and ends, in bytes, filled by those who read the text.
-    secrets: BTreeSet<(usize, usize)>,
-    /// The masks of the line that was shown last, by where that begins: many problems may stand in one.
-    masked: Option<(usize, Masks)>,
-}
-
-/// Byte ranges of a line, in order and apart.
-type Masks = Arc<[Range<usize>]>;
 
 impl Source {
-    /// A source that can be shared by the spans that point into it.
-    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), hidden: Mutex::default() })
+    /// A text that was not read yet. Nothing of it is shown until [`Source::with_secrets`] says what may be.
+    pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), text: text.into(), secrets: None })
     }
 
-    /// Marks a byte range of the text that is never shown.
-    pub fn hide(&self, secret: Range<usize>) {
-        let mut hidden = self.hidden();
-        // A document may be loaded more than once.
-        if !secret.is_empty() && hidden.secrets.insert((secret.start, secret.end)) {
-            hidden.masked = None;
-        }
+    /// The same text, with all that is secret in it: byte ranges in any order.
+    #[must_use]
+    pub fn with_secrets(&self, secrets: impl IntoIterator<Item = Range<usize>>) -> Arc<Self> {
+        let secrets = Some(joined(secrets.into_iter().collect()));
+        Arc::new(Self { name: self.name.clone(), text: self.text.clone(), secrets })
     }
 
-    /// What [`Source::hide`] has marked.
+    /// Returns the parts of a byte range that are secret: the whole range while the text is not read.
+    pub fn secrets_in(&self, range: Range<usize>) -> Vec<Range<usize>> {
+        let Some(secrets) = &self.secrets else { return vec![range] };
+        let first = secrets.partition_point(|secret| secret.end <= range.start);
+        let within = secrets[first..].iter().take_while(|secret| secret.start < range.end);
+        within.map(|secret| secret.start.max(range.start)..secret.end.min(range.end)).collect()
+    }
+
+    /// All secret byte ranges, in order.
     pub fn secrets(&self) -> Vec<Range<usize>> {
-        self.hidden().secrets.iter().map(|(start, end)| *start..*end).collect()
-    }
-
-    fn hidden(&self) -> MutexGuard<'_, Hidden> {
-        self.hidden.lock().unwrap_or_else(PoisonError::into_inner)
+        self.secrets_in(0..self.text.len())
     }
 
     /// The name as it is shown: the sender of a MIME part chose it.
@@ -59,57 +49,12 @@ impl Source {
     }
 
     /// The byte range of the line that holds `offset`, without its line break.
-    pub(super) fn line_at(&self, offset: usize) -> Range<usize> {
+    pub fn line_at(&self, offset: usize) -> Range<usize> {
         let offset = self.text.floor_char_boundary(offset);
         let start = self.text[..offset].rfind('\n').map_or(0, |at| at + 1);
         let rest = &self.text[start..];
         let line = rest.split('\n').next().unwrap_or(rest);
         start..start + line.trim_end_matches('\r').len()
-    }
-
-    /// Whether the line belongs to the value of a secret key on a line above, judged by the indentation.
-    ///
-    /// The loader's ranges are exact, but a document that doesn't parse has none for what it broke off in.
-    fn continues_a_secret(&self, line: &Range<usize>) -> bool {
-        let mut indent = indentation(&self.text[line.clone()]);
-        for above in self.text[..line.start].lines().rev() {
-            if indentation(above) >= indent || above.trim().is_empty() {
-                continue;
-            }
-            if secret_value(above).is_some() {
-                return true;
-            }
-            indent = indentation(above);
-            if indent == 0 {
-                break;
-            }
-        }
-        false
-    }
-
-    /// What must not be shown of a line.
-    pub(super) fn masks(&self, line: &Range<usize>) -> Masks {
-        if let Some((_, masks)) = self.hidden().masked.as_ref().filter(|(begins, _)| *begins == line.start) {
-            return masks.clone();
-        }
-        let masks: Masks = self.find_masks(line).into();
-        self.hidden().masked = Some((line.start, masks.clone()));
-        masks
-    }
-
-    fn find_masks(&self, line: &Range<usize>) -> Vec<Range<usize>> {
-        let text = &self.text[line.clone()];
-        if self.continues_a_secret(line) {
-            let blank = text.len() - text.trim_start().len();
-            return std::iter::once(blank..text.len()).collect();
-        }
-        let mut masks = secret_ranges(text);
-        for secret in self.secrets() {
-            let start = secret.start.clamp(line.start, line.end) - line.start;
-            let end = secret.end.clamp(line.start, line.end) - line.start;
-            masks.push(start..end);
-        }
-        joined(masks)
     }
 }
 
@@ -140,6 +85,57 @@ pub struct Span {
 }
 
 impl Span {
+    /// The same range of the same text, in a source that knows its secrets.
+    #[must_use]
+    pub fn in_source(&self, source: &Arc<Source>) -> Span {
+        Span { source: source.clone(), start: self.start, end: self.end }
+    }
+
+    /// The document's text in this range.
+    pub fn text(&self) -> &str {
+        let text = &self.source.text;
+        &text[text.floor_char_boundary(self.start)..text.floor_char_boundary(self.end.max(self.start))]
+    }
+
+    /// What a message may quote of a text that stands here: without what is secret in it.
+    pub fn shown(&self, text: &str) -> String {
+        let secrets = self.source.secrets_in(self.start..self.end);
+        if secrets.is_empty() {
+            return text.to_owned();
+        }
+        // What is written in another way than it reads can't be masked part by part.
+        let Some(at) = self.text().find(text).map(|at| self.start + at) else { return MASK.to_owned() };
+        let mut shown = String::new();
+        let mut from = at;
+        for secret in secrets.iter().filter(|secret| secret.end > at && secret.start < at + text.len()) {
+            shown.push_str(self.source.text.get(from..secret.start.max(from)).unwrap_or_default());
+            shown.push_str(MASK);
+            from = secret.end;
+        }
+        shown.push_str(self.source.text.get(from.min(at + text.len())..at + text.len()).unwrap_or_default());
+        shown
+    }
+
+    /// A message about the value that stands here, without what is secret in the values that it quotes in backticks. The words
+    /// around them are our own, and are left alone, as is a single character.
+    pub fn shown_in_backticks(&self, message: &str) -> String {
+        if self.source.secrets_in(self.start..self.end).is_empty() {
+            return message.to_owned();
+        }
+        // A value that holds a backtick itself can't be told from the words around it.
+        if self.text().contains('`') || message.matches('`').count() % 2 == 1 {
+            return match (message.find('`'), message.rfind('`')) {
+                (Some(first), Some(last)) => format!("{}`{MASK}`{}", &message[..first], &message[last + 1..]),
+                _ => message.to_owned(),
+            };
+        }
+        let shown = |(index, part): (usize, &str)| match index % 2 == 1 && part.chars().nth(1).is_some() {
+            true => self.shown(part),
+            false => part.to_owned(),
+        };
+        message.split('`').enumerate().map(shown).collect::<Vec<_>>().join("`")
+    }
+
     /// The line and the column in characters, both counted from 1.
     pub fn position(&self) -> (usize, usize) {
         let text = &self.source.text;
@@ -153,8 +149,4 @@ impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}..{}]", self.source.name, self.start, self.end)
     }
-}
-
-fn indentation(line: &str) -> usize {
-    line.len() - line.trim_start_matches(' ').len()
 }

@@ -53,7 +53,8 @@ fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> 
     }
     let url = url::Url::parse(text).map_err(|error| format!("the {what} is not a URL: {error}\n{remedy}"))?;
     // A URL's parser would find a host in `http:///x` too.
-    let after_scheme = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let after_scheme = text.split_once("://").filter(|_| ["http", "https"].contains(&url.scheme()));
+    let after_scheme = after_scheme.map(|(_, rest)| rest);
     match after_scheme.is_none_or(|rest| rest.starts_with(['/', '\\'])) || url.host_str().is_none_or(str::is_empty) {
         true => Err(format!("the {what} does not begin with http:// or https:// and a host\n{remedy}")),
         false => Ok(url),
@@ -77,11 +78,27 @@ impl TryFrom<String> for ProxyUrl {
 
     fn try_from(text: String) -> Result<Self, String> {
         let example = "http://proxy.internal:3128";
+        check_user_info(&text)?;
         let url = parse_url(&text, "URL of the proxy", example)?;
         match url.path().len() > 1 || url.query().is_some() || url.fragment().is_some() {
             true => Err(format!("the URL of the proxy has more than a host and a port\nwrite it as {example}")),
             false => Ok(ProxyUrl(SecretUrl(url))),
         }
+    }
+}
+
+/// Refuses user info with a character that ends the host of a URL: such a password has to be written percent-encoded.
+fn check_user_info(text: &str) -> Result<(), String> {
+    let user_info = text.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map_or("", |(before, _)| before);
+    let found: Vec<char> = ['#', '/', '?', '\\'].into_iter().filter(|c| user_info.contains(*c)).collect();
+    let list = |words: &dyn Fn(char) -> String| found.iter().map(|c| words(*c)).collect::<Vec<_>>().join(", ");
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "the user or the password in the URL of the proxy holds {}, which a URL takes for the end of its host\nwrite {}",
+            list(&|c| format!("`{c}`")),
+            list(&|c| format!("{c} as %{:02X}", u32::from(c)))
+        )),
     }
 }
 

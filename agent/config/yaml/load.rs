@@ -1,50 +1,80 @@
 //! Builds the tree out of the parser's events.
 
 mod frame;
+mod keys;
 mod syntax;
 mod tags;
 
-use std::collections::{HashMap, HashSet};
+pub(in crate::config) use syntax::odd_space_remedy;
+
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use frame::{Frame, Kind, Pending, called};
+use frame::{Frame, Kind, Mapping, Pending, called};
 use syntax::too_deep;
 use tags::is_bang;
 
 use super::scalar::resolve;
 use super::{Entry, Node, NodeId, Size, Value};
-use crate::config::problem::{self, Problem, Source, Span, is_secret_key};
+use crate::config::problem::{self, Extent, Problem, Source, Span};
 
 /// Nodes in one document; aliases may add half as many. A configuration has dozens; this stops "billion laughs" early.
 pub(super) const MAX_NODES: usize = 10_000;
-/// Nodes in a template, which describes whatever else is in a stack.
-const MAX_TEMPLATE: usize = 20_000;
+/// Nodes in a template, which describes whatever else is in a stack: 500 resources at most, in 1 MB.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
+pub(in crate::config) const MAX_TEMPLATE: usize = 60_000;
 /// Nesting of one document. The configuration needs five levels; the recursion in here and in serde stays shallow.
 pub(super) const MAX_DEPTH: usize = 64;
 
 /// Bytes of text in one document that aliases add to it.
 const MAX_REPEATED: usize = 256 << 10;
 
-/// How the message of a key's repetition ends. Other readers of a shared document may not mind it.
-pub(in crate::config) const GIVEN_TWICE: &str = "is given twice";
+/// The key whose value's entries a mapping takes over, as <https://yaml.org/type/merge.html> and PyYAML in cloud-init have it.
+const MERGE_KEY: &str = "<<";
 
-/// Loads one document. The tree is nothing when the document is empty, and partial when a problem says so.
-pub fn load(source: &Arc<Source>) -> (Option<Node>, Vec<Problem>) {
+/// What came of the text of a document. Its spans are in a source that shows nothing yet: what is secret in the text is found
+/// in this.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The tree: nothing when the document is empty, and partial when a problem says so.
+    pub root: Option<Node>,
+    /// What is wrong with the document.
+    pub problems: Vec<Problem>,
+    /// Values that the tree doesn't have, because their keys were refused.
+    pub(in crate::config) dropped: Vec<Dropped>,
+    /// The text between two values, where that may be a comment.
+    pub(in crate::config) comments: Vec<Range<usize>>,
+    /// From where on the text was not read, with the keys above that place.
+    pub(in crate::config) unread: Option<(usize, Vec<String>)>,
+}
+
+/// A value that the tree doesn't have.
+#[derive(Debug)]
+pub(in crate::config) struct Dropped {
+    /// The keys above it, its own at the end.
+    pub keys: Vec<String>,
+    /// The value.
+    pub value: Node,
+}
+
+/// Loads one document.
+pub fn load(source: &Arc<Source>) -> Loaded {
     load_with(source, false)
 }
 
 /// Loads a CloudFormation template. The short form of a function, as `!Sub x`, is the mapping that it stands for.
-pub fn load_template(source: &Arc<Source>) -> (Option<Node>, Vec<Problem>) {
+pub fn load_template(source: &Arc<Source>) -> Loaded {
     load_with(source, true)
 }
 
-fn load_with(source: &Arc<Source>, functions: bool) -> (Option<Node>, Vec<Problem>) {
+fn load_with(source: &Arc<Source>, functions: bool) -> Loaded {
     let most = if functions { MAX_TEMPLATE } else { MAX_NODES };
     let mut loader = Loader { functions, most, ..Loader::new(source) };
     let mut parser = Parser::new_from_str(&source.text[..loader.readable]);
+    let mut complete = loader.readable == source.text.len();
     while let Some(event) = parser.next_event() {
         let more = match event {
             Ok((event, span)) => {
@@ -57,24 +87,19 @@ fn load_with(source: &Arc<Source>, functions: bool) -> (Option<Node>, Vec<Proble
             }
         };
         if !more {
+            complete = false;
             break;
         }
     }
-    // What a mistake left open is closed here, so that the part before it can be used.
-    while let Some(frame) = loader.open.pop() {
-        let (node, anchor) = frame.close(None);
-        loader.add(node, anchor);
-    }
-    loader.secrets.into_iter().for_each(|secret| source.hide(secret));
-    (loader.root, loader.problems)
+    loader.finish(complete)
 }
 
 struct Loader<'a> {
     source: &'a Arc<Source>,
     /// Whether tags are the functions of a CloudFormation template.
     functions: bool,
-    /// The byte offset of each character: the parser counts characters.
-    offsets: Vec<usize>,
+    /// The byte offset of each character, where these are not the same: the parser counts characters.
+    offsets: Option<Vec<usize>>,
     /// How much of the text can be YAML at all.
     readable: usize,
     open: Vec<Frame>,
@@ -88,7 +113,18 @@ struct Loader<'a> {
     most: usize,
     documents: usize,
     root: Option<Node>,
-    secrets: Vec<Range<usize>>,
+    /// The scalar that was read last, and its anchor. It has its place when it is known that the text goes on behind it.
+    last: Option<(Node, usize)>,
+    /// Where the text isn't YAML any more.
+    broke_off_at: Option<usize>,
+    /// The keys above the place where it broke off, if the parser did not notice that.
+    keys_at_end: Option<Vec<String>>,
+    /// The lists and mappings that were closed by the newest event, and those right before it.
+    just_closed: Vec<NodeId>,
+    /// Where the last event ended.
+    read: usize,
+    dropped: Vec<Dropped>,
+    comments: Vec<Range<usize>>,
     problems: Vec<Problem>,
 }
 
@@ -97,7 +133,7 @@ impl<'a> Loader<'a> {
         let mut loader = Self {
             source,
             functions: false,
-            offsets: source.text.char_indices().map(|(at, _)| at).collect(),
+            offsets: (!source.text.is_ascii()).then(|| source.text.char_indices().map(|(at, _)| at).collect()),
             readable: source.text.len(),
             open: Vec::new(),
             anchors: HashMap::new(),
@@ -107,16 +143,24 @@ impl<'a> Loader<'a> {
             nodes: 0,
             documents: 0,
             root: None,
-            secrets: Vec::new(),
+            last: None,
+            broke_off_at: None,
+            keys_at_end: None,
+            just_closed: Vec::new(),
+            read: 0,
+            dropped: Vec::new(),
+            comments: Vec::new(),
             problems: Vec::new(),
         };
         // The parser takes a NUL for the end and would keep quiet about the rest.
         if let Some(at) = source.text.find(|c| c < ' ' && !"\t\n\r".contains(c)) {
             loader.readable = at;
+            loader.broke_off_at = Some(at);
             let span = loader.bytes(at, at + 1);
             loader.report(
                 Problem::at(&span, "a control character can't be part of a document; nothing is read from here on")
-                    .remedy("remove it, or write it as an escape such as `\\x1b` in double quotes"),
+                    .remedy("remove it, or write it as an escape such as `\\x1b` in double quotes")
+                    .of_document(),
             );
         }
         loader
@@ -128,21 +172,82 @@ impl<'a> Loader<'a> {
 
     /// A span given in characters.
     fn characters(&self, range: Range<usize>) -> Span {
-        let byte = |at: usize| self.offsets.get(at).copied().unwrap_or(self.source.text.len());
+        let length = self.source.text.len();
+        let byte = |at: usize| match &self.offsets {
+            Some(offsets) => offsets.get(at).copied().unwrap_or(length),
+            None => at.min(length),
+        };
         let (start, end) = (byte(range.start), byte(range.end));
         self.bytes(start, end.max(start))
     }
 
+    /// Closes what the end of the text, or of what could be read of it, left open.
+    fn finish(mut self, complete: bool) -> Loaded {
+        self.drop_cut_scalar();
+        self.add_last();
+        let keys = self.keys_at_end.take().unwrap_or_else(|| self.keys());
+        let read = self.read;
+        while let Some(frame) = self.open.pop() {
+            self.close(frame, None, true);
+        }
+        if let (false, Some(root)) = (complete, &mut self.root) {
+            root.mark_cut(&self.just_closed);
+        }
+        let Self { root, problems, dropped, comments, .. } = self;
+        Loaded { root, problems, dropped, comments, unread: (!complete).then_some((read, keys)) }
+    }
+
+    /// Forgets a scalar that ends where the text breaks off: nobody knows what it was to be.
+    fn drop_cut_scalar(&mut self) {
+        if let Some((node, _)) = self.last.take_if(|(node, _)| self.broke_off_at == Some(node.span.end)) {
+            self.read = node.span.start;
+            self.keys_at_end = Some(self.keys());
+        }
+    }
+
+    /// Puts a list or mapping where it belongs, with its end where that has brackets.
+    fn close(&mut self, mut frame: Frame, end: Option<usize>, cut: bool) {
+        for entry in frame.take_overridden() {
+            let keys = self.keys().into_iter().chain([entry.key]).collect();
+            self.dropped.push(Dropped { keys, value: entry.value });
+        }
+        let (node, id, anchor) = frame.close(end, cut);
+        self.just_closed.push(id);
+        self.add(node, anchor);
+    }
+
+    fn add_last(&mut self) {
+        if let Some((node, anchor)) = self.last.take() {
+            self.add(node, anchor);
+        }
+    }
+
     /// Takes one event of the parser; false when reading ends here.
     fn event(&mut self, event: Event<'_>, span: Span) -> bool {
+        self.drop_cut_scalar();
+        self.add_last();
+        if !matches!(event, Event::SequenceEnd | Event::MappingEnd) {
+            self.just_closed.clear();
+        }
         let place = span.clone();
+        let before = self.read..span.start;
+        if self.source.text.get(before.clone()).is_some_and(|text| text.contains('#')) {
+            self.comments.push(before);
+        }
+        self.read = self.read.max(span.end);
         match event {
             Event::DocumentStart(_) => return self.document(&span),
             Event::Scalar(text, style, anchor, tag) => {
                 let function = self.function(tag.as_deref());
                 let tag = if function.is_some() { None } else { tag.as_deref() };
                 let node = self.scalar(&text, style, tag, span);
-                self.add(called(function, node), anchor);
+                let is_merge_key = style == ScalarStyle::Plain && text == MERGE_KEY;
+                match self.open.last_mut().map(|frame| &mut frame.kind) {
+                    Some(Kind::Mapping(mapping)) if is_merge_key && matches!(mapping.pending, Pending::Key) => {
+                        mapping.pending = Pending::Merge;
+                    }
+                    _ => self.last = Some((called(function, node), anchor)),
+                }
             }
             Event::SequenceStart(anchor, tag) => {
                 let function = self.collection_tag(tag.as_deref(), "seq", &span);
@@ -150,18 +255,14 @@ impl<'a> Loader<'a> {
             }
             Event::MappingStart(anchor, tag) => {
                 let function = self.collection_tag(tag.as_deref(), "map", &span);
-                return self.start(Frame {
-                    span,
-                    anchor,
-                    function,
-                    kind: Kind::Mapping(Vec::new(), Pending::Key, HashSet::new()),
-                });
+                return self.start(Frame { span, anchor, function, kind: Kind::Mapping(Mapping::default()) });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(frame) = self.open.pop() {
+                    // It may be closed by the end of what can be read.
+                    let cut = self.readable < self.source.text.len() && span.start >= self.readable;
                     // Only brackets have an end of their own.
-                    let (node, anchor) = frame.close((span.start < span.end).then_some(span.end));
-                    self.add(node, anchor);
+                    self.close(frame, (span.start < span.end).then_some(span.end), cut);
                 }
             }
             Event::Alias(anchor) => self.alias(anchor, &span),
@@ -176,7 +277,7 @@ impl<'a> Loader<'a> {
             return true;
         }
         let problem = Problem::at(span, "there is more than one YAML document");
-        self.report(problem.remedy("keep one, or make each a MIME part of its own"));
+        self.report(problem.remedy("keep one, or make each a MIME part of its own").of_document());
         false
     }
 
@@ -193,7 +294,7 @@ impl<'a> Loader<'a> {
         let within = self.nodes <= self.most;
         if !within {
             let message = format!("the document has more than {} values; nothing is read from here on", self.most);
-            self.report(Problem::at(place, message));
+            self.report(Problem::at(place, message).of_document());
         }
         within
     }
@@ -212,7 +313,7 @@ impl<'a> Loader<'a> {
             Value::Null | Value::String(_) => None,
             _ => Some(text.into()),
         };
-        Node { span, id: NodeId::next(), value, text }
+        Node { text, ..Node::new(span, value) }
     }
 
     fn alias(&mut self, anchor: usize, span: &Span) {
@@ -260,16 +361,18 @@ impl<'a> Loader<'a> {
         match self.problems.len() {
             0..problem::MOST => self.problems.push(problem),
             problem::MOST => self.problems.push(Problem::too_many()),
+            // What ends the reading is told, whatever else there is.
+            _ if problem.extent == Extent::Document => self.problems.push(problem),
             _ => {}
         }
     }
 
     /// Leaves out the value that comes here, or the key and its value.
     fn refuse(&mut self) {
-        if let Some(Frame { kind: Kind::Mapping(_, pending, _), .. }) = self.open.last_mut() {
-            *pending = match pending {
-                Pending::Key => Pending::Refused,
-                Pending::Value(..) | Pending::Refused => Pending::Key,
+        if let Some(Frame { kind: Kind::Mapping(mapping), .. }) = self.open.last_mut() {
+            mapping.pending = match mapping.pending {
+                Pending::Key => Pending::Refused(None),
+                _ => Pending::Key,
             };
         }
     }
@@ -280,48 +383,39 @@ impl<'a> Loader<'a> {
         if anchor > 0 {
             self.keep(anchor, &node);
         }
-        match self.open.last_mut().map(|frame| &mut frame.kind) {
-            None => self.root = Some(node),
-            Some(Kind::Sequence(items)) => items.push(node),
-            Some(Kind::Mapping(entries, pending, keys)) => match std::mem::replace(pending, Pending::Key) {
-                Pending::Refused => {}
-                Pending::Key => match node.text().filter(|key| keys.insert((*key).to_owned())) {
-                    Some(key) => *pending = Pending::Value(key.to_owned(), node.span),
-                    None => {
-                        *pending = Pending::Refused;
-                        // To find the first of its like takes a look through the whole document.
-                        if self.problems.len() <= problem::MOST {
-                            let problem = wrong_key(&node, entries);
-                            self.report(problem);
-                        }
-                    }
-                },
-                Pending::Value(key, key_span) => {
-                    if is_secret_key(&key) {
-                        self.secrets.push(node.span.start..node.span.end);
-                    }
-                    if node.span.start == node.span.end {
-                        node.span = key_span.clone();
-                    }
-                    entries.push(Entry { key, key_span, key_id: NodeId::next(), value: node });
-                }
-            },
-        }
-    }
-}
-
-/// What is wrong with a key that can't be used.
-fn wrong_key(node: &Node, entries: &[Entry]) -> Problem {
-    let Some(key) = node.text() else {
-        let message = match node.value {
-            Value::Null => "a key is missing before the `:`",
-            _ => "a key must be text, not a list or a mapping",
+        let Some(frame) = self.open.last_mut() else {
+            self.root = Some(node);
+            return;
         };
-        return Problem::at(&node.span, message);
-    };
-    let problem = Problem::at(&node.span, format!("the key `{key}` {GIVEN_TWICE}"));
-    match entries.iter().find(|entry| entry.key == key) {
-        Some(first) => problem.remedy(format!("keep one; the first is in line {}", first.key_span.position().0)),
-        None => problem.remedy("keep one"),
+        let mapping = match &mut frame.kind {
+            Kind::Sequence(items) => return items.push(node),
+            Kind::Mapping(mapping) => mapping,
+        };
+        match std::mem::replace(&mut mapping.pending, Pending::Key) {
+            Pending::Refused(key) => {
+                let keys = self.keys().into_iter().chain(key).collect();
+                self.dropped.push(Dropped { keys, value: node });
+            }
+            Pending::Merge => {
+                if let Err(refused) = mapping.merge(node) {
+                    let problem =
+                        Problem::at(&refused.span, "the merge key `<<` takes a mapping, or a list of mappings");
+                    self.report(problem.remedy("give it an alias of a mapping, as `<<: *name`"));
+                    self.dropped.push(Dropped { keys: self.keys(), value: refused });
+                }
+            }
+            Pending::Key => match node.text().filter(|key| mapping.keys.insert((*key).to_owned())) {
+                Some(key) => mapping.pending = Pending::Value(key.to_owned(), node.span),
+                None => self.refuse_key(node),
+            },
+            Pending::Value(key, key_span) => {
+                // In braces the parser gives what is left empty the place of the next sign.
+                let is_empty = node.value == Value::Null && !node.span.text().starts_with(['n', 'N', '~', '!']);
+                if node.span.start == node.span.end || is_empty {
+                    node.span = key_span.clone();
+                }
+                mapping.entries.push(Entry { key, key_span, key_id: NodeId::next(), value: node });
+            }
+        }
     }
 }

@@ -1,48 +1,103 @@
 //! CloudFormation's intrinsic functions, as far as user data use them.
 //!
-//! What the template says is used; where only a stack would know, something of the right form stands in.
+//! What the template says is used; what only a stack knows is told apart from that by its origin.
 
-use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use super::text::{Origin, Text};
-use crate::config::problem::Problem;
+use super::scalar;
+use super::text::{Origin, Text, place_in};
+use super::world::World;
+use crate::config::problem::{self, Problem};
 use crate::config::yaml::{Node, Value};
+use crate::text::nearest;
 
 /// The account, the region and the stack that stand in for those of a stack.
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const REGION: &str = "us-east-1";
-pub(super) const STACK: &str = "stack";
+pub(in crate::validate) const STACK: &str = "stack";
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html>
+const PSEUDO_PARAMETERS: [&str; 8] = [
+    "AWS::AccountId",
+    "AWS::NotificationARNs",
+    "AWS::NoValue",
+    "AWS::Partition",
+    "AWS::Region",
+    "AWS::StackId",
+    "AWS::StackName",
+    "AWS::URLSuffix",
+];
 /// Variables of `logs.group`, which look like those of `Fn::Sub`.
 const OUR_VARIABLES: [&str; 5] = ["stack", "resource", "region", "account", "cluster"];
 
-/// Makes text of a template's values.
-pub(super) struct Functions<'a> {
-    template: &'a Node,
-    /// Which way every `Fn::If` goes.
-    conditions: bool,
-    /// Whether there was an `Fn::If` at all.
-    pub conditional: Cell<bool>,
-    /// What CloudFormation would not understand.
-    pub problems: RefCell<Vec<Problem>>,
+/// What stands in the place of a value, where that is no text.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Resolved<'a> {
+    /// A value that the template has.
+    Node(&'a Node),
+    /// Nothing: it was left out.
+    NoValue,
+    /// What only the stack knows.
+    Unknown,
 }
 
-impl<'a> Functions<'a> {
-    pub fn new(template: &'a Node, conditions: bool) -> Self {
-        Functions { template, conditions, conditional: Cell::new(false), problems: RefCell::default() }
+impl<'a> Resolved<'a> {
+    /// The value, where the template has it.
+    pub fn node(self) -> Option<&'a Node> {
+        match self {
+            Resolved::Node(node) => Some(node),
+            Resolved::NoValue | Resolved::Unknown => None,
+        }
+    }
+}
+
+impl<'a> World<'a> {
+    /// What stands in the place of a value: of `Fn::If` the branch.
+    pub fn resolve(&self, node: &'a Node) -> Resolved<'a> {
+        self.deeper(|| self.resolve_function(node)).unwrap_or(Resolved::Unknown)
     }
 
-    /// The text that a value gives. Of `Fn::Base64` it is what was encoded.
-    pub fn text(&self, node: &Node) -> Text {
+    fn resolve_function(&self, node: &'a Node) -> Resolved<'a> {
+        match function(node) {
+            Some(("Fn::If", argument)) => match self.branch(argument) {
+                Some(branch) => self.resolve(branch),
+                None => Resolved::NoValue,
+            },
+            Some(("Ref", _)) if is_no_value(node) => Resolved::NoValue,
+            Some(("Fn::Base64" | "Fn::Sub" | "Fn::Join" | "Ref" | "Fn::GetAtt" | "Fn::Select", _)) | None => {
+                Resolved::Node(node)
+            }
+            Some(("Fn::FindInMap", argument)) => self.in_map(argument).map_or(Resolved::Unknown, Resolved::Node),
+            Some(_) => Resolved::Unknown,
+        }
+    }
+
+    /// What stands at the end of a path of keys.
+    pub fn at(&self, node: &'a Node, path: &[&str]) -> Resolved<'a> {
+        path.iter().fold(self.resolve(node), |found, key| match found {
+            Resolved::Node(node) if function(node).is_some() => Resolved::Unknown,
+            Resolved::Node(node) => node.get(key).map_or(Resolved::NoValue, |value| self.resolve(value)),
+            other => other,
+        })
+    }
+
+    /// The text that a value gives.
+    pub fn text(&self, node: &'a Node) -> Text {
+        self.deeper(|| self.text_of(node)).unwrap_or_else(|| unknown("...", node))
+    }
+
+    fn text_of(&self, node: &'a Node) -> Text {
         let Some((name, argument)) = function(node) else {
             let mut text = Text::default();
-            if let Some(value) = node.text() {
+            if !matches!(node.value, Value::Null) && scalar(node).is_none() {
+                return self.malformed(node, "a list or a mapping is no text");
+            }
+            if let Some(value) = scalar(node) {
                 text.push(value, &node.span, &value.into(), 0, Origin::Written);
             }
             return text;
         };
         match name {
-            "Fn::Base64" => self.text(argument),
+            "Fn::Base64" => Text::encode(self.text(argument), &node.span),
             "Fn::Sub" => self.sub(argument),
             "Fn::Join" => self.join(argument),
             "Fn::If" => self.branch(argument).map(|node| self.text(node)).unwrap_or_default(),
@@ -51,44 +106,67 @@ impl<'a> Functions<'a> {
                 let parts = items(argument).iter().filter_map(Node::text).collect::<Vec<_>>().join(".");
                 self.named(argument.text().unwrap_or(&parts), argument)
             }
-            "Fn::FindInMap" => self.find_in_map(argument),
+            "Fn::FindInMap" => {
+                let map = items(argument).first().and_then(Node::text).unwrap_or("Fn::FindInMap");
+                self.in_map(argument).map_or_else(|| unknown(map, argument), |node| self.text(node))
+            }
             "Fn::Select" => self.select(argument),
             other => unknown(other, argument),
         }
     }
 
     /// The texts that a list gives.
-    pub fn list(&self, node: &Node) -> Vec<Text> {
+    pub fn list(&self, node: &'a Node) -> Vec<Text> {
+        self.deeper(|| self.list_of(node)).unwrap_or_default()
+    }
+
+    fn list_of(&self, node: &'a Node) -> Vec<Text> {
         match function(node) {
-            None => items(node).iter().filter(|item| !is_no_value(item)).map(|item| self.text(item)).collect(),
+            None => items(node).iter().filter(|item| !self.is_left_out(item)).map(|item| self.text(item)).collect(),
             Some(("Fn::If", argument)) => self.branch(argument).map(|node| self.list(node)).unwrap_or_default(),
+            Some(("Fn::FindInMap", argument)) => {
+                self.in_map(argument).map_or_else(|| vec![unknown("Fn::FindInMap", argument)], |node| self.list(node))
+            }
             Some(("Fn::Split", argument)) => {
                 let [separator, whole] = items(argument) else { return Vec::new() };
-                let (separator, whole) = (self.text(separator).string(), self.text(whole).string());
-                whole.split(separator.as_str()).map(|part| filled(part, argument)).collect()
+                let (separator, whole) = (self.text(separator).string(), self.text(whole));
+                if let Some(name) = whole.first_unknown() {
+                    return vec![unknown(name, argument)];
+                }
+                whole.string().split(separator.as_str()).map(|part| filled(part, argument)).collect()
             }
             Some(("Ref", argument)) => {
-                let whole = self.text(node).string();
-                whole.split(',').map(|part| filled(part.trim(), argument)).collect()
+                let whole = self.text(node);
+                if let Some(name) = whole.first_unknown() {
+                    return vec![unknown(name, argument)];
+                }
+                let origin = whole.is_default().map_or(Origin::Filled, |name| Origin::Default(name.to_owned()));
+                whole.string().split(',').map(|part| made(part.trim(), argument, origin.clone())).collect()
             }
             Some((other, argument)) => vec![unknown(other, argument)],
         }
     }
 
-    fn branch(&self, argument: &'a Node) -> Option<&'a Node>
-    where
-        Self: 'a,
-    {
-        self.conditional.set(true);
-        items(argument).get(if self.conditions { 1 } else { 2 })
+    /// Whether an item of a list is not there.
+    fn is_left_out(&self, item: &'a Node) -> bool {
+        is_no_value(item)
+            || (function(item).is_some_and(|(name, _)| name == "Fn::If")
+                && matches!(self.resolve(item), Resolved::NoValue))
     }
 
-    fn sub(&self, argument: &Node) -> Text {
+    fn branch(&self, argument: &'a Node) -> Option<&'a Node> {
+        let [condition, yes, no] = items(argument) else { return None };
+        Some(if self.condition(condition.text().unwrap_or_default()) { yes } else { no })
+    }
+
+    fn sub(&self, argument: &'a Node) -> Text {
         let (pattern, variables) = match items(argument) {
             [pattern, variables] => (pattern, variables),
             _ => (argument, argument),
         };
-        let Some(value) = pattern.text() else { return Text::default() };
+        let Some(value) = pattern.text() else {
+            return self.malformed(argument, "`Fn::Sub` takes a text, or a list of a text and a mapping");
+        };
         // Made once each, however often they are used.
         let own: Vec<(&str, Text)> = match &variables.value {
             Value::Mapping(entries) => {
@@ -111,7 +189,7 @@ impl<'a> Functions<'a> {
                 (None, None) => {
                     let stands = self.stands_for(name);
                     if stands.is_none() {
-                        self.names_nothing(name, pattern, &shared, begins..ends + 1);
+                        self.names_nothing(name, pattern, value, begins..ends + 1);
                     }
                     let (filled, origin) =
                         stands.unwrap_or_else(|| ("unknown".to_owned(), Origin::Unknown(name.to_owned())));
@@ -124,8 +202,25 @@ impl<'a> Functions<'a> {
         text
     }
 
-    fn join(&self, argument: &Node) -> Text {
-        let [separator, parts] = items(argument) else { return Text::default() };
+    /// No text, and a problem that says why.
+    fn malformed(&self, node: &Node, message: &str) -> Text {
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() <= problem::MOST {
+            let remedy = "write `Fn::Base64: !Sub |` and the user data below it";
+            problems.push(Problem::at(&node.span, message).remedy(remedy));
+        }
+        self.is_malformed.set(true);
+        Text::default()
+    }
+
+    fn join(&self, argument: &'a Node) -> Text {
+        let is_list = |parts: &Node| function(parts).is_some() || matches!(parts.value, Value::Sequence(_));
+        let Some((separator, parts)) = (match items(argument) {
+            [separator, parts] if is_list(parts) => Some((separator, parts)),
+            _ => None,
+        }) else {
+            return self.malformed(argument, "`Fn::Join` takes a list of a text and a list");
+        };
         let mut text = Text::default();
         for (number, part) in self.list(parts).iter().enumerate() {
             if number > 0 {
@@ -136,23 +231,27 @@ impl<'a> Functions<'a> {
         text
     }
 
-    fn select(&self, argument: &Node) -> Text {
+    fn select(&self, argument: &'a Node) -> Text {
         let [index, list] = items(argument) else { return Text::default() };
-        let index = self.text(index).string().parse::<usize>().unwrap_or(0);
-        self.list(list).get(index).cloned().unwrap_or_else(|| unknown("Fn::Select", argument))
+        let (index, list) = (self.text(index), self.list(list));
+        match (index.first_unknown(), index.string().parse::<usize>().ok().and_then(|index| list.get(index))) {
+            (Some(name), _) => unknown(name, argument),
+            (None, Some(item)) => item.clone(),
+            (None, None) => unknown("Fn::Select", argument),
+        }
     }
 
-    /// The value of a mapping; where the first key is not in it, as a region that stands in, that of the first that is.
-    fn find_in_map(&self, argument: &Node) -> Text {
-        let [map, first, second, ..] = items(argument) else { return Text::default() };
-        let [map, first, second] = [map, first, second].map(|node| self.text(node).string());
-        let found = self.template.at(&["Mappings", &map]).and_then(|map| match &map.value {
-            Value::Mapping(entries) => {
-                map.get(&first).or_else(|| entries.first().map(|entry| &entry.value))?.get(&second)
+    /// The value of a mapping.
+    fn in_map(&self, argument: &'a Node) -> Option<&'a Node> {
+        let [map, first, second, ..] = items(argument) else { return None };
+        let name = self.text(map);
+        let Some(mapping) = self.template.mappings.get(name.string().as_str()) else {
+            if let (Some(written), None) = (map.text(), name.first_unknown()) {
+                self.names_nothing(written, map, written, 0..written.len());
             }
-            _ => None,
-        });
-        found.map_or_else(|| unknown(&map, argument), |node| self.text(node))
+            return None;
+        };
+        self.key_of(self.key_of(mapping, first)?, second)
     }
 
     /// What a name gives, where the template has it; it is a problem where not.
@@ -162,32 +261,57 @@ impl<'a> Functions<'a> {
         match self.stands_for(name) {
             Some((value, origin)) => text.push(&value, &node.span, &shared, 0, origin),
             None => {
-                self.names_nothing(name, node, &shared, 0..name.len());
+                self.names_nothing(name, node, name, 0..name.len());
                 text = unknown(name, node);
             }
         }
         text
     }
 
-    fn names_nothing(&self, name: &str, node: &Node, value: &Arc<str>, range: std::ops::Range<usize>) {
-        let mut text = Text::default();
-        text.push(value, &node.span, value, 0, Origin::Written);
-        // A macro may make resources and parameters; AWS has more names of its own, such as of lists.
-        if self.template.get("Transform").is_some() || name.starts_with("AWS::") {
+    fn names_nothing(&self, name: &str, node: &Node, value: &str, range: std::ops::Range<usize>) {
+        let mut problems = self.problems.borrow_mut();
+        let message = format!("nothing in this template has the name `{name}`");
+        // Said once of a value, and not more often than anybody reads.
+        let is_said = problems.iter().any(|problem| {
+            problem.message == message
+                && problem.span.as_ref().is_some_and(|span| span.start >= node.span.start && span.end <= node.span.end)
+        });
+        if !self.template.is_complete || is_said || problems.len() > problem::MOST {
             return;
         }
-        let Some(place) = text.place(range) else { return };
-        let remedy = match OUR_VARIABLES.contains(&name) {
-            true => format!("write `${{!{name}}}`, which CloudFormation leaves to ecs-firstrun as `${{{name}}}`"),
-            false => format!("name a parameter or a resource; for the text itself write `${{!{name}}}`"),
+        let (logical_id, attribute) = name.split_once('.').unwrap_or((name, ""));
+        let names =
+            self.template.in_order.iter().map(|(id, _)| *id).chain(self.template.parameter_names.iter().copied());
+        let names = names.chain(PSEUDO_PARAMETERS).chain(self.template.mappings.keys().copied());
+        let nearest = nearest(logical_id, names);
+        let remedy = match (OUR_VARIABLES.contains(&name), nearest) {
+            (true, _) => format!("write `${{!{name}}}`, which CloudFormation leaves to ecs-firstrun as `${{{name}}}`"),
+            (_, Some(near)) if attribute.is_empty() => format!("did you mean `{near}`?"),
+            (_, Some(near)) => format!("did you mean `{near}.{attribute}`?"),
+            (_, None) => format!("name a parameter or a resource; for the text itself write `${{!{name}}}`"),
         };
-        let problem = Problem::at(&place, format!("nothing in this template has the name `{name}`")).remedy(remedy);
-        self.problems.borrow_mut().push(problem);
+        let place = place_in(&node.span, value, range);
+        problems.push(Problem::at(&place, message).remedy(remedy));
+    }
+
+    /// The region of the stack in this world.
+    fn region(&self) -> String {
+        self.value_of("AWS::Region").unwrap_or_else(|| REGION.to_owned())
+    }
+
+    fn account(&self) -> String {
+        self.value_of("AWS::AccountId").unwrap_or_else(|| ACCOUNT.to_owned())
     }
 
     /// What stands for a parameter, a resource, an attribute (`Name.Attribute`) or one of CloudFormation's own.
     fn stands_for(&self, name: &str) -> Option<(String, Origin)> {
         let known = |text: &str| Some((text.to_owned(), Origin::Filled));
+        if PSEUDO_PARAMETERS.contains(&name)
+            && let Some(value) = self.value_of(name)
+        {
+            return known(&value);
+        }
+        let (region, account) = (self.region(), self.account());
         match name {
             "AWS::AccountId" => return known(ACCOUNT),
             "AWS::Region" => return known(REGION),
@@ -196,23 +320,37 @@ impl<'a> Functions<'a> {
             "AWS::StackName" => return known(STACK),
             "AWS::StackId" => {
                 return known(&format!(
-                    "arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/00000000-0000-0000-0000-000000000000"
+                    "arn:aws:cloudformation:{region}:{account}:stack/{STACK}/00000000-0000-0000-0000-000000000000"
                 ));
             }
             "AWS::NoValue" => return known(""),
+            "AWS::NotificationARNs" => return Some((String::new(), Origin::Unknown(name.to_owned()))),
             _ => {}
         }
-        if let Some(parameter) = self.template.at(&["Parameters", name]) {
-            return Some(parameter_value(name, parameter));
+        if let Some(parameter) = self.template.parameters.get(name) {
+            return Some(match self.value_of(name) {
+                Some(value) if self.template.default(name) == Some(&value) => (value, Origin::Default(name.to_owned())),
+                Some(value) => (value, Origin::Filled),
+                None => {
+                    let is_number = parameter.get("Type").and_then(Node::text) == Some("Number");
+                    let stands = if is_number { "1".to_owned() } else { name.to_lowercase() };
+                    (stands, Origin::Unknown(name.to_owned()))
+                }
+            });
         }
         let (logical_id, attribute) = name.split_once('.').unwrap_or((name, ""));
-        let kind = self.template.at(&["Resources", logical_id])?.get("Type").and_then(Node::text).unwrap_or_default();
+        let resource = self.template.resources.get(logical_id)?;
+        let kind = resource.get("Type").and_then(Node::text).unwrap_or_default();
         let value = match (kind, attribute) {
-            ("AWS::ECS::Cluster", "Arn") => format!("arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{logical_id}"),
+            ("AWS::ECS::Cluster", "Arn") => format!("arn:aws:ecs:{region}:{account}:cluster/{logical_id}"),
             ("AWS::CloudFormation::WaitConditionHandle", _) => {
-                format!("https://cloudformation-waitcondition-{REGION}.s3.amazonaws.com/{logical_id}?X-Amz-Signature=0")
+                format!("https://cloudformation-waitcondition-{region}.s3.amazonaws.com/{logical_id}?X-Amz-Signature=0")
             }
             ("AWS::ECS::Cluster", _) => format!("{STACK}-{logical_id}-1A2B3C4D5E6F"),
+            ("AWS::AutoScaling::LifecycleHook", "") => match self.template.hook_name(self, logical_id) {
+                Some(name) => name,
+                None => return Some((format!("{STACK}-{logical_id}"), Origin::Unknown(name.to_owned()))),
+            },
             (_, "") => return Some((format!("{STACK}-{logical_id}"), Origin::Unknown(name.to_owned()))),
             _ => return Some((format!("{logical_id}-{attribute}"), Origin::Unknown(name.to_owned()))),
         };
@@ -220,27 +358,13 @@ impl<'a> Functions<'a> {
     }
 }
 
-/// The default of a parameter, else the first value that it allows, else something for it.
-fn parameter_value(name: &str, parameter: &Node) -> (String, Origin) {
-    let kind = parameter.get("Type").and_then(Node::text).unwrap_or_default();
-    // The default of these is the name under which Systems Manager has the value.
-    let elsewhere = kind.starts_with("AWS::SSM::Parameter::Value");
-    let allowed = parameter.get("AllowedValues").map(items).unwrap_or_default();
-    let given = parameter.get("Default").into_iter().chain(allowed).filter_map(Node::text);
-    match given.filter(|_| !elsewhere).find(|value| !value.is_empty()) {
-        Some(value) => (value.to_owned(), Origin::Filled),
-        None => {
-            let stands = if kind == "Number" { "1".to_owned() } else { name.to_lowercase() };
-            (stands, Origin::Unknown(name.to_owned()))
-        }
-    }
-}
-
 /// The function that a value calls, as a mapping of one key has it, and its argument.
 pub(super) fn function(node: &Node) -> Option<(&str, &Node)> {
     match &node.value {
         Value::Mapping(entries) => match &entries[..] {
-            [entry] if entry.key == "Ref" || entry.key.starts_with("Fn::") => Some((&entry.key, &entry.value)),
+            [entry] if ["Ref", "Condition"].contains(&entry.key.as_str()) || entry.key.starts_with("Fn::") => {
+                Some((&entry.key, &entry.value))
+            }
             _ => None,
         },
         _ => None,
@@ -259,13 +383,16 @@ fn is_no_value(node: &Node) -> bool {
 }
 
 fn filled(text: &str, node: &Node) -> Text {
+    made(text, node, Origin::Filled)
+}
+
+fn made(text: &str, node: &Node, origin: Origin) -> Text {
     let mut made = Text::default();
-    made.push(text, &node.span, &text.into(), 0, Origin::Filled);
+    made.push(text, &node.span, &text.into(), 0, origin);
     made
 }
 
+/// What stands for a value that only the stack knows: something else for each.
 fn unknown(name: &str, node: &Node) -> Text {
-    let mut text = Text::default();
-    text.push("unknown", &node.span, &"unknown".into(), 0, Origin::Unknown(name.to_owned()));
-    text
+    made(&format!("unknown{}", node.span.start), node, Origin::Unknown(name.to_owned()))
 }

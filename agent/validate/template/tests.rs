@@ -103,8 +103,10 @@ fn a_secret_of_the_user_data_is_not_shown() {
 
 #[test]
 fn templates_without_user_data_of_ours_are_told() {
+    let verdict = checked("Resources:\n  A: {Type: AWS::SNS::Topic}\n");
+    assert_eq!(verdict.notes, ["stack.yaml: no resource of this template has `UserData`"]);
+    assert!(verdict.errors.is_empty() && !verdict.found);
     for (text, words) in [
-        ("Resources:\n  A: {Type: AWS::SNS::Topic}\n", "no resource of this template has `UserData`"),
         ("", "the template is empty"),
         ("Resources: [\n", "isn't valid YAML"),
         (template("x").as_str(), "no user data in it holds"),

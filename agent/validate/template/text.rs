@@ -3,16 +3,26 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::config::problem::Span;
 
 /// The most bytes that a text gets; user data has 16 KiB. What is more is left out.
 const MAX_BYTES: usize = 1 << 20;
+
+/// Texts in base64 within a text that are looked into.
+const MAX_ENCODED: usize = 100;
+/// Lines of one secret that are looked for one by one; of a longer one all of the scalar is secret.
+const MAX_LINES: usize = 100;
 
 /// Text, in parts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text {
     parts: Vec<Part>,
     length: usize,
+    /// The texts that stand in it in base64.
+    encoded: Vec<Arc<Text>>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +43,8 @@ pub(super) enum Origin {
     Written,
     /// It stands for what CloudFormation would fill in, and has its form.
     Filled,
+    /// It is the default of the parameter of this name.
+    Default(String),
     /// It stands for what only the stack knows; the name of that.
     Unknown(String),
 }
@@ -40,7 +52,8 @@ pub(super) enum Origin {
 impl Text {
     /// Adds a part: what the scalar's value holds from an offset on gives this text.
     pub fn push(&mut self, text: &str, scalar: &Span, value: &Arc<str>, from: usize, origin: Origin) {
-        if text.is_empty() || self.length + text.len() > MAX_BYTES {
+        let is_nothing = text.is_empty() && !matches!(origin, Origin::Default(_));
+        if is_nothing || self.length + text.len() > MAX_BYTES {
             return;
         }
         self.length += text.len();
@@ -51,6 +64,76 @@ impl Text {
         for part in &other.parts {
             self.push(&part.text, &part.scalar, &part.value, part.from, part.origin.clone());
         }
+        let room = MAX_ENCODED.saturating_sub(self.encoded.len());
+        self.encoded.extend(other.encoded.iter().take(room).cloned());
+    }
+
+    /// Another text in base64, which is written at this place.
+    pub fn encode(other: Text, place: &Span) -> Text {
+        let mut text = Text::default();
+        text.push(&STANDARD.encode(other.string()), place, &"".into(), 0, Origin::Filled);
+        text.encoded.push(Arc::new(other));
+        text
+    }
+
+    /// This text and those that stand in it in base64, each with what it reads.
+    pub fn layers(&self) -> Vec<(&Text, String)> {
+        let below = self.encoded.iter().flat_map(|encoded| encoded.layers());
+        [(self, self.string())].into_iter().chain(below).collect()
+    }
+
+    /// The words of a text of which only the stack knows a part; nothing where all of it is known.
+    pub fn words_of_unknown(&self) -> Option<String> {
+        let is_unknown = |part: &Part| matches!(part.origin, Origin::Unknown(_));
+        let words = |part: &Part| match &part.origin {
+            Origin::Unknown(name) => format!("${{{name}}}"),
+            _ => part.text.clone(),
+        };
+        self.parts.iter().any(is_unknown).then(|| self.parts.iter().map(words).collect())
+    }
+
+    /// The same, of a text of which the stack may have another part than the default of a parameter.
+    pub fn words_of_open(&self) -> Option<String> {
+        let is_open = |part: &Part| matches!(part.origin, Origin::Unknown(_) | Origin::Default(_));
+        let words = |part: &Part| match &part.origin {
+            Origin::Unknown(name) | Origin::Default(name) => format!("${{{name}}}"),
+            _ => part.text.clone(),
+        };
+        self.parts.iter().any(is_open).then(|| self.parts.iter().map(words).collect())
+    }
+
+    /// The name of the parameter that this is the default of.
+    pub fn is_default(&self) -> Option<&str> {
+        match &self.parts[..] {
+            [Part { origin: Origin::Default(name), .. }] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether a value that only the stack knows begins the line of a byte, or the line before: it may be a part of the
+    /// document itself.
+    pub fn unknown_begins_line(&self, whole: &str, offset: usize) -> Option<&str> {
+        let this = whole[..offset.min(whole.len())].rfind('\n').map_or(0, |at| at + 1);
+        let before = whole[..this].trim_end().rfind('\n').map_or(0, |at| at + 1);
+        let mut at = 0;
+        self.parts.iter().find_map(|part| {
+            let begins = at;
+            at += part.text.len();
+            let line = whole[..begins].rfind('\n').map_or(0, |at| at + 1);
+            let starts = whole[line..begins].trim().is_empty() && (before..=offset).contains(&line);
+            match &part.origin {
+                Origin::Unknown(name) if starts => Some(name.as_str()),
+                _ => None,
+            }
+        })
+    }
+
+    /// The name of the first value in it that only the stack knows.
+    pub fn first_unknown(&self) -> Option<&str> {
+        self.parts.iter().find_map(|part| match &part.origin {
+            Origin::Unknown(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The text; bytes are what [`Text::place`] and [`Text::unknown`] count.
@@ -81,6 +164,10 @@ impl Text {
                 continue;
             }
             let mut from = start - begins;
+            if part.text[from..end - begins].matches('\n').count() > MAX_LINES {
+                found.push(part.scalar.start..part.scalar.end);
+                continue;
+            }
             for line in part.text[from..end - begins].split_inclusive('\n') {
                 let (content, place) = (line.trim_end_matches(['\n', '\r']), part.place(from));
                 let is_there = part.scalar.source.text[place..].starts_with(content);
@@ -104,6 +191,21 @@ impl Text {
         })
     }
 
+    /// The name of the parameter whose default a range of the text depends on, and the default.
+    pub fn default_in(&self, range: &Range<usize>) -> Option<(&str, &str)> {
+        let mut at = 0;
+        self.parts.iter().find_map(|part| {
+            let begins = at;
+            at += part.text.len();
+            match &part.origin {
+                Origin::Default(name) if begins < range.end && range.start <= at => {
+                    Some((name.as_str(), part.text.as_str()))
+                }
+                _ => None,
+            }
+        })
+    }
+
     /// The part that a byte of the text is in, and which of that part's bytes it is.
     fn part_at(&self, offset: usize) -> Option<(&Part, usize)> {
         let mut rest = offset;
@@ -122,6 +224,12 @@ impl Part {
         let at = if self.origin == Origin::Written { at } else { 0 };
         offset(&self.scalar, &self.value, self.from + at)
     }
+}
+
+/// The place of a range of a scalar's value.
+pub(super) fn place_in(scalar: &Span, value: &str, range: Range<usize>) -> Span {
+    let start = offset(scalar, value, range.start);
+    Span { source: scalar.source.clone(), start, end: start + range.len().max(1) }
 }
 
 /// Where a byte of a scalar's value stands in the source. Each line of the value is looked for after the one before, as a

@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     within_bounds(bytes, || {
         let Ok(instance) = Instance::parse(bytes) else { return };
         for user_data in [COMPLETE, SMALLEST] {
-            planned(&documents("user data", user_data).0, &instance);
+            planned(&documents("user data", user_data), &instance);
         }
         // They are read back as they were printed, but for what is masked in Docker's settings.
         let printed = serde_json::to_vec_pretty(&instance).unwrap();

@@ -37,6 +37,6 @@ fuzz_target!(|bytes: &[u8]| {
             target_lifecycle_state: identity.target_lifecycle_state,
             ..Instance::example()
         };
-        planned(&documents("user data", COMPLETE).0, &instance);
+        planned(&documents("user data", COMPLETE), &instance);
     });
 });

@@ -16,35 +16,89 @@ pub(super) struct Frame {
 
 pub(super) enum Kind {
     Sequence(Vec<Node>),
-    /// With the keys that it has so far.
-    Mapping(Vec<Entry>, Pending, HashSet<String>),
+    Mapping(Mapping),
+}
+
+/// A mapping as far as it was read.
+#[derive(Default)]
+pub(super) struct Mapping {
+    pub(super) entries: Vec<Entry>,
+    pub(super) pending: Pending,
+    /// The keys that it has so far.
+    pub(super) keys: HashSet<String>,
+    /// What its merge keys bring, what hides before what is hidden.
+    merged: Vec<Entry>,
+    /// What of that it has no value of its own for.
+    brought: Vec<Entry>,
 }
 
 /// What a mapping waits for.
+#[derive(Default)]
 pub(super) enum Pending {
+    #[default]
     Key,
     Value(String, Span),
+    /// The value of a merge key.
+    Merge,
     /// The value of a key that was refused; it is dropped.
-    Refused,
+    Refused(Option<String>),
+}
+
+impl Mapping {
+    /// Takes over the entries of a mapping, or of a list of them; else gives back what is none.
+    ///
+    /// As in PyYAML, an entry of a later merge key hides one of an earlier, and within a list an earlier hides a later.
+    pub(super) fn merge(&mut self, node: Node) -> Result<(), Node> {
+        let mut merged = Vec::new();
+        match node.value {
+            Value::Mapping(entries) => merged = entries,
+            Value::Sequence(items) if items.iter().all(|item| matches!(item.value, Value::Mapping(_))) => {
+                for item in items {
+                    if let Value::Mapping(entries) = item.value {
+                        merged.extend(entries);
+                    }
+                }
+            }
+            _ => return Err(node),
+        }
+        self.merged.splice(0..0, merged);
+        Ok(())
+    }
 }
 
 impl Frame {
-    /// The finished node and its anchor. A block ends where its last child does, not at the next line's text.
-    pub(super) fn close(self, end: Option<usize>) -> (Node, usize) {
+    /// Adds what the merge keys bring and has no other value; gives what is hidden by another value.
+    pub(super) fn take_overridden(&mut self) -> Vec<Entry> {
+        let Kind::Mapping(mapping) = &mut self.kind else { return Vec::new() };
+        let mut overridden = Vec::new();
+        for entry in mapping.merged.drain(..) {
+            match mapping.keys.insert(entry.key.clone()) {
+                true => mapping.brought.push(entry),
+                false => overridden.push(entry),
+            }
+        }
+        overridden
+    }
+
+    /// The finished node, the ID of the list or mapping in it, and its anchor. A block ends where its last child does, not at
+    /// the next line's text.
+    pub(super) fn close(self, end: Option<usize>, cut: bool) -> (Node, NodeId, usize) {
         let (value, last) = match self.kind {
             Kind::Sequence(items) => {
                 let last = items.last().map(|item| item.span.end);
                 (Value::Sequence(items), last)
             }
-            Kind::Mapping(entries, ..) => {
+            Kind::Mapping(mapping) => {
                 // An alias is spanned by what it stands for, which lies before its key.
-                let last = entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
-                (Value::Mapping(entries), last)
+                let last = mapping.entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
+                (Value::Mapping(mapping.entries.into_iter().chain(mapping.brought).collect()), last)
             }
         };
         let mut span = self.span;
         span.end = end.or(last).unwrap_or(span.end).max(span.start);
-        (called(self.function, Node::new(span, value)), self.anchor)
+        let node = Node { cut, ..Node::new(span, value) };
+        let id = node.id;
+        (called(self.function, node), id, self.anchor)
     }
 }
 

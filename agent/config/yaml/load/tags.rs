@@ -51,6 +51,7 @@ impl Loader<'_> {
     }
 
     fn unknown_tag(&mut self, tag: &Tag, span: &Span) {
+        let tag = self.quotable(&tag.to_string());
         let problem = Problem::at(span, format!("the tag `{tag}` has no meaning here"));
         self.report(problem.remedy(
             "remove it; CloudFormation's functions work in a template: put `Fn::Sub` around the whole user data",

@@ -1,0 +1,352 @@
+//! The check of each user data, in each world.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::findings::Findings;
+use super::functions::{Resolved, function};
+use super::text::Text;
+use super::world::{MOST, Search, World};
+use super::{Place, Surroundings, Template};
+use crate::config::decode::{Decoded, Document, Note, base64_wrapped, decode};
+use crate::config::problem::{self, Extent, Problem, Source, Span};
+use crate::config::yaml::{Loaded, Node};
+use crate::config::{self, Parsed};
+use crate::validate::{Verdict, secrets_of_template, warnings};
+
+/// Worlds that are tried in a whole template, beside the first of each user data.
+const MOST_IN_ALL: usize = 2_000;
+/// Bytes of user data that are read in worlds beside the first: to read them takes its time.
+const MOST_BYTES: usize = 512 << 10;
+
+/// Checks one template.
+pub(super) struct Checker<'a> {
+    name: &'a str,
+    source: &'a Arc<Source>,
+    /// What is secret in the template.
+    secrets: Vec<Range<usize>>,
+    worlds: usize,
+    bytes: usize,
+    /// Whether it was said that of each user data from here on few combinations are checked.
+    is_exhausted: bool,
+    /// Whether any stack has user data at all.
+    pub(super) user_data_exists: bool,
+    notes_said: HashSet<String>,
+    pub(super) verdict: Verdict,
+}
+
+/// What was found in one world.
+#[derive(Default)]
+struct Outcome {
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+    notes: Vec<String>,
+    /// The notes on what is left to cloud-init, which nobody needs where there is configuration in another world.
+    left: Vec<String>,
+    secrets: Vec<Range<usize>>,
+    found: bool,
+    depends_on_stack: bool,
+    /// Whether there is user data at all.
+    exists: bool,
+    /// The bytes that were read for it.
+    bytes: usize,
+    /// The warning that nothing waits for the signal, which counts only where that is so in each world.
+    nobody_waits: Option<Problem>,
+    signals: bool,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(name: &'a str, source: &'a Arc<Source>, loaded: &Loaded) -> Self {
+        let secrets = secrets_of_template(&source.text, loaded);
+        let verdict = Verdict { errors: loaded.problems.clone(), is_template: true, ..Verdict::of(name) };
+        Checker {
+            name,
+            source,
+            secrets,
+            worlds: 0,
+            bytes: 0,
+            is_exhausted: false,
+            user_data_exists: false,
+            notes_said: HashSet::new(),
+            verdict,
+        }
+    }
+
+    /// Checks one user data in every world.
+    pub(super) fn check(&mut self, template: &Template<'_>, place: &Place<'_>) {
+        let label = format!("{}, UserData of {}", self.name, place.resource);
+        let mut search = Search::new();
+        let (mut errors, mut warned) = (Findings::default(), Findings::default());
+        let (mut nobody_waits, mut signals) = (Vec::new(), 0);
+        let (mut left, mut found) = (Vec::new(), false);
+        let mut parsed = HashMap::new();
+        let mut tried = 0;
+        while let Some(choices) = search.next() {
+            if tried == MOST || (tried > 0 && (self.worlds >= MOST_IN_ALL || self.bytes >= MOST_BYTES)) {
+                if !std::mem::replace(&mut self.is_exhausted, tried < MOST) {
+                    self.note(format!(
+                        "{label}: checked {tried} combinations of its conditions; the others were not checked"
+                    ));
+                }
+                break;
+            }
+            self.worlds += usize::from(tried > 0);
+            tried += 1;
+            let world = World::new(template, choices);
+            let outcome = check_in(&world, place, &label, &mut parsed);
+            self.bytes += if tried > 1 { outcome.bytes } else { 0 };
+            if outcome.exists {
+                let traits = world.traits();
+                errors.add(&traits, outcome.errors);
+                warned.add(&traits, outcome.warnings);
+            }
+            nobody_waits.extend(outcome.nobody_waits);
+            signals += usize::from(outcome.signals);
+            found |= outcome.found;
+            left.extend(outcome.left);
+            self.user_data_exists |= outcome.exists || outcome.depends_on_stack;
+            self.verdict.depends_on_stack |= outcome.depends_on_stack;
+            self.secrets.extend(outcome.secrets);
+            outcome.notes.into_iter().for_each(|note| self.note(note));
+            search.extend(world.into_choices());
+        }
+        if !found {
+            left.into_iter().for_each(|note| self.note(note));
+        }
+        self.verdict.found |= found;
+        self.verdict.errors.extend(errors.told());
+        self.verdict.warnings.extend(warned.told());
+        if nobody_waits.len() == signals {
+            self.verdict.warnings.extend(nobody_waits.into_iter().next());
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        if self.notes_said.insert(note.clone()) {
+            self.verdict.notes.push(note);
+        }
+    }
+
+    /// The verdict, in which everything stands in the template without its secrets.
+    pub(super) fn finish(self) -> Verdict {
+        let source = self.source.with_secrets(self.secrets);
+        let order = [source.clone()];
+        let shown = |problems: Vec<Problem>| {
+            let mut shown: Vec<_> = problems.into_iter().map(|problem| problem.in_source(&source)).collect();
+            problem::sort(&mut shown, &order);
+            if shown.len() > problem::MOST {
+                shown.truncate(problem::MOST);
+                shown.push(Problem::too_many());
+            }
+            shown
+        };
+        let Verdict { errors, warnings, .. } = self.verdict;
+        let mut errors = shown(errors);
+        // What the text breaks off in comes first. What else may only follow from it: nothing is warned of.
+        errors.sort_by_key(|problem| problem.extent != Extent::Document);
+        let is_cut = errors.first().is_some_and(|problem| problem.extent == Extent::Document);
+        let warnings = if is_cut { Vec::new() } else { shown(warnings) };
+        Verdict { errors, warnings, ..self.verdict }
+    }
+}
+
+/// What came of a text that user data has in some world. Many worlds have the same.
+struct Read {
+    decoded: Decoded,
+    parsed: Parsed,
+}
+
+fn check_in<'a>(world: &World<'a>, place: &Place<'a>, label: &str, parsed: &mut HashMap<String, Arc<Read>>) -> Outcome {
+    let is_made = || world.template.resources.get(place.resource).is_none_or(|resource| world.is_made(resource));
+    let is_there = place.guards.iter().all(|(condition, holds)| world.condition(condition) == *holds) && is_made();
+    let Resolved::Node(user_data) = (if is_there { world.resolve(place.user_data) } else { Resolved::NoValue }) else {
+        let depends_on_stack = is_there && matches!(world.resolve(place.user_data), Resolved::Unknown);
+        let notes =
+            depends_on_stack.then(|| format!("{label}: it is known only in the stack, so it is not checked here"));
+        return Outcome { depends_on_stack, notes: notes.into_iter().collect(), ..Outcome::default() };
+    };
+    let encoded = function(user_data).filter(|(name, _)| *name == "Fn::Base64").map(|(_, argument)| argument);
+    let text = world.text(encoded.unwrap_or(user_data));
+    let whole = text.string();
+    if whole.is_empty() {
+        let exists = world.is_malformed.get();
+        let errors = if exists { world.problems.take() } else { Vec::new() };
+        return Outcome { exists, errors, ..Outcome::default() };
+    }
+    // CloudFormation resolves these where they stand alone.
+    if encoded.is_none() && whole.trim_start().starts_with("{{resolve:") {
+        let note = format!("{label}: it is known only in the stack, so it is not checked here");
+        return Outcome { depends_on_stack: true, notes: vec![note], ..Outcome::default() };
+    }
+    let bytes = if parsed.contains_key(&whole) { 0 } else { whole.len() };
+    let read = parsed.entry(whole.clone()).or_insert_with(|| {
+        let mut decoded = decode(label, whole.as_bytes());
+        let documents = std::mem::take(&mut decoded.documents);
+        let parsed = config::parse(&documents);
+        Arc::new(Read { decoded: Decoded { documents, ..decoded }, parsed })
+    });
+    let read = read.clone();
+    let mut outcome = Check { world, place, label, layers: text.layers(), read: &read }.outcome();
+    outcome.bytes = bytes;
+    if encoded.is_none() && outcome.found && base64_wrapped(whole.as_bytes()).is_none() {
+        let problem = Problem::at(
+            &user_data.span,
+            "`UserData` must be base64: the stack fails with \"Invalid BASE64 encoding of user data\"",
+        );
+        outcome.errors.insert(0, problem.remedy("put `Fn::Base64` around it"));
+    }
+    outcome
+}
+
+/// The check of one user data in one world.
+struct Check<'a, 'w> {
+    world: &'w World<'a>,
+    place: &'w Place<'a>,
+    label: &'w str,
+    /// The user data, and what stands in it in base64.
+    layers: Vec<(&'w Text, String)>,
+    read: &'w Read,
+}
+
+impl Check<'_, '_> {
+    fn outcome(&self) -> Outcome {
+        let Read { decoded, parsed } = self.read;
+        let Parsed { config, problems, found, .. } = parsed;
+        let mut outcome = Outcome { exists: true, found: *found, ..Outcome::default() };
+        let unread = self.layers[0].0.first_unknown().filter(|_| !found);
+        for note in &decoded.notes {
+            match note {
+                Note::Missed(text) => outcome.notes.push(text.clone()),
+                // Of what only the stack knows nobody can say whose it is.
+                Note::Left(_) if unread.is_some() => {}
+                Note::Left(text) if *found => outcome.notes.push(text.clone()),
+                Note::Left(text) => outcome.left.push(text.clone()),
+            }
+        }
+        outcome.notes.extend(warnings::replaced_lists(&decoded.documents));
+        let errors: Vec<Problem> = decoded.problems.iter().chain(problems).cloned().collect();
+        let errors = self.known(errors, &mut outcome.notes);
+        outcome.errors.extend(self.physical_name());
+        let mut warned = decoded.warnings.clone();
+        if *found && errors.is_empty() {
+            let timeout_is_known = [["signal", "timeout"], ["wait", "timeout"]]
+                .iter()
+                .all(|path| self.value_at(path).is_none_or(|span| self.unknown(&Problem::at(&span, "")).is_none()));
+            let around = Surroundings { timeout_is_known, ..Surroundings::of(self.world, self.place, config) };
+            outcome.notes.extend(around.notes(self.label));
+            outcome.signals = config.signal.is_some();
+            let misfits = warnings::misfits(config, &decoded.documents, &around);
+            warned.extend(self.known(misfits, &mut outcome.notes));
+            outcome.nobody_waits =
+                warnings::nobody_waits(config, &decoded.documents, &around).map(|problem| self.moved(problem));
+            warned.extend(warnings::without_effect(config, &decoded.documents));
+            warned.extend(warnings::secrets(config, &decoded.documents));
+        }
+        if *found {
+            let whole = self.layers[0].1.as_bytes();
+            warned.extend(warnings::size(self.label, crate::validate::size_for_ec2(whole)));
+            outcome.errors.append(&mut self.world.problems.borrow_mut());
+        } else if let Some(name) = unread {
+            outcome.depends_on_stack = true;
+            let what = "is known only in the stack, so the user data can't be checked here";
+            outcome.notes.push(format!("{}: the value of `{name}` {what}", self.label));
+        }
+        outcome.secrets = decoded.documents.iter().flat_map(|document| self.secrets(document)).collect();
+        outcome.errors.extend(errors.into_iter().map(|problem| self.moved(problem)));
+        outcome.warnings.extend(warned.into_iter().map(|problem| self.moved(problem)));
+        outcome
+    }
+
+    /// Removes problems of values that only the stack knows, and notes each.
+    fn known(&self, problems: Vec<Problem>, notes: &mut Vec<String>) -> Vec<Problem> {
+        let known = |problem: &Problem| match self.unknown(problem) {
+            Some(name) => {
+                let what = "is known only in the stack, so it is not checked here";
+                notes.push(format!("{}: the value of `{name}` {what}", self.label));
+                false
+            }
+            None => true,
+        };
+        problems.into_iter().filter(known).collect()
+    }
+
+    /// Names the value that only the stack knows, where the problem depends on one.
+    fn unknown(&self, problem: &Problem) -> Option<&str> {
+        let span = problem.span.as_ref()?;
+        if problem.extent == Extent::Document {
+            let (text, range) = self.layer(span)?;
+            let (_, whole) = self.layers.iter().find(|(layer, _)| std::ptr::eq(*layer, text))?;
+            return text.unknown_begins_line(whole, range.start);
+        }
+        // A whole mapping is not wrong because of a value in it.
+        let written = span.text();
+        let is_value = !written.contains(": ") && !written.contains('\n') && !written.starts_with(['{', '[']);
+        let (text, range) = self.layer(span)?;
+        text.unknown(&range).filter(|_| is_value)
+    }
+
+    /// Where a value stands, in the last document that has it.
+    fn value_at(&self, path: &[&str]) -> Option<Span> {
+        let documents = self.read.decoded.documents.iter().rev();
+        documents.filter_map(|document| document.config.as_ref()?.at(path)).map(|node| node.span.clone()).next()
+    }
+
+    /// Tells of a signal for the name that a resource has in AWS, and not in the template.
+    fn physical_name(&self) -> Option<Problem> {
+        let span = self.value_at(&["signal", "resource"])?;
+        let (text, range) = self.layer(&span)?;
+        let name = text.unknown(&range).filter(|name| self.world.template.resources.contains_key(name))?;
+        let message = format!("`signal.resource` is the name that `{name}` has in AWS, which no signal is for");
+        Some(self.moved(Problem::at(&span, message).remedy(format!("write the logical ID, `{name}`, without `${{}}`"))))
+    }
+
+    /// Finds the text that holds a document, and the range in it of a span of that document.
+    fn layer(&self, span: &Span) -> Option<(&Text, Range<usize>)> {
+        self.layers.iter().find_map(|(text, whole)| {
+            let base = whole.find(&*span.source.text)?;
+            Some((*text, base + span.start..base + span.end))
+        })
+    }
+
+    /// Moves a problem to its place in the template; where that can't be told, to the user data.
+    fn moved(&self, problem: Problem) -> Problem {
+        let place = |span: &Span| {
+            let (text, range) = self.layer(span)?;
+            text.place(range)
+        };
+        let at_user_data = |user_data: &Node| {
+            let start = user_data.span.start;
+            Span { source: user_data.span.source.clone(), start, end: start + 1 }
+        };
+        let moved = problem.span.as_ref().and_then(place).unwrap_or_else(|| at_user_data(self.place.user_data));
+        let related = problem.related.as_ref().and_then(place);
+        let default = problem.span.as_ref().and_then(|span| {
+            let (text, range) = self.layer(span)?;
+            text.default_in(&range)
+        });
+        let message = match default {
+            Some((name, "")) => format!("{} (`{name}` is empty by default)", problem.message),
+            Some((name, _)) => format!("{} (in the default of `{name}`)", problem.message),
+            None => problem.message,
+        };
+        Problem { span: Some(moved), related, message, ..problem }
+    }
+
+    /// Finds the secrets of a document in the template.
+    fn secrets(&self, document: &Document) -> Vec<Range<usize>> {
+        let secrets = document.source.secrets();
+        let whole = Span { source: document.source.clone(), start: 0, end: 0 };
+        if !secrets.is_empty() && self.layer(&whole).is_none() {
+            // It is encoded there, and would be read by whoever decodes it.
+            let Span { start, end, .. } = self.place.user_data.span;
+            return std::iter::once(start..end).collect();
+        }
+        let span = |range: &Range<usize>| Span { source: document.source.clone(), start: range.start, end: range.end };
+        let layered = secrets.iter().filter_map(|range| self.layer(&span(range)));
+        layered.flat_map(|(text, range)| text.written(range)).collect()
+    }
+}
+
+/// What tells worlds apart, for [`Findings`].
+pub(super) type Traits = BTreeSet<super::world::Trait>;

@@ -1,0 +1,46 @@
+//! What was found in several worlds, told once, with the condition under which it holds.
+
+use std::collections::BTreeSet;
+
+use super::check::Traits;
+use super::world::in_common;
+use crate::config::problem::{self, Problem};
+
+/// Problems by the worlds in which they were found.
+#[derive(Default)]
+pub(super) struct Findings {
+    worlds: Vec<Traits>,
+    /// With the numbers of the worlds, in the order in which they were found first.
+    found: Vec<(Problem, BTreeSet<usize>)>,
+}
+
+impl Findings {
+    /// Adds what was found in one world.
+    pub(super) fn add(&mut self, traits: &Traits, problems: Vec<Problem>) {
+        let world = self.worlds.len();
+        self.worlds.push(traits.clone());
+        for problem in problems {
+            if self.found.len() > problem::MOST {
+                return;
+            }
+            match self.found.iter_mut().find(|(known, _)| *known == problem) {
+                Some((_, worlds)) => drop(worlds.insert(world)),
+                None => self.found.push((problem, BTreeSet::from([world]))),
+            }
+        }
+    }
+
+    /// The problems, those that are not found in every world with the condition.
+    pub(super) fn told(self) -> impl Iterator<Item = Problem> {
+        let Self { worlds, found } = self;
+        found.into_iter().map(move |(problem, found_in)| {
+            let all: Vec<&Traits> = worlds.iter().collect();
+            let some: Vec<&Traits> = found_in.iter().map(|world| &worlds[*world]).collect();
+            let condition = (some.len() < all.len()).then(|| in_common(&some, &all)).flatten();
+            match condition {
+                Some(words) => Problem { message: format!("{} (where {words})", problem.message), ..problem },
+                None => problem,
+            }
+        })
+    }
+}

@@ -1,0 +1,287 @@
+//! Who in a template waits for a signal, and for how long.
+
+use std::time::Duration;
+
+use super::functions::{Resolved, STACK, items};
+use super::world::World;
+use super::{Place, Template, refers_to};
+use crate::config::Config;
+use crate::config::types::LogicalId;
+use crate::config::yaml::Node;
+use crate::text::did_you_mean;
+
+/// How long CloudFormation waits where a policy does not say: creation policies, and rolling updates that wait for signals.
+const DEFAULT_WAIT: Duration = Duration::from_secs(5 * 60);
+/// The resources for which a stack can wait: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-creationpolicy.html>
+const WAITED_FOR: [&str; 2] = [GROUP, "AWS::EC2::Instance"];
+const GROUP: &str = "AWS::AutoScaling::AutoScalingGroup";
+const HOOK: &str = "AWS::AutoScaling::LifecycleHook";
+const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
+
+/// Who waits for the signal of a configuration.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::validate) enum Waits {
+    /// Nobody knows: it is for another stack, or only this one's stack knows.
+    #[default]
+    Elsewhere,
+    /// These policies, if any; what to do where there are none.
+    By(Vec<Wait>, String),
+    /// Nobody: the template has no resource of this name. What to do about it.
+    NoResource(String),
+}
+
+/// A policy of the template that waits for a signal.
+#[derive(Debug, PartialEq)]
+pub(in crate::validate) struct Wait {
+    /// The key, as the template has it.
+    pub key: &'static str,
+    /// How long.
+    pub time: Time,
+}
+
+/// How long a policy waits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::validate) enum Time {
+    /// So long.
+    Known(Duration),
+    /// Only the stack knows.
+    InStack,
+    /// CloudFormation doesn't take it for a time.
+    Wrong,
+}
+
+/// An update policy by which instances are replaced without any signal.
+#[derive(Debug, PartialEq)]
+pub(in crate::validate) struct Refresh {
+    /// The group's logical ID.
+    pub group: String,
+    /// Its hooks on the launch of an instance, by name; nothing where only the stack knows them.
+    pub hooks: Option<Vec<String>>,
+}
+
+impl<'a> World<'a> {
+    /// Who waits for the signal.
+    pub(super) fn waits(&self, config: &Config) -> Waits {
+        let Some(signal) = &config.signal else { return Waits::Elsewhere };
+        if let Some(handle) = &signal.wait_handle {
+            return self.wait_conditions(handle.0.reveal());
+        }
+        let (Some(stack), Some(id)) = (&signal.stack, &signal.resource) else { return Waits::Elsewhere };
+        let is_ours = stack.name() == STACK;
+        let Some(resource) = self.template.resources.get(id.as_str()) else {
+            // A stack that is named by its own name may be another one.
+            return match is_ours && self.template.is_complete {
+                true => Waits::NoResource(self.template.remedy_for_no_resource(id)),
+                false => Waits::Elsewhere,
+            };
+        };
+        if !self.is_made(resource) || resource.cut {
+            return Waits::Elsewhere;
+        }
+        let (creation, update) = (self.creation_policy(resource), self.update_policy(resource));
+        let (Ok(creation), Ok(update)) = (creation, update) else {
+            return Waits::By(vec![Wait { key: "CreationPolicy", time: Time::InStack }], String::new());
+        };
+        let remedy = self.template.remedy_for_no_policy(id, resource, self.refreshes(resource));
+        Waits::By(creation.into_iter().chain(update).collect(), remedy)
+    }
+
+    /// The wait conditions of a handle. Only the template's own: that of another stack may have its condition there.
+    fn wait_conditions(&self, handle: &url::Url) -> Waits {
+        let id = handle.path().trim_start_matches('/');
+        let is_own = self
+            .template
+            .resources
+            .get(id)
+            .is_some_and(|resource| self.template.kind(resource) == "AWS::CloudFormation::WaitConditionHandle");
+        if !is_own || !self.template.is_complete {
+            return Waits::Elsewhere;
+        }
+        let of_handle = |(_, condition): &(&str, &'a Node)| match self.at(condition, &["Properties", "Handle"]) {
+            Resolved::Node(own) => self.text(own).string() == handle.as_str(),
+            _ => false,
+        };
+        let conditions = self.template.of_kind("AWS::CloudFormation::WaitCondition").filter(of_handle);
+        let conditions = conditions.filter(|(_, condition)| self.is_made(condition));
+        let seconds = |text: &str| text.parse().ok().map(Duration::from_secs);
+        let waits = conditions.map(|(_, condition)| Wait {
+            key: "WaitCondition",
+            time: self.time(self.at(condition, &["Properties", "Timeout"]), seconds),
+        });
+        Waits::By(
+            waits.collect(),
+            "add an `AWS::CloudFormation::WaitCondition` with this handle as its `Handle`".to_owned(),
+        )
+    }
+
+    fn time(&self, value: Resolved<'a>, read: impl Fn(&str) -> Option<Duration>) -> Time {
+        match value {
+            Resolved::Node(node) => {
+                let text = self.text(node);
+                let is_known = text.words_of_unknown().is_none();
+                if is_known { read(&text.string()).map_or(Time::Wrong, Time::Known) } else { Time::InStack }
+            }
+            Resolved::NoValue => Time::Known(DEFAULT_WAIT),
+            Resolved::Unknown => Time::InStack,
+        }
+    }
+
+    /// An error where only the stack knows whether there is one.
+    fn creation_policy(&self, resource: &'a Node) -> Result<Option<Wait>, ()> {
+        let policy = match self.at(resource, &["CreationPolicy", "ResourceSignal"]) {
+            Resolved::Node(policy) => policy,
+            Resolved::NoValue => return Ok(None),
+            Resolved::Unknown => return Err(()),
+        };
+        Ok(Some(Wait { key: "CreationPolicy", time: self.time(self.at(policy, &["Timeout"]), duration) }))
+    }
+
+    fn update_policy(&self, resource: &'a Node) -> Result<Option<Wait>, ()> {
+        let policy = match self.at(resource, &["UpdatePolicy", "AutoScalingRollingUpdate"]) {
+            Resolved::Node(policy) => policy,
+            Resolved::NoValue => return Ok(None),
+            Resolved::Unknown => return Err(()),
+        };
+        let waits = match self.at(policy, &["WaitOnResourceSignals"]) {
+            Resolved::Node(node) => self.text(node),
+            Resolved::NoValue => return Ok(None),
+            Resolved::Unknown => return Err(()),
+        };
+        match waits.words_of_unknown() {
+            Some(_) => Ok(Some(Wait { key: "UpdatePolicy", time: Time::InStack })),
+            None if !waits.string().eq_ignore_ascii_case("true") => Ok(None),
+            None => Ok(Some(Wait { key: "UpdatePolicy", time: self.time(self.at(policy, &["PauseTime"]), duration) })),
+        }
+    }
+
+    fn refreshes(&self, group: &'a Node) -> bool {
+        matches!(self.at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh"]), Resolved::Node(_))
+    }
+
+    /// Finds the group that is updated by instance refresh: the signalled one, else the one that uses this user data.
+    /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatepolicy.html>
+    pub(super) fn refresh(&self, place: &Place<'a>, config: &Config) -> Option<Refresh> {
+        let signalled = config.signal.as_ref()?.resource.as_ref().map(LogicalId::as_str);
+        let mut groups = self.template.of_kind(GROUP).filter(|(_, group)| self.is_made(group));
+        let (id, group) = groups.find(|(id, group)| match signalled {
+            Some(signalled) => signalled == *id,
+            None => group.get("Properties").is_some_and(|properties| refers_to(properties, place.resource)),
+        })?;
+        self.refreshes(group).then(|| Refresh { group: id.to_owned(), hooks: self.launch_hooks(id, group) })
+    }
+
+    fn launch_hooks(&self, id: &str, group: &'a Node) -> Option<Vec<String>> {
+        let known = |value: Resolved<'a>| {
+            let text = self.text(value.node()?);
+            text.words_of_unknown().is_none().then(|| text.string())
+        };
+        let name = |hook: &'a Node, key: &str| match known(self.at(hook, &["LifecycleTransition"])).as_deref() {
+            Some(LAUNCHING) => Some(known(self.at(hook, &[key]))),
+            Some(_) => None,
+            None => Some(None),
+        };
+        let own = match self.at(group, &["Properties", "LifecycleHookSpecificationList"]) {
+            Resolved::Node(list) => items(list),
+            Resolved::NoValue => &[],
+            Resolved::Unknown => return None,
+        };
+        let own = own.iter().filter(|hook| !matches!(self.resolve(hook), Resolved::NoValue));
+        let own = own.filter_map(|hook| name(hook, "LifecycleHookName"));
+        let of_group = |(_, hook): &(&str, &'a Node)| {
+            let properties = hook.get("Properties");
+            properties.and_then(|properties| properties.get("AutoScalingGroupName")).is_none_or(|group_name| {
+                let own = self.at(group, &["Properties", "AutoScalingGroupName"]).node();
+                refers_to(group_name, id)
+                    || own.is_some_and(|own| self.text(own).string() == self.text(group_name).string())
+            })
+        };
+        let others = self.template.of_kind(HOOK).filter(of_group).filter(|(_, hook)| self.is_made(hook));
+        let others = others.filter_map(|(_, hook)| name(hook.get("Properties")?, "LifecycleHookName"));
+        own.chain(others).collect()
+    }
+}
+
+impl<'a> Template<'a> {
+    /// The name of a hook, where the template gives it.
+    pub(super) fn hook_name(&self, world: &World<'a>, id: &str) -> Option<String> {
+        let name = world.at(self.resources.get(id)?, &["Properties", "LifecycleHookName"]).node()?;
+        let text = world.text(name);
+        text.words_of_unknown().is_none().then(|| text.string())
+    }
+
+    fn remedy_for_no_resource(&self, wanted: &LogicalId) -> String {
+        let waited_for =
+            self.in_order.iter().filter(|(_, node)| WAITED_FOR.contains(&self.kind(node))).map(|(id, _)| *id);
+        let waited_for: Vec<&str> = waited_for.collect();
+        let all = || self.in_order.iter().map(|(id, _)| *id);
+        let question = did_you_mean(wanted.as_str(), waited_for.iter().copied());
+        question.or_else(|| did_you_mean(wanted.as_str(), all())).unwrap_or_else(|| match &waited_for[..] {
+            [] => "name an Auto Scaling group or an instance of this template".to_owned(),
+            ids => format!(
+                "a stack can wait for {}",
+                ids.iter().take(10).map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+            ),
+        })
+    }
+
+    fn remedy_for_no_policy(&self, id: &LogicalId, resource: &'a Node, refreshes: bool) -> String {
+        match self.kind(resource) {
+            GROUP if refreshes => {
+                "give that resource a `CreationPolicy`; an instance refresh waits for no signal, but for a \
+                lifecycle hook on the launch of instances"
+                    .to_owned()
+            }
+            GROUP
+                if resource
+                    .get("UpdatePolicy")
+                    .is_some_and(|policy| policy.get("AutoScalingReplacingUpdate").is_some()) =>
+            {
+                "give that resource a `CreationPolicy`, by which a replacing update waits, too".to_owned()
+            }
+            GROUP => {
+                "give that resource a `CreationPolicy`, and an `UpdatePolicy` with `WaitOnResourceSignals`".to_owned()
+            }
+            "AWS::EC2::Instance" => "give that resource a `CreationPolicy`".to_owned(),
+            "" => "name an Auto Scaling group or an instance".to_owned(),
+            other => format!("`{id}` is an {other}; name the Auto Scaling group or the instance"),
+        }
+    }
+}
+
+/// A span of time in the part of ISO 8601 that CloudFormation takes, such as `PT1H30M`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let mut seconds = 0_u64;
+    let mut rest = text.strip_prefix("PT").filter(|rest| !rest.is_empty())?;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let unit = match rest.as_bytes()[digits] {
+            b'H' => 3600,
+            b'M' => 60,
+            b'S' => 1,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(rest[..digits].parse::<u64>().ok()?.checked_mul(unit)?)?;
+        rest = &rest[digits + 1..];
+    }
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_time_are_those_of_cloudformation() {
+        let table = [
+            ("PT15M", Some(900)),
+            ("PT1H30M5S", Some(5405)),
+            ("PT", None),
+            ("15M", None),
+            ("PT5", None),
+            ("P1D", None),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(duration(text), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The ways in which a stack can be made of a template: the values of its parameters, and with them its conditions.
+//!
+//! Nothing is assumed that the template doesn't say. Where a check asks for what only a stack knows, such as whether a parameter
+//! has a value that a condition compares it with, one answer is taken, and the check is made again with the other.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::Template;
+use super::functions::{function, items};
+use super::text::Text;
+use crate::config::problem::{Problem, cut};
+use crate::config::yaml::{Node, Value};
+
+/// Ways that are tried for one user data. Each condition that is independent of the others doubles them.
+pub(super) const MOST: usize = 64;
+/// Characters of a parameter's value that a condition is told with.
+const LONGEST_VALUE: usize = 40;
+/// Functions within functions that are followed; one that names itself would go on for ever.
+const DEEPEST: usize = 64;
+/// Functions that are followed in one world.
+const MOST_STEPS: usize = 20_000;
+
+/// The answers of one world, and those that were given to it.
+#[derive(Debug, Default)]
+pub(super) struct Choices {
+    given: Vec<usize>,
+    taken: Vec<(usize, usize)>,
+}
+
+impl Choices {
+    /// One of so many answers, the first unless told otherwise.
+    fn take(&mut self, options: usize) -> usize {
+        let choice = self.given.get(self.taken.len()).copied().unwrap_or(0);
+        self.taken.push((choice, options));
+        choice
+    }
+}
+
+/// The worlds that are still to be tried: first those that differ from the first one in a single answer.
+#[derive(Debug)]
+pub(super) struct Search {
+    queue: VecDeque<Vec<usize>>,
+}
+
+impl Search {
+    pub(super) fn new() -> Self {
+        Search { queue: [Vec::new()].into() }
+    }
+
+    pub(super) fn next(&mut self) -> Option<Choices> {
+        Some(Choices { given: self.queue.pop_front()?, taken: Vec::new() })
+    }
+
+    /// Adds the worlds in which one more answer is another one.
+    pub(super) fn extend(&mut self, tried: Choices) {
+        let Choices { given, taken } = tried;
+        for (at, (_, options)) in taken.iter().enumerate().skip(given.len()) {
+            for other in 1..*options {
+                if self.queue.len() >= MOST {
+                    return;
+                }
+                let before = taken[..at].iter().map(|(choice, _)| *choice);
+                self.queue.push_back(before.chain([other]).collect());
+            }
+        }
+    }
+}
+
+/// What is known in one world of a value that only a stack knows.
+#[derive(Clone, Debug, PartialEq)]
+enum Fact {
+    Is(String),
+    IsNot(Vec<String>),
+}
+
+/// One way to make a stack.
+#[derive(Debug)]
+pub(super) struct World<'a> {
+    pub(super) template: &'a Template<'a>,
+    choices: RefCell<Choices>,
+    /// By the name of a parameter, or by the words of another value.
+    facts: RefCell<BTreeMap<String, Fact>>,
+    /// The conditions evaluated so far; `None` marks one in progress.
+    conditions: RefCell<BTreeMap<&'a str, Option<bool>>>,
+    depth: Cell<usize>,
+    /// Functions that were followed so far.
+    steps: Cell<usize>,
+    /// Whether a function has arguments that CloudFormation doesn't take.
+    pub(super) is_malformed: Cell<bool>,
+    /// What CloudFormation would not understand.
+    pub(super) problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(template: &'a Template<'a>, choices: Choices) -> Self {
+        World {
+            template,
+            choices: RefCell::new(choices),
+            facts: RefCell::default(),
+            conditions: RefCell::default(),
+            depth: Cell::new(0),
+            steps: Cell::new(0),
+            is_malformed: Cell::new(false),
+            problems: RefCell::default(),
+        }
+    }
+
+    pub(super) fn into_choices(self) -> Choices {
+        self.choices.into_inner()
+    }
+
+    /// Names what tells this world from others: its conditions, and the values of its parameters.
+    pub(super) fn traits(&self) -> BTreeSet<Trait> {
+        let conditions = self.conditions.borrow();
+        let of_conditions = conditions.iter().filter_map(|(name, holds)| {
+            let holds = if (*holds)? { "true" } else { "false" };
+            Some(Trait { of_parameter: false, words: format!("`{name}` is {holds}") })
+        });
+        let facts = self.facts.borrow();
+        let of_parameters = facts.iter().filter_map(|(name, fact)| match fact {
+            Fact::Is(_) if self.template.hides(name) => {
+                Some(Trait { of_parameter: true, words: format!("`{name}` has another value") })
+            }
+            Fact::Is(value) if self.template.parameters.contains_key(name.as_str()) || name.starts_with("AWS::") => {
+                let value = cut(value, LONGEST_VALUE);
+                Some(Trait { of_parameter: true, words: format!("`{name}` is `{value}`") })
+            }
+            _ => None,
+        });
+        of_conditions.chain(of_parameters).collect()
+    }
+
+    /// Goes a level deeper; nothing where that is too deep.
+    pub(super) fn deeper<T>(&self, go: impl FnOnce() -> T) -> Option<T> {
+        let depth = self.depth.get();
+        if depth >= DEEPEST || self.steps.get() >= MOST_STEPS {
+            return None;
+        }
+        self.steps.set(self.steps.get() + 1);
+        self.depth.set(depth + 1);
+        let found = go();
+        self.depth.set(depth);
+        Some(found)
+    }
+
+    /// Evaluates a condition of the template. One that the template lacks may hold or not.
+    pub(super) fn condition(&self, name: &str) -> bool {
+        let Some((name, node)) = self.template.conditions.get_key_value(name) else {
+            return self.is(&format!("the condition {name}"), "true");
+        };
+        let known = self.conditions.borrow().get(name).copied();
+        match known {
+            Some(holds) => holds.unwrap_or_default(),
+            None => {
+                self.conditions.borrow_mut().insert(name, None);
+                let holds = self.deeper(|| self.holds(node)).unwrap_or_default();
+                self.conditions.borrow_mut().insert(name, Some(holds));
+                holds
+            }
+        }
+    }
+
+    fn holds(&self, node: &'a Node) -> bool {
+        match function(node) {
+            Some(("Condition", name)) => self.condition(name.text().unwrap_or_default()),
+            Some(("Fn::Not", argument)) => !items(argument).first().is_some_and(|node| self.holds(node)),
+            Some(("Fn::And", argument)) => items(argument).iter().all(|node| self.holds(node)),
+            Some(("Fn::Or", argument)) => items(argument).iter().any(|node| self.holds(node)),
+            Some(("Fn::Equals", argument)) => match items(argument) {
+                [left, right] => self.equals(left, right),
+                _ => false,
+            },
+            // Of other functions only the stack knows the result.
+            _ => self.is(&format!("the condition at {}", node.span.start), "true"),
+        }
+    }
+
+    fn equals(&self, left: &'a Node, right: &'a Node) -> bool {
+        match (self.variable(left), self.variable(right)) {
+            (Some(left), Some(right)) => self.same_variables(left, right),
+            (Some(name), None) => self.compares(name, right),
+            (None, Some(name)) => self.compares(name, left),
+            (None, None) => self.same(&self.text(left), &self.text(right)),
+        }
+    }
+
+    /// The name of a parameter, where a value is that of one: `!Ref Name`, or `!Sub "${Name}"`.
+    fn variable<'n>(&self, node: &'n Node) -> Option<&'n str> {
+        let name = match function(node)? {
+            ("Ref", argument) => argument.text()?,
+            ("Fn::Sub", argument) => argument.text()?.strip_prefix("${")?.strip_suffix('}')?,
+            _ => return None,
+        };
+        let is_pseudo = name.starts_with("AWS::") && name != "AWS::NoValue";
+        (self.template.parameters.contains_key(name) || is_pseudo).then_some(name)
+    }
+
+    fn same_variables(&self, left: &str, right: &str) -> bool {
+        let known = |name: &str| match self.facts.borrow().get(name) {
+            Some(Fact::Is(value)) => Some(value.clone()),
+            _ => None,
+        };
+        match (left == right, known(left), known(right)) {
+            (true, _, _) => true,
+            (_, Some(left), Some(right)) => left == right,
+            (_, Some(value), None) => self.is(right, &value),
+            (_, None, Some(value)) => self.is(left, &value),
+            _ => {
+                let by_default =
+                    self.template.default(left).is_some_and(|value| self.template.default(right) == Some(value));
+                self.is_first(&format!("{left} = {right}"), "true", by_default)
+            }
+        }
+    }
+
+    fn compares(&self, name: &str, other: &'a Node) -> bool {
+        let text = self.text(other);
+        match text.words_of_open() {
+            None => self.is(name, &text.string()),
+            Some(words) => self.is(&format!("{name} = {words}"), "true"),
+        }
+    }
+
+    fn same(&self, left: &Text, right: &Text) -> bool {
+        let by_default = left.string() == right.string();
+        match (left.words_of_open(), right.words_of_open()) {
+            (None, None) => by_default,
+            (Some(words), None) => self.is_first(&words, &right.string(), by_default),
+            (None, Some(words)) => self.is_first(&words, &left.string(), by_default),
+            (Some(left), Some(right)) => {
+                left == right || self.is_first(&format!("{left} = {right}"), "true", by_default)
+            }
+        }
+    }
+
+    /// Decides whether a value that only the stack knows is this one.
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.is_first(name, value, self.template.default(name) == Some(value))
+    }
+
+    /// The same; `by_default` is the answer that is tried first, so that the first world is that of the defaults.
+    fn is_first(&self, name: &str, value: &str, by_default: bool) -> bool {
+        let excluded = match self.facts.borrow().get(name) {
+            Some(Fact::Is(known)) => return known == value,
+            Some(Fact::IsNot(excluded)) => excluded.clone(),
+            None => Vec::new(),
+        };
+        if excluded.iter().any(|excluded| excluded == value) {
+            return false;
+        }
+        let is = match &self.possible(name) {
+            Some(possible) if !possible.contains(&value) => return false,
+            Some(possible) if possible.len() == 1 => true,
+            _ => (self.choose(2) == 0) == by_default,
+        };
+        let fact = match is {
+            true => Fact::Is(value.to_owned()),
+            false => Fact::IsNot(excluded.into_iter().chain([value.to_owned()]).collect()),
+        };
+        self.facts.borrow_mut().insert(name.to_owned(), fact);
+        is
+    }
+
+    fn choose(&self, options: usize) -> usize {
+        self.choices.borrow_mut().take(options)
+    }
+
+    /// The values that a parameter can still have, the default first; nothing where these can't be listed.
+    fn possible(&self, name: &str) -> Option<Vec<&'a str>> {
+        let allowed = self.template.allowed_values(name)?;
+        let facts = self.facts.borrow();
+        let mut possible: Vec<&str> = match facts.get(name) {
+            Some(Fact::Is(known)) => allowed.into_iter().filter(|value| value == known).collect(),
+            Some(Fact::IsNot(excluded)) => {
+                allowed.into_iter().filter(|value| !excluded.iter().any(|excluded| excluded == value)).collect()
+            }
+            None => allowed,
+        };
+        possible.sort_by_key(|value| self.template.default(name) != Some(*value));
+        Some(possible)
+    }
+
+    /// The value of a parameter in this world; nothing where only the stack knows it.
+    pub(super) fn value_of(&self, name: &str) -> Option<String> {
+        let excluded = match self.facts.borrow().get(name) {
+            Some(Fact::Is(value)) => return Some(value.clone()),
+            Some(Fact::IsNot(excluded)) => excluded.clone(),
+            None => Vec::new(),
+        };
+        if let Some(possible) = self.possible(name).filter(|possible| !possible.is_empty()) {
+            return Some(self.choose_value(name, &possible));
+        }
+        let default = self.template.default(name)?;
+        // The values that conditions compare it with are values that it may well have.
+        let compared = self.template.compared.get(name).map(Vec::as_slice).unwrap_or_default();
+        let others = compared.iter().copied().filter(|value| *value != default);
+        let is_open = |value: &&str| !excluded.iter().any(|excluded| excluded == value);
+        let values: Vec<&str> = [default].into_iter().chain(others).filter(is_open).collect();
+        let any_other = usize::from(compared.contains(&default));
+        match (compared.is_empty(), self.choose_if_open(values.len() + any_other)) {
+            (true, _) => Some(default.to_owned()),
+            (false, choice) if choice < values.len() => {
+                self.facts.borrow_mut().insert(name.to_owned(), Fact::Is(values[choice].to_owned()));
+                Some(values[choice].to_owned())
+            }
+            (false, _) => {
+                let not = excluded.into_iter().chain(values.into_iter().map(str::to_owned)).collect();
+                self.facts.borrow_mut().insert(name.to_owned(), Fact::IsNot(not));
+                None
+            }
+        }
+    }
+
+    fn choose_if_open(&self, options: usize) -> usize {
+        if options > 1 { self.choose(options) } else { 0 }
+    }
+
+    fn choose_value(&self, name: &str, possible: &[&str]) -> String {
+        let choice = self.choose_if_open(possible.len());
+        let value = possible[choice.min(possible.len() - 1)].to_owned();
+        self.facts.borrow_mut().insert(name.to_owned(), Fact::Is(value.clone()));
+        value
+    }
+
+    /// The value of a mapping at the key that a value gives: of a key that only the stack knows, at one after the other.
+    pub(super) fn key_of(&self, mapping: &'a Node, key: &'a Node) -> Option<&'a Node> {
+        let Value::Mapping(entries) = &mapping.value else { return None };
+        let text = || self.text(key);
+        let words = match self.variable(key) {
+            Some(name) => name.to_owned(),
+            None => match text().words_of_open() {
+                Some(words) => words,
+                None => return mapping.get(&text().string()),
+            },
+        };
+        let is_open = |key: &&str| match self.facts.borrow().get(&words) {
+            Some(Fact::Is(value)) => value == key,
+            Some(Fact::IsNot(excluded)) => !excluded.iter().any(|excluded| excluded == key),
+            None => self.possible(&words).is_none_or(|possible| possible.contains(key)),
+        };
+        // CloudFormation takes no other value than the keys of the mapping here.
+        let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).filter(is_open).collect();
+        let default = self.template.default(&words).map_or_else(|| text().string(), str::to_owned);
+        keys.sort_by_key(|key| default != *key);
+        if keys.is_empty() {
+            return None;
+        }
+        let chosen = self.choose_value(&words, &keys);
+        mapping.get(&chosen)
+    }
+
+    /// Whether a resource is made in this world.
+    pub(super) fn is_made(&self, resource: &Node) -> bool {
+        resource.get("Condition").and_then(Node::text).is_none_or(|name| self.condition(name))
+    }
+}
+
+/// A condition that holds in a world or doesn't, or a parameter's value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Trait {
+    of_parameter: bool,
+    words: String,
+}
+
+/// Says in words what some worlds have in common and others have not.
+pub(super) fn in_common(some: &[&BTreeSet<Trait>], all: &[&BTreeSet<Trait>]) -> Option<String> {
+    let common = |worlds: &[&BTreeSet<Trait>]| {
+        let (first, others) = worlds.split_first()?;
+        let mut common = (*first).clone();
+        common.retain(|of_first| others.iter().all(|traits| traits.contains(of_first)));
+        Some(common)
+    };
+    let everywhere = common(all)?;
+    let telling = |traits: BTreeSet<Trait>| -> Vec<Trait> { traits.difference(&everywhere).cloned().collect() };
+    let mut found = telling(common(some)?);
+    if found.is_empty() {
+        found = telling((*some.first()?).clone());
+    }
+    // Those tell most that the first world, the one of the defaults, has not.
+    let first = all.first()?;
+    if found.iter().any(|of_it| !first.contains(of_it)) {
+        found.retain(|of_it| !first.contains(of_it));
+    }
+    if found.iter().any(|of_it| !of_it.of_parameter) {
+        found.retain(|of_it| !of_it.of_parameter);
+    }
+    let words: Vec<&str> = found.iter().take(3).map(|of_it| of_it.words.as_str()).collect();
+    (!words.is_empty()).then(|| words.join(" and "))
+}
