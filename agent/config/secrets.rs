@@ -35,7 +35,7 @@ pub(super) fn find(text: &str, loaded: &Loaded, part: Part<'_>) -> Vec<Range<usi
         (_, root) => root.as_ref(),
     };
     if let Some(ours) = ours {
-        found.value(ours, &mut Vec::new());
+        found.entry(ours, &mut Vec::new());
     }
     // Drops our own key from a path; text outside our part is secret already.
     let below = |keys: &[String]| -> Vec<String> {
@@ -95,6 +95,8 @@ fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Shown {
             Some(Kind::Object) if !is_mapping => Shown::Nothing,
             Some(_) => Shown::All,
         },
+        // Whole URLs are written where a name is wanted, too.
+        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal", ..] => Shown::Proxy,
         [section, ..] if SECTIONS.contains(section) => Shown::All,
         _ => Shown::Proxy,
     }
@@ -139,6 +141,16 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// What follows a key that has no value: an anchor or a comment may be what was meant as the value.
+    fn rest_of_line(&mut self, from: usize) {
+        let line = self.text[from..].lines().next().unwrap_or_default();
+        let signs = line.len() - line.trim_start_matches([':', ' ', '"', '\'']).len();
+        if !line[signs..].starts_with([',', '}']) {
+            self.ranges.push(from + signs..from + line.len());
+        }
+        self.ends.push(from);
+    }
+
     fn whole(&mut self, node: &Node) {
         self.ranges.push(node.span.start..node.span.end);
         self.ends.push(node.span.end);
@@ -161,7 +173,14 @@ impl Found<'_> {
                 self.value(node, keys);
             }
             (Shown::Nothing, _) if !is_plain() => self.whole(node),
-            (Shown::Proxy, Value::String(text)) if text.contains('@') && !text.contains("://") => self.user_info(node),
+            (Shown::Proxy, Value::String(text)) => {
+                // A comment behind it may be the rest of it.
+                self.ends.push(node.span.end);
+                match text.contains('@') && !has_url(text) {
+                    true => self.user_info(node),
+                    false => self.value(node, keys),
+                }
+            }
             _ => self.value(node, keys),
         }
     }
@@ -179,10 +198,11 @@ impl Found<'_> {
                 hidden.into_iter().for_each(|entry| self.whole(&entry.value));
                 for entry in entries {
                     self.key(entry, keys, holds_secret);
-                    // Without a value the key stands in its place.
-                    if entry.value.span.start == entry.key_span.start {
+                    // Without a value the key stands in its place, as the argument does in that of a tag's function.
+                    let is_made = entry.value.span.start == entry.key_span.start;
+                    if is_made && (entry.value.value == Value::Null || !self.is_ours) {
                         if is_secret_key(&entry.key) {
-                            self.ends.push(entry.key_span.end);
+                            self.rest_of_line(entry.key_span.end);
                         }
                         continue;
                     }
@@ -204,7 +224,7 @@ impl Found<'_> {
         let place = entry.key_span.start..entry.key_span.end;
         let key = entry.key.as_str();
         let is_name = key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-        let is_rest = entry.value.value == Value::Null && holds_secret;
+        let is_rest = holds_secret && entry.value.value == Value::Null && !is_secret_key(key);
         let is_variable = above == ["ecs", "config"] && !is_name;
         match () {
             () if has_url(key) => self.url(place, key),
@@ -266,6 +286,9 @@ impl Found<'_> {
         let mut is_hidden = match (self.is_ours, keys) {
             (true, ["proxy", "url" | "no_proxy", ..]) => !self.text[from..].trim_start().starts_with('{'),
             (true, keys) if keys.iter().any(|key| is_secret_key(key)) => true,
+            (true, ["docker", "daemon", _, ..]) => {
+                self.text[from..].lines().next().is_some_and(|line| line.contains('@'))
+            }
             (true, keys) => !keys.is_empty() && shown(keys, keys == ["proxy"], is_text) == Shown::Nothing,
             (false, keys) => keys.iter().any(|key| is_secret_key(key)),
         };
@@ -278,6 +301,11 @@ impl Found<'_> {
             let begins_section =
                 SECTIONS.iter().any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')));
             is_hidden &= number == 0 || !(self.is_ours && begins_section);
+            // What goes on right behind a value may be the rest of it, as behind a bracket in a password.
+            let word = line.split_whitespace().next().filter(|_| number == 0 && !line.starts_with([' ', ':', '\n']));
+            if let Some(end) = word.and_then(|word| word.rfind('@')) {
+                self.ranges.push(range.start - sign..range.start - sign + end);
+            }
             if is_hidden {
                 self.ranges.push(range);
             } else if let Some(behind) = self.names_secret(line) {

@@ -153,7 +153,7 @@ impl<'a> Template<'a> {
     fn parameter(&self, name: &str) -> Option<&'a Node> {
         let parameter = self.parameters.get(name)?;
         let is_elsewhere = self.kind(parameter).starts_with("AWS::SSM::Parameter::Value");
-        (!is_elsewhere && !is_no_echo(parameter)).then_some(*parameter)
+        (!is_elsewhere && !is_no_echo(parameter) && !is_secret_key(name)).then_some(*parameter)
     }
 }
 

@@ -110,6 +110,19 @@ fn a_secret_is_not_shown_wherever_the_mistake_is() {
         "ecs: {cluster: a, config: {ECS_LOG_OPTS: {pass: canary, x: 5}}}\n",
         "ecs:\n  config:\n    AWS_SECRET_ACCESS_KEY: Zq7\u{1}canary\n",
         "ecs:\n  config:\n    AWS_SECRET_ACCESS_KEY: {canary\n",
+        "ecs:\n  config:\n    AWS_SECRET_ACCESS_KEY: &canary\n",
+        "ecs:\n  config:\n    AWS_SECRET_ACCESS_KEY: &canary\n    X: 1\n",
+        "proxy:\n  url: http://u:canary\u{1}@h:1\n",
+        "proxy: {url: http://u:a}canary@h:3128}\n",
+        "proxy:\n  url: http://u:abc #canary@h:3128\n",
+        "proxy:\n  url: x # u:canary@h:1\n",
+        "proxy:\n  <<: {url: 'u:canary@h:1'}\n  clusterr: 1\n",
+        "ecs:\n  cluster: b\n  config:\n    <<: {ECS_ENGINE_AUTH_DATA: {r: {auth: canary}}, X: 1}\n",
+        "docker:\n  daemon:\n    http-proxy: u:canary@h:1: x\n",
+        "docker:\n  daemon:\n    proxies: {http-proxy: 'dom\\u:canary@h', http-proxy: x}\n",
+        "HTTP_PROXY=u:canary@h:1\n",
+        "ecs: {cluster: 'u:canary@h'}\n",
+        "signal: {stack: 'u:canary@h', resource: A}\n",
     ] {
         let parsed = parse(&decode("user data", format!("#ecs-firstrun\n{text}").as_bytes()).documents);
         let shown: String =

@@ -234,7 +234,10 @@ impl<'a> Loader<'a> {
         if self.source.text.get(before.clone()).is_some_and(|text| text.contains('#')) {
             self.comments.push(before);
         }
-        self.read = self.read.max(span.end);
+        // What was read last is not known behind the place where the text was cut.
+        if self.keys_at_end.is_none() {
+            self.read = self.read.max(span.end);
+        }
         match event {
             Event::DocumentStart(_) => return self.document(&span),
             Event::Scalar(text, style, anchor, tag) => {
