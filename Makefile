@@ -45,7 +45,7 @@ REGION ?= $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),us-east-1)
 VARIABLES = -var region=$(REGION) -var arch=$(ARCH) -var version=$(VERSION) \
 	-var revision=$$(git describe --always --dirty 2>/dev/null || echo unknown) \
 	-var binary_sha256=$$(sha256sum dist/ecs-firstrun | cut -d' ' -f1)
-SCRIPTS = $(shell grep -rlE --exclude='*.rs' --exclude-dir=cases --exclude-dir=refused '^\#!/bin/(ba)?sh' .ci/run builder-scripts tests)
+SCRIPTS = $(shell grep -rlE --exclude='*.rs' --exclude-dir=cases --exclude-dir=noted --exclude-dir=refused '^\#!/bin/(ba)?sh' .ci/run builder-scripts tests)
 BAKE_PACKAGES = packer mmdebstrap python3-venv iproute2 util-linux rpm
 MOTO ?= 5.2.1
 CFN_LINT ?= 1.58.0
