@@ -11,6 +11,10 @@ use crate::text::did_you_mean;
 
 /// Bytes of a refused value in which the usual mistakes are looked for.
 const LOOKED_AT: usize = 2000;
+/// Quotes as word processors and web pages write them.
+const TYPOGRAPHIC_QUOTES: [char; 10] = [
+    '\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{2033}', '\u{ab}', '\u{bb}',
+];
 /// Right words that a message lists; a longer list is cut.
 const MAX_LISTED: usize = 20;
 
@@ -139,7 +143,11 @@ impl Error {
                 parameter of the type AWS::SSM::Parameter::Value<String>";
             written.contains("{{resolve:").then(|| remedy.to_owned())
         };
-        odd_space_remedy(whole).or_else(resolved).or_else(never_filled)
+        let typographic = || {
+            let quote = written.chars().next().filter(|c| TYPOGRAPHIC_QUOTES.contains(c))?;
+            Some(format!("write `\"` in place of `{quote}`: YAML takes typographic quotes for letters"))
+        };
+        odd_space_remedy(whole).or_else(typographic).or_else(resolved).or_else(never_filled)
     }
 
     /// What the message calls the value.

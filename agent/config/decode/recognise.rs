@@ -201,8 +201,16 @@ fn nearly_ours(declared: Option<&str>, header: &str, text: &str) -> Option<Strin
         return Some(format!("has the type {kind}; did you mean {OUR_TYPE}?"));
     }
     if is_nearly_our_header(header) {
-        let is_quoted = header.starts_with(['"', '\'']);
-        return Some(if is_quoted { QUOTED } else { WRONG_HEADER }.to_owned());
+        return Some(match header.chars().find(|c| !c.is_ascii()) {
+            _ if header.starts_with(['"', '\'']) => QUOTED.to_owned(),
+            None => WRONG_HEADER.to_owned(),
+            // Such as a zero-width space, a no-break hyphen or a typographic quote: the line may look right.
+            Some(c) => format!(
+                "looks like ecs-firstrun configuration, but its first line has a character (U+{:04X}) that \
+                `#ecs-firstrun` doesn't have; write the line anew",
+                u32::from(c)
+            ),
+        });
     }
     let lower = text.to_ascii_lowercase();
     if !lower.contains("ecs-firstrun") && !lower.contains(OUR_KEY) {
