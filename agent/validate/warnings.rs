@@ -8,7 +8,7 @@ use crate::config::decode::Document;
 use crate::config::ecs_variables::{holds_secret, is_secret};
 use crate::config::problem::{Problem, Span};
 use crate::config::types::{StackName, TimeSpan, Variable};
-use crate::config::{Config, LogAgent};
+use crate::config::{Config, LogAgent, Signal};
 use crate::instance::Instance;
 use crate::text::did_you_mean;
 
@@ -115,7 +115,13 @@ pub(super) fn nobody_waits(config: &Config, documents: &[Document], around: &Sur
 
 /// Updates by instance refresh wait for no signal, but for a lifecycle hook.
 fn refreshes(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
-    let (Some(signal), Some(Refresh { group, hooks })) = (&config.signal, &around.refresh) else { return };
+    let Some(signal) = &config.signal else { return };
+    for refresh in &around.refreshed {
+        refreshes_of(signal, refresh, warn);
+    }
+}
+
+fn refreshes_of(signal: &Signal, Refresh { group, hooks }: &Refresh, warn: &mut impl FnMut(&[&str], String, &str)) {
     let Some(hook) = &signal.lifecycle_hook else {
         let message = format!(
             "updates of `{group}` are instance refreshes, which know no signals: an update goes on before its instances are ready"

@@ -158,16 +158,18 @@ impl<'a> World<'a> {
         matches!(self.at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh"]), Resolved::Node(_))
     }
 
-    /// Finds the group that is updated by instance refresh: the signalled one, else the one that uses this user data.
+    /// Finds the groups that are updated by instance refresh: the signalled one, else those that use this user data.
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatepolicy.html>
-    pub(super) fn refresh(&self, place: &Place<'a>, config: &Config) -> Option<Refresh> {
-        let signalled = config.signal.as_ref()?.resource.as_ref().map(LogicalId::as_str);
-        let mut groups = self.template.of_kind(GROUP).filter(|(_, group)| self.is_made(group));
-        let (id, group) = groups.find(|(id, group)| match signalled {
-            Some(signalled) => signalled == *id,
+    pub(super) fn refreshed(&self, place: &Place<'a>, config: &Config) -> Vec<Refresh> {
+        let Some(signal) = &config.signal else { return Vec::new() };
+        let signalled = signal.resource.as_ref().map(LogicalId::as_str);
+        let is_meant = |id: &str, group: &Node| match signalled {
+            Some(signalled) => signalled == id,
             None => group.get("Properties").is_some_and(|properties| refers_to(properties, place.resource)),
-        })?;
-        self.refreshes(group).then(|| Refresh { group: id.to_owned(), hooks: self.launch_hooks(id, group) })
+        };
+        let groups = self.template.of_kind(GROUP).filter(|(id, group)| is_meant(id, group) && self.is_made(group));
+        let groups = groups.filter(|(_, group)| self.refreshes(group));
+        groups.map(|(id, group)| Refresh { group: id.to_owned(), hooks: self.launch_hooks(id, group) }).collect()
     }
 
     fn launch_hooks(&self, id: &str, group: &'a Node) -> Option<Vec<String>> {

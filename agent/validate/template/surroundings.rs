@@ -20,8 +20,8 @@ const LOG_POLICIES: [&str; 6] = [
 pub(in crate::validate) struct Surroundings {
     /// Who waits for the signal.
     pub waits: Waits,
-    /// The update policy that waits for no signal, if there is one.
-    pub refresh: Option<Refresh>,
+    /// The update policies that wait for no signal.
+    pub refreshed: Vec<Refresh>,
     /// Whether the times of the configuration are known, and not only in the stack.
     pub timeout_is_known: bool,
     /// Whether the instance metadata service refuses IMDSv1.
@@ -34,7 +34,7 @@ impl Default for Surroundings {
     fn default() -> Self {
         Surroundings {
             waits: Waits::default(),
-            refresh: None,
+            refreshed: Vec::new(),
             timeout_is_known: true,
             tokens_required: false,
             log_groups: None,
@@ -48,7 +48,7 @@ impl Surroundings {
             world.at(place.beside, &["MetadataOptions", "HttpTokens"]).node().map(|node| world.text(node).string());
         Surroundings {
             waits: world.waits(config),
-            refresh: world.refresh(place, config),
+            refreshed: world.refreshed(place, config),
             tokens_required: tokens.as_deref() == Some("required"),
             log_groups: log_groups(world),
             timeout_is_known: true,
