@@ -17,7 +17,7 @@ use frame::{Frame, Kind, Mapping, Pending, called};
 use syntax::too_deep;
 use tags::is_bang;
 
-use super::scalar::resolve;
+use super::scalar::{quoted_length, resolve};
 use super::{Entry, Node, NodeId, Size, Value};
 use crate::config::problem::{self, Extent, Problem, Source, Span};
 
@@ -229,6 +229,7 @@ impl<'a> Loader<'a> {
         if !matches!(event, Event::SequenceEnd | Event::MappingEnd) {
             self.just_closed.clear();
         }
+        let span = self.trimmed(&event, span);
         let place = span.clone();
         let before = self.read..span.start;
         if self.source.text.get(before.clone()).is_some_and(|text| text.contains('#')) {
@@ -272,6 +273,14 @@ impl<'a> Loader<'a> {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
         }
         self.within_budget(&place)
+    }
+
+    /// The place of an event. To the parser the blanks and the comment behind a scalar in quotes are a part of it.
+    fn trimmed(&self, event: &Event<'_>, span: Span) -> Span {
+        let is_quoted = matches!(event, Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..));
+        let length = is_quoted.then(|| quoted_length(&self.source.text[span.start..span.end])).flatten();
+        let end = length.map_or(span.end, |length| span.start + length);
+        Span { end, ..span }
     }
 
     fn document(&mut self, span: &Span) -> bool {

@@ -33,3 +33,24 @@ pub(super) fn resolve(text: &str) -> Value {
         _ => Value::String(text.into()),
     }
 }
+
+/// How many bytes at the beginning of a text a scalar in quotes takes, with its tag, its anchor and its quotes; nothing where
+/// none is closed there.
+pub(super) fn quoted_length(text: &str) -> Option<usize> {
+    let mut scalar = text;
+    while scalar.starts_with(['!', '&']) {
+        scalar = scalar.trim_start_matches(|c: char| !c.is_whitespace()).trim_start();
+    }
+    let mut bytes = text.bytes().enumerate().skip(text.len() - scalar.len());
+    let (_, quote) = bytes.next().filter(|(_, quote)| matches!(quote, b'"' | b'\''))?;
+    while let Some((at, byte)) = bytes.next() {
+        let is_doubled = || quote == b'\'' && text[at + 1..].starts_with('\'');
+        match byte {
+            b'\\' if quote == b'"' => _ = bytes.next(),
+            _ if byte != quote => {}
+            _ if is_doubled() => _ = bytes.next(),
+            _ => return Some(at + 1),
+        }
+    }
+    None
+}

@@ -315,6 +315,22 @@ fn values_under_secret_keys_are_hidden() {
     assert!(!shown.contains("hunter2") && shown.contains("***, \"a\": 1"), "{shown}");
 }
 
+#[test]
+fn a_scalar_in_quotes_ends_with_its_quotes() {
+    for (text, quoted) in [
+        (r##"a: "b" # "c""##, r#""b""#),
+        ("a: 'it''s' # it's", "'it''s'"),
+        (r#"a: "\\"   "#, r#""\\""#),
+        (r##"a: "\"#" # x"##, r##""\"#""##),
+        ("a: 'é\n  # b'  # c\nd: 1", "'é\n  # b'"),
+        (r#"{a: "b" , c: "d"}"#, r#""b""#),
+        (r##"a: !x &y "b" #"##, r#"!x &y "b""#),
+    ] {
+        let loaded = load_template(&Source::new("test", text));
+        assert_eq!(written(loaded.root.unwrap().get("a").unwrap()), quoted, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn loading_never_panics(text in r#"(?s)([-?:,\[\]{}#&*!|>'"%@ \n\ta0\\é~<.]|---|\.\.\.|: |- |\r\n|&a |\*a|!!str |<<){0,60}"#) {
