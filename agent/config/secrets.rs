@@ -174,11 +174,16 @@ impl Found<'_> {
             }
             (Shown::Nothing, _) if !is_plain() => self.whole(node),
             (Shown::Proxy, Value::String(text)) => {
-                // A comment behind it may be the rest of it.
-                self.ends.push(node.span.end);
-                match text.contains('@') && !has_url(text) {
-                    true => self.user_info(node),
-                    false => self.value(node, keys),
+                // Elsewhere than at a proxy an `@` alone may be that of an e-mail address.
+                let is_proxy = keys.iter().any(|key| key.contains("proxy"));
+                let behind = self.text[node.span.end..].lines().next().unwrap_or_default();
+                if is_proxy && behind.contains('@') {
+                    // The comment behind it may be the rest of it.
+                    self.ends.push(node.span.end);
+                }
+                match text.rsplit_once('@').filter(|_| !has_url(text)) {
+                    Some((before, _)) if is_proxy || before.contains(':') => self.user_info(node),
+                    _ => self.value(node, keys),
                 }
             }
             _ => self.value(node, keys),

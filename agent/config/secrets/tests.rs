@@ -116,6 +116,7 @@ fn a_secret_is_not_shown_wherever_the_mistake_is() {
         "proxy: {url: http://u:a}canary@h:3128}\n",
         "proxy:\n  url: http://u:abc #canary@h:3128\n",
         "proxy:\n  url: x # u:canary@h:1\n",
+        "ecs:\n  cluster: 'a b' # password: canary\n",
         "proxy:\n  <<: {url: 'u:canary@h:1'}\n  clusterr: 1\n",
         "ecs:\n  cluster: b\n  config:\n    <<: {ECS_ENGINE_AUTH_DATA: {r: {auth: canary}}, X: 1}\n",
         "docker:\n  daemon:\n    http-proxy: u:canary@h:1: x\n",
@@ -146,6 +147,8 @@ fn what_is_no_secret_is_shown_beside_a_mistake() {
             "ecs:\n  cluster: b\n  config: {ECS_LOGLEVEL: debug, ECS_LOGLEVEL: info}\n",
             "config: {ECS_LOGLEVEL: debug, ECS_LOGLEVEL: info}",
         ),
+        ("ecs:\n  cluster: ops@shop.test # ours\n", "cluster: ops@shop.test # ours"),
+        ("proxy:\n  url: 'http//p' # squid\n", "url: 'http//p' # squid"),
         ("logs: {files: [{path: \"a@b]\n", "logs: {files: [{path: \"a@b]"),
         ("ecs:\n  tags: {mail: a@b, x: [}\n", "tags: {mail: a@b, x: [}"),
     ] {
