@@ -147,7 +147,12 @@ impl Error {
             let quote = written.chars().next().filter(|c| TYPOGRAPHIC_QUOTES.contains(c))?;
             Some(format!("write `\"` in place of `{quote}`: YAML takes typographic quotes for letters"))
         };
-        odd_space_remedy(whole).or_else(typographic).or_else(resolved).or_else(never_filled)
+        let block = || {
+            let refused = matches!(&self.kind, Kind::Custom(text) if text.split('`').nth(1)?.contains('\n'));
+            let remedy = "write the value in the line of its key: a `|` or `>` gives it a line break; it stands";
+            (refused && self.block_indicator().is_some()).then(|| remedy.to_owned())
+        };
+        odd_space_remedy(whole).or_else(typographic).or_else(block).or_else(resolved).or_else(never_filled)
     }
 
     /// What the message calls the value.
@@ -208,10 +213,13 @@ impl Error {
     }
 
     fn said(&self, text: &str) -> (String, Option<String>) {
-        let (message, remedy) = match text.split_once('\n') {
-            Some((message, remedy)) => (message, Some(remedy.to_string())),
-            None => (text, None),
-        };
+        // A value in backticks may have line breaks of its own.
+        let mut is_quoted = false;
+        let end = text.find(|c| {
+            is_quoted ^= c == '`';
+            c == '\n' && !is_quoted
+        });
+        let (message, remedy) = end.map_or((text, None), |end| (&text[..end], Some(text[end + 1..].to_owned())));
         // serde's words for an enum whose forms are told apart by their content; ours name no types.
         if message.starts_with("data did not match any variant of untagged enum") {
             return (format!("{} has none of the forms it can have", self.subject()), remedy);
