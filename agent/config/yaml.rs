@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::problem::{Source, Span};
 
-pub(super) use load::odd_space_remedy;
 pub use load::{Loaded, load, load_template};
+pub(super) use load::{NOT_FILLED_IN, odd_space_remedy};
 
 /// Identifies a node or a key in the whole process, so that merged documents can't confuse theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

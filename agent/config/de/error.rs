@@ -6,7 +6,7 @@ use serde::de::{self, Expected, Unexpected};
 
 use crate::config::problem::{Problem, Span};
 use crate::config::types::TimeSpan;
-use crate::config::yaml::{NodeId, odd_space_remedy};
+use crate::config::yaml::{NOT_FILLED_IN, NodeId, odd_space_remedy};
 use crate::text::did_you_mean;
 
 /// Bytes of a refused value in which the usual mistakes are looked for.
@@ -122,9 +122,10 @@ impl Error {
         let first_line = span.source.line_at(span.start);
         let written = &text[span.start..span.end.clamp(span.start, first_line.end.max(span.start))];
         let whole = &text[span.start..text.floor_char_boundary(span.end.min(span.start + LOOKED_AT))];
-        if written.starts_with("{{") {
-            let remedy = "write the value itself, in quotes: nothing fills in `{{ ... }}` here, as Jinja, Ansible or Terraform would";
-            return Some(remedy.to_owned());
+        // Docker fills in its own, as in the tag of a log.
+        let is_template = written.contains("{{") && !written.contains("{{resolve:");
+        if is_template && !self.path.starts_with("docker.daemon") {
+            return Some(NOT_FILLED_IN.to_owned());
         }
         let never_filled = || {
             let (_, rest) = written.split_once("${")?;

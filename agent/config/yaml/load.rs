@@ -5,7 +5,7 @@ mod keys;
 mod syntax;
 mod tags;
 
-pub(in crate::config) use syntax::odd_space_remedy;
+pub(in crate::config) use syntax::{NOT_FILLED_IN, odd_space_remedy};
 
 use std::collections::HashMap;
 use std::ops::Range;

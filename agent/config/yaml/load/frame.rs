@@ -26,6 +26,8 @@ pub(super) struct Mapping {
     pub(super) pending: Pending,
     /// The keys that it has so far.
     pub(super) keys: HashSet<String>,
+    /// Whether a key was left out, whose name nobody knows.
+    pub(super) is_incomplete: bool,
     /// What its merge keys bring, what hides before what is hidden.
     merged: Vec<Entry>,
     /// What of that it has no value of its own for.
@@ -83,6 +85,7 @@ impl Frame {
     /// The finished node, the ID of the list or mapping in it, and its anchor. A block ends where its last child does, not at
     /// the next line's text.
     pub(super) fn close(self, end: Option<usize>, cut: bool) -> (Node, NodeId, usize) {
+        let cut = cut || matches!(&self.kind, Kind::Mapping(mapping) if mapping.is_incomplete);
         let (value, last) = match self.kind {
             Kind::Sequence(items) => {
                 let last = items.last().map(|item| item.span.end);

@@ -1,7 +1,7 @@
 //! Keys: those above a place, and those that can't be used.
 
 use super::frame::{Frame, Kind, Mapping, Pending};
-use super::{Dropped, Loader};
+use super::{Dropped, Loader, NOT_FILLED_IN};
 use crate::config::problem::{self, MASK, Problem, Span, is_secret_key};
 use crate::config::yaml::{Entry, Node, Value};
 
@@ -34,6 +34,7 @@ impl Loader<'_> {
         let key = node.text().map(str::to_owned);
         if let Some(Frame { kind: Kind::Mapping(mapping), .. }) = self.open.last_mut() {
             mapping.pending = Pending::Refused(key.clone());
+            mapping.is_incomplete |= key.is_none();
         }
         if key.is_none() {
             self.dropped.push(Dropped { keys: self.keys(), value: node });
@@ -50,11 +51,16 @@ impl Loader<'_> {
     /// Tells what is wrong with a key.
     fn wrong_key(&self, node: &Node, first: Option<Span>) -> Problem {
         let Some(key) = node.text() else {
-            let message = match node.value {
-                Value::Null => "a key is missing before the `:`",
-                _ => "a key must be text, not a list or a mapping",
+            let span = &node.span;
+            let is_template = span.source.text[..span.start].ends_with('{') && span.text().starts_with('{');
+            return match node.value {
+                Value::Null => Problem::at(span, "a key is missing before the `:`"),
+                _ if is_template => {
+                    let message = "`{{ ... }}` is to YAML a mapping whose key is a mapping";
+                    Problem::at(span, message).remedy(NOT_FILLED_IN)
+                }
+                _ => Problem::at(span, "a key must be text, not a list or a mapping"),
             };
-            return Problem::at(&node.span, message);
         };
         let problem = Problem::at(&node.span, format!("the key `{}` is given twice", self.quotable(key)));
         let remedy = if first.is_some() { "keep one; the first is" } else { "keep one" };

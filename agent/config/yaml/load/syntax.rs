@@ -109,6 +109,10 @@ fn syntax_remedy(span: &Span, info: &str) -> (String, bool) {
     (remedy.to_owned(), false)
 }
 
+/// What to do about the variables of other templates.
+pub(in crate::config) const NOT_FILLED_IN: &str =
+    "write the value itself, in quotes: nothing fills in `{{ ... }}` here, as Jinja, Ansible or Terraform would";
+
 /// What to do about what looks like a space and is none, in a line.
 pub(in crate::config) fn odd_space_remedy(line: &str) -> Option<String> {
     let odd = line.chars().find(|c| is_odd_space(*c))?;
