@@ -176,8 +176,8 @@ impl Found<'_> {
             (Shown::Proxy, Value::String(text)) => {
                 // Elsewhere than at a proxy an `@` alone may be that of an e-mail address.
                 let is_proxy = keys.iter().any(|key| key.contains("proxy"));
-                let behind = self.text[node.span.end..].lines().next().unwrap_or_default();
-                if is_proxy && behind.contains('@') {
+                let behind = || self.text[node.span.end..].lines().next().unwrap_or_default();
+                if is_proxy && behind().contains('@') {
                     // The comment behind it may be the rest of it.
                     self.ends.push(node.span.end);
                 }
@@ -228,14 +228,12 @@ impl Found<'_> {
     fn key(&mut self, entry: &Entry, above: &[&str], holds_secret: bool) {
         let place = entry.key_span.start..entry.key_span.end;
         let key = entry.key.as_str();
-        let is_name = key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-        let is_rest = holds_secret && entry.value.value == Value::Null && !is_secret_key(key);
-        let is_variable = above == ["ecs", "config"] && !is_name;
+        let is_name = || key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        let is_rest = || holds_secret && entry.value.value == Value::Null && !is_secret_key(key);
+        let holds_names = above == ["proxy"] || above == ["ecs", "config"];
         match () {
             () if has_url(key) => self.url(place, key),
-            () if self.is_ours && (is_rest || is_variable || (above == ["proxy"] && !is_name)) => {
-                self.ranges.push(place)
-            }
+            () if self.is_ours && (is_rest() || (holds_names && !is_name())) => self.ranges.push(place),
             () => {}
         }
     }
