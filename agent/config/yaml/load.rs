@@ -1,5 +1,6 @@
 //! Builds the tree out of the parser's events.
 
+mod aliases;
 mod frame;
 mod keys;
 mod syntax;
@@ -28,9 +29,6 @@ pub(super) const MAX_NODES: usize = 10_000;
 pub(in crate::config) const MAX_TEMPLATE: usize = 60_000;
 /// Nesting of one document. The configuration needs five levels; the recursion in here and in serde stays shallow.
 pub(super) const MAX_DEPTH: usize = 64;
-
-/// Bytes of text in one document that aliases add to it.
-const MAX_REPEATED: usize = 256 << 10;
 
 /// The key whose value's entries a mapping takes over, as <https://yaml.org/type/merge.html> and PyYAML in cloud-init have it.
 const MERGE_KEY: &str = "<<";
@@ -326,47 +324,6 @@ impl<'a> Loader<'a> {
             _ => Some(text.into()),
         };
         Node { text, ..Node::new(span, value) }
-    }
-
-    fn alias(&mut self, anchor: usize, span: &Span) {
-        let Some(target) = self.anchors.get(&anchor) else {
-            self.report(Problem::at(span, "the alias stands within the very value that it repeats"));
-            return self.refuse();
-        };
-        let fits = |size: &Size| {
-            // What is written out after them has room, too.
-            self.repeated.nodes + size.nodes <= self.most / 2
-                && self.open.len() + size.depth <= MAX_DEPTH
-                && self.repeated.bytes + size.bytes <= MAX_REPEATED
-        };
-        let Some((node, size)) = target.as_ref().filter(|(_, size)| fits(size)) else {
-            let message = format!(
-                "aliases add more than {} values or {} KiB to the document, or make it deeper than {MAX_DEPTH} levels",
-                self.most / 2,
-                MAX_REPEATED >> 10
-            );
-            // Said once: a document of that kind has thousands of them.
-            if !self.problems.iter().any(|problem| problem.message == message) {
-                self.report(Problem::at(span, message));
-            }
-            return self.refuse();
-        };
-        self.nodes += size.nodes;
-        self.repeated.nodes += size.nodes;
-        self.repeated.bytes += size.bytes;
-        let node = node.copy();
-        self.add(node, 0);
-    }
-
-    /// Keeps what an anchor stands for, as long as all of them together are no larger than a document may be.
-    fn keep(&mut self, anchor: usize, node: &Node) {
-        let size = node.size();
-        let fits = self.kept.nodes + size.nodes <= self.most && self.kept.bytes + size.bytes <= MAX_REPEATED;
-        if fits {
-            self.kept.nodes += size.nodes;
-            self.kept.bytes += size.bytes;
-        }
-        self.anchors.insert(anchor, fits.then(|| (node.clone(), size)));
     }
 
     fn report(&mut self, problem: Problem) {
