@@ -33,7 +33,7 @@ use crate::well_known::{DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIALS_ADDRESS, IMDS_
 /// The keys at the top of a document.
 const SECTIONS: [&str; 7] = ["signal", "proxy", "storage", "docker", "logs", "ecs", "wait"];
 
-/// What is secret in a CloudFormation template beside its user data: byte ranges in any order.
+/// Finds the secrets of a CloudFormation template outside its user data, as byte ranges in any order.
 pub(crate) fn secrets_of_template(text: &str, loaded: &yaml::Loaded) -> Vec<Range<usize>> {
     secrets::find(text, loaded, secrets::Part::Template)
 }

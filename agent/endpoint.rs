@@ -1,8 +1,8 @@
-//! Where a service of AWS answers: by the environment, as for the AWS SDKs, else by region and partition.
+//! Endpoints of AWS services: from the environment, as in the AWS SDKs, else from region and partition.
 
-/// Whether endpoints validated by FIPS 140 are wanted.
+/// Use FIPS 140 validated endpoints.
 const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
-/// Whether endpoints that have IPv6 addresses, too, are wanted.
+/// Use dual-stack endpoints.
 const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
 /// The endpoint of all services; the name of a service's own begins so.
 const OF_ALL: &str = "AWS_ENDPOINT_URL";

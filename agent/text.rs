@@ -40,15 +40,15 @@ impl Paint {
     }
 }
 
-/// How alike two words must be (normalised Damerau-Levenshtein) for one to be suggested for the other: one slip in two letters is a
-/// coincidence, one in five is a typo.
+/// The least likeness of two words (normalised Damerau-Levenshtein) for one to be suggested for the other: one slip in two letters
+/// is a coincidence, one in five is a typo.
 const ALIKE: f64 = 0.6;
 /// A word that another one begins with is suggested from so many letters on: names that a tool has made end in a hash.
 const PREFIX: usize = 5;
 /// From so many bytes on a word is like no right one, and is not compared with them.
 const LONGEST_WORD: usize = 100;
 
-/// Whether one word may have been meant by the other.
+/// Tells whether one word may be a typo of the other.
 pub fn are_alike(wrong: &str, right: &str) -> bool {
     nearest(wrong, [right]).is_some()
 }

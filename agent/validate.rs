@@ -20,11 +20,11 @@ pub struct Verdict {
     pub name: String,
     /// Whether there is any configuration in it.
     pub found: bool,
-    /// Whether all there is to say is that nothing in it is for ecs-firstrun.
+    /// Set if the only finding is that nothing in the file is for ecs-firstrun.
     pub others: bool,
-    /// Whether it is a template: one that has nothing for ecs-firstrun is no mistake beside others that have.
+    /// Set for a template. Beside files with configuration, a template without any is not an error.
     pub is_template: bool,
-    /// Whether there may be configuration in what only the stack knows.
+    /// Set if values known only in the stack may contain configuration.
     pub depends_on_stack: bool,
     /// What is wrong: a run would refuse it.
     pub errors: Vec<Problem>,
@@ -46,7 +46,7 @@ impl Verdict {
         self
     }
 
-    /// The same beside other files that have configuration: of a template that has none, that is no more than a note.
+    /// Turns the error that a template has no configuration into a note, for use beside files that have some.
     #[must_use]
     pub fn beside_others(mut self) -> Self {
         if self.is_template && self.others {

@@ -1,6 +1,6 @@
 //! The names, paths and numbers of the host that several modules use, each with its meaning and its source.
 //!
-//! What one module alone uses stands there.
+//! Constants used by a single module are defined in that module.
 
 // Units.
 
@@ -14,7 +14,7 @@ pub const DOCKER_SOCKET_UNIT: &str = "docker.socket";
 pub const OUR_UNIT: &str = "ecs-firstrun.service";
 /// Brings the network and the user data: cloud-init's second stage, under its name before cloud-init 24.3.
 pub const CLOUD_INIT_UNIT: &str = "cloud-init.service";
-/// The same stage, under its name since cloud-init 24.3.
+/// The unit of that stage since cloud-init 24.3.
 pub const CLOUD_INIT_NETWORK_UNIT: &str = "cloud-init-network.service";
 /// Runs the scripts of the user data: the last of cloud-init's stages. On Amazon Linux `ecs.service` is ordered after it.
 pub const CLOUD_FINAL_UNIT: &str = "cloud-final.service";
@@ -91,7 +91,7 @@ pub const STATE_DIRECTORY: &str = "/var/lib/ecs-firstrun";
 pub const REPORT_FILE: &str = "report.json";
 /// The outcome of the instance: a file in [`STATE_DIRECTORY`].
 pub const STATE_FILE: &str = "state.json";
-/// What a run inside cloud-init leaves to [`OUR_UNIT`]: a file in [`STATE_DIRECTORY`].
+/// The file in [`STATE_DIRECTORY`] that a run inside cloud-init hands over to [`OUR_UNIT`].
 pub const HANDED_OVER_FILE: &str = "handed-over.json";
 /// The agent's own log.
 pub const LOG_FILE: &str = "/var/log/ecs-firstrun.log";
@@ -100,7 +100,7 @@ pub const DOCUMENTS: &str = "/etc/ecs-firstrun/conf.d";
 /// The mark that the host is configured on this boot, asserted by the drop-ins of Docker and ECS in
 /// `builder-scripts/files`.
 pub const CONFIGURED: &str = "/run/ecs-firstrun/configured";
-/// What a run does or waits for, in a line.
+/// One line: the step that a run is at.
 pub const STATUS: &str = "/run/ecs-firstrun/status";
 /// The folder of marks for units that have to be restarted, since what they read has changed.
 pub const CHANGED: &str = "/run/ecs-firstrun/changed";

@@ -129,8 +129,8 @@ fn check_signal(
     }
 }
 
-/// Whether a value is given, or was meant to be: it was refused, its key is misspelt, or the text breaks off before it. What is
-/// missing then is no mistake of its own.
+/// Tells whether a value is given, or was meant to be: it was refused, its key is misspelt, or the text breaks off before it.
+/// A value that was meant is not reported as missing.
 fn is_meant(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> bool {
     let [above @ .., key] = path else { return true };
     let misspelt = || match root.at(above).map(|node| &node.value) {

@@ -27,12 +27,12 @@ const SCALAR_TEXT: &str = "$ScalarText";
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScalarText(pub String);
 
-/// What came of a tree.
+/// The value that a tree gives, and its problems.
 #[derive(Debug, Default)]
 pub struct Deserialized<T> {
-    /// What is right of it; the default where that leaves nothing that a value can be made of.
+    /// The value, without its rejected parts; the default if no value can be made of the rest.
     pub value: T,
-    /// What is wrong with the rest.
+    /// The problems of the rejected parts.
     pub problems: Vec<Problem>,
     /// The refused values and keys, which are left out of the value.
     pub refused: HashSet<NodeId>,

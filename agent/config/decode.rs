@@ -41,13 +41,13 @@ pub struct Decoded {
     pub documents: Vec<Document>,
     /// What couldn't be unpacked.
     pub problems: Vec<Problem>,
-    /// What is allowed, and hurts.
+    /// Problems that are allowed but cause trouble.
     pub warnings: Vec<Problem>,
-    /// What a person should know.
+    /// Facts worth knowing that need no change.
     pub notes: Vec<Note>,
 }
 
-/// What a person should know of user data.
+/// A fact about user data that is worth knowing and needs no change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A part that is left to cloud-init.
@@ -73,7 +73,7 @@ pub struct Document {
     pub embedded: bool,
     /// The configuration in it, as far as the document could be read.
     pub config: Option<Node>,
-    /// What is wrong with it as a YAML document.
+    /// The problems of the document as YAML.
     pub problems: Vec<Problem>,
 }
 
@@ -85,7 +85,7 @@ impl Document {
         Self::of(&source, loaded, embedded)
     }
 
-    /// The same document with these keys of its configuration alone.
+    /// Keeps only these keys of the document's configuration.
     #[must_use]
     pub fn only(self, keys: &[&str]) -> Self {
         Self { config: self.config.map(|config| config.only(keys)), problems: Vec::new(), ..self }
@@ -176,7 +176,7 @@ impl Walk<'_> {
         self.unpacked(label, entity, unpacked);
     }
 
-    /// What messages call the next part; nothing where no more is read.
+    /// Names the next part for messages; `None` once the limit of unpacked bytes is reached.
     fn next_part(&mut self, file: Option<&str>) -> Option<String> {
         self.parts += 1;
         if self.unpacked > MAX_BYTES {

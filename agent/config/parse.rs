@@ -18,9 +18,9 @@ pub struct Parsed {
     pub problems: Vec<Problem>,
     /// Whether there was any document at all.
     pub found: bool,
-    /// What is allowed in the user data, and hurts.
+    /// Problems in the user data that are allowed but cause trouble.
     pub warnings: Vec<Problem>,
-    /// What a person should know of the user data.
+    /// Facts about the user data that are worth knowing and need no change.
     pub notes: Vec<Note>,
 }
 

@@ -38,11 +38,11 @@ pub struct Problem {
     pub remedy: Option<String>,
     /// Another place that the remedy ends with, as "the first is" does: its line follows.
     pub related: Option<Span>,
-    /// How much of the document is wrong.
+    /// The part of the document that is affected.
     pub extent: Extent,
 }
 
-/// How much of a document a problem concerns.
+/// The part of a document that a problem affects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Extent {
     /// One value: another program that reads the same document may not mind it.
@@ -75,13 +75,13 @@ impl Problem {
         self
     }
 
-    /// The same problem, where the document was not read any further.
+    /// Marks the problem as one that ends the reading of the document.
     #[must_use]
     pub fn of_document(self) -> Self {
         Self { extent: Extent::Document, ..self }
     }
 
-    /// The same problem in another source of the same text, which knows its secrets.
+    /// Moves the problem to another source of the same text, one that knows its secrets.
     #[must_use]
     pub fn in_source(self, source: &Arc<Source>) -> Self {
         let moved = |span: Option<Span>| span.map(|span| span.in_source(source));

@@ -1,4 +1,4 @@
-//! What is secret in a document, known by where it stands.
+//! Secrets in a document, found by their place.
 //!
 //! A mistake is shown with its line, and it may be the very mistake that makes a secret look like something else: so the values
 //! of some keys are secret in any form, and what stands around our part of a document, which is somebody else's, is too.
@@ -65,20 +65,20 @@ fn is_no_echo(parameter: &Node) -> bool {
     parameter.get("NoEcho").and_then(Node::text).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// What the value at a path of keys may show.
+/// The parts of a value that a message may show.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Shown {
     /// All but the user info and the query of URLs.
     All,
-    /// The same, without the user info of a URL that lacks its scheme.
+    /// Like `All`, but without the user info of a URL that lacks its scheme.
     Proxy,
-    /// Nothing.
+    /// No part.
     Nothing,
 }
 
 /// Tells what a value may show by where it stands; `is_mapping` if that is what it is.
 ///
-/// What stands below a secret key is not looked into, so that of the keys the last one tells enough.
+/// Only the last key is checked for its name: values below a secret key are never visited.
 fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Shown {
     match keys {
         [.., last] if is_secret_key(last) => Shown::Nothing,
@@ -127,7 +127,7 @@ fn meant<'k>(above: &[&str], key: &'k str) -> &'k str {
     }
 }
 
-/// Whether there is a URL in a text. Most have no colon, which is quickly seen.
+/// Tells whether a text contains a URL. Most texts have no colon, which is checked first.
 fn has_url(text: &str) -> bool {
     text.as_bytes().contains(&b':') && text.contains("://")
 }
@@ -136,12 +136,12 @@ struct Found<'a> {
     text: &'a str,
     is_ours: bool,
     ranges: Vec<Range<usize>>,
-    /// Where secret values end, or their keys where these have none.
+    /// The ends of secret values, or of their keys if these have no value.
     ends: Vec<usize>,
 }
 
 impl Found<'_> {
-    /// What follows a key that has no value: an anchor or a comment may be what was meant as the value.
+    /// Hides the rest of the line behind a key without a value: its anchor or comment may be the secret.
     fn rest_of_line(&mut self, from: usize) {
         let line = self.text[from..].lines().next().unwrap_or_default();
         let signs = line.len() - line.trim_start_matches([':', ' ', '"', '\'']).len();
@@ -190,7 +190,7 @@ impl Found<'_> {
         }
     }
 
-    /// What stands in a value that may be shown.
+    /// Finds the secrets within a value that may be shown.
     fn value<'n>(&mut self, node: &'n Node, keys: &mut Vec<&'n str>) {
         match &node.value {
             Value::Sequence(items) => items.iter().for_each(|item| self.entry(item, keys)),
@@ -280,8 +280,8 @@ impl Found<'_> {
         }
     }
 
-    /// What may be secret in the text that was not read, from here on, below these keys: where a value may not be shown, or may
-    /// be only in part, all up to the next section, and behind any key that names a secret.
+    /// Hides possible secrets in the unread text from `from` on. `keys` are the keys above that place: if their value may not be
+    /// shown in full, the text is hidden up to the next section; elsewhere, the values of keys that name a secret are.
     fn unread(&mut self, from: usize, keys: &[&str]) {
         let from = self.text.ceil_char_boundary(from.min(self.text.len()));
         self.lines(from..self.text.len(), url_secrets);
@@ -318,7 +318,7 @@ impl Found<'_> {
         }
     }
 
-    /// Where the value begins of the first key of a line whose value may not be shown.
+    /// Finds the first key in a line whose value is secret, and gives the offset of that value.
     fn names_secret(&self, line: &str) -> Option<usize> {
         let of_variable = || {
             let name = line.trim_start_matches([' ', '\t', '-', '{', '"', '\'']);

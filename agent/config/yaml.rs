@@ -92,7 +92,7 @@ impl Node {
         Self { span, id: NodeId::next(), value, text: None, cut: false }
     }
 
-    /// The same in another source of the same text, which knows its secrets.
+    /// Moves the tree to another source of the same text, one that knows its secrets.
     #[must_use]
     pub fn in_source(self, source: &Arc<Source>) -> Self {
         let value = match self.value {
@@ -126,7 +126,7 @@ impl Node {
         })
     }
 
-    /// Whether the path may have been meant to be there: it is, with a value, or the text broke off before it could be.
+    /// Tells whether the path has a value, or might have had one if the text had not broken off.
     pub fn may_have(&self, path: &[&str]) -> bool {
         match (path, self.value == Value::Null) {
             (_, true) => false,

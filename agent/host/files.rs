@@ -76,7 +76,7 @@ impl Host {
     /// Gives a file these bytes and this mode, at once or not at all. Directories above it are made.
     ///
     /// # Errors
-    /// Whatever the filesystem answers.
+    /// The error of the filesystem.
     pub fn write(&self, path: &str, contents: &[u8], mode: u32) -> Result<Change> {
         self.replace(path, contents, mode, true)
     }
@@ -84,7 +84,7 @@ impl Host {
     /// As [`Host::write`], but after a loss of power the file may be that from before.
     ///
     /// # Errors
-    /// Whatever the filesystem answers.
+    /// The error of the filesystem.
     pub fn write_for_now(&self, path: &str, contents: &[u8], mode: u32) -> Result<Change> {
         self.replace(path, contents, mode, false)
     }
@@ -114,7 +114,7 @@ impl Host {
     /// Sees to it that there is no such file.
     ///
     /// # Errors
-    /// Whatever the filesystem answers.
+    /// The error of the filesystem.
     pub fn remove(&self, path: &str) -> Result<Change> {
         match fs::remove_file(self.at(path)) {
             Ok(()) => Ok(Change::Made),
@@ -127,7 +127,7 @@ impl Host {
     /// makes it last.
     ///
     /// # Errors
-    /// Whatever the filesystem answers.
+    /// The error of the filesystem.
     pub fn rename(&self, path: &str, to: &str) -> Result<()> {
         fs::rename(self.at(path), self.at(to)).with_context(|| format!("rename {path} to {to}"))
     }
@@ -140,7 +140,7 @@ impl Host {
     /// it and nothing else rotates it.
     ///
     /// # Errors
-    /// Whatever the filesystem answers.
+    /// The error of the filesystem.
     pub fn open_log(&self, path: &str) -> Result<fs::File> {
         let at = self.at(path);
         if let Some(folder) = at.parent() {
@@ -164,7 +164,7 @@ fn is_nowhere(error: &std::io::Error) -> bool {
 /// Writes a file that the caller of a command names.
 ///
 /// # Errors
-/// Whatever the filesystem answers.
+/// The error of the filesystem.
 pub fn save(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }

@@ -17,7 +17,7 @@ const SECRET_VARIABLES: [&str; 4] = ["PROXY_URL", "AWS_ACCESS_KEY_ID", "AWS_SECR
 
 /// How much of what a failed program said is quoted, in bytes from its end.
 const QUOTED: usize = 600;
-/// How much before that is looked at for secrets.
+/// Bytes before the quoted end that are searched for secrets.
 const LOOKED_AT: usize = 4096;
 
 /// What systemd says of a unit.

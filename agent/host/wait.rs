@@ -13,13 +13,13 @@ use crate::report::Change;
 use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT};
 
 // Each look at units runs systemctl, which costs a booting host CPU time.
-/// How often the units are looked at while the registration is waited for.
+/// The interval between checks of the units while the agent waits for registration.
 const UNIT_POLL: Duration = Duration::from_secs(2);
-/// How often the job of a registered ECS agent is looked at while it is queued.
+/// The interval between checks of a queued job of a registered ECS agent.
 const JOB_POLL: Duration = Duration::from_millis(500);
 /// The first pause between two looks at a unit that starts. The pauses grow up to [`UNIT_POLL`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// How much longer than the one before each of these pauses is.
+/// The factor by which each of these pauses is longer than the one before.
 const GROWTH: f32 = 1.5;
 /// What a wait leaves of the time that is left.
 const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -81,7 +81,7 @@ impl Run<'_> {
         Waiting { target, hook: self.hook(config) }
     }
 
-    /// Whether the user data may have held a target in what could not be read of it.
+    /// Tells whether the unread part of the user data may have named a target.
     fn may_have_named_somebody(&self, outcome: Outcome) -> bool {
         outcome == Outcome::Refused || self.known.is_none()
     }

@@ -32,7 +32,7 @@ pub fn print_panics_without_values() {
     }));
 }
 
-/// What a panic says, without the values that it quotes: they may be secrets.
+/// Gives the message of a panic without the values that it quotes: they may be secrets.
 fn words_of(panic: &dyn Any) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");

@@ -47,14 +47,14 @@ pub struct State {
     pub in_warm_pool: Option<Decision>,
     /// What a boot without instance metadata goes by.
     pub kept: Option<Kept>,
-    /// Whether a run decided this without knowing the file on disk, which it could not read.
+    /// Set if a run decided this while the file on disk could not be read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     apart: bool,
     #[serde(skip)]
     on_disk: OnDisk,
 }
 
-/// How the file on disk was when the state was loaded.
+/// The condition of the file on disk when the state was loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum OnDisk {
     /// It was read, or there was none.
@@ -103,7 +103,7 @@ impl Decision {
         Decision { status, reason, waited_for: true, settled: None, hook_settled: None }
     }
 
-    /// Whether CloudFormation or Auto Scaling has received it.
+    /// Tells whether CloudFormation or Auto Scaling has received the outcome.
     fn is_told(&self) -> bool {
         self.settled.is_some() || self.hook_settled.is_some()
     }
@@ -291,7 +291,7 @@ mod tests {
         State::load(host).decision.map(|decision| decision.status)
     }
 
-    /// What a run does that begins on this host, and decides this if nothing was decided.
+    /// Acts as a run on this host that decides `status` unless an outcome was decided before.
     fn run(host: &Host, status: Status) {
         let mut state = State::load(host);
         state.put_in_place(host);

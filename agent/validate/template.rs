@@ -96,7 +96,7 @@ pub(super) struct Template<'a> {
     compared: HashMap<&'a str, Vec<&'a str>>,
     /// The roles and policies, which may allow log groups to be made.
     roles: Vec<&'a Node>,
-    /// Whether it has all its names: the text doesn't break off, and no macro makes others.
+    /// Set if all names are known: the text doesn't break off, and no macro adds names.
     is_complete: bool,
 }
 
@@ -136,7 +136,7 @@ impl<'a> Template<'a> {
         self.parameter(name)?.get("Default").and_then(scalar)
     }
 
-    /// Whether the values of a parameter are told to nobody.
+    /// Tells whether messages must not show the values of a parameter.
     fn hides(&self, name: &str) -> bool {
         let Some(parameter) = self.parameters.get(name) else { return false };
         let values = parameter.get("AllowedValues").map(items).unwrap_or_default();
@@ -228,7 +228,7 @@ fn find<'a>(node: &'a Node, resource: &'a str, guards: &mut Vec<(&'a str, bool)>
     }
 }
 
-/// Whether a value refers to a resource.
+/// Tells whether a value refers to a resource.
 fn refers_to(node: &Node, resource: &str) -> bool {
     match function(node) {
         Some(("Ref", argument)) => argument.text() == Some(resource),

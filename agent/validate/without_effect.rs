@@ -1,4 +1,4 @@
-//! What looks right in user data, and does nothing, or not what it says.
+//! Values of user data that look right but have no effect, or another effect.
 
 use std::net::IpAddr;
 
@@ -89,7 +89,7 @@ fn never_filled<'n>(node: &'n Node, keys: &mut Vec<&'n str>, found: &mut Vec<Pro
     }
 }
 
-/// Whether a value is the name of a log group or stream, which has variables of its own.
+/// Tells whether a value is the name of a log group or stream, which has variables of its own.
 fn is_name(keys: &[&str]) -> bool {
     keys.first() == Some(&"logs") && keys.last().is_some_and(|last| NAMES.contains(last))
 }

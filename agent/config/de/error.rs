@@ -28,7 +28,7 @@ pub(super) struct Error {
     pub above: Vec<NodeId>,
     /// The key that was refused, or whose value was.
     pub key: Option<String>,
-    /// Whether the text broke off within the refused value.
+    /// Set if the text broke off within the refused value.
     pub cut: bool,
     /// `storage[0].label`, built from its end.
     path: String,
@@ -116,7 +116,7 @@ impl Error {
         }
     }
 
-    /// What is often wrong with a value, whatever is expected of it: seen in the text itself.
+    /// Recognises common mistakes in the text of a value, independent of the type expected, and gives their remedy.
     fn usual_mistake(&self, span: &Span) -> Option<String> {
         let text = &span.source.text;
         let first_line = span.source.line_at(span.start);
@@ -200,7 +200,7 @@ impl Error {
         (format!("{} {is}, but {wanted} is expected", self.subject()), remedy.map(Into::into))
     }
 
-    /// Where the `|` or `>` stands that makes text of the refused value.
+    /// Finds the `|` or `>` that makes the refused value a block scalar.
     fn block_indicator(&self) -> Option<Span> {
         let (_, span) = self.place.as_ref()?;
         let before = span.source.text[..span.start].trim_end();

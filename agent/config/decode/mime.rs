@@ -21,7 +21,7 @@ pub struct Entity<'a> {
     pub content_type: Option<String>,
     /// The file name, for messages.
     pub file: Option<String>,
-    /// Whether it says how cloud-init merges it with others.
+    /// Set if a header says how cloud-init merges the part with others.
     pub merge_type: bool,
     boundary: Option<String>,
     encoding: Option<String>,

@@ -15,7 +15,7 @@ const OUR_HEADER: &str = "#ecs-firstrun";
 pub(super) const OUR_KEY: &str = "ecs_firstrun";
 /// Header and key without what is between their words.
 const OUR_LETTERS: &str = "ecsfirstrun";
-/// How alike a word must be to ours (normalised Damerau-Levenshtein): two slips in eleven letters.
+/// The least likeness of a word to ours (normalised Damerau-Levenshtein): two typos in eleven letters.
 const ALIKE: f64 = 0.8;
 
 const WRONG_HEADER: &str = "looks like ecs-firstrun configuration, but its first line is not `#ecs-firstrun`";
@@ -92,7 +92,7 @@ pub(super) fn recognise(declared: Option<&str>, source: &Arc<Source>) -> Recogni
     }
 }
 
-/// What cloud-init does with a part of this type, beside leaving it to us.
+/// Tells how cloud-init itself handles a part of this type.
 /// <https://docs.cloud-init.io/en/latest/explanation/format.html>
 pub(super) fn run_by_cloud_init(declared: &str) -> Option<&'static str> {
     match declared {
@@ -159,7 +159,7 @@ pub(super) fn sections_beside(root: &Node) -> Option<String> {
     (!beside.is_empty()).then(|| beside.join("`, `"))
 }
 
-/// Whether a line is our key, or what was meant to be.
+/// Tells whether a line holds our key, even if it is quoted or indented.
 fn begins_with_our_key(line: &str) -> bool {
     let line = line.trim_start_matches([' ', '\t', '"', '\'', '{', '-', '\u{a0}']);
     let rest = line.strip_prefix(OUR_KEY).map(|rest| rest.trim_start_matches(['"', '\'', ' ', '\u{a0}']));
@@ -195,7 +195,7 @@ fn recognise_keys(source: &Arc<Source>) -> Recognised {
     }
 }
 
-/// What is amiss with a text that is no YAML of ours, but was meant to hold some.
+/// Recognises a text that was meant for ecs-firstrun, and says what to change.
 fn nearly_ours(declared: Option<&str>, header: &str, text: &str) -> Option<String> {
     if let Some(kind) = declared.filter(|kind| kind.contains("firstrun") || kind.contains("first-run")) {
         return Some(format!("has the type {kind}; did you mean {OUR_TYPE}?"));
@@ -236,7 +236,7 @@ fn nearly_ours(declared: Option<&str>, header: &str, text: &str) -> Option<Strin
     Some(format!("has the key `{OUR_KEY}` in line {}, {what}", number + 1))
 }
 
-/// What is amiss with MIME headers that aren't read as such.
+/// Says why MIME headers in a text are not read as headers.
 fn misplaced_mime(lower: &str) -> Option<&'static str> {
     let of_ours = format!("content-type: {OUR_TYPE}");
     let is_mime = |line: &&str| {
@@ -290,7 +290,7 @@ pub(super) fn is_headed(bytes: &[u8]) -> bool {
     start.to_ascii_lowercase().starts_with(OUR_HEADER.as_bytes())
 }
 
-/// Whether bytes that are no text have our name in them, or our key.
+/// Tells whether bytes that are not text contain our name or our key.
 pub(super) fn mentions_us(bytes: &[u8]) -> bool {
     let dense: Vec<u8> = bytes.iter().copied().filter(u8::is_ascii_graphic).collect();
     let has = |word: &str| dense.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
@@ -328,7 +328,7 @@ fn has_our_keys(root: &Node) -> bool {
     SECTIONS.iter().any(|key| root.get(key).is_some())
 }
 
-/// Whether a text is a mapping with one of our keys.
+/// Tells whether a text is a mapping with one of our keys.
 pub(super) fn has_our_top_level(text: &str) -> bool {
     text.len() <= MAX_TEXT
         && SECTIONS.iter().any(|key| text.contains(key))

@@ -46,7 +46,7 @@ pub(in crate::config) fn visible_char(c: char) -> char {
     }
 }
 
-/// Whether a character looks like a space and is none: YAML takes it for a letter. Word processors and web pages write them.
+/// Tells whether a character looks like a space but is a letter to YAML. Word processors and web pages insert them.
 pub(in crate::config) fn is_odd_space(c: char) -> bool {
     c != ' ' && !c.is_ascii() && c.is_whitespace()
 }

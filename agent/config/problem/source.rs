@@ -23,7 +23,7 @@ impl Source {
         Arc::new(Self { name: name.into(), text: text.into(), secrets: None })
     }
 
-    /// The same text, with all that is secret in it: byte ranges in any order.
+    /// Adds the secrets of the text, as byte ranges in any order.
     #[must_use]
     pub fn with_secrets(&self, secrets: impl IntoIterator<Item = Range<usize>>) -> Arc<Self> {
         let secrets = Some(joined(secrets.into_iter().collect()));
@@ -85,7 +85,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// The same range of the same text, in a source that knows its secrets.
+    /// Moves the range to another source of the same text, one that knows its secrets.
     #[must_use]
     pub fn in_source(&self, source: &Arc<Source>) -> Span {
         Span { source: source.clone(), start: self.start, end: self.end }
@@ -97,7 +97,7 @@ impl Span {
         &text[text.floor_char_boundary(self.start)..text.floor_char_boundary(self.end.max(self.start))]
     }
 
-    /// What a message may quote of a text that stands here: without what is secret in it.
+    /// Masks the secrets of a text at this place, so that a message may quote it.
     pub fn shown(&self, text: &str) -> String {
         let secrets = self.source.secrets_in(self.start..self.end);
         if secrets.is_empty() {

@@ -33,13 +33,13 @@ pub(super) const MAX_DEPTH: usize = 64;
 /// The key whose value's entries a mapping takes over, as <https://yaml.org/type/merge.html> and PyYAML in cloud-init have it.
 const MERGE_KEY: &str = "<<";
 
-/// What came of the text of a document. Its spans are in a source that shows nothing yet: what is secret in the text is found
-/// in this.
+/// A loaded document. Its secrets are not known yet, so its spans show no text until they are moved to a source that
+/// knows them.
 #[derive(Debug)]
 pub struct Loaded {
     /// The tree: nothing when the document is empty, and partial when a problem says so.
     pub root: Option<Node>,
-    /// What is wrong with the document.
+    /// The problems of the document.
     pub problems: Vec<Problem>,
     /// Values that the tree doesn't have, because their keys were refused.
     pub(in crate::config) dropped: Vec<Dropped>,
@@ -113,13 +113,13 @@ struct Loader<'a> {
     root: Option<Node>,
     /// The scalar that was read last, and its anchor. It has its place when it is known that the text goes on behind it.
     last: Option<(Node, usize)>,
-    /// Where the text isn't YAML any more.
+    /// The offset of the first byte that is no longer YAML.
     broke_off_at: Option<usize>,
     /// The keys above the place where it broke off, if the parser did not notice that.
     keys_at_end: Option<Vec<String>>,
     /// The lists and mappings that were closed by the newest event, and those right before it.
     just_closed: Vec<NodeId>,
-    /// Where the last event ended.
+    /// The end of the last event.
     read: usize,
     dropped: Vec<Dropped>,
     comments: Vec<Range<usize>>,

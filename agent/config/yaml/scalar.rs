@@ -34,8 +34,8 @@ pub(super) fn resolve(text: &str) -> Value {
     }
 }
 
-/// How many bytes at the beginning of a text a scalar in quotes takes, with its tag, its anchor and its quotes; nothing where
-/// none is closed there.
+/// Measures the quoted scalar at the beginning of a text, in bytes, with its tag, anchor and quotes; `None` if it is not
+/// closed.
 pub(super) fn quoted_length(text: &str) -> Option<usize> {
     let mut scalar = text;
     while scalar.starts_with(['!', '&']) {

@@ -24,19 +24,19 @@ const MOST_BYTES: usize = 512 << 10;
 pub(super) struct Checker<'a> {
     name: &'a str,
     source: &'a Arc<Source>,
-    /// What is secret in the template.
+    /// The secrets of the template, as byte ranges.
     secrets: Vec<Range<usize>>,
     worlds: usize,
     bytes: usize,
-    /// Whether it was said that of each user data from here on few combinations are checked.
+    /// Set once the note is given that not all combinations are checked.
     is_exhausted: bool,
-    /// Whether any stack has user data at all.
+    /// Set if any stack has user data.
     pub(super) user_data_exists: bool,
     notes_said: HashSet<String>,
     pub(super) verdict: Verdict,
 }
 
-/// What was found in one world.
+/// The findings in one world.
 #[derive(Default)]
 struct Outcome {
     errors: Vec<Problem>,
@@ -47,7 +47,7 @@ struct Outcome {
     secrets: Vec<Range<usize>>,
     found: bool,
     depends_on_stack: bool,
-    /// Whether there is user data at all.
+    /// Set if there is user data in this world.
     exists: bool,
     /// The bytes that were read for it.
     bytes: usize,
@@ -151,7 +151,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// What came of a text that user data has in some world. Many worlds have the same.
+/// A text of user data, decoded and parsed. Many worlds share one.
 struct Read {
     decoded: Decoded,
     parsed: Parsed,
@@ -286,7 +286,7 @@ impl Check<'_, '_> {
         text.unknown(&range).filter(|_| is_value)
     }
 
-    /// Where a value stands, in the last document that has it.
+    /// Finds the place of a value in the last document that has it.
     fn value_at(&self, path: &[&str]) -> Option<Span> {
         let documents = self.read.decoded.documents.iter().rev();
         documents.filter_map(|document| document.config.as_ref()?.at(path)).map(|node| node.span.clone()).next()
@@ -348,5 +348,5 @@ impl Check<'_, '_> {
     }
 }
 
-/// What tells worlds apart, for [`Findings`].
+/// The traits that tell worlds apart, for [`Findings`].
 pub(super) type Traits = BTreeSet<super::world::Trait>;

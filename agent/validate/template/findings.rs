@@ -1,4 +1,4 @@
-//! What was found in several worlds, told once, with the condition under which it holds.
+//! Findings of several worlds, each reported once, with the condition under which it holds.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! CloudFormation's intrinsic functions, as far as user data use them.
 //!
-//! What the template says is used; what only a stack knows is told apart from that by its origin.
+//! Values of the template are used; values known only in the stack are marked by their origin.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ const PSEUDO_PARAMETERS: [&str; 8] = [
 /// Variables of `logs.group`, which look like those of `Fn::Sub`.
 const OUR_VARIABLES: [&str; 5] = ["stack", "resource", "region", "account", "cluster"];
 
-/// What stands in the place of a value, where that is no text.
+/// The result of resolving a value that is not text.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Resolved<'a> {
     /// A value that the template has.
     Node(&'a Node),
-    /// Nothing: it was left out.
+    /// `AWS::NoValue`, or a missing key.
     NoValue,
-    /// What only the stack knows.
+    /// A value known only in the stack.
     Unknown,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Resolved<'a> {
 }
 
 impl<'a> World<'a> {
-    /// What stands in the place of a value: of `Fn::If` the branch.
+    /// Resolves a value: `Fn::If` to its branch, for example.
     pub fn resolve(&self, node: &'a Node) -> Resolved<'a> {
         self.deeper(|| self.resolve_function(node)).unwrap_or(Resolved::Unknown)
     }
@@ -71,7 +71,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What stands at the end of a path of keys.
+    /// Resolves the value at the end of a path of keys.
     pub fn at(&self, node: &'a Node, path: &[&str]) -> Resolved<'a> {
         path.iter().fold(self.resolve(node), |found, key| match found {
             Resolved::Node(node) if function(node).is_some() => Resolved::Unknown,
@@ -147,7 +147,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether an item of a list is not there.
+    /// Tells whether an item of a list is left out.
     fn is_left_out(&self, item: &'a Node) -> bool {
         is_no_value(item)
             || (function(item).is_some_and(|(name, _)| name == "Fn::If")
@@ -392,7 +392,7 @@ fn made(text: &str, node: &Node, origin: Origin) -> Text {
     made
 }
 
-/// What stands for a value that only the stack knows: something else for each.
+/// Gives a placeholder for a value known only in the stack, a different one for each.
 fn unknown(name: &str, node: &Node) -> Text {
     made(&format!("unknown{}", node.span.start), node, Origin::Unknown(name.to_owned()))
 }

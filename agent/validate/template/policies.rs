@@ -1,4 +1,4 @@
-//! Who in a template waits for a signal, and for how long.
+//! Policies of a template that wait for a signal, and their timeouts.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::config::types::LogicalId;
 use crate::config::yaml::Node;
 use crate::text::did_you_mean;
 
-/// How long CloudFormation waits where a policy does not say: creation policies, and rolling updates that wait for signals.
+/// The timeout of creation policies, and of rolling updates that wait for signals, if a policy gives none.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5 * 60);
 /// The resources for which a stack can wait: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-creationpolicy.html>
 const WAITED_FOR: [&str; 2] = [GROUP, "AWS::EC2::Instance"];
@@ -18,7 +18,7 @@ const GROUP: &str = "AWS::AutoScaling::AutoScalingGroup";
 const HOOK: &str = "AWS::AutoScaling::LifecycleHook";
 const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
 
-/// Who waits for the signal of a configuration.
+/// The policies that wait for the signal of a configuration.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::validate) enum Waits {
     /// Nobody knows: it is for another stack, or only this one's stack knows.
@@ -35,11 +35,11 @@ pub(in crate::validate) enum Waits {
 pub(in crate::validate) struct Wait {
     /// The key, as the template has it.
     pub key: &'static str,
-    /// How long.
+    /// The timeout.
     pub time: Time,
 }
 
-/// How long a policy waits.
+/// The timeout of a policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::validate) enum Time {
     /// So long.
@@ -60,7 +60,7 @@ pub(in crate::validate) struct Refresh {
 }
 
 impl<'a> World<'a> {
-    /// Who waits for the signal.
+    /// Finds the policies that wait for the signal.
     pub(super) fn waits(&self, config: &Config) -> Waits {
         let Some(signal) = &config.signal else { return Waits::Elsewhere };
         if let Some(handle) = &signal.wait_handle {

@@ -18,11 +18,11 @@ const LOG_POLICIES: [&str; 6] = [
 /// What a warning needs to know. A file of user data alone has none of it.
 #[derive(Debug)]
 pub(in crate::validate) struct Surroundings {
-    /// Who waits for the signal.
+    /// The policies that wait for the signal.
     pub waits: Waits,
     /// The update policies that wait for no signal.
     pub refreshed: Vec<Refresh>,
-    /// Whether the times of the configuration are known, and not only in the stack.
+    /// Set if the timeouts of the configuration are known without the stack.
     pub timeout_is_known: bool,
     /// Whether the instance metadata service refuses IMDSv1.
     pub tokens_required: bool,
@@ -55,7 +55,7 @@ impl Surroundings {
         }
     }
 
-    /// What of it only the stack knows.
+    /// Notes on timeouts that are known only in the stack.
     pub(super) fn notes(&self, label: &str) -> Vec<String> {
         let Waits::By(waits, _) = &self.waits else { return Vec::new() };
         let unknown = waits.iter().filter(|wait| wait.time == Time::InStack);

@@ -92,7 +92,7 @@ impl Text {
         self.parts.iter().any(is_unknown).then(|| self.parts.iter().map(words).collect())
     }
 
-    /// The same, of a text of which the stack may have another part than the default of a parameter.
+    /// Like `words_of_unknown`, but counts the defaults of parameters as unknown: the stack may have other values.
     pub fn words_of_open(&self) -> Option<String> {
         let is_open = |part: &Part| matches!(part.origin, Origin::Unknown(_) | Origin::Default(_));
         let words = |part: &Part| match &part.origin {
@@ -110,7 +110,7 @@ impl Text {
         }
     }
 
-    /// Whether a value that only the stack knows begins the line of a byte, or the line before: it may be a part of the
+    /// Finds a value known only in the stack at the beginning of a byte's line, or of the line before: it may be a part of the
     /// document itself.
     pub fn unknown_begins_line(&self, whole: &str, offset: usize) -> Option<&str> {
         let this = whole[..offset.min(whole.len())].rfind('\n').map_or(0, |at| at + 1);

@@ -1,7 +1,7 @@
 //! The ways in which a stack can be made of a template: the values of its parameters, and with them its conditions.
 //!
-//! Nothing is assumed that the template doesn't say. Where a check asks for what only a stack knows, such as whether a parameter
-//! has a value that a condition compares it with, one answer is taken, and the check is made again with the other.
+//! No value is invented. If a check depends on a value known only in the stack, such as a parameter that a condition compares,
+//! one answer is tried, and the check is repeated with the other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -67,7 +67,7 @@ impl Search {
     }
 }
 
-/// What is known in one world of a value that only a stack knows.
+/// A fact, in one world, about a value known only in the stack.
 #[derive(Clone, Debug, PartialEq)]
 enum Fact {
     Is(String),
@@ -86,9 +86,9 @@ pub(super) struct World<'a> {
     depth: Cell<usize>,
     /// Functions that were followed so far.
     steps: Cell<usize>,
-    /// Whether a function has arguments that CloudFormation doesn't take.
+    /// Set if a function has arguments that CloudFormation rejects.
     pub(super) is_malformed: Cell<bool>,
-    /// What CloudFormation would not understand.
+    /// Problems that CloudFormation would report.
     pub(super) problems: RefCell<Vec<Problem>>,
 }
 
@@ -239,7 +239,7 @@ impl<'a> World<'a> {
         self.is_first(name, value, self.template.default(name) == Some(value))
     }
 
-    /// The same; `by_default` is the answer that is tried first, so that the first world is that of the defaults.
+    /// Like `is`; `by_default` is the answer that is tried first, so that the first world has the defaults.
     fn is_first(&self, name: &str, value: &str, by_default: bool) -> bool {
         let excluded = match self.facts.borrow().get(name) {
             Some(Fact::Is(known)) => return known == value,
@@ -350,7 +350,7 @@ impl<'a> World<'a> {
         mapping.get(&chosen)
     }
 
-    /// Whether a resource is made in this world.
+    /// Tells whether a resource is created in this world.
     pub(super) fn is_made(&self, resource: &Node) -> bool {
         resource.get("Condition").and_then(Node::text).is_none_or(|name| self.condition(name))
     }

@@ -26,11 +26,11 @@ pub(super) struct Mapping {
     pub(super) pending: Pending,
     /// The keys that it has so far.
     pub(super) keys: HashSet<String>,
-    /// Whether a key was left out, whose name nobody knows.
+    /// Set if a key that is not text was dropped.
     pub(super) is_incomplete: bool,
-    /// What its merge keys bring, what hides before what is hidden.
+    /// The entries of its merge keys; the first of several with one key counts.
     merged: Vec<Entry>,
-    /// What of that it has no value of its own for.
+    /// The merged entries that no entry of the mapping overrides.
     brought: Vec<Entry>,
 }
 

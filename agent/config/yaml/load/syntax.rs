@@ -72,7 +72,7 @@ pub(super) fn too_deep(span: &Span) -> Problem {
     problem.remedy("take out brackets or levels: no key of the configuration needs so many")
 }
 
-/// What usually leads to a syntax error, judged by the line and the parser's words, and whether that is about brackets.
+/// Gives the remedy for a syntax error, judged by the line and the parser's words; `true` if brackets are the cause.
 fn syntax_remedy(span: &Span, info: &str) -> (String, bool) {
     let text = &span.source.text;
     let line = &text[span.source.line_at(span.start)];
@@ -109,11 +109,11 @@ fn syntax_remedy(span: &Span, info: &str) -> (String, bool) {
     (remedy.to_owned(), false)
 }
 
-/// What to do about the variables of other templates.
+/// The remedy for variables of other template languages.
 pub(in crate::config) const NOT_FILLED_IN: &str =
     "write the value itself, in quotes: nothing fills in `{{ ... }}` here, as Jinja, Ansible or Terraform would";
 
-/// What to do about what looks like a space and is none, in a line.
+/// Gives the remedy for a character in a line that only looks like a space.
 pub(in crate::config) fn odd_space_remedy(line: &str) -> Option<String> {
     let odd = line.chars().find(|c| is_odd_space(*c))?;
     let name = if odd == '\u{a0}' { "a no-break space" } else { "a character that looks like a space" };
