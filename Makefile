@@ -59,7 +59,7 @@ E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs set
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
 .PHONY: help demo build generate deb rpm validate ami test bench bench-check fuzz fuzz-ci mutants fleet e2e test-bake prove-kill lint \
-	setup setup-disks setup-packages setup-templates setup-validators setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
+	setup setup-disks setup-packages setup-templates setup-validators setup-dockerd setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -104,7 +104,7 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 test: export RUST_TEST_THREADS ?= $(shell expr 3 '*' $$(nproc))
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
-	@$(MAKE) --no-print-directory setup-templates setup-validators
+	@$(MAKE) --no-print-directory setup-templates setup-validators setup-dockerd
 	@rm -f target/tmp/skipped
 	cargo test --locked --all-features
 	@test ! -s target/tmp/skipped || { echo "$$(wc -l <target/tmp/skipped) skipped:"; cat target/tmp/skipped; }
@@ -188,6 +188,17 @@ setup-validators: ## Install, where there are Python and Node, validators for th
 	@test -d target/lint/validators/node_modules/ajv || ! command -v npm >/dev/null || \
 		npm install --silent --no-audit --no-fund --no-save --prefix target/lint/validators 'ajv@$(AJV)' || \
 		echo "Ajv is not installed: the schema is not checked by it" >&2
+
+# Debian's own version is older, and can't be asked to validate; that of the next release runs here as well.
+setup-dockerd: ## Install, where root runs it on Debian, the dockerd that docker.daemon is held to, without starting it
+	@test -x target/lint/dockerd/dockerd || ! { test "$$(id -u)" = 0 && command -v apt-get >/dev/null; } || { \
+		{ command -v mmdebstrap >/dev/null || { apt-get update -q && \
+			DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mmdebstrap; }; } && \
+		mkdir -p target/lint/dockerd && folder=$$(mktemp -d) && { \
+		mmdebstrap --quiet --variant=extract --aptopt='APT::Install-Recommends "false"' --include=docker.io trixie $$folder && \
+			mv $$folder/usr/sbin/docker-proxy $$folder/usr/sbin/dockerd target/lint/dockerd; \
+		status=$$?; rm -rf $$folder; exit $$status; }; } || \
+		echo "dockerd is not installed: docker.daemon is not held to it" >&2
 
 setup-bake: ## Install, on Debian, what validate and test-bake need and is missing
 	@missing=$$(for package in $(BAKE_PACKAGES); do \

@@ -5,6 +5,7 @@
 //! the signal target and the proxy of a configuration that is refused still serve to report the refusal.
 
 mod check;
+pub(crate) mod daemon_json;
 pub mod de;
 pub mod decode;
 pub mod ecs_variables;
@@ -224,7 +225,8 @@ pub struct Directory {
 pub struct Docker {
     /// Where Docker keeps images and containers; Docker's own default unless given.
     pub data_root: Option<AbsolutePath>,
-    /// Merged into the image's own `/etc/docker/daemon.json`.
+    /// Docker's directives, merged into the image's own `/etc/docker/daemon.json` and checked as dockerd checks them.
+    /// Numbers and booleans in `log-opts` are written as the text that Docker wants there.
     pub daemon: serde_json::Map<String, serde_json::Value>,
 }
 

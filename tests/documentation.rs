@@ -64,7 +64,7 @@ fn rows(part: &Value, above: &str, text: &mut String) {
         let _ = writeln!(text, "| `{path}` | {} | {default} | {} |", kind(value), described(value));
         if let Some(items) = value.get("items") {
             rows(items, &format!("{path}[]"), text);
-        } else if path != "ecs.config" {
+        } else if !["ecs.config", "docker.daemon"].contains(&path.as_str()) {
             rows(value, &path, text);
         }
     }

@@ -14,6 +14,7 @@ mod builder;
 mod checks;
 mod command_line;
 mod disks;
+mod dockerd;
 mod doctor;
 mod documentation;
 mod examples;

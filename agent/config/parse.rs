@@ -7,7 +7,7 @@ use super::de::{self, Deserialized};
 use super::decode::{Decoded, Document, Note};
 use super::problem::{self, Problem, Source, one_line};
 use super::yaml::{self, Node, Value};
-use super::{Config, check};
+use super::{Config, check, daemon_json};
 
 /// What became of the documents: the configuration as far as it is right, and everything that is wrong with it.
 #[derive(Debug, Default)]
@@ -99,6 +99,10 @@ pub fn parse(documents: &[Document]) -> Parsed {
     if right_so_far && config == Config::default() {
         problems.push(empty(&node.span.source));
     }
+    if let Some(docker) = &mut config.docker {
+        daemon_json::options_as_text(&mut docker.daemon, &node);
+    }
+    problems.extend(daemon_json::errors(&node));
     problems.extend(check::check_together(&config, &node, &refused));
     let order: Vec<_> = documents.iter().map(|document| document.source.clone()).collect();
     problem::sort(&mut problems, &order);

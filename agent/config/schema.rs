@@ -9,6 +9,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::daemon_json::directives::{DIRECTIVES, Type};
 use super::ecs_variables::{EcsVariables, Kind, usable};
 use super::types::*;
 use super::{Config, Filesystem, Logs, Signal};
@@ -44,8 +45,10 @@ pub fn schema() -> Value {
             "properties": { "label": { "type": ["string", "null"], "maxLength": filesystem.longest_label() } },
         });
     }
-    // Its visitor, which is serde_json's, takes nothing for an empty mapping.
-    properties["docker"]["properties"]["daemon"]["type"] = json!(["object", "null"]);
+    let daemon = &mut properties["docker"]["properties"]["daemon"];
+    let description = daemon["description"].take();
+    *daemon = daemon_json();
+    daemon["description"] = description;
     properties["docker"]["not"] = json!({
         "type": "object",
         "required": ["data_root", "daemon"],
@@ -226,6 +229,74 @@ fn time_span() -> String {
 schemas! {
     RetentionDays, json_schema!({ "type": "integer", "enum": RetentionDays::ALL });
     EcsVariables, variables();
+}
+
+/// Where the schema has the names of dockerd's directives.
+const DIRECTIVE_NAMES: &str = "#/properties/docker/properties/daemon/additionalProperties/propertyNames";
+
+/// The schema of `docker.daemon`. dockerd looks into a mapping that it does not know for directives.
+fn daemon_json() -> Value {
+    let names = json!({ "enum": DIRECTIVES.iter().map(|(name, _)| *name).collect::<Vec<_>>() });
+    let of_name = |(name, kind): &(&str, Type)| {
+        let mut schema = directive(*kind);
+        if matches!(kind, Type::FlagOnly(_)) {
+            let of_directives = json!({ "type": "object", "propertyNames": { "$ref": DIRECTIVE_NAMES } });
+            schema["anyOf"] = json!([of_directives, { "not": { "type": "object" } }]);
+        }
+        ((*name).to_owned(), schema)
+    };
+    let properties: serde_json::Map<_, _> = DIRECTIVES.iter().map(of_name).collect();
+    // Its visitor, which is serde_json's, takes nothing for an empty mapping.
+    json!({
+        "type": ["object", "null"],
+        "properties": properties,
+        "additionalProperties": { "type": "object", "propertyNames": names },
+    })
+}
+
+/// The schema of a directive of dockerd. Null leaves Docker's default.
+fn directive(kind: Type) -> Value {
+    // Go's decoder matches the names of a structure's fields in any case.
+    let any_case = |name: &str| {
+        let letter = |c: char| match c.is_ascii_alphabetic() {
+            true => format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase()),
+            false => c.to_string(),
+        };
+        closed(&format!("^{}$", name.chars().map(letter).collect::<String>()))
+    };
+    let of_fields = |fields: &[(&str, Type)], name: &dyn Fn(&str) -> String| -> Value {
+        fields.iter().map(|(field, kind)| (name(field), directive(*kind))).collect::<serde_json::Map<_, _>>().into()
+    };
+    match kind {
+        Type::Text | Type::Address | Type::Network6 | Type::Bytes | Type::Form(_) => {
+            json!({ "type": ["string", "null"] })
+        }
+        Type::AsText => {
+            json!({ "anyOf": [{ "type": "string" }, { "type": "number" }, { "type": "boolean" }, { "type": "null" }] })
+        }
+        Type::Bool => json!({ "type": ["boolean", "null"] }),
+        Type::Whole(least) => json!({ "type": ["integer", "null"], "minimum": least, "maximum": i64::MAX }),
+        Type::OneOf(words, true) => json!({ "type": ["string", "null"], "examples": words }),
+        Type::OneOf(words, false) => {
+            let words: Vec<Value> = words.iter().map(|word| json!(word)).chain([json!(""), Value::Null]).collect();
+            json!({ "enum": words })
+        }
+        Type::List(item) => json!({ "type": ["array", "null"], "items": directive(*item) }),
+        Type::Map(below) => json!({ "type": ["object", "null"], "additionalProperties": directive(*below) }),
+        Type::Fields(fields) => {
+            json!({ "type": ["object", "null"], "patternProperties": of_fields(fields, &any_case) })
+        }
+        Type::Directives(fields) => json!({
+            "type": ["object", "null"],
+            "properties": of_fields(fields, &|name| name.to_owned()),
+            "propertyNames": {
+                "anyOf": [{ "$ref": DIRECTIVE_NAMES }, { "enum": fields.iter().map(|(name, _)| *name).collect::<Vec<_>>() }],
+            },
+        }),
+        Type::Any => json!({}),
+        Type::FlagOnly(_) => json!({ "description": "Ignored by Docker: the name of a flag." }),
+        Type::OfUnit(..) => json!({ "not": {} }),
+    }
 }
 
 fn variables() -> Schema {

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::warnings::warning;
-use crate::config::Config;
 use crate::config::decode::Document;
 use crate::config::problem::{self, Problem, Span};
 use crate::config::types::Device;
 use crate::config::yaml::{Node, Value};
+use crate::config::{Config, daemon_json};
 
 /// The keys whose values have variables of their own.
 const NAMES: [&str; 2] = ["group", "stream"];
@@ -18,6 +18,7 @@ pub(super) fn find(config: &Config, documents: &[Document]) -> Vec<Problem> {
     let mut found = Vec::new();
     for document in documents.iter().filter_map(|document| document.config.as_ref()) {
         never_filled(document, &mut Vec::new(), &mut found);
+        found.extend(daemon_json::warnings(document));
     }
     let mut warn = |path: &[&str], message: String, remedy: &str| {
         found.push(warning(documents, path, message).remedy(remedy));

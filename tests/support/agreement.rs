@@ -52,6 +52,21 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ("is not a rate and a burst", r#"{"ecs": {"cluster": "a", "config": {"ECS_TASK_METADATA_RPS_LIMIT": "40"}}}"#),
     ("is not a range of ports", r#"{"ecs": {"cluster": "a", "config": {"ECS_DYNAMIC_HOST_PORT_RANGE": "9-8"}}}"#),
     ("is too short", r#"{"ecs": {"cluster": "a", "config": {"ECS_CONTAINER_START_TIMEOUT": "30s"}}}"#),
+    // Texts that dockerd reads, whose grammars are written down once, in `daemon_json/values`.
+    ("an IP address is expected", r#"{"docker": {"daemon": {"dns": ["10.0.0"]}}}"#),
+    ("an IPv6 network is expected", r#"{"docker": {"daemon": {"fixed-cidr-v6": "10.0.0.0/8"}}}"#),
+    ("a size as text is expected", r#"{"docker": {"daemon": {"default-shm-size": "64 bits"}}}"#),
+    ("another word is expected", r#"{"docker": {"daemon": {"log-level": "verbose"}}}"#),
+    ("a label is expected", r#"{"docker": {"daemon": {"labels": ["a"]}}}"#),
+    ("a generic resource is expected", r#"{"docker": {"daemon": {"node-generic-resources": ["gpu"]}}}"#),
+    ("the URL of a mirror is expected", r#"{"docker": {"daemon": {"registry-mirrors": ["mirror.local:5000"]}}}"#),
+    (
+        "a network is expected",
+        r#"{"docker": {"daemon": {"default-address-pools": [{"base": "10.0.0.0", "size": 24}]}}}"#,
+    ),
+    ("a domain is expected", r#"{"docker": {"daemon": {"dns-search": ["corp_example"]}}}"#),
+    ("a user is expected", r#"{"docker": {"daemon": {"userns-remap": "a:b:c"}}}"#),
+    ("` without `tls", r#"{"docker": {"daemon": {"tlsverify": true}}}"#),
     // What a document is for.
     ("nothing is configured", r#"{"storage": []}"#),
     // Numbers and lengths within text.

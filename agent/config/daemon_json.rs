@@ -1,0 +1,219 @@
+//! `docker.daemon` by the rules of dockerd, which reads `/etc/docker/daemon.json` and ends where it does not understand it.
+//!
+//! dockerd checks the file twice: each directive must be one of its flags and must not be given as a flag by its unit too,
+//! and each value must fit the type of a Go structure. Warnings are for what dockerd accepts and ignores, and for what
+//! `dockerd --validate` does not see.
+
+pub(in crate::config) mod directives;
+mod values;
+
+use self::directives::{DIRECTIVES, LOG_DRIVERS, NEWER, Type, of};
+use super::problem::{self, Problem};
+use super::yaml::{Entry, Node, Value};
+use crate::text::did_you_mean;
+
+/// The keys of `docker.daemon` in a document.
+const PATH: [&str; 2] = ["docker", "daemon"];
+/// The options of the log driver.
+const LOG_OPTIONS: &str = "log-opts";
+/// The Docker of the ECS-optimized images.
+const STOCK: &str = "25.0";
+
+/// Finds what dockerd refuses in the merged documents.
+pub fn errors(root: &Node) -> Vec<Problem> {
+    examined(root).errors
+}
+
+/// Finds what dockerd ignores, or refuses in some versions, in one document.
+pub fn warnings(root: &Node) -> Vec<Problem> {
+    examined(root).warnings
+}
+
+/// Writes numbers and booleans of `log-opts` as the text that Docker wants, as the documents spell them.
+pub fn options_as_text(daemon: &mut serde_json::Map<String, serde_json::Value>, root: &Node) {
+    let Some(Value::Mapping(entries)) = root.at(&[PATH[0], PATH[1], LOG_OPTIONS]).map(|node| &node.value) else {
+        return;
+    };
+    let Some(serde_json::Value::Object(options)) = daemon.get_mut(LOG_OPTIONS) else { return };
+    for entry in entries {
+        if let (Some(text), Some(value)) = (entry.value.text(), options.get_mut(&entry.key)) {
+            *value = text.into();
+        }
+    }
+}
+
+fn examined(root: &Node) -> Findings {
+    let mut findings = Findings::default();
+    if let Some(Value::Mapping(entries)) = root.at(&PATH).map(|node| &node.value) {
+        findings.directives(entries);
+        findings.together(entries);
+    }
+    findings
+}
+
+#[derive(Default)]
+struct Findings {
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Findings {
+    fn error(&mut self, problem: Problem) {
+        if self.errors.len() <= problem::MOST {
+            self.errors.push(problem);
+        }
+    }
+
+    fn warn(&mut self, node: &Node, message: impl Into<String>, remedy: impl Into<String>) {
+        if self.warnings.len() <= problem::MOST {
+            self.warnings.push(Problem::at(&node.span, message).remedy(remedy));
+        }
+    }
+
+    fn directives(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            match (of(&entry.key), &entry.value.value) {
+                // dockerd looks into it for directives.
+                (None | Some(Type::FlagOnly(_)), Value::Mapping(below)) => self.without_effect(entry, below),
+                (Some(kind), _) => self.value(&entry.key, kind, &entry.value),
+                (None, _) => self.unknown(entry),
+            }
+            if let Some((name, since)) = NEWER.iter().find(|(name, _)| *name == entry.key) {
+                let message = format!(
+                    "Docker has `{name}` from version {since} on, and refuses to start with it before; the ECS-optimized images have Docker {STOCK}"
+                );
+                self.warn(&entry.value, message, "leave it out, unless the image has such a version");
+            }
+        }
+    }
+
+    /// Judges a mapping that is none of Docker's: dockerd accepts it where all in it are directives.
+    fn without_effect(&mut self, entry: &Entry, below: &[Entry]) {
+        if below.iter().any(|below| of(&below.key).is_none()) {
+            return self.unknown(entry);
+        }
+        let name = entry.key_span.shown(&entry.key);
+        let message = format!("Docker ignores `{name}`, which is no directive of daemon.json");
+        self.warn(&entry.value, message, "put what is in it beside it");
+    }
+
+    fn unknown(&mut self, entry: &Entry) {
+        let names = || DIRECTIVES.iter().filter(|(_, kind)| !matches!(kind, Type::FlagOnly(_))).map(|(name, _)| *name);
+        let remedy = match (entry.key.as_str(), of(&entry.key)) {
+            ("graph", _) => "write `docker.data_root`".to_owned(),
+            ("oom-score-adjust", _) => "leave it out: Docker's unit has `OOMScoreAdjust=`".to_owned(),
+            ("default-init", _) => "write `init-path`".to_owned(),
+            (_, Some(Type::FlagOnly(right))) if !right.is_empty() => format!("write `{right}`"),
+            (key, _) => did_you_mean(key, names())
+                .unwrap_or_else(|| "Docker's documentation of dockerd lists its directives".to_owned()),
+        };
+        let message = format!("Docker has no directive `{}`", entry.key_span.shown(&entry.key));
+        self.error(Problem::at(&entry.key_span, message).remedy(remedy));
+    }
+
+    fn value(&mut self, name: &str, kind: Type, node: &Node) {
+        match (kind, &node.value) {
+            (Type::OfUnit(flag, remedy), _) => {
+                let message =
+                    format!("Docker refuses `{name}` in daemon.json, since its unit gives it as a flag (`{flag}`)");
+                self.error(Problem::at(&node.span, message).remedy(remedy));
+            }
+            (Type::FlagOnly(right), _) => {
+                let remedy = if right.is_empty() { "leave it out".to_owned() } else { format!("write `{right}`") };
+                self.warn(node, format!("Docker ignores `{name}` in daemon.json: it is the name of a flag"), remedy);
+            }
+            // Go leaves its default where there is null, but takes it for empty text in a list.
+            (Type::Any, _) => {}
+            (kind, Value::Null) if !matches!(kind, Type::Form(_)) => {}
+            (Type::List(item), Value::Sequence(items)) => items.iter().for_each(|node| self.value(name, *item, node)),
+            (Type::Map(below), Value::Mapping(entries)) => {
+                entries.iter().for_each(|entry| self.value(&below_of(name, entry), *below, &entry.value));
+            }
+            (Type::Fields(fields), Value::Mapping(entries)) => {
+                entries.iter().for_each(|entry| self.field(name, fields, entry));
+            }
+            (Type::Directives(fields), Value::Mapping(entries)) => {
+                entries.iter().for_each(|entry| self.inner_directive(name, fields, entry));
+            }
+            _ => self.scalar(name, kind, node),
+        }
+    }
+
+    fn field(&mut self, name: &str, fields: &[(&'static str, Type)], entry: &Entry) {
+        if let Some((_, kind)) = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(&entry.key)) {
+            return self.value(&below_of(name, entry), *kind, &entry.value);
+        }
+        let message = format!("Docker ignores `{}`", below_of(name, entry));
+        let names = fields.iter().map(|(field, _)| *field);
+        let remedy = did_you_mean(&entry.key, names).unwrap_or_else(|| "leave it out".to_owned());
+        self.warn(&entry.value, message, remedy);
+    }
+
+    fn inner_directive(&mut self, name: &str, fields: &[(&'static str, Type)], entry: &Entry) {
+        if let Some((_, kind)) = fields.iter().find(|(field, _)| *field == entry.key) {
+            return self.value(&below_of(name, entry), *kind, &entry.value);
+        }
+        let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
+        let remedy =
+            did_you_mean(&entry.key, names.iter().copied()).unwrap_or_else(|| format!("it has {}", names.join(", ")));
+        let message = format!("Docker has no directive `{}`", below_of(name, entry));
+        self.error(Problem::at(&entry.key_span, message).remedy(remedy));
+    }
+
+    fn scalar(&mut self, name: &str, kind: Type, node: &Node) {
+        if !values::fits(kind, &node.value) {
+            let message = format!("Docker refuses `{name}`: {}", values::mismatch(kind, node));
+            self.error(Problem::at(&node.span, message).remedy(values::remedy(kind, &node.value)));
+        }
+    }
+
+    /// Finds what concerns several directives, or what only a Docker that starts looks at.
+    fn together(&mut self, entries: &[Entry]) {
+        let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+        let is = |key: &str, wanted: bool| get(key).filter(|node| node.value == Value::Bool(wanted));
+        let is_text = |key: &str| matches!(get(key).map(|node| &node.value), Some(Value::String(_)));
+        for (key, node) in ["tls", "tlsverify"].into_iter().filter_map(|key| Some((key, is(key, true)?))) {
+            if let Some(missing) = ["tlscert", "tlskey"].into_iter().find(|key| !is_text(key)) {
+                let message = format!("Docker refuses `{key}` without `{missing}`");
+                self.error(Problem::at(&node.span, message).remedy("give the paths of certificate and key"));
+            }
+        }
+        if let (Some(_), Some(node)) = (get("bridge"), get("bip")) {
+            self.warn(node, "Docker does not start with both `bridge` and `bip`", "keep one of them");
+        }
+        if let (Some(node), Some(_)) = (is("icc", false), is("iptables", false)) {
+            let message = "Docker does not start with both `icc: false` and `iptables: false`";
+            self.warn(node, message, "leave `iptables` out: `icc: false` needs it");
+        }
+        if let Some(node) = get("log-driver") {
+            self.log_driver(node);
+        }
+        if let Some(Value::Sequence(options)) = get("exec-opts").map(|node| &node.value) {
+            for node in options.iter().filter(|node| !values::is_cgroup_driver(&node.value)) {
+                let message =
+                    "Docker ignores each of `exec-opts` but `native.cgroupdriver`, and from version 29 on refuses it";
+                self.warn(node, message, "write it as `native.cgroupdriver=systemd`, or leave it out");
+            }
+        }
+    }
+
+    fn log_driver(&mut self, node: &Node) {
+        let Value::String(driver) = &node.value else { return };
+        // A plugin has the name of an image, or any.
+        if !driver.contains([':', '/']) && !LOG_DRIVERS.contains(&driver.as_str()) {
+            let driver = node.span.shown(driver);
+            let message =
+                format!("Docker has no log driver `{driver}`: without a plugin of this name no container starts");
+            let remedy = did_you_mean(&driver, LOG_DRIVERS.iter().copied());
+            self.warn(node, message, remedy.unwrap_or_else(|| format!("it has {}", LOG_DRIVERS.join(", "))));
+        }
+    }
+}
+
+/// Names what lies below a directive, without what is secret in a name.
+fn below_of(name: &str, entry: &Entry) -> String {
+    format!("{name}.{}", entry.key_span.shown(&entry.key))
+}
+
+#[cfg(test)]
+mod tests;

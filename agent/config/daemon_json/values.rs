@@ -1,0 +1,175 @@
+//! Values of `daemon.json`: whether dockerd takes one, and how to write it.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use url::Url;
+
+use super::directives::{Form, Type};
+use crate::config::yaml::{Node, Value};
+use crate::text::did_you_mean;
+
+/// Tells whether dockerd takes a value that is no list or mapping of its own type.
+pub(super) fn fits(kind: Type, value: &Value) -> bool {
+    match (kind, value) {
+        (Type::Text | Type::AsText, Value::String(_)) | (Type::Bool, Value::Bool(_)) => true,
+        (Type::AsText, Value::Bool(_) | Value::Int(_) | Value::Float(_)) => true,
+        (Type::Whole(least), Value::Int(number)) => *number >= least,
+        (Type::OneOf(words, any_case), Value::String(text)) => {
+            let is = |word: &&str| *word == text || any_case && word.eq_ignore_ascii_case(text);
+            text.is_empty() || words.iter().any(is)
+        }
+        (Type::Bytes, Value::String(text)) => is_size(text),
+        (Type::Form(form), Value::String(text)) => form.fits(text),
+        (Type::Address, Value::String(text)) => text.is_empty() || text.parse::<IpAddr>().is_ok(),
+        (Type::Network6, Value::String(text)) => text.is_empty() || network(text).is_some_and(|ip| ip.is_ipv6()),
+        _ => false,
+    }
+}
+
+/// Says what is expected, and what there is.
+pub(super) fn mismatch(kind: Type, node: &Node) -> String {
+    let wanted = match kind {
+        Type::Text | Type::AsText => "text",
+        Type::Bool => "true or false",
+        Type::Whole(0) => "a whole number, not negative,",
+        Type::Whole(_) => "a whole number",
+        Type::Address => "an IP address",
+        Type::Network6 => "an IPv6 network",
+        Type::Bytes => "a size as text",
+        Type::OneOf(..) if matches!(node.value, Value::String(_)) => "another word",
+        Type::OneOf(..) => "text",
+        Type::Form(form) => form.name(),
+        Type::List(_) => "a list",
+        _ => "a mapping",
+    };
+    let found = match (kind, &node.value) {
+        (
+            Type::Text | Type::Bool | Type::Whole(_) | Type::List(_) | Type::Map(_) | Type::Fields(_),
+            Value::String(_),
+        ) => "text".to_owned(),
+        (_, Value::String(text)) => format!("`{}`", node.span.shown(text)),
+        (_, Value::Bool(value)) => format!("`{value}`"),
+        (_, Value::Int(number)) => format!("the number {number}"),
+        (_, Value::Float(_)) => "a number with a fraction".to_owned(),
+        (_, Value::Sequence(_)) => "a list".to_owned(),
+        (_, Value::Mapping(_)) => "a mapping".to_owned(),
+        (_, Value::Null) => "nothing".to_owned(),
+    };
+    format!("{wanted} is expected, not {found}")
+}
+
+/// Says how to write a value that does not fit.
+pub(super) fn remedy(kind: Type, value: &Value) -> String {
+    let words = match (kind, value) {
+        (Type::Text | Type::AsText, Value::Bool(_) | Value::Int(_) | Value::Float(_)) => "put it in quotes",
+        (Type::Text | Type::AsText, _) => "write text",
+        (Type::Bool, Value::String(text)) if ["true", "false"].contains(&text.as_str()) => "leave the quotes out",
+        (Type::Bool, _) => "write true or false",
+        (Type::Whole(_), Value::String(text)) if text.parse::<i64>().is_ok() => "leave the quotes out",
+        (Type::Whole(_), _) => "write digits only",
+        (Type::Address, _) => "write one address, as 10.0.0.2",
+        (Type::Network6, _) => "write it as fd00:1::/64",
+        (Type::Bytes, _) => "write it as \"64M\"",
+        (Type::OneOf(words, _), Value::String(text)) => {
+            return did_you_mean(text, words.iter().copied())
+                .unwrap_or_else(|| format!("write one of {}", words.join(", ")));
+        }
+        (Type::OneOf(words, _), _) => return format!("write one of {}", words.join(", ")),
+        (Type::Form(form), _) => form.remedy(),
+        (Type::List(_), _) => "write a list, also of one: `[...]`",
+        _ => "write a mapping of names to values",
+    };
+    words.to_owned()
+}
+
+/// Tells whether an entry of `exec-opts` is the one that Linux has.
+pub(super) fn is_cgroup_driver(value: &Value) -> bool {
+    let Value::String(text) = value else { return true };
+    let parts = text.split_once('=');
+    parts.is_some_and(|(key, value)| key.trim().eq_ignore_ascii_case("native.cgroupdriver") && !value.trim().is_empty())
+}
+
+impl Form {
+    fn fits(self, text: &str) -> bool {
+        match self {
+            Form::Label => text.contains('=') && !is_reserved(text),
+            Form::Resource => text.matches('=').count() == 1,
+            Form::Mirror => is_mirror(text),
+            Form::Network => network(text).is_some(),
+            Form::User => text.matches(':').count() <= 1,
+            Form::Domain => text.trim_matches(' ') == "." || is_domain(text.trim()),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Form::Label => "a label",
+            Form::Resource => "a generic resource",
+            Form::Mirror => "the URL of a mirror",
+            Form::Network => "a network",
+            Form::Domain => "a domain",
+            Form::User => "a user",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Form::Label => {
+                "write it as name=value; Docker keeps com.docker.*, io.docker.* and org.dockerproject.* for itself"
+            }
+            Form::Resource => "write it as kind=value",
+            Form::Mirror => "write http:// or https:// and a host, without user, password, query and fragment",
+            Form::Network => "write it as 172.30.0.0/16",
+            Form::User => "write it as default, or as user:group",
+            Form::Domain => "write letters, digits, `-` and `.` only, as corp.example",
+        }
+    }
+}
+
+fn is_reserved(label: &str) -> bool {
+    let label = label.to_lowercase();
+    ["com.docker.", "io.docker.", "org.dockerproject."].iter().any(|namespace| label.starts_with(namespace))
+}
+
+fn is_mirror(text: &str) -> bool {
+    let right = |url: Url| {
+        ["http", "https"].contains(&url.scheme())
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none_or(str::is_empty)
+            && url.fragment().is_none_or(str::is_empty)
+    };
+    text.contains("://") && Url::parse(text).is_ok_and(right)
+}
+
+/// The address of a network, if its length fits to that.
+fn network(text: &str) -> Option<IpAddr> {
+    let (address, length) = text.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { Ipv6Addr::BITS };
+    let is_number = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && length.parse::<u32>().is_ok_and(|length| length <= most)).then_some(address)
+}
+
+/// Docker's `opts.ValidateDNSSearch`.
+fn is_domain(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        let inner = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        !label.is_empty() && inner && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() < 255 && name.bytes().any(|byte| byte.is_ascii_alphabetic()) && name.split('.').all(is_label)
+}
+
+/// Docker's `units.RAMInBytes`: a number, and a unit such as `m`, `MB` or `MiB`.
+fn is_size(text: &str) -> bool {
+    let Some(end) = text.rfind(|c: char| c.is_ascii_digit() || ". ".contains(c)) else { return false };
+    let (number, unit) = text.split_at(end + 1);
+    let number = number.strip_suffix(' ').unwrap_or(number);
+    let is_number = !number.starts_with('-') && number.parse::<f64>().is_ok_and(f64::is_finite);
+    let unit = unit.to_lowercase();
+    let known = unit.is_empty()
+        || unit == "b"
+        || unit.starts_with(['k', 'm', 'g', 't', 'p']) && ["", "b", "ib"].contains(&&unit[1..]);
+    is_number && known
+}
