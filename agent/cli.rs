@@ -95,7 +95,7 @@ enum Command {
     Doctor {
         #[command(flatten)]
         places: Places,
-        /// Check an image before it is baked: reads only files, those below --root, and uses no network
+        /// Check an image before it is baked: reads files below --root, asks dockerd on the host itself, and uses no network
         #[arg(long, conflicts_with = "user_data")]
         image: bool,
         /// Print the findings as JSON
@@ -192,7 +192,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
             print(&format!("{}\n", serde_json::to_string_pretty(&instance)?))
         }
         Command::Status(arguments) => status::status(arguments).await,
-        Command::Doctor { places, image: true, json } => doctor::doctor_image(&places.into(), json),
+        Command::Doctor { places, image: true, json } => doctor::doctor_image(&places.into(), json).await,
         Command::Doctor { places, image: false, json } => {
             log.start(None);
             doctor::doctor(&places.into(), json).await

@@ -58,6 +58,11 @@ impl Host {
         Ok(Host { root: root.to_owned(), ecs_agent: EcsAgent::new(ecs_endpoint)? })
     }
 
+    /// Tells whether the root is that of the machine, whose programs can be run.
+    pub fn is_this_machine(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
     /// Where an absolute path of the plan lies on this machine.
     pub fn at(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))

@@ -3,6 +3,7 @@
 //!
 //! `make setup-dockerd` installs Debian's.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -17,6 +18,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
+use crate::support::host::BINARY;
 use crate::support::{repository, skip};
 
 /// Where `make setup-dockerd` installs it.
@@ -239,4 +241,55 @@ fn value() -> impl Strategy<Value = Value> {
             btree_map(select(names.to_vec()), below, 0..3).prop_map(|entries| json!(entries)),
         ]
     })
+}
+
+/// The machine, with another `/etc` in a mount namespace of its own: with this `daemon.json`, this /etc/sysconfig/docker, and
+/// systemd's answer about the unit of Amazon Linux. Gives the finding of `doctor --image` on Docker.
+fn finding(dockerd: &Dockerd, daemon_json: &str, options: &str) -> Option<Value> {
+    if !nix::unistd::geteuid().is_root() {
+        skip("doctor --image with the real dockerd: needs root, for a mount namespace");
+        return None;
+    }
+    let folder = dockerd.folder.path();
+    let (etc, programs) = (folder.join("etc"), folder.join("bin"));
+    for made in [&etc.join("docker"), &etc.join("sysconfig"), &programs] {
+        std::fs::create_dir_all(made).unwrap();
+    }
+    std::fs::write(etc.join("docker/daemon.json"), daemon_json).unwrap();
+    std::fs::write(etc.join("sysconfig/docker"), format!("# The flags\nDAEMON_MAXFILES=1048576\n{options}\n")).unwrap();
+    let shown = "ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// \
+        --containerd=/run/containerd/containerd.sock $OPTIONS $DOCKER_STORAGE_OPTIONS ; ignore_errors=no ; pid=0 }\n\
+        EnvironmentFiles=/etc/sysconfig/docker (ignore_errors=yes)\nEnvironmentFiles=/run/docker/runtimes.env (ignore_errors=yes)";
+    let stub = programs.join("systemctl");
+    std::fs::write(&stub, format!("#!/bin/sh\ncat <<'END'\n{shown}\nEND\n")).unwrap();
+    std::fs::set_permissions(&stub, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}:/usr/sbin:/usr/bin", programs.display(), repository(INSTALLED).display());
+    let script = format!("mount --bind {} /etc && exec {BINARY} doctor --image --json", etc.display());
+    let output = Command::new("unshare").args(["--mount", "sh", "-c", &script]).env("PATH", path).output().unwrap();
+    let diagnosis: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    diagnosis["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "docker").cloned()
+}
+
+#[test]
+fn the_check_of_an_image_asks_dockerd_with_the_flags_of_its_unit() {
+    let Some(dockerd) = Dockerd::found() else { return };
+    let options = "OPTIONS=\"--default-ulimit nofile=32768:65536\"";
+    for (daemon_json, options, found) in [
+        (r#"{"live-restore": true}"#, options, None),
+        (r#"{"live-restore": "yes"}"#, options, Some("cannot unmarshal string into Go struct field")),
+        (
+            r#"{"hosts": ["unix:///run/docker.sock"]}"#,
+            options,
+            Some("both as a flag and in the configuration file: hosts"),
+        ),
+        (r#"{"default-ulimits": {}}"#, options, Some("both as a flag and in the configuration file: default-ulimits")),
+        (r#"{"default-ulimits": {}}"#, "OPTIONS=", None),
+    ] {
+        let Some(finding) = finding(&dockerd, daemon_json, options) else { return };
+        let said = finding["found"].as_str().unwrap();
+        match found {
+            None => assert_eq!(finding["verdict"], "ok", "{finding}"),
+            Some(words) => assert!(finding["verdict"] == "problem" && said.contains(words), "{finding}"),
+        }
+    }
 }

@@ -12,8 +12,8 @@ pub(super) async fn doctor(options: &Options, json: bool) -> Result<ExitCode> {
     show(&run::diagnose(options).await?, "most likely:", json)
 }
 
-pub(super) fn doctor_image(options: &Options, json: bool) -> Result<ExitCode> {
-    show(&run::diagnose_image(options)?, "don't bake this:", json)
+pub(super) async fn doctor_image(options: &Options, json: bool) -> Result<ExitCode> {
+    show(&run::diagnose_image(options).await?, "don't bake this:", json)
 }
 
 fn show(diagnosis: &Diagnosis, before_cause: &str, json: bool) -> Result<ExitCode> {

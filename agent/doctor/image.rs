@@ -1,8 +1,9 @@
 //! An image before it is baked: whether it would boot right, and leaves to each instance what must be its own.
 //!
-//! Only files are looked at, below the root: neither the network nor systemd is asked, so an image that is mounted in a
-//! folder, of whatever processor, can be checked as well.
+//! Files below the root are looked at, and nothing is asked over the network, so an image that is mounted in a folder, of
+//! whatever processor, can be checked as well. On the machine itself dockerd is asked about its configuration.
 
+mod dockerd;
 mod elf;
 mod installed;
 mod left;
@@ -11,12 +12,13 @@ mod units;
 pub use self::installed::INSTALLED;
 use super::{Check, Diagnosis, Finding};
 use crate::config::Parsed;
+use crate::config::problem::redact;
 use crate::config::{LogAgent, summary};
 use crate::host::Host;
-use crate::well_known::CLOUDWATCH_UNIT;
+use crate::well_known::{CLOUDWATCH_UNIT, DAEMON_JSON};
 
 /// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
-pub fn examine_image(host: &Host, baked: Option<&Parsed>) -> Diagnosis {
+pub async fn examine_image(host: &Host, baked: Option<&Parsed>) -> Diagnosis {
     let agent = baked.map_or(LogAgent::Auto, |parsed| parsed.config.logs.agent);
     Diagnosis::new(
         [
@@ -25,7 +27,7 @@ pub fn examine_image(host: &Host, baked: Option<&Parsed>) -> Diagnosis {
             units::cloud_init(host),
             units::ours(host),
             units::started_by_us(host),
-            vec![documents(baked), docker(host), log_agent(host, agent)],
+            vec![documents(baked), docker(host).await, log_agent(host, agent)],
             left::findings(host),
         ]
         .concat(),
@@ -50,16 +52,29 @@ fn documents(baked: Option<&Parsed>) -> Finding {
 }
 
 /// Docker's configuration, into which that of the user data is merged.
-fn docker(host: &Host) -> Finding {
-    match host.daemon_json() {
-        Ok(_) => Finding::ok(Check::Docker, "its configuration can be merged with that of the user data"),
-        Err(error) => Finding::problem(
+async fn docker(host: &Host) -> Finding {
+    let refusal = match host.daemon_json() {
+        Ok(_) => dockerd::refusal(host).await,
+        Err(error) => return not_merged(&error),
+    };
+    match refusal {
+        None => Finding::ok(Check::Docker, "its configuration can be merged with that of the user data"),
+        Some(said) => Finding::problem(
             Check::Docker,
-            format!("{:#}", error.root_cause()),
-            "Docker does not start with it, nor can the user data's `docker.daemon` be merged into it",
-            format!("{error}"),
+            redact(&said),
+            "Docker does not start with it",
+            format!("correct it in {DAEMON_JSON}, or change the flags in Docker's unit"),
         ),
     }
+}
+
+fn not_merged(error: &anyhow::Error) -> Finding {
+    Finding::problem(
+        Check::Docker,
+        format!("{:#}", error.root_cause()),
+        "Docker does not start with it, nor can the user data's `docker.daemon` be merged into it",
+        format!("{error}"),
+    )
 }
 
 /// What sends the logs.

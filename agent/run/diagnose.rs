@@ -46,7 +46,7 @@ const USER_DATA: &str =
 ///
 /// # Errors
 /// A root that makes no sense, or a document of the image that can't be read.
-pub fn diagnose_image(options: &Options) -> Result<Diagnosis> {
+pub async fn diagnose_image(options: &Options) -> Result<Diagnosis> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
     let baked = gather::baked_documents(&host)?;
     let user_data = Document::read("user data", USER_DATA, false);
@@ -54,7 +54,7 @@ pub fn diagnose_image(options: &Options) -> Result<Diagnosis> {
         let all: Vec<_> = [user_data].into_iter().chain(baked).collect();
         config::parse(&all)
     });
-    Ok(doctor::examine_image(&host, parsed.as_ref()))
+    Ok(doctor::examine_image(&host, parsed.as_ref()).await)
 }
 
 impl Run<'_> {
