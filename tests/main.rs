@@ -38,6 +38,7 @@ mod secrets;
 mod signal;
 mod status;
 mod support;
+mod systemd;
 mod validate;
 mod verdicts;
 mod wire;

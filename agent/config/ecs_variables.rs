@@ -13,6 +13,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::problem::is_secret_key;
+use crate::text::did_you_mean;
 
 /// What the value of a variable has to be.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +22,18 @@ pub enum Kind {
     Text,
     /// Text that is never shown.
     Secret,
-    /// `true` or `false`.
+    /// `true` or `false`, in the spellings of Go's `strconv.ParseBool`.
     Bool,
     /// A whole number, not negative.
     Number,
+    /// A number, not negative, that may have a fraction.
+    Decimal,
     /// A span of time as Go writes it, such as `1h30m`.
     Duration,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// A level of the agent's log, in any case.
+    Level,
     /// A JSON list.
     List,
     /// A JSON object.
@@ -39,15 +44,40 @@ pub enum Kind {
     Elsewhere(&'static str),
 }
 
-const LEVELS: &[&str] = &["crit", "error", "warn", "info", "debug"];
+/// The levels of `ecs-agent/logger/log.go`.
+pub(super) const LEVELS: &[&str] = &["crit", "error", "warn", "info", "debug", "none"];
+
+/// Variables that only ecs-init reads, from its own environment, where systemd has read the file: `ecs-init/config/common.go`.
+const OF_ECS_INIT: [&str; 5] = [
+    "ECS_AGENT_APPARMOR_PROFILE",
+    "ECS_INIT_DOCKER_LOG_FILE_NUM",
+    "ECS_INIT_DOCKER_LOG_FILE_SIZE",
+    "ECS_LOG_DRIVER",
+    "ECS_LOG_OPTS",
+];
+/// Variables that both the agent and ecs-init read: the one as the line has it, the other as systemd reads that.
+const OF_BOTH: [&str; 2] = ["CREDENTIALS_FETCHER_HOST", "DOCKER_HOST"];
+/// Bytes that a line may have: Docker's readers of such files take no longer ones.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// The variables by name; sorted, so that the list in an error reads well.
 #[rustfmt::skip]
 const VARIABLES: &[(&str, Kind)] = &[
     ("AWS_ACCESS_KEY_ID", Kind::Secret),
+    ("AWS_CA_BUNDLE", Kind::Text),
     ("AWS_DEFAULT_REGION", Kind::Text),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", Kind::Text),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", Kind::OneOf(&["IPv4", "IPv6"])),
+    ("AWS_EC2_METADATA_V1_DISABLED", Kind::Bool),
+    ("AWS_ENDPOINT_URL", Kind::Text),
+    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Kind::Bool),
+    ("AWS_MAX_ATTEMPTS", Kind::Number),
+    ("AWS_REGION", Kind::Text),
+    ("AWS_RETRY_MODE", Kind::OneOf(&["standard", "adaptive"])),
     ("AWS_SECRET_ACCESS_KEY", Kind::Secret),
     ("AWS_SESSION_TOKEN", Kind::Secret),
+    ("AWS_USE_DUALSTACK_ENDPOINT", Kind::Bool),
+    ("AWS_USE_FIPS_ENDPOINT", Kind::Bool),
     ("CREDENTIALS_FETCHER_HOST", Kind::Text),
     ("CREDENTIALS_FETCHER_SECRET_NAME_FOR_DOMAINLESS_GMSA", Kind::Text),
     ("DOCKER_HOST", Kind::Text),
@@ -117,10 +147,10 @@ const VARIABLES: &[(&str, Kind)] = &[
     ("ECS_INSTANCE_ATTRIBUTES", Kind::Elsewhere("ecs.attributes")),
     ("ECS_INSTANCE_IP_COMPATIBILITY", Kind::OneOf(&["ipv4", "ipv6"])),
     ("ECS_LOGFILE", Kind::Text),
-    ("ECS_LOGLEVEL", Kind::OneOf(LEVELS)),
-    ("ECS_LOGLEVEL_ON_INSTANCE", Kind::OneOf(&["crit", "error", "warn", "info", "debug", "none"])),
+    ("ECS_LOGLEVEL", Kind::Level),
+    ("ECS_LOGLEVEL_ON_INSTANCE", Kind::Level),
     ("ECS_LOG_DRIVER", Kind::OneOf(&["awslogs", "fluentd", "gelf", "json-file", "journald", "logentries", "syslog", "splunk"])),
-    ("ECS_LOG_MAX_FILE_SIZE_MB", Kind::Number),
+    ("ECS_LOG_MAX_FILE_SIZE_MB", Kind::Decimal),
     ("ECS_LOG_MAX_ROLL_COUNT", Kind::Number),
     ("ECS_LOG_OPTS", Kind::Object),
     ("ECS_LOG_OUTPUT_FORMAT", Kind::OneOf(&["logfmt", "json"])),
@@ -163,9 +193,46 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     usable().map(|(name, _)| *name)
 }
 
+/// What the AWS SDK calls a variable with the endpoint of a service; the name of the service follows.
+pub const SERVICE_ENDPOINT: &str = "AWS_ENDPOINT_URL_";
+
 /// The kind of a variable, if the ECS agent has it.
 pub fn kind(name: &str) -> Option<Kind> {
-    VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    let of_service = name.strip_prefix(SERVICE_ENDPOINT).filter(|service| !service.is_empty());
+    let is_service = of_service
+        .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte)));
+    let known = || VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+    if is_service { Some(Kind::Text) } else { known() }
+}
+
+/// The line of `ecs.config` for a variable, so that its reader gets the value back.
+///
+/// ecs-init gives the agent what stands behind the `=`, letter by letter. Its own variables it has from systemd, which takes
+/// backslashes and quotes for syntax: systemd.exec(5), `EnvironmentFile=`.
+pub fn line(name: &str, value: &str) -> String {
+    if !OF_ECS_INIT.contains(&name) {
+        return format!("{name}={value}\n");
+    }
+    let quote = if value.starts_with(['"', '\'']) { "\\" } else { "" };
+    format!("{name}={quote}{}\n", value.replace('\\', "\\\\"))
+}
+
+/// Refuses a value that one of the readers would not get back, or with which systemd would misread what follows.
+fn check_line(name: &str, value: &str) -> Result<(), String> {
+    let open = value.len() - value.trim_end_matches('\\').len();
+    let swallows = value.starts_with(['"', '\'']) || open % 2 == 1;
+    let differs = OF_BOTH.contains(&name) && (swallows || value.contains('\\'));
+    if differs || swallows && !OF_ECS_INIT.contains(&name) {
+        return Err("systemd, which reads /etc/ecs/ecs.config too, would misread the value and what follows it\n\
+            begin it with another character than a quote, and end it without a backslash"
+            .to_owned());
+    }
+    match name.len() + 1 + value.len() < LONGEST_LINE {
+        true => Ok(()),
+        false => Err(format!(
+            "the value is longer than a line of /etc/ecs/ecs.config may be\nshorten it to less than {LONGEST_LINE} bytes"
+        )),
+    }
 }
 
 /// Whether the value of this variable must never be shown.
@@ -173,7 +240,8 @@ pub fn is_secret(name: &str, value: &str) -> bool {
     match kind(name) {
         Some(Kind::Secret | Kind::SecretObject) => true,
         // A log driver's options can hold its token.
-        Some(Kind::Object) => serde_json::from_str(value).is_ok_and(|json| holds_secret(&json)),
+        // One that is no JSON, as in a line of `ecs.config`, may hold anything.
+        Some(Kind::Object) => serde_json::from_str(value).map_or(true, |json| holds_secret(&json)),
         _ => false,
     }
 }
@@ -211,9 +279,14 @@ pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
     match kind {
         Kind::Text | Kind::Secret => plain(value, text),
         Kind::Bool => match text.as_str() {
-            "true" | "false" => Ok(text),
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok("true".to_owned()),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok("false".to_owned()),
             _ => Err("the value is neither true nor false\nwrite true or false".to_owned()),
         },
+        Kind::Decimal if is_decimal(&text) || value.as_f64().is_some_and(|number| number >= 0.0) => Ok(text),
+        Kind::Decimal => Err("the value is not a number\nwrite digits, and a point before a fraction".to_owned()),
+        Kind::Level if LEVELS.contains(&text.to_lowercase().as_str()) => Ok(text),
+        Kind::Level => Err(format!("the ECS agent has no such level\nwrite one of {}", LEVELS.join(", "))),
         Kind::Number if text.len() < 20 && text.chars().all(|c| c.is_ascii_digit()) => Ok(text),
         Kind::Number => Err("the value is not a whole number\nwrite digits only".to_owned()),
         Kind::Duration if seconds(&text).is_some() => Ok(text),
@@ -232,6 +305,12 @@ pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
         }
         Kind::Elsewhere(key) => Err(format!("this variable has a key of its own\nuse `{key}`")),
     }
+}
+
+/// A number as the agent's `strconv.ParseFloat` takes it and a person writes it.
+fn is_decimal(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    plain && text.len() < 20 && text.parse().is_ok_and(f64::is_finite)
 }
 
 fn plain(value: &Value, text: String) -> Result<String, String> {
@@ -298,9 +377,6 @@ impl<'de> Visitor<'de> for EcsVariablesVisitor {
     }
 }
 
-/// From so many bytes on a name is like that of no variable.
-const LONGEST: usize = 100;
-
 struct VariableName(String, Kind);
 
 impl<'de> Deserialize<'de> for VariableName {
@@ -310,14 +386,8 @@ impl<'de> Deserialize<'de> for VariableName {
             Some(Kind::Elsewhere(key)) => Err(D::Error::custom(format!("`{name}` has a key of its own\nuse `{key}`"))),
             Some(kind) => Ok(VariableName(name, kind)),
             None => {
-                let likeness = |known: &str| strsim::jaro_winkler(known, &name);
-                // To compare what is far longer than each of them takes its time.
-                let known = names().filter(|_| name.len() < LONGEST).map(|known| (likeness(known), known));
-                let near = known.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(likeness, _)| *likeness > 0.85);
-                let remedy = near.map_or_else(
-                    || "the ECS agent's documentation lists its variables".to_owned(),
-                    |(_, near)| format!("did you mean `{near}`?"),
-                );
+                let remedy = did_you_mean(&name, names())
+                    .unwrap_or_else(|| "the ECS agent's documentation lists its variables".to_owned());
                 Err(D::Error::custom(format!("the ECS agent has no variable `{name}`\n{remedy}")))
             }
         }
@@ -334,6 +404,7 @@ impl<'de> DeserializeSeed<'de> for VariableValue<'_> {
         let VariableName(name, kind) = self.0;
         let text = render(*kind, &value).map_err(D::Error::custom)?;
         values::check(name, &text).map_err(D::Error::custom)?;
+        check_line(name, &text).map_err(D::Error::custom)?;
         Ok(text)
     }
 }

@@ -60,6 +60,9 @@ const TAKEN: &[(&str, Extent, &str)] = &[
 
 /// Why a volume can't be mounted there, as a clause; nothing where it can.
 pub fn why_not(mount: &AbsolutePath) -> Option<&'static str> {
+    if mount.as_str().ends_with('\\') {
+        return Some("systemd takes a backslash at the end of a line for its continuation");
+    }
     let mount = std::path::Path::new(mount.as_str());
     let is_meant = |(path, extent, _): &&(&str, Extent, &'static str)| match extent {
         Itself => mount == std::path::Path::new(path),
@@ -71,6 +74,11 @@ pub fn why_not(mount: &AbsolutePath) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_a_line_of_a_unit_can_not_hold_is_refused() {
+        assert!(!is_free("/data\\") && is_free("/da\\ta"));
+    }
 
     fn is_free(path: &str) -> bool {
         why_not(&AbsolutePath::try_from(path.to_owned()).unwrap()).is_none()

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::daemon_json::directives::{DIRECTIVES, Type};
-use super::ecs_variables::{EcsVariables, Kind, usable};
+use super::ecs_variables::{EcsVariables, Kind, LEVELS, SERVICE_ENDPOINT, usable};
 use super::types::*;
 use super::{Config, Filesystem, Logs, Signal};
 
@@ -257,13 +257,7 @@ fn daemon_json() -> Value {
 /// The schema of a directive of dockerd. Null leaves Docker's default.
 fn directive(kind: Type) -> Value {
     // Go's decoder matches the names of a structure's fields in any case.
-    let any_case = |name: &str| {
-        let letter = |c: char| match c.is_ascii_alphabetic() {
-            true => format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase()),
-            false => c.to_string(),
-        };
-        closed(&format!("^{}$", name.chars().map(letter).collect::<String>()))
-    };
+    let in_any_case = |name: &str| closed(&format!("^{}$", any_case(name)));
     let of_fields = |fields: &[(&str, Type)], name: &dyn Fn(&str) -> String| -> Value {
         fields.iter().map(|(field, kind)| (name(field), directive(*kind))).collect::<serde_json::Map<_, _>>().into()
     };
@@ -284,7 +278,7 @@ fn directive(kind: Type) -> Value {
         Type::List(item) => json!({ "type": ["array", "null"], "items": directive(*item) }),
         Type::Map(below) => json!({ "type": ["object", "null"], "additionalProperties": directive(*below) }),
         Type::Fields(fields) => {
-            json!({ "type": ["object", "null"], "patternProperties": of_fields(fields, &any_case) })
+            json!({ "type": ["object", "null"], "patternProperties": of_fields(fields, &in_any_case) })
         }
         Type::Directives(fields) => json!({
             "type": ["object", "null"],
@@ -302,7 +296,19 @@ fn directive(kind: Type) -> Value {
 fn variables() -> Schema {
     let properties: serde_json::Map<_, _> =
         usable().map(|(name, kind)| ((*name).to_owned(), variable(*kind))).collect();
-    json_schema!({ "type": "object", "properties": properties, "additionalProperties": false })
+    let of_service = json!({ closed(&format!("^{SERVICE_ENDPOINT}[A-Z0-9_]+$")): variable(Kind::Text) });
+    json_schema!({
+        "type": "object", "properties": properties, "patternProperties": of_service, "additionalProperties": false,
+    })
+}
+
+/// A pattern for a word in any case, without the flags that patterns of other languages have for that.
+fn any_case(word: &str) -> String {
+    let letter = |c: char| match c.is_ascii_alphabetic() {
+        true => format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase()),
+        false => c.to_string(),
+    };
+    word.chars().map(letter).collect()
 }
 
 /// The schema of a variable of the ECS agent. Numbers and lists may be written as text too, as `ecs.config` has them.
@@ -322,7 +328,18 @@ fn variable(kind: Kind) -> Value {
     match kind {
         Kind::Text | Kind::Elsewhere(_) => one_line("Text of one line."),
         Kind::Secret => one_line("Text of one line, which is never shown."),
-        Kind::Bool => json!({ "description": "true or false.", "enum": [true, false, "true", "false"] }),
+        Kind::Bool => json!({
+            "description": "true or false.",
+            "enum": [true, false, 1, 0, "true", "false", "True", "False", "TRUE", "FALSE", "T", "F", "t", "f", "1", "0"],
+        }),
+        Kind::Level => {
+            let words = LEVELS.iter().map(|word| any_case(word)).collect::<Vec<_>>().join("|");
+            text(&format!("^({words})$"), &LEVELS.join(", "), &["debug"]).to_value()
+        }
+        Kind::Decimal => json!({
+            "description": "A number, which may have a fraction.",
+            "anyOf": [{ "type": "number", "minimum": 0 }, text("^([0-9]+\\.?[0-9]*|\\.[0-9]+)$", "digits and a point", &[])],
+        }),
         Kind::Number => json!({
             "description": "A whole number.",
             "anyOf": [

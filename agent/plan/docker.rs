@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::systemd::path_setting;
+use super::systemd::path_in_list;
 use super::{Action, Contents, File, Planned, planned, proxy, wanted_or_removed};
 use crate::config::Config;
 use crate::config::ecs_variables::holds_secret;
@@ -79,7 +79,7 @@ fn merged(mut base: Map<String, Value>, patch: Map<String, Value>) -> Map<String
 /// The drop-in that makes Docker need the volumes, or the removal of an earlier one.
 pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
     let path = format!("{UNITS}/{DOCKER_UNIT}.d/ecs-firstrun-mounts.conf");
-    let places: Vec<_> = config.storage.iter().map(|volume| path_setting(volume.mount.as_str())).collect();
+    let places: Vec<_> = config.storage.iter().map(|volume| path_in_list(volume.mount.as_str())).collect();
     let write = || {
         let text = format!("# Written by ecs-firstrun.\n[Unit]\nRequiresMountsFor={}\n", places.join(" "));
         let file = File {

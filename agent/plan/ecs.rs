@@ -45,7 +45,7 @@ fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {
     if let Some(proxy) = &config.proxy {
         lines.extend(proxy::variables(proxy).into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
-    let text = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let text = lines.iter().map(|(name, value)| ecs_variables::line(name, value)).collect();
     let secret = ecs.config.0.iter().any(|(name, value)| ecs_variables::is_secret(name, value))
         || config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret());
     if secret { Contents::Secret(text) } else { Contents::Open(text) }

@@ -22,6 +22,9 @@ pub struct Edit {
     pub section: Option<&'static str>,
     /// The lines; none takes out what an earlier run put in.
     pub lines: Vec<(&'static str, Contents)>,
+    /// Other keys of the section, whose lines are set aside too: they would change what ours mean.
+    #[serde(skip)]
+    pub set_aside: &'static [&'static str],
     /// What stands between key and value.
     pub separator: &'static str,
     /// The unit that must be restarted when the file changes.
@@ -70,7 +73,7 @@ impl Edit {
                 continue;
             }
             let key = line.split('=').next().unwrap_or_default().trim();
-            if inside && self.keys().any(|ours| ours == key) {
+            if inside && (self.keys().any(|ours| ours == key) || self.set_aside.contains(&key)) {
                 out.push_str(SET_ASIDE);
             }
             out.push_str(line);
@@ -116,16 +119,23 @@ mod tests {
 
     fn edit(section: Option<&'static str>, lines: &[(&'static str, &str)]) -> Edit {
         let lines = lines.iter().map(|(key, value)| (*key, Contents::Open((*value).to_owned()))).collect();
-        Edit { path: "/etc/x.conf".to_owned(), section, lines, separator: "=", read_by: None }
+        Edit {
+            path: "/etc/x.conf".to_owned(),
+            section,
+            lines,
+            set_aside: &["proxy_user"],
+            separator: "=",
+            read_by: None,
+        }
     }
 
     #[test]
     fn the_lines_stand_in_their_section_and_replace_those_of_the_image() {
-        let text = "[main]\ngpgcheck=1\nproxy=http://old\n[other]\nproxy=kept\n";
+        let text = "[main]\ngpgcheck=1\nproxy=http://old\nproxy_user=me\n[other]\nproxy=kept\n";
         let edited = edit(Some("main"), &[("proxy", "http://new")]).applied_to(text);
         assert_eq!(
             edited,
-            "[main]\n# BEGIN ecs-firstrun\nproxy=http://new\n# END ecs-firstrun\ngpgcheck=1\n#ecs-firstrun# proxy=http://old\n[other]\nproxy=kept\n"
+            "[main]\n# BEGIN ecs-firstrun\nproxy=http://new\n# END ecs-firstrun\ngpgcheck=1\n#ecs-firstrun# proxy=http://old\n#ecs-firstrun# proxy_user=me\n[other]\nproxy=kept\n"
         );
     }
 

@@ -264,6 +264,7 @@ impl HostLogs<'_> {
             path: file.path.to_owned(),
             section: file.section,
             lines,
+            set_aside: &[],
             separator: file.separator,
             read_by: Some(file.unit.to_owned()),
         };

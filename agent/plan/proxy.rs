@@ -1,7 +1,5 @@
 //! The proxy's renderings: drop-ins of the units that go through it, and the package manager.
 
-use percent_encoding::percent_decode_str;
-
 use super::systemd::quoted;
 use super::{Action, Contents, Edit, File, Planned, Start, planned, wanted_or_removed};
 use crate::config::types::Mode;
@@ -27,9 +25,8 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
 
 /// The variables that programs read a proxy from, in both spellings: Go programs read either, others one of them.
 pub fn variables(proxy: &Proxy) -> Vec<(&'static str, String)> {
-    let (url, direct) = (proxy.url.for_programs(), proxy.no_proxy().join(","));
-    let names = [("HTTP_PROXY", url), ("HTTPS_PROXY", url), ("NO_PROXY", &direct)];
-    names.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+    let url = proxy.url.for_programs();
+    vec![("HTTP_PROXY", url.clone()), ("HTTPS_PROXY", url), ("NO_PROXY", proxy.no_proxy().join(","))]
 }
 
 /// Contents that name the proxy: secret where its URL has a password.
@@ -68,24 +65,15 @@ pub fn drop_in_path(unit: &str) -> String {
 fn package_manager(config: &Config, instance: &Instance) -> Option<Planned> {
     let path = instance.image.package_manager.clone()?;
     let lines = config.proxy.as_ref().map(package_manager_lines).unwrap_or_default();
-    let edit = Edit { path, section: Some("main"), lines, separator: "=", read_by: None };
+    let set_aside = &["proxy_username", "proxy_password"];
+    let edit = Edit { path, section: Some("main"), lines, set_aside, separator: "=", read_by: None };
     edited_or_restored(edit, "the package manager goes through the proxy", instance)
 }
 
-/// dnf.conf(5): the credentials of a proxy have options of their own.
+/// One line for dnf.conf(5) and yum.conf(5), credentials included. In options of their own dnf takes quotes away, and yum fills
+/// in what looks like a variable; in a URL they are percent-encoded.
 fn package_manager_lines(proxy: &Proxy) -> Vec<(&'static str, Contents)> {
-    let mut url = proxy.url.0.reveal().clone();
-    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let (user, password) = (decoded(url.username()), url.password().map(decoded));
-    // A URL with a host accepts both; the parser took no other.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    let mut lines = vec![("proxy", Contents::Open(url.as_str().trim_end_matches('/').to_owned()))];
-    if !user.is_empty() {
-        lines.push(("proxy_username", Contents::Secret(user)));
-    }
-    lines.extend(password.map(|password| ("proxy_password", Contents::Secret(password))));
-    lines
+    vec![("proxy", contents(proxy, proxy.url.for_programs()))]
 }
 
 /// The edit, if it has lines or an earlier run left some.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::systemd::{escaped_path, path_setting};
+use super::systemd::{self, escaped_path};
 use super::{Action, Condition, Contents, File, Planned, docker, planned};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
@@ -94,7 +94,7 @@ fn unit_text(volume: &Volume, label: &str) -> String {
          Type={filesystem}\n\
          {options}",
         device = volume.device.to_string().replace('%', "%%"),
-        place = path_setting(volume.mount.as_str()),
+        place = systemd::path(volume.mount.as_str()),
         filesystem = volume.filesystem.name(),
     )
 }

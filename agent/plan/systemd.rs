@@ -32,9 +32,17 @@ pub fn escaped_path(path: &str) -> String {
     out
 }
 
-/// A path in a list of paths or a setting, with what systemd would take for syntax escaped.
-pub fn path_setting(path: &str) -> String {
-    quoted(path).trim_matches('"').replace(' ', "\\x20")
+/// A path where systemd reads the rest of the line as one, as in `Where=`: it knows specifiers there, and no quotes.
+pub fn path(path: &str) -> String {
+    path.replace('%', "%%")
+}
+
+/// A path in a list, as in `RequiresMountsFor=`: in quotes, where something in it would be syntax.
+pub fn path_in_list(path: &str) -> String {
+    match path.contains(|c: char| c.is_whitespace() || "\"'\\;".contains(c)) {
+        true => quoted(path),
+        false => self::path(path),
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +67,8 @@ mod tests {
     #[test]
     fn values_are_quoted_as_systemd_wants() {
         assert_eq!(quoted(r#"A=b%40"c\"#), r#""A=b%%40\"c\\""#);
-        assert_eq!(path_setting("/my data/100%"), "/my\\x20data/100%%");
+        assert_eq!(path("/my data/100%"), "/my data/100%%");
+        assert_eq!(path_in_list("/data/100%"), "/data/100%%");
+        assert_eq!(path_in_list("/my data/100%"), "\"/my data/100%%\"");
     }
 }

@@ -52,6 +52,8 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ("is not a rate and a burst", r#"{"ecs": {"cluster": "a", "config": {"ECS_TASK_METADATA_RPS_LIMIT": "40"}}}"#),
     ("is not a range of ports", r#"{"ecs": {"cluster": "a", "config": {"ECS_DYNAMIC_HOST_PORT_RANGE": "9-8"}}}"#),
     ("is too short", r#"{"ecs": {"cluster": "a", "config": {"ECS_CONTAINER_START_TIMEOUT": "30s"}}}"#),
+    // What systemd reads in a line.
+    ("would misread the value", r#"{"ecs": {"cluster": "a", "config": {"ECS_BACKEND_HOST": "'"}}}"#),
     // Texts that dockerd reads, whose grammars are written down once, in `daemon_json/values`.
     ("an IP address is expected", r#"{"docker": {"daemon": {"dns": ["10.0.0"]}}}"#),
     ("an IPv6 network is expected", r#"{"docker": {"daemon": {"fixed-cidr-v6": "10.0.0.0/8"}}}"#),

@@ -83,10 +83,8 @@ fn storage() -> impl Strategy<Value = Value> {
 }
 
 fn docker() -> impl Strategy<Value = Value> {
-    let daemon = btree_map("[a-z]{1,5}(-[a-z]{1,5})?", any::<bool>(), 0..3).prop_map(|mut daemon| {
-        daemon.remove("data-root");
-        json!(daemon)
-    });
+    let directives = ["debug", "icc", "init", "ipv6", "live-restore", "selinux-enabled", "userland-proxy"];
+    let daemon = btree_map(select(directives.to_vec()), any::<bool>(), 0..3).prop_map(|daemon| json!(daemon));
     (of(path()), daemon)
         .prop_map(|(root, daemon)| mapping([("data_root", root.map(Value::from)), ("daemon", Some(daemon))]))
 }

@@ -1,6 +1,8 @@
 use super::*;
 use serde_json::json;
 
+use crate::config::decode::Document;
+
 #[test]
 fn names_are_sorted_and_unique() {
     assert!(VARIABLES.windows(2).all(|pair| pair[0].0 < pair[1].0));
@@ -24,7 +26,7 @@ fn a_value_is_secret_by_its_variable_or_by_what_is_in_it() {
 
 #[test]
 fn each_kind_accepts_and_refuses() {
-    let table: [(&str, Value, Option<&str>); 28] = [
+    let table: [(&str, Value, Option<&str>); 41] = [
         ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!(true), Some("true")),
         ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!("false"), Some("false")),
         ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", json!("yes"), None),
@@ -36,6 +38,19 @@ fn each_kind_accepts_and_refuses() {
         ("ECS_CONTAINER_STOP_TIMEOUT", json!("h"), None),
         ("ECS_LOGLEVEL", json!("debug"), Some("debug")),
         ("ECS_LOGLEVEL", json!("loud"), None),
+        ("ECS_LOGLEVEL", json!("INFO"), Some("INFO")),
+        ("ECS_LOGLEVEL_ON_INSTANCE", json!("None"), Some("None")),
+        ("ECS_IMAGE_PULL_BEHAVIOR", json!("ALWAYS"), None),
+        ("ECS_SELINUX_CAPABLE", json!(1), Some("true")),
+        ("ECS_SELINUX_CAPABLE", json!("FALSE"), Some("false")),
+        ("ECS_SELINUX_CAPABLE", json!("tRUE"), None),
+        ("ECS_LOG_MAX_FILE_SIZE_MB", json!(0.5), Some("0.5")),
+        ("ECS_LOG_MAX_FILE_SIZE_MB", json!("12"), Some("12")),
+        ("ECS_LOG_MAX_FILE_SIZE_MB", json!("1e3"), None),
+        ("ECS_LOG_MAX_FILE_SIZE_MB", json!("."), None),
+        ("AWS_USE_FIPS_ENDPOINT", json!(true), Some("true")),
+        ("AWS_ENDPOINT_URL_ECS", json!("https://ecs.corp.example"), Some("https://ecs.corp.example")),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", json!("ipv6"), None),
         ("ECS_RESERVED_PORTS", json!([22, 2375]), Some("[22,2375]")),
         ("ECS_RESERVED_PORTS", json!("[22"), None),
         ("ECS_LOG_OPTS", json!({"max-size": "10m"}), Some(r#"{"max-size":"10m"}"#)),
@@ -57,5 +72,52 @@ fn each_kind_accepts_and_refuses() {
     for (name, value, expected) in table {
         let rendered = render(kind(name).unwrap(), &value).ok();
         assert_eq!(rendered.as_deref(), expected, "{name}={value}");
+    }
+}
+
+#[test]
+fn variables_of_the_sdk_are_known_by_service() {
+    assert!(
+        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"]
+            .into_iter()
+            .all(|name| kind(name).is_some())
+    );
+    assert!(["AWS_ENDPOINT_URL_", "AWS_ENDPOINT_URL_s3", "AWS_ENDPOINT"].into_iter().all(|name| kind(name).is_none()));
+}
+
+#[test]
+fn a_suggestion_is_made_for_what_is_really_alike() {
+    let said = |name: &str| {
+        let text = format!("ecs: {{cluster: a, config: {{{name}: x}}}}");
+        let parsed = crate::config::parse(&[Document::read("user data", text, false)]);
+        parsed.problems[0].to_string()
+    };
+    for (wrong, right) in [
+        ("ECS_ENABLE_SPOT_DRAINING", "ECS_ENABLE_SPOT_INSTANCE_DRAINING"),
+        ("ECS_LOG_LEVEL", "ECS_LOGLEVEL"),
+        ("ecs_loglevel", "ECS_LOGLEVEL"),
+        ("AWS_USE_FIPS_ENDPOINTS", "AWS_USE_FIPS_ENDPOINT"),
+    ] {
+        assert!(said(wrong).contains(&format!("did you mean `{right}`?")), "{}", said(wrong));
+    }
+    for wrong in ["AWS_SDK_LOAD_CONFIG", "ECS_IMAGE_MIRROR", "HOME"] {
+        assert!(!said(wrong).contains("did you mean"), "{}", said(wrong));
+    }
+}
+
+#[test]
+fn a_value_that_a_reader_would_not_get_back_is_refused() {
+    for (name, value, refused) in [
+        ("ECS_BACKEND_HOST", r"a\b\\", false),
+        ("ECS_BACKEND_HOST", r"ends in one\", true),
+        ("ECS_BACKEND_HOST", "\"quoted\"", true),
+        ("ECS_BACKEND_HOST", "'", true),
+        ("ECS_BACKEND_HOST", "it's", false),
+        ("ECS_AGENT_APPARMOR_PROFILE", r"'a\", false),
+        ("DOCKER_HOST", r"unix:///run/a\b", true),
+        ("DOCKER_HOST", "unix:///run/docker.sock", false),
+        ("ECS_BACKEND_HOST", &"x".repeat(LONGEST_LINE), true),
+    ] {
+        assert_eq!(check_line(name, value).is_err(), refused, "{name}={value}");
     }
 }

@@ -147,17 +147,22 @@ fn values_are_written_as_they_are_read() {
 fn a_proxy_has_a_host_and_no_more() {
     for (url, secret, for_programs) in [
         ("http://proxy:3128", false, "http://proxy:3128"),
-        ("https://proxy/", false, "https://proxy"),
-        ("http://user@proxy", true, "http://user@proxy"),
-        ("http://:pass@proxy", true, "http://:pass@proxy"),
-        ("http://a@b:c@proxy", true, "http://a%40b:c@proxy"),
+        ("http://proxy:80", false, "http://proxy:80"),
+        ("https://proxy/", false, "https://proxy:443"),
+        ("http://[fd00::1]:3128", false, "http://[fd00::1]:3128"),
+        ("http://user@proxy", true, "http://user@proxy:80"),
+        ("http://:pass@proxy", true, "http://:pass@proxy:80"),
+        ("http://a@b:c@proxy", true, "http://a%40b:c@proxy:80"),
+        ("http://me:pa$HOME&'%22`%C3%A9%25@proxy", true, "http://me:pa%24HOME%26%27%22%60%C3%A9%25@proxy:80"),
     ] {
         let proxy = ProxyUrl::try_from(url.to_owned()).unwrap();
-        assert_eq!((proxy.0.has_secret(), proxy.for_programs()), (secret, for_programs), "{url}");
+        assert_eq!((proxy.0.has_secret(), proxy.for_programs()), (secret, for_programs.to_owned()), "{url}");
         assert_eq!(proxy.0.to_string().contains("***@"), secret, "{}", proxy.0);
     }
     for (url, wanted) in [
         ("http://proxy?x", "more than a host and a port"),
+        ("http://me:a%0Ab@proxy:3128", "holds a control character"),
+        ("http://a%00:b@proxy:3128", "holds a control character"),
         ("http://proxy#x", "more than a host and a port"),
         ("http://proxy/x", "more than a host and a port"),
         ("http:\\\\proxy", "has no scheme"),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use serde::Deserialize;
 
 /// A URL that holds a secret: of a proxy, or of a wait condition handle. Shown without user, password and query.
@@ -87,9 +88,16 @@ impl TryFrom<String> for ProxyUrl {
     }
 }
 
-/// Refuses user info with a character that ends the host of a URL: such a password has to be written percent-encoded.
+/// Refuses user info with a control character (RFC 7617), or with one that ends the host of a URL: such a password has to be
+/// written percent-encoded.
 fn check_user_info(text: &str) -> Result<(), String> {
     let user_info = text.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map_or("", |(before, _)| before);
+    let is_written_out = user_info.contains(char::is_control);
+    if !is_written_out && percent_decode_str(user_info).any(|byte| byte.is_ascii_control()) {
+        return Err("the user or the password in the URL of the proxy holds a control character, which HTTP does not allow there\n\
+            leave out what stands for one, from %00 to %1F and %7F"
+            .to_owned());
+    }
     let found: Vec<char> = ['#', '/', '?', '\\'].into_iter().filter(|c| user_info.contains(*c)).collect();
     let list = |words: &dyn Fn(char) -> String| found.iter().map(|c| words(*c)).collect::<Vec<_>>().join(", ");
     match found.is_empty() {
@@ -102,10 +110,21 @@ fn check_user_info(text: &str) -> Result<(), String> {
     }
 }
 
+/// RFC 3986, part 2.3: all but the unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 impl ProxyUrl {
-    /// The URL as programs want it: without the `/` that a URL without a path is normalised to.
-    pub fn for_programs(&self) -> &str {
-        self.0.reveal().as_str().trim_end_matches('/')
+    /// The URL as programs want it, in characters that mean nothing to a shell, systemd or dnf, but for `%`.
+    ///
+    /// It always has a port: without one curl takes 1080, where Go takes that of the scheme.
+    pub fn for_programs(&self) -> String {
+        let url = self.0.reveal();
+        let encoded = |text: &str| percent_encode(&percent_decode_str(text).collect::<Vec<u8>>(), RESERVED).to_string();
+        let password = url.password().map(|password| format!(":{}", encoded(password))).unwrap_or_default();
+        let user = encoded(url.username());
+        let at = if user.is_empty() && password.is_empty() { "" } else { "@" };
+        let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{user}{password}{at}{}{port}", url.scheme(), url.host_str().unwrap_or_default())
     }
 }
 
