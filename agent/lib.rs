@@ -13,6 +13,7 @@
 //! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
 //!   be repeated.
 //! - [`report`] says how it went; [`cloudformation`] and [`auto_scaling`] pass that on, each by a [`delivery`].
+//! - [`denial`] says which policy keeps a request of ours, or of the ECS agent, out.
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`run`] is the pipeline, and the only module that knows all of these; [`mod@signal`] sends one signal by hand.
 //! - [`validate`] checks user data offline, in CloudFormation templates too.
@@ -53,6 +54,7 @@ pub mod cli;
 pub mod cloudformation;
 pub mod config;
 pub mod delivery;
+pub mod denial;
 pub mod doctor;
 pub mod ecs_agent;
 mod endpoint;
