@@ -40,11 +40,14 @@ pub fn host_with(change: impl FnOnce(&mut CloudOptions)) -> Host {
     })
 }
 
-/// A host on which the ECS agent has written this log and does not register.
+/// A host on which the ECS agent, or ecs-init, has written this log, and that does not register.
 pub fn host_that_fails(log: &str) -> Host {
     let host = host_with(|options| options.registration = Registration::Never);
-    let text = std::fs::read_to_string(repository(&format!("tests/doctor/{log}/ecs-agent.log"))).unwrap();
-    host.put("/var/log/ecs/ecs-agent.log", &text);
+    for entry in repository(&format!("tests/doctor/{log}")).read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        host.put(&format!("/var/log/ecs/{name}"), &std::fs::read_to_string(&path).unwrap());
+    }
     host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
     host
 }
@@ -65,7 +68,7 @@ enum Agent {
 }
 
 /// The situations in which an ECS agent was seen not to register: its log, its end, the cause, the remedy.
-const FAILURES: [(&str, Agent, &str, &str); 10] = [
+const FAILURES: [(&str, Agent, &str, &str); 19] = [
     ("cluster-not-found", Agent::GivesUp, "the cluster `production` does not exist", "correct `ecs.cluster`"),
     ("cluster-changed", Agent::GivesUp, "saved state is that of another cluster", "delete /var/lib/ecs/data"),
     (
@@ -81,6 +84,25 @@ const FAILURES: [(&str, Agent, &str, &str); 10] = [
     ("proxy-refused", Agent::Repeats, "the ECS agent can't reach the proxy", "correct host and port in `proxy.url`"),
     ("no-docker", Agent::Repeats, "the ECS agent can't reach Docker", "`journalctl -u docker.service`"),
     ("bad-attributes-json", Agent::Repeats, "the ECS agent can't read a setting", "/etc/ecs/ecs.config"),
+    ("cloud-init-none", Agent::GivesUp, "cloud-init used no data source", "without `datasource_list: [None]`"),
+    ("metadata-blocked", Agent::Repeats, "the ECS agent can't reach the instance metadata", "let no firewall"),
+    ("attribute-refused", Agent::GivesUp, "missingAttributes=\"shop.rack-position\"", "correct it in `ecs.attributes`"),
+    (
+        "reserved-memory",
+        Agent::Repeats,
+        "ECS_RESERVED_MEMORY is more than the instance has",
+        "lower ECS_RESERVED_MEMORY",
+    ),
+    ("state-damaged", Agent::Repeats, "the ECS agent's saved state can't be read", "delete /var/lib/ecs/data"),
+    ("deregistered", Agent::GivesUp, "the container instance was deregistered", "delete /var/lib/ecs/data"),
+    (
+        "docker-down",
+        Agent::Repeats,
+        "ecs-init.log says `cannot connect to Docker endpoint`",
+        "`journalctl -u docker.service`",
+    ),
+    ("not-started", Agent::Repeats, "Docker can't start the ECS agent's container", "`docker rm -f ecs-agent`"),
+    ("old-agent", Agent::Repeats, "the ECS agent can't connect to ECS", "a NAT gateway"),
 ];
 
 fn fails_with_its_cause(names: &[&str]) {
@@ -94,7 +116,7 @@ fn fails_with_its_cause(names: &[&str]) {
         let reason = host.report().reason.unwrap_or_default();
         assert!(reason.starts_with("wait: ") && reason.lines().count() == 1, "{name}: {reason}");
         let seen = if agent == Agent::GivesUp { "exit code 5" } else { "not registered with `production`" };
-        assert_has(&reason, &[cause, remedy, seen, "ecs-agent.log says `"]);
+        assert_has(&reason, &[cause, remedy, seen, ".log says `"]);
         assert_has(&host.text("/dev/console"), &[cause, remedy]);
 
         let ended = doctor(&host);
@@ -126,10 +148,61 @@ fn a_setting_that_cannot_be_read_and_a_docker_that_does_not_run_are_told_apart()
 }
 
 #[test]
+fn what_ends_a_start_before_it_registers_is_told_apart() {
+    fails_with_its_cause(&["cloud-init-none", "metadata-blocked", "reserved-memory", "state-damaged"]);
+}
+
+#[test]
+fn what_ecs_does_not_take_is_told_apart() {
+    fails_with_its_cause(&["attribute-refused", "deregistered", "old-agent"]);
+}
+
+#[test]
+fn what_keeps_ecs_init_from_starting_the_agent_is_told_apart() {
+    fails_with_its_cause(&["docker-down", "not-started"]);
+}
+
+#[test]
+fn a_failure_of_ecs_init_is_over_once_the_agent_starts() {
+    let host = host_that_fails("not-started");
+    let endpoint = host.rehearsal.cloud.cloudformation_endpoint();
+    let says = || findings(&host, &endpoint, "agent_log").remove(0)["found"].as_str().unwrap().to_owned();
+    assert_has(&says(), &["ecs-init.log says `could not start Agent"]);
+    let denied = std::fs::read_to_string(repository("tests/doctor/denied/ecs-agent.log")).unwrap();
+    host.put("/var/log/ecs/ecs-agent.log", &denied.replace("T06:14", "T06:15"));
+    assert_has(&says(), &["role lacks a permission"]);
+    host.put("/var/log/ecs/ecs-agent.log", &denied.replace("T06:14", "T06:13"));
+    assert_has(&says(), &["ecs-init.log says `could not start Agent"]);
+}
+
+#[test]
+fn an_agent_that_was_deregistered_while_it_ran_is_told() {
+    let host = host_with(|_| {});
+    assert_eq!(host.run().code, Some(0));
+    let log = std::fs::read_to_string(repository("tests/doctor/deregistered-running/ecs-agent.log")).unwrap();
+    host.put("/var/log/ecs/ecs-agent.log", &log);
+    let ended = doctor(&host);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert_has(ended.stdout.lines().next().unwrap(), &["the container instance was deregistered", "delete /var/lib"]);
+}
+
+#[test]
+fn an_error_that_is_not_known_is_quoted_as_what_the_agent_said_last() {
+    let host = host_that_fails("denied");
+    let odd = "level=critical time=2026-10-05T06:15:00Z msg=\"The flux has frozen\" module=flux.go\n";
+    host.put("/var/log/ecs/ecs-agent.log", odd);
+    assert_eq!(host.run().code, Some(1));
+    let words =
+        ["the ECS agent does not come up: ecs-agent.log says `The flux has frozen`", "mend what this line names"];
+    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
+}
+
+#[test]
 fn the_table_has_every_situation_that_was_seen() {
     let mut folders: Vec<_> =
         repository("tests/doctor").read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    folders.retain(|name| name != "registered");
+    folders.retain(|name| name != "registered" && name != "deregistered-running");
     folders.sort();
     let mut known: Vec<_> = FAILURES.iter().map(|(name, ..)| std::ffi::OsString::from(name)).collect();
     known.sort();

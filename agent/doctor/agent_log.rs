@@ -1,16 +1,26 @@
 //! What the logs of the ECS agent and of ecs-init say of the cause: text in, cause out.
 //!
 //! The agent writes its failures down but gives no other sign of most: one that AWS denies the registration ends with exit
-//! code 1, is started again for ever, and its unit stays active. The wordings are those of amazon-ecs-agent 1.105.1.
+//! code 1, is started again for ever, and its unit stays active. The wordings are those of amazon-ecs-agent 1.105.1, and of
+//! agents up to 1.91, which use the SDK for Go v1.
 
 pub use super::causes::Kind;
-use super::causes::{CAUSES, CLUSTER, Row};
+use super::causes::{CLUSTER, OTHER, Row, consequence, named};
 use crate::config::problem::redact;
+use crate::denial::Denial;
 
 /// A line longer than that, in characters, is quoted up to there.
 const LONGEST_QUOTE: usize = 360;
-/// The agent's first line.
-const BEGINNING: &str = "Starting Amazon ECS Agent";
+/// An attempt begins with one of these: the agent's first line, of old versions too, or those of ecs-init.
+const BEGINNINGS: [&str; 5] = [
+    "Starting Amazon ECS Agent",
+    "Amazon ECS agent Version:",
+    "Starting Agent: Amazon ECS Agent",
+    "msg=\"pre-start\"",
+    "msg=\"start\"",
+];
+/// The agent registers itself from here on, so that all that it prepares before is done.
+const PREPARED: [&str; 2] = ["Registering Instance with ECS", "Restored from checkpoint file"];
 /// Lines after which nothing that came before matters: it registered, or holds its connection.
 const WELL: [&str; 4] = [
     "Registered container instance with cluster!",
@@ -18,6 +28,18 @@ const WELL: [&str; 4] = [
     "Registration completed successfully",
     "Connected to ACS endpoint",
 ];
+/// After such a line, one of these is in what tells of the instance itself; the rest is about tasks.
+const OF_INSTANCE: [&str; 3] = ["ACS", "ontainer instance", "ttribute"];
+/// Lines that only repeat that there was an error.
+const EMPTY: [&str; 5] = [
+    "agent exited with terminal exit code",
+    "Unable to initialize new task engine",
+    "Agent will terminally exit",
+    "Received terminal error",
+    "Error performing action",
+];
+/// An old agent's first words before what the SDK says.
+const REGISTERING: &str = "Unable to register as a container instance with ECS: ";
 
 /// Why the ECS agent isn't a working member of its cluster, by its own log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,38 +53,137 @@ pub struct Cause {
     /// The line's time.
     pub at: Option<String>,
     /// What to do about it.
-    pub remedy: &'static str,
+    pub remedy: String,
+}
+
+/// How much a line says about the cause.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Weight {
+    /// It is an error, which may not have ended the attempt.
+    Error,
+    /// It ended the attempt, but may follow from something else.
+    End,
+    /// It names a cause.
+    Cause,
+}
+
+/// How serious the writer of a line takes it.
+#[derive(Clone, Copy, PartialEq)]
+enum Level {
+    Critical,
+    Error,
+    /// The rest of a line before it.
+    None,
+    Lower,
 }
 
 /// The cause that a log names last, unless the agent has registered since. Lines from before `since` (RFC 3339, UTC) are of
 /// an earlier boot, or of the image. `cluster` is the cluster in words.
+///
+/// Of the lines of one attempt those that name a cause count before those that may follow from it.
 #[must_use]
 pub fn cause(log: &str, since: &str, cluster: &str) -> Option<Cause> {
     let lines: Vec<&str> = log.lines().collect();
-    let mut found: Option<(&Row, usize)> = None;
+    let (lines, well) = since_well(&lines, since);
+    let mut found: Option<(Weight, &Row, &str)> = None;
+    let mut is_prepared = false;
     for (at, line) in lines.iter().enumerate().rev() {
-        let is_old = time(line).is_some_and(|time| time < since);
-        let is_over = found.is_some() && line.contains(BEGINNING);
-        if is_old || is_over || WELL.iter().any(|well| line.contains(well)) {
-            break;
+        if has_one(line, &BEGINNINGS) {
+            if found.is_some_and(|(weight, ..)| weight != Weight::Error) {
+                break;
+            }
+            is_prepared = false;
         }
-        let row = CAUSES.iter().find(|row| row.is_of(line));
-        // The first line of a kind says the most; what follows in the same attempt repeats it.
-        found = match (found, row) {
-            (None, Some(row)) => Some((row, at)),
-            (Some((known, _)), Some(row)) if row.kind == known.kind => Some((known, at)),
-            (found, _) => found,
-        };
+        is_prepared |= has_one(line, &PREPARED);
+        let known = found.map(|(_, row, _)| row.kind);
+        let Some((weight, row)) = judge(line, known) else { continue };
+        let is_about_tasks = at < well && (weight != Weight::Cause || !has_one(line, &OF_INSTANCE));
+        if is_about_tasks || (is_prepared && row.kind == Kind::PauseContainer) {
+            continue;
+        }
+        let counts = found.is_none_or(|(known_weight, known, _)| {
+            weight > known_weight || (weight == known_weight && says_more(row.kind, known.kind))
+        });
+        if counts {
+            found = Some((weight, row, line));
+        }
     }
-    let (row, at) = found?;
-    let line = lines.get(at)?;
-    Some(Cause {
-        kind: row.kind,
-        what: row.what.replace(CLUSTER, cluster),
-        quoted: quoted(line),
-        at: time(line).map(str::to_owned),
-        remedy: row.remedy,
-    })
+    found.map(|(_, row, line)| told(row, line, cluster))
+}
+
+/// Whether a line says more than one after it: the first of a kind does, since others in the same attempt repeat it.
+fn says_more(kind: Kind, later: Kind) -> bool {
+    kind != Kind::Other && kind == later || (kind, later) == (Kind::DockerVersion, Kind::NoDocker)
+}
+
+/// The lines since the agent registered or connected, or since the time; and how many of them are of an agent that did.
+fn since_well<'a, 'b>(lines: &'a [&'b str], since: &str) -> (&'a [&'b str], usize) {
+    for (at, line) in lines.iter().enumerate().rev() {
+        let rest = &lines[at + 1..];
+        if time(line).is_some_and(|time| time < since) {
+            return (rest, 0);
+        }
+        if has_one(line, &WELL) {
+            return (rest, rest.iter().position(|line| has_one(line, &BEGINNINGS)).unwrap_or(rest.len()));
+        }
+    }
+    (lines, 0)
+}
+
+fn has_one(line: &str, words: &[&str]) -> bool {
+    words.iter().any(|words| line.contains(words))
+}
+
+/// The row that a line belongs to, if it tells of a failure; with the kind that is known from the lines after it.
+fn judge(line: &str, known: Option<Kind>) -> Option<(Weight, &'static Row)> {
+    let level = level(line);
+    let named = named(line).filter(|row| match row.kind {
+        Kind::Deregistered => true,
+        // An agent tries some versions that Docker does not know before it takes another.
+        Kind::DockerVersion => level != Level::Lower || known == Some(Kind::NoDocker),
+        _ => level != Level::Lower,
+    });
+    if let Some(row) = named {
+        return Some((Weight::Cause, row));
+    }
+    if !matches!(level, Level::Critical | Level::Error) {
+        return None;
+    }
+    if let Some(row) = consequence(line) {
+        return Some((Weight::End, row));
+    }
+    let weight = if level == Level::Critical { Weight::End } else { Weight::Error };
+    (!has_one(line, &EMPTY)).then_some((weight, &OTHER))
+}
+
+fn told(row: &Row, line: &str, cluster: &str) -> Cause {
+    let (mut what, mut remedy) = (row.what.replace(CLUSTER, cluster), row.remedy.to_owned());
+    if row.kind == Kind::Denied
+        && let Some(denial) = Denial::of(line)
+    {
+        let verb = if denial.is_explicit { "denies" } else { "does not allow" };
+        what = format!("{} {verb} what the ECS agent needs", denial.policy);
+        remedy = denial.remedy();
+    }
+    let at = time(line).map(str::to_owned);
+    Cause { kind: row.kind, what, quoted: quoted(line, row.kind), at, remedy }
+}
+
+/// When the ECS agent was last started, by its own log.
+pub fn started(log: &str) -> Option<&str> {
+    log.lines().rev().find(|line| has_one(line, &BEGINNINGS)).and_then(time)
+}
+
+/// The level, which stands near a line's beginning in each of the formats.
+fn level(line: &str) -> Level {
+    const NEAR: usize = 32;
+    const LEVELS: [(Level, [&str; 3]); 3] = [
+        (Level::Critical, ["level=critical", "\"level\":\"critical\"", "[CRITICAL]"]),
+        (Level::Error, ["level=error", "\"level\":\"error\"", "[ERROR]"]),
+        (Level::Lower, ["level=", "\"level\":", "Z ["]),
+    ];
+    let beginning = line.char_indices().nth(NEAR).map_or(line, |(end, _)| &line[..end]);
+    LEVELS.iter().find(|(_, forms)| has_one(beginning, forms)).map_or(Level::None, |(level, _)| *level)
 }
 
 /// The time of a line, wherever its format has it.
@@ -80,13 +201,22 @@ fn time(line: &str) -> Option<&str> {
 }
 
 /// What a line says: its error, else its message, without the SDK's preliminaries.
-fn quoted(line: &str) -> String {
-    let said = field(line, "error").or_else(|| field(line, "msg")).unwrap_or_else(|| line.trim().to_owned());
+fn quoted(line: &str, kind: Kind) -> String {
+    let (error, message) = (field(line, "error"), field(line, "msg"));
+    let said = match (error, message, field(line, "missingAttributes")) {
+        (Some(error), _, Some(missing)) => format!("{error}, missingAttributes=\"{missing}\""),
+        (Some(error), Some(message), _) if kind == Kind::Other => format!("{message}: {error}"),
+        (Some(said), ..) | (None, Some(said), _) => said,
+        (None, None, _) => line.trim().to_owned(),
+    };
     let mut said = said.as_str();
     if let Some((_, rest)) = said.split_once("RequestID: ") {
         said = rest.split_once(", ").map_or(said, |(_, rest)| rest);
     }
-    for preliminary in ["api error ", "request send failed, "] {
+    // The SDK for Go v1 puts its own words first, and the status last.
+    said = said.split_once("caused by: ").map_or(said, |(_, cause)| cause);
+    said = said.split_once("status code: ").map_or(said, |(cause, _)| cause);
+    for preliminary in [REGISTERING, "NoCredentialProviders: ", "api error ", "request send failed, "] {
         said = said.strip_prefix(preliminary).unwrap_or(said);
     }
     let said = redact(&said.split_whitespace().collect::<Vec<_>>().join(" "));

@@ -6,8 +6,10 @@ use crate::ecs_agent::Seen;
 use crate::host::{Host, Space};
 use crate::well_known::{DOCKER_DATA, ECS_LOGS};
 
-/// The logs in the order in which they are asked: the ECS agent's own, then that of the program that runs it.
-const LOG_NAMES: [&str; 2] = ["ecs-agent.log", "ecs-init.log"];
+/// The ECS agent's own log.
+const AGENT_LOG: &str = "ecs-agent.log";
+/// The log of the program that runs it.
+const INIT_LOG: &str = "ecs-init.log";
 /// How much of the end of a log is read, in bytes. An attempt to register takes some ten kilobytes.
 const LOG_TAIL: u64 = 128 << 10;
 /// How many files of a log are read: one may just have been rotated.
@@ -18,21 +20,25 @@ const LEAST_SPACE: u64 = 100 << 20;
 
 /// What the logs of the ECS agent name as the cause.
 pub(super) fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
+    let read = || anyhow::Ok((log_tail(host, AGENT_LOG)?, log_tail(host, INIT_LOG)?));
+    let (agent, init) = match read() {
+        Ok(logs) => logs,
+        Err(error) => return vec![Finding::not_made(Check::AgentLog, &error)],
+    };
     let since = host.started().map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default();
-    let mut is_there = false;
-    for name in LOG_NAMES {
-        let text = match log_tail(host, name) {
-            Ok(text) => text,
-            Err(error) => return vec![Finding::not_made(Check::AgentLog, &error)],
-        };
-        is_there |= !text.is_empty();
-        if let Some(cause) = agent_log::cause(&text, &since, &cluster_in_words(config)) {
-            return vec![of_cause(name, &cause)];
+    let cluster = cluster_in_words(config);
+    // What kept ecs-init from starting the ECS agent is over once the agent starts.
+    let started = agent_log::started(&agent).filter(|started| *started > since.as_str()).unwrap_or(&since);
+    let of_init = agent_log::cause(&init, started, &cluster).map(|cause| (INIT_LOG, cause));
+    let of_agent = agent_log::cause(&agent, &since, &cluster).map(|cause| (AGENT_LOG, cause));
+    let is_named = |cause: &(&str, agent_log::Cause)| cause.1.kind != agent_log::Kind::Other;
+    let found = of_init.clone().filter(is_named).or(of_agent).or(of_init);
+    vec![match found {
+        Some((name, cause)) => of_cause(name, &cause),
+        None if agent.is_empty() && init.is_empty() => {
+            Finding::unknown(Check::AgentLog, format!("the ECS agent has written no log in {ECS_LOGS}"))
         }
-    }
-    vec![match is_there {
-        true => Finding::ok(Check::AgentLog, format!("nothing in {ECS_LOGS} names a cause")),
-        false => Finding::unknown(Check::AgentLog, format!("the ECS agent has written no log in {ECS_LOGS}")),
+        None => Finding::ok(Check::AgentLog, format!("nothing in {ECS_LOGS} names a cause")),
     }]
 }
 
@@ -50,7 +56,7 @@ fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
     let at = cause.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
     let found = format!("{}: {log} says `{}`", cause.what, cause.quoted);
     let why = format!("this is what the ECS agent itself gives as the reason, in {ECS_LOGS}/{log}{at}");
-    let finding = Finding::problem(Check::AgentLog, found, why, cause.remedy);
+    let finding = Finding::problem(Check::AgentLog, found, why, cause.remedy.as_str());
     // Where the log tells of a consequence, the check of what is behind it comes first.
     if cause.kind.is_symptom() { finding.ranked(Check::Docker) } else { finding }
 }

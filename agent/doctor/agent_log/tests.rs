@@ -1,8 +1,10 @@
 use super::*;
 
+/// The one log of a situation that was seen.
 fn fixture(name: &str) -> String {
-    let path = format!("{}/tests/doctor/{name}/ecs-agent.log", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    let folder = format!("{}/tests/doctor/{name}", env!("CARGO_MANIFEST_DIR"));
+    let logs = ["ecs-agent.log", "ecs-init.log"].map(|log| std::fs::read_to_string(format!("{folder}/{log}")));
+    logs.into_iter().flatten().next().unwrap_or_else(|| panic!("{folder} has no log"))
 }
 
 fn found(log: &str) -> Option<Kind> {
@@ -26,6 +28,28 @@ fn each_situation_is_told_apart_and_quotes_what_decides() {
         ("proxy-refused", Kind::ProxyUnreachable, "Post \"https://ecs.eu-central-1.amazonaws.com/\": proxyconnect tcp"),
         ("no-docker", Kind::NoDocker, "DockerGoClient: Docker SDK client unable to connect to Docker daemon."),
         ("bad-attributes-json", Kind::BadSetting, "Invalid format for ECS_INSTANCE_ATTRIBUTES. Expected a json hash"),
+        (
+            "attribute-refused",
+            Kind::BadAttribute,
+            "Attribute validation failed, missingAttributes=\"shop.rack-position\"",
+        ),
+        ("cloud-init-none", Kind::CloudInit, "Cloud-init failure detected: cloud-init used DataSourceNone"),
+        ("metadata-blocked", Kind::NoMetadata, "Unable to communicate with EC2 Metadata service to infer region:"),
+        ("reserved-memory", Kind::Memory, "Unable to fetch host resources"),
+        ("state-damaged", Kind::SavedState, "invalid database"),
+        ("deregistered", Kind::Deregistered, "ClientException: Container instance is inactive. Instance arn:"),
+        ("deregistered-running", Kind::Deregistered, "InactiveInstanceException: The container instance is inactive"),
+        ("docker-down", Kind::NoDocker, "cannot connect to Docker endpoint"),
+        (
+            "not-started",
+            Kind::NotStarted,
+            "could not start Agent: API error (500): failed to create task for container",
+        ),
+        (
+            "old-agent",
+            Kind::Unreachable,
+            "Post \"https://ecs.eu-central-1.amazonaws.com/\": net/http: request canceled",
+        ),
         ("registered", Kind::Disconnected, "websocket client: unable to dial ecs-a-1.eu-central-1.amazonaws.com"),
     ] {
         let cause = cause(&fixture(name), "", "the cluster `production`").unwrap_or_else(|| panic!("{name}: no cause"));
@@ -38,12 +62,264 @@ fn each_situation_is_told_apart_and_quotes_what_decides() {
 
 #[test]
 fn each_row_of_the_table_is_reached_by_its_own_words() {
-    for row in super::super::causes::CAUSES {
+    for row in crate::doctor::causes::rows() {
         for line in row.examples() {
             let kind = found(&line);
             assert_eq!(kind, Some(row.kind), "{line}");
         }
     }
+}
+
+/// A line of the SDK for Go v1, as agents up to 1.91 write it.
+fn of_v1(said: &str) -> String {
+    format!(
+        "level=info time=2026-10-05T06:14:02Z msg=\"Amazon ECS agent Version: 1.86.3, Commit: 0bad1dea\" module=agent.go\n\
+         level=error time=2026-10-05T06:14:08Z msg=\"Unable to register as a container instance with ECS: {said}\" \
+         module=client.go\nlevel=error time=2026-10-05T06:14:08Z msg=\"Error registering: {said}\" module=agent.go\n"
+    )
+}
+
+#[test]
+fn the_words_of_the_old_sdk_are_known_too() {
+    let sent = r#"RequestError: send request failed\ncaused by: Post \"https://ecs.eu-central-1.amazonaws.com/\": "#;
+    for (said, kind) in [
+        ("dial tcp 192.0.2.10:443: i/o timeout", Kind::Unreachable),
+        ("EOF", Kind::Unreachable),
+        ("dial tcp: lookup ecs.eu-central-1.amazonaws.com on 10.0.0.2:53: no such host", Kind::NameUnknown),
+        ("x509: certificate signed by unknown authority", Kind::Untrusted),
+        ("x509: certificate has expired or is not yet valid: current time", Kind::WrongClock),
+        ("proxyconnect tcp: dial tcp: lookup squid.internal: no such host", Kind::ProxyUnknown),
+        ("proxyconnect tcp: dial tcp 10.0.0.9:3128: connect: connection refused", Kind::ProxyUnreachable),
+        ("proxyconnect tcp: tls: first record does not look like a TLS handshake", Kind::ProxyScheme),
+        ("Proxy Authentication Required", Kind::ProxyCredentials),
+        ("Forbidden", Kind::ProxyRefused),
+    ] {
+        let cause = cause(&of_v1(&format!("{sent}{said}")), "", "it").unwrap();
+        assert_eq!(cause.kind, kind, "{said}");
+        assert_eq!(cause.quoted, format!("Post \"https://ecs.eu-central-1.amazonaws.com/\": {said}"));
+    }
+    let answered = r"\n\tstatus code: 400, request id: 407c0de4-0b3d-4a9e-8a52-17d2c9b1f0aa";
+    for (said, kind) in [
+        ("AccessDeniedException: User: a is not authorized to perform: ecs:RegisterContainerInstance", Kind::Denied),
+        ("ClientException: Cluster not found.", Kind::ClusterNotFound),
+        ("ClientException: Container instance 9d3f5b7a1c2e4f60 is inactive.", Kind::Deregistered),
+        ("UnrecognizedClientException: The security token included in the request is invalid.", Kind::BadCredentials),
+        ("InvalidSignatureException: Signature expired: 20261005T0614", Kind::WrongClock),
+        ("InvalidParameterException: Tag key must not start with aws:", Kind::BadTag),
+        ("ThrottlingException: Rate exceeded", Kind::Throttled),
+        ("ServerException: Service Unavailable. Please try again later.", Kind::ServiceFails),
+    ] {
+        let cause = cause(&of_v1(&format!("{said}{answered}")), "", "it").unwrap();
+        assert_eq!((cause.kind, cause.quoted.as_str()), (kind, said), "{said}");
+    }
+    let none =
+        of_v1(r"NoCredentialProviders: no valid providers in chain. Deprecated.\n\tFor verbose messaging see aws");
+    let cause = cause(&none, "", "it").unwrap();
+    assert_eq!(cause.kind, Kind::NoCredentials);
+    assert!(cause.quoted.starts_with("no valid providers in chain."), "{}", cause.quoted);
+}
+
+#[test]
+fn a_start_of_an_old_agent_begins_anew() {
+    let twice = of_v1("ThrottlingException: Rate exceeded") + &of_v1("ClientException: Cluster not found.");
+    assert_eq!(found(&twice), Some(Kind::ClusterNotFound));
+}
+
+/// The log of an agent that registered, and whose WebSocket fails so.
+fn disconnected(said: &str) -> String {
+    format!(
+        "level=info time=2026-10-05T06:14:07Z msg=\"Instance registration completed successfully\" cluster=\"production\"\n\
+         level=error time=2026-10-05T06:14:08Z msg=\"Failed to connect to ACS\" error=\"websocket client: unable to dial \
+         ecs-a-1.eu-central-1.amazonaws.com response: : {said}\"\n"
+    )
+}
+
+#[test]
+fn each_failure_of_the_websocket_has_its_own_remedy() {
+    for (said, kind, remedy) in [
+        ("proxy: unknown scheme: https", Kind::ProxyScheme, "write `proxy.url` with http://"),
+        ("proxy: unknown scheme: socks4", Kind::ProxyScheme, "write `proxy.url` with http://"),
+        ("x509: certificate signed by unknown authority", Kind::Untrusted, "put the CA of an inspecting proxy"),
+        ("dial tcp: lookup ecs-a-1.eu-central-1.amazonaws.com: no such host", Kind::NameUnknown, "enableDnsSupport"),
+        ("dial tcp: lookup squid.internal: no such host", Kind::NameUnknown, "correct the host in `proxy.url`"),
+        ("Proxy Authentication Required", Kind::ProxyCredentials, "correct user and password"),
+        ("Forbidden", Kind::ProxyRefused, "allow the hosts ecs, ecs-a-* and ecs-t-*"),
+        ("<html>blocked</html>: websocket: bad handshake", Kind::ProxyRefused, "allow the hosts ecs, ecs-a-*"),
+        ("dial tcp 192.0.2.30:443: i/o timeout", Kind::Disconnected, "a route to the hosts ecs-a-* and ecs-t-*"),
+        ("websocket: bad handshake", Kind::Disconnected, "let WebSocket through"),
+        (
+            "AccessDeniedException: not authorized to perform: ecs:Poll",
+            Kind::Denied,
+            "the role of the instance profile",
+        ),
+        ("Signature expired: 20261005T0614", Kind::WrongClock, "compare `date -u`"),
+    ] {
+        let cause = cause(&disconnected(said), "", "it").unwrap_or_else(|| panic!("{said}"));
+        assert_eq!(cause.kind, kind, "{said}");
+        assert!(cause.remedy.contains(remedy), "{said}: {}", cause.remedy);
+    }
+}
+
+#[test]
+fn a_denial_is_mended_where_the_policy_is() {
+    for (why, what, remedy) in [
+        (
+            "because no identity-based policy allows the ecs:Poll action",
+            "the instance's role lacks",
+            "AmazonEC2Container",
+        ),
+        ("", "the instance's role lacks", "in the role of the instance profile"),
+        (
+            "with an explicit deny in an identity-based policy",
+            "a policy of the instance's role denies",
+            "take the deny",
+        ),
+        (
+            "with an explicit deny in a service control policy",
+            "a service control policy of the org",
+            "take the deny out",
+        ),
+        (
+            "because no VPC endpoint policy allows the ecs:Poll action",
+            "the policy of the VPC endpoint does not allow",
+            "allow",
+        ),
+        (
+            "with an explicit deny in a permissions boundary",
+            "the permissions boundary of the instance's",
+            "take the deny",
+        ),
+    ] {
+        let user =
+            "User: arn:aws:sts::210987654321:assumed-role/web-instances/i-0a is not authorized to perform: ecs:Poll";
+        let line =
+            format!("level=error msg=\"x\" error=\"operation error ECS: Y, AccessDeniedException: {user} {why}\"");
+        let cause = cause(&line, "", "it").unwrap();
+        assert_eq!(cause.kind, Kind::Denied);
+        assert!(
+            cause.what.starts_with(what) && cause.remedy.contains(remedy),
+            "{why}: {} {}",
+            cause.what,
+            cause.remedy
+        );
+    }
+}
+
+#[test]
+fn what_ecs_refuses_is_told_by_its_subject() {
+    for (said, kind, remedy) in [
+        ("Tag key must not start with aws:", Kind::BadTag, "`ecs.tags`"),
+        ("Too many tags were given for resource.", Kind::BadTag, "`ecs.tags`"),
+        ("Invalid attribute name: rack position", Kind::BadAttribute, "`ecs.attributes`"),
+        ("Attribute value is longer than 128 characters.", Kind::BadAttribute, "`ecs.attributes`"),
+        ("Invalid cluster name.", Kind::BadCluster, "`ecs.cluster`"),
+        ("Identifier is for 123456789012. Your accountId is 210987654321", Kind::BadCluster, "`ecs.cluster`"),
+        ("The referenced cluster was inactive.", Kind::ClusterNotFound, "create it"),
+        ("Arguments on this idempotent request are inconsistent", Kind::SavedState, "delete /var/lib/ecs/data"),
+        ("The storm of staging is not known.", Kind::Refused, "correct what the line names"),
+    ] {
+        for exception in ["InvalidParameterException", "ClientException"] {
+            let line = format!(
+                "level=error msg=\"Unable to register as a container instance with ECS\" error=\"operation error ECS: \
+                 RegisterContainerInstance, https response error StatusCode: 400, RequestID: 1, {exception}: {said}\""
+            );
+            let cause = cause(&line, "", "it").unwrap();
+            assert_eq!((cause.kind, cause.quoted), (kind, format!("{exception}: {said}")));
+            assert!(cause.remedy.contains(remedy), "{said}: {}", cause.remedy);
+        }
+    }
+}
+
+const NEXT: &str = "level=info time=2026-10-05T06:15:00Z msg=\"Starting Amazon ECS Agent\" version=\"1.105.1\"\n";
+
+#[test]
+fn what_a_start_ends_with_is_quoted_where_its_words_are_not_known() {
+    let odd = "level=critical time=2026-10-05T06:15:01Z msg=\"The flux has frozen\" error=\"too cold\"\n";
+    let error = "level=error time=2026-10-05T06:15:02Z msg=\"The flux is not warm\"\n";
+    let quoted = |log: &str| cause(log, "", "it").map(|cause| (cause.kind, cause.quoted));
+    let other = |words: &str| Some((Kind::Other, words.to_owned()));
+    assert_eq!(quoted(&(NEXT.to_owned() + odd)), other("The flux has frozen: too cold"));
+    assert_eq!(
+        quoted(&(NEXT.to_owned() + odd + error)),
+        other("The flux has frozen: too cold"),
+        "the critical one ended it"
+    );
+    assert_eq!(quoted(&(NEXT.to_owned() + error)), other("The flux is not warm"));
+    let repeats = "level=critical time=2026-10-05T06:15:03Z msg=\"Unable to initialize new task engine: cold\"\n";
+    assert_eq!(quoted(&(NEXT.to_owned() + odd + repeats)), other("The flux has frozen: too cold"));
+    assert_eq!(quoted(&(NEXT.to_owned() + "level=warn msg=\"The flux is lukewarm\"\n")), None);
+    // A cause that is known says more, even of the attempt before, unless this one has ended too.
+    assert_eq!(found(&(fixture("dns") + NEXT + error)), Some(Kind::NameUnknown));
+    assert_eq!(found(&(fixture("dns") + NEXT + odd)), Some(Kind::Other));
+    let well = "level=info msg=\"Connected to ACS endpoint\"\n";
+    assert_eq!(found(&(NEXT.to_owned() + well + odd + error)), None, "that is about tasks");
+    assert_eq!(found(&(well.to_owned() + NEXT + odd)), Some(Kind::Other));
+    let terminal = "level=error time=2026-10-05T06:15:03Z msg=\"agent exited with terminal exit code: 5\"\n";
+    assert_eq!(found(terminal), None);
+}
+
+#[test]
+fn a_line_counts_by_its_level_in_each_format() {
+    for (form, counts) in [
+        ("level=error time=2026-10-05T06:14:08Z msg=\"@\"", true),
+        ("level=critical time=2026-10-05T06:14:08Z msg=\"@\"", true),
+        ("{\"level\":\"error\",\"time\":\"2026-10-05T06:14:08Z\",\"msg\":\"@\"}", true),
+        ("2026-10-05T06:14:08Z [CRITICAL] @", true),
+        ("level=warn time=2026-10-05T06:14:08Z msg=\"@\"", false),
+        ("level=trace time=2026-10-05T06:14:08Z msg=\"level=error @\"", false),
+        ("{\"level\":\"info\",\"time\":\"2026-10-05T06:14:08Z\",\"msg\":\"@\"}", false),
+        ("2026-10-05T06:14:08Z [WARN] @", false),
+        // What is broken off from the line before has no level.
+        ("caused by: Post \"https://ecs.eu-central-1.amazonaws.com/\": @", true),
+    ] {
+        let line = form.replace('@', "dial tcp: unable to setup '/ecs' cgroup");
+        assert_eq!(found(&line).is_some(), counts, "{line}");
+    }
+}
+
+#[test]
+fn tasks_of_a_registered_agent_are_not_the_cause() {
+    let pull = "level=error time=2026-10-05T07:00:00Z msg=\"Failed to pull image\" error=\"AccessDeniedException: User: a \
+                is not authorized to perform: ecr:GetAuthorizationToken\"\n";
+    let well = "level=info time=2026-10-05T06:59:00Z msg=\"Connected to ACS endpoint\"\n";
+    assert_eq!(found(&(well.to_owned() + pull)), None);
+    assert_eq!(found(&(well.to_owned() + NEXT + pull)), Some(Kind::Denied), "of the next start");
+}
+
+#[test]
+fn a_pause_container_ends_only_a_start_that_needs_it() {
+    let pause = "level=error time=2026-10-05T06:15:01Z msg=\"Failed to load pause container: container load: x\"\n";
+    let goes_on = "level=info time=2026-10-05T06:15:02Z msg=\"Registering Instance with ECS\"\n";
+    assert_eq!(found(&(NEXT.to_owned() + pause)), Some(Kind::PauseContainer));
+    assert_eq!(found(&(NEXT.to_owned() + pause + goes_on)), None);
+}
+
+#[test]
+fn a_consequence_counts_only_without_its_cause() {
+    let eni = "level=critical time=2026-10-05T06:15:03Z msg=\"Unable to initialize Task ENI dependencies: ";
+    assert_eq!(found(&format!("{eni}unable to create ENI watcher\"")), Some(Kind::TaskEni));
+    let mac = "unable to get mac address of instance's primary ENI from instance metadata: timeout\"";
+    assert_eq!(found(&format!("{eni}{mac}")), Some(Kind::NoMetadata));
+    let config = "level=critical time=2026-10-05T06:15:03Z msg=\"Error loading config: ";
+    assert_eq!(found(&format!("{config}something\"")), Some(Kind::BadSetting));
+    for (words, remedy) in [
+        ("Invalid logging drivers: smoke", "ECS_AVAILABLE_LOGGING_DRIVERS"),
+        ("config: invalid value for docker container stop timeout: 1ms", "ECS_CONTAINER_STOP_TIMEOUT"),
+    ] {
+        let cause = cause(&format!("{config}{words}\""), "", "it").unwrap();
+        assert!(cause.kind == Kind::BadSetting && cause.remedy.contains(remedy), "{}", cause.remedy);
+    }
+}
+
+#[test]
+fn versions_of_docker_that_do_not_fit_are_told_from_a_docker_that_is_down() {
+    let old = "level=info time=2026-10-05T06:14:02Z msg=\"Unable to get Docker client for version 1.21: Error response from \
+               daemon: client version 1.21 is too old. Minimum supported API version is 1.44\" module=sdkclientfactory.go\n";
+    assert_eq!(found(old), None);
+    let no_docker = fixture("no-docker");
+    let (start, rest) = no_docker.split_once('\n').unwrap();
+    assert_eq!(found(&format!("{start}\n{old}{rest}")), Some(Kind::DockerVersion));
+    assert_eq!(found(&format!("{start}\n{old}{no_docker}")), Some(Kind::NoDocker), "of the start before");
 }
 
 #[test]

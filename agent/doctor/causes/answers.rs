@@ -1,0 +1,259 @@
+//! What AWS answers the ECS agent, or the network in its place.
+
+use super::{AS_NEW, AS_NEW_AND_BAKE, Kind, Row};
+
+/// In the agent's requests to ECS (those of the SDK for Go v2, those of v1), and of its WebSocket to it.
+const CALLS: &str = "operation error ECS:|caused by: Post |SerializationError|unable to dial";
+/// Without the WebSocket.
+const REQUESTS: &str = "operation error ECS:|caused by: Post ";
+
+/// Refusals of ECS whose message names what is refused.
+const REFUSALS: &str = "InvalidParameterException|ClientException";
+
+/// From the particular to the general: the first that fits counts.
+pub(super) const ALL: &[Row] = &[
+    Row {
+        kind: Kind::ClusterNotFound,
+        any: "Cluster not found|cluster was inactive|luster is inactive|ClusterNotFoundException|InvalidClusterException",
+        with: "",
+        what: "the cluster does not exist",
+        remedy: "create it in the instance's region and account, or correct `ecs.cluster`",
+    },
+    Row {
+        kind: Kind::ClusterChanged,
+        any: "Data mismatch; saved cluster",
+        with: "",
+        what: "the ECS agent's saved state is that of another cluster",
+        remedy: AS_NEW_AND_BAKE,
+    },
+    Row {
+        kind: Kind::InstanceTypeChanged,
+        any: "Container instance type changes are not supported|instance type mismatch|\
+            does not match the registered instance type",
+        with: "",
+        what: "the instance has another type than when it was registered",
+        remedy: "deregister the container instance, stop ecs.service, delete /var/lib/ecs/data, start it again",
+    },
+    Row {
+        kind: Kind::Deregistered,
+        any: "InactiveInstanceException|InvalidInstanceException|Container instance is deregistered",
+        with: "",
+        what: "the container instance was deregistered",
+        remedy: AS_NEW,
+    },
+    Row {
+        kind: Kind::Deregistered,
+        any: "is inactive|was inactive|was deregistered",
+        with: "ontainer instance",
+        what: "the container instance was deregistered",
+        remedy: AS_NEW,
+    },
+    Row {
+        kind: Kind::SavedState,
+        any: "Arguments on this idempotent request are inconsistent",
+        with: "",
+        what: "the ECS agent's saved state is that of another instance",
+        remedy: AS_NEW_AND_BAKE,
+    },
+    // Which policy denies is read from the line.
+    Row {
+        kind: Kind::Denied,
+        any: "AccessDenied|UnauthorizedOperation|is not authorized to perform",
+        with: "",
+        what: "the instance's role lacks a permission that the ECS agent needs",
+        remedy: "allow the action in the role of the instance profile (the managed policy \
+            AmazonEC2ContainerServiceforEC2Role allows all that is needed)",
+    },
+    Row {
+        kind: Kind::BadCredentials,
+        any: "UnrecognizedClientException|InvalidClientTokenId|ExpiredToken|InvalidAccessKeyId|AuthFailure|\
+            MissingAuthenticationToken|OptInRequired|request signature we calculated does not match",
+        with: "",
+        what: "AWS rejects the credentials that the ECS agent uses",
+        remedy: "if `ecs.config` has AWS_ACCESS_KEY_ID, remove it, so that the instance's role is used; else detach the \
+            instance profile and attach it again, and check that the region is enabled for the account",
+    },
+    Row {
+        kind: Kind::WrongClock,
+        any: "InvalidSignatureException|SignatureDoesNotMatch|Signature expired|Signature not yet current|\
+            RequestTimeTooSkewed|RequestExpired",
+        with: "",
+        what: "AWS refuses the signature of the request, as it does when the clock is wrong",
+        remedy: CLOCK,
+    },
+    Row {
+        kind: Kind::WrongClock,
+        any: "certificate has expired or is not yet valid",
+        with: CALLS,
+        what: "by the host's clock the certificate is not valid",
+        remedy: CLOCK,
+    },
+    Row {
+        kind: Kind::Throttled,
+        any: "ThrottlingException|Throttling:|Rate exceeded|TooManyRequests|RequestLimitExceeded",
+        with: "",
+        what: "ECS throttles the registration, since too many requests come from this account",
+        remedy: "wait: the ECS agent keeps trying for an hour; launch fewer instances at once, or request a higher \
+            rate limit for RegisterContainerInstance",
+    },
+    Row {
+        kind: Kind::Quota,
+        any: "LimitExceededException",
+        with: "",
+        what: "a quota of ECS is used up",
+        remedy: "request a higher quota, or deregister container instances that are no longer there",
+    },
+    Row {
+        kind: Kind::ServiceFails,
+        any: "ServerException|InternalFailure|InternalServerError|ServiceUnavailableException",
+        with: "",
+        what: "ECS answers with a failure of its own",
+        remedy: "wait: the ECS agent tries again; the AWS Health Dashboard tells of disturbances",
+    },
+    Row {
+        kind: Kind::BadTag,
+        any: "Tag| tag",
+        with: REFUSALS,
+        what: "ECS does not take a tag of the container instance",
+        remedy: "correct it in `ecs.tags`: keys must not begin with `aws:`, and no more than 50 are allowed",
+    },
+    Row {
+        kind: Kind::BadAttribute,
+        any: "Error registering attributes|Attribute validation failed|invalid attribute",
+        with: "",
+        what: "ECS does not take an attribute of the container instance",
+        remedy: ATTRIBUTE,
+    },
+    Row {
+        kind: Kind::BadAttribute,
+        any: "ttribute",
+        with: REFUSALS,
+        what: "ECS does not take an attribute of the container instance",
+        remedy: ATTRIBUTE,
+    },
+    Row {
+        kind: Kind::BadCluster,
+        any: "luster name|luster ARN|luster reference|nvalid cluster|dentifier",
+        with: REFUSALS,
+        what: "ECS does not take the name of the cluster",
+        remedy: "correct `ecs.cluster`",
+    },
+    Row {
+        kind: Kind::Deregistered,
+        any: "re-registration attempt with client performing invalid action",
+        with: "",
+        what: "ECS does not take the container instance that the ECS agent has saved",
+        remedy: AS_NEW,
+    },
+    Row {
+        kind: Kind::Refused,
+        any: "InvalidParameterException|ClientException|ValidationException|UnsupportedFeatureException",
+        with: "",
+        what: "ECS refuses the registration",
+        remedy: "correct what the line names; attributes come from `ecs.attributes`, tags from `ecs.tags`",
+    },
+    Row {
+        kind: Kind::BadSetting,
+        any: "failed to resolve service endpoint|Invalid Configuration|MissingRegion|UnknownEndpoint",
+        with: "",
+        what: "the ECS agent can't tell the name of ECS's endpoint",
+        remedy: "correct AWS_DEFAULT_REGION and ECS_BACKEND_HOST in `ecs.config`",
+    },
+    Row {
+        kind: Kind::NoCredentials,
+        any: "no EC2 IMDS role found|failed to refresh cached credentials|NoCredentialProviders|\
+            no valid providers in chain|Error getting valid credentials|EC2RoleRequestError",
+        with: "",
+        what: "the ECS agent finds no credentials",
+        remedy: "attach an instance profile with a role, and keep 169.254.169.254 in NO_PROXY",
+    },
+    Row {
+        kind: Kind::ProxyScheme,
+        any: "proxy: unknown scheme",
+        with: "",
+        what: "the ECS agent's WebSocket takes no https:// proxy",
+        remedy: "write `proxy.url` with http://",
+    },
+    Row {
+        kind: Kind::ProxyScheme,
+        any: "proxyconnect tcp: tls: first record|proxyconnect tcp: EOF|server gave HTTP response to HTTPS client",
+        with: "",
+        what: "the proxy does not speak TLS",
+        remedy: "write `proxy.url` with http://",
+    },
+    Row {
+        kind: Kind::ProxyCredentials,
+        any: "Proxy Authentication Required|Code: 407|code: 407| 407 ",
+        with: CALLS,
+        what: "the proxy wants other credentials than it is given",
+        remedy: "correct user and password in `proxy.url`",
+    },
+    Row {
+        kind: Kind::Untrusted,
+        any: "x509:|tls: failed to verify|tls: unknown certificate",
+        with: CALLS,
+        what: "the ECS agent does not trust the certificate that it is shown",
+        remedy: "put the CA of an inspecting proxy into the host's trust store, or let the proxy pass ecs, ecs-a-* and \
+            ecs-t-* of the region as they are; check the clock",
+    },
+    Row {
+        kind: Kind::ProxyUnknown,
+        any: "proxyconnect tcp: dial tcp: lookup",
+        with: "",
+        what: "the name of the proxy does not resolve",
+        remedy: "correct the host in `proxy.url`, or the VPC's DNS",
+    },
+    Row {
+        kind: Kind::ProxyUnreachable,
+        any: "proxyconnect tcp",
+        with: "",
+        what: "the ECS agent can't reach the proxy",
+        remedy: "correct host and port in `proxy.url`, or let the security groups pass this port; see that the proxy runs",
+    },
+    Row {
+        kind: Kind::NameUnknown,
+        any: UNKNOWN_NAME,
+        with: "operation error ECS:|caused by: Post |lookup ecs",
+        what: "the name of the ECS endpoint does not resolve",
+        remedy: "see that the VPC resolves names (enableDnsSupport, its DHCP options), and that the region is right",
+    },
+    Row {
+        kind: Kind::NameUnknown,
+        any: UNKNOWN_NAME,
+        with: "unable to dial",
+        what: "a name that the ECS agent needs does not resolve",
+        remedy: "correct the host in `proxy.url`, or the VPC's DNS",
+    },
+    Row {
+        kind: Kind::ProxyRefused,
+        any: "Forbidden|Bad Gateway|Service Unavailable|Gateway Time|Method Not Allowed|: Not Found|: Bad Request|\
+            : Unauthorized|Code: 403|code: 403| 403 |invalid character '<'|<html",
+        with: CALLS,
+        what: "the proxy does not let the ECS agent through",
+        remedy: "allow the hosts ecs, ecs-a-* and ecs-t-* of the region in the proxy",
+    },
+    Row {
+        kind: Kind::Unreachable,
+        any: "dial tcp|i/o timeout|deadline exceeded|Client.Timeout exceeded|handshake timeout|connection reset by peer|\
+            EOF",
+        with: REQUESTS,
+        what: "the ECS agent can't connect to ECS",
+        remedy: "give the subnet a route to ECS: a NAT gateway, the VPC endpoints ecs, ecs-agent and ecs-telemetry, or \
+                 a `proxy`; and let the security group allow outbound TCP 443",
+    },
+    Row {
+        kind: Kind::Disconnected,
+        any: "Failed to connect to ACS|Error connecting to ACS|Unable to discover poll endpoint|ACS session ended",
+        with: "",
+        what: "the ECS agent is registered but can't hold its connection, so that it is given no tasks",
+        remedy: "give the subnet, or the proxy, a route to the hosts ecs-a-* and ecs-t-* of the region, on TCP 443, \
+            and let WebSocket through",
+    },
+];
+
+const UNKNOWN_NAME: &str = "no such host|Temporary failure in name resolution|server misbehaving|dial tcp: lookup";
+
+const CLOCK: &str = "compare `date -u` with the real time, and let chronyd use 169.254.169.123";
+
+const ATTRIBUTE: &str = "correct it in `ecs.attributes`: names and values have at most 128 characters, and the \
+    container instance at most 10 of them";
