@@ -243,11 +243,12 @@ pub async fn local_cause(host: &Host, config: &Config) -> Option<Finding> {
 
 /// The checks that need no network, each within the limit: one that is late costs the others nothing.
 async fn local(host: &Host, config: Option<&Config>, identity: &Identity, limit: Duration) -> Vec<Finding> {
-    let (units, docker) = tokio::join!(
+    let (units, docker, log) = tokio::join!(
         bounded(Check::Units, limit, units::findings(host, config, identity)),
         bounded(Check::Docker, limit, local::docker(host, config)),
+        bounded(Check::AgentLog, limit, local::agent_log(host, config)),
     );
-    let mut findings = [units, docker, local::disks(host, config), local::agent_log(host, config)].concat();
+    let mut findings = [units, docker, local::disks(host, config), log].concat();
     findings.push(agent_state::finding(host, config, identity));
     findings.extend(no_proxy::findings(host));
     findings

@@ -176,6 +176,17 @@ fn a_failure_of_ecs_init_is_over_once_the_agent_starts() {
 }
 
 #[test]
+fn errors_of_tasks_are_not_held_against_a_registered_agent() {
+    let host = host_with(|_| {});
+    assert_eq!(host.run().code, Some(0));
+    let pull = "level=error time=2026-10-05T06:15:00Z msg=\"Failed to pull image\" error=\"AccessDeniedException\"\n\
+                level=critical time=2026-10-05T06:15:01Z msg=\"No containers in the task\"\n";
+    host.put("/var/log/ecs/ecs-agent.log", pull);
+    let ended = doctor(&host);
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+}
+
+#[test]
 fn an_agent_that_was_deregistered_while_it_ran_is_told() {
     let host = host_with(|_| {});
     assert_eq!(host.run().code, Some(0));

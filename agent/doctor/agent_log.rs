@@ -85,7 +85,19 @@ enum Level {
 pub fn cause(log: &str, since: &str, cluster: &str) -> Option<Cause> {
     let lines: Vec<&str> = log.lines().collect();
     let (lines, well) = since_well(&lines, since);
-    let mut found: Option<(Weight, &Row, &str)> = None;
+    last_cause(lines, well).map(|(row, line)| told(row, line, cluster))
+}
+
+/// The cause that the log of a registered agent names, whose registration may have been rotated away.
+pub(super) fn cause_if_registered(log: &str, since: &str, cluster: &str) -> Option<Cause> {
+    let lines: Vec<&str> = log.lines().collect();
+    let (lines, _) = since_well(&lines, since);
+    last_cause(lines, lines.len()).map(|(row, line)| told(row, line, cluster))
+}
+
+/// The cause among lines of which so many are of a registered agent, and the line that names it.
+fn last_cause<'a>(lines: &[&'a str], well: usize) -> Option<(&'static Row, &'a str)> {
+    let mut found: Option<(Weight, &'static Row, &'a str)> = None;
     let mut is_prepared = false;
     for (at, line) in lines.iter().enumerate().rev() {
         if has_one(line, &BEGINNINGS) {
@@ -108,7 +120,7 @@ pub fn cause(log: &str, since: &str, cluster: &str) -> Option<Cause> {
             found = Some((weight, row, line));
         }
     }
-    found.map(|(_, row, line)| told(row, line, cluster))
+    found.map(|(_, row, line)| (row, line))
 }
 
 /// Whether a line says more than one after it: the first of a kind does, since others in the same attempt repeat it.

@@ -19,7 +19,7 @@ const LOG_FILES: usize = 2;
 const LEAST_SPACE: u64 = 100 << 20;
 
 /// What the logs of the ECS agent name as the cause.
-pub(super) fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
+pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     let read = || anyhow::Ok((log_tail(host, AGENT_LOG)?, log_tail(host, INIT_LOG)?));
     let (agent, init) = match read() {
         Ok(logs) => logs,
@@ -30,7 +30,11 @@ pub(super) fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     // What kept ecs-init from starting the ECS agent is over once the agent starts.
     let started = agent_log::started(&agent).filter(|started| *started > since.as_str()).unwrap_or(&since);
     let of_init = agent_log::cause(&init, started, &cluster).map(|cause| (INIT_LOG, cause));
-    let of_agent = agent_log::cause(&agent, &since, &cluster).map(|cause| (AGENT_LOG, cause));
+    let of_agent = match host.look_at_ecs_agent("").await {
+        Seen::Registered { .. } | Seen::WrongCluster { .. } => agent_log::cause_if_registered(&agent, &since, &cluster),
+        _ => agent_log::cause(&agent, &since, &cluster),
+    };
+    let of_agent = of_agent.map(|cause| (AGENT_LOG, cause));
     let is_named = |cause: &(&str, agent_log::Cause)| cause.1.kind != agent_log::Kind::Other;
     let found = of_init.clone().filter(is_named).or(of_agent).or(of_init);
     vec![match found {

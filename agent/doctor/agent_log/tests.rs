@@ -284,6 +284,10 @@ fn tasks_of_a_registered_agent_are_not_the_cause() {
     let well = "level=info time=2026-10-05T06:59:00Z msg=\"Connected to ACS endpoint\"\n";
     assert_eq!(found(&(well.to_owned() + pull)), None);
     assert_eq!(found(&(well.to_owned() + NEXT + pull)), Some(Kind::Denied), "of the next start");
+    let of_registered = |log: &str| cause_if_registered(log, "", "it").map(|cause| cause.kind);
+    assert_eq!(of_registered(pull), None, "the registration is rotated away");
+    let dropped = "level=error time=2026-10-05T07:00:01Z msg=\"Failed to connect to ACS\" error=\"x\"\n";
+    assert_eq!(of_registered(&(dropped.to_owned() + pull)), Some(Kind::Disconnected));
 }
 
 #[test]
@@ -301,7 +305,11 @@ fn a_consequence_counts_only_without_its_cause() {
     let mac = "unable to get mac address of instance's primary ENI from instance metadata: timeout\"";
     assert_eq!(found(&format!("{eni}{mac}")), Some(Kind::NoMetadata));
     let config = "level=critical time=2026-10-05T06:15:03Z msg=\"Error loading config: ";
-    assert_eq!(found(&format!("{config}something\"")), Some(Kind::BadSetting));
+    let vague = format!("{config}something\"\n");
+    assert_eq!(found(&vague), Some(Kind::BadSetting));
+    let metadata = "level=critical time=2026-10-05T06:15:02Z msg=\"Unable to communicate with EC2 Metadata service\"\n";
+    assert_eq!(found(&(metadata.to_owned() + &vague)), Some(Kind::NoMetadata));
+    assert_eq!(found(&(metadata.to_owned() + NEXT + &vague)), Some(Kind::BadSetting), "of the start before");
     for (words, remedy) in [
         ("Invalid logging drivers: smoke", "ECS_AVAILABLE_LOGGING_DRIVERS"),
         ("config: invalid value for docker container stop timeout: 1ms", "ECS_CONTAINER_STOP_TIMEOUT"),
