@@ -157,3 +157,6 @@ pub(super) fn consequence(line: &str) -> Option<&'static Row> {
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     [answers::ALL, starts::ALL, starts::CONSEQUENCES].into_iter().flatten()
 }
+
+#[cfg(test)]
+mod tests;
