@@ -74,6 +74,11 @@ impl Rehearsal {
         match self.scenario {
             Scenario::LateDevice => {
                 let host = Host::rooted_at(&self.root, &self.cloud.ecs_endpoint())?;
+                // On a second boot it is there already, and the run says only for a moment that it waits.
+                let is_there = |device: &String| host.at(device).exists();
+                if devices(&self.parsed).iter().all(is_there) {
+                    return Ok(());
+                }
                 while !host.status().contains(" is attached") {
                     tokio::time::sleep(LOOK).await;
                 }
