@@ -139,12 +139,15 @@ pub struct Finding {
     /// The lower, the likelier it is the cause of the others.
     #[serde(skip)]
     rank: u8,
+    /// Whether it tells of a time before, and not of now.
+    #[serde(skip)]
+    is_past: bool,
 }
 
 impl Finding {
     fn new(check: Check, verdict: Verdict, found: impl AsRef<str>) -> Self {
         let (why, remedy) = (String::new(), String::new());
-        Finding { check, verdict, found: found.as_ref().to_owned(), why, remedy, rank: check as u8 * 2 }
+        Finding { check, verdict, found: found.as_ref().to_owned(), why, remedy, rank: check as u8 * 2, is_past: false }
     }
 
     fn ok(check: Check, found: impl AsRef<str>) -> Self {
@@ -169,6 +172,11 @@ impl Finding {
     /// The finding in the place of another check's.
     fn ranked(self, as_check: Check) -> Self {
         Finding { rank: as_check as u8 * 2 + 1, ..self }
+    }
+
+    /// The finding as one that tells how an earlier run went.
+    fn of_the_past(self) -> Self {
+        Finding { is_past: true, ..self }
     }
 
     /// What was found and what to do, in one line.
@@ -229,9 +237,11 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
         bounded(Check::Credentials, CHECK, metadata::credentials(subject)),
         bounded(Check::Endpoints, CHECK, network::reached(subject)),
     );
-    for more in [local, cluster, metadata, credentials, network] {
+    for more in [local, metadata, credentials, network] {
         findings.extend(more);
     }
+    earlier::weigh(&mut findings, &cluster, subject.identity.is_warming());
+    findings.extend(cluster);
     Diagnosis::new(findings)
 }
 

@@ -312,7 +312,7 @@ fn a_log_of_before_this_boot_is_not_the_cause() {
 }
 
 /// Puts a database of the ECS agent on the host, as `tests/recorded/README.md` tells of them.
-fn put_agent_state(host: &Host, name: &str) {
+pub fn put_agent_state(host: &Host, name: &str) {
     let packed = std::fs::File::open(repository(&format!("tests/recorded/agent-state/{name}.db.gz"))).unwrap();
     host.put("/var/lib/ecs/data/agent.db", "");
     let mut database = std::fs::File::create(host.at("/var/lib/ecs/data/agent.db")).unwrap();

@@ -24,6 +24,7 @@ mod help;
 mod images;
 mod job;
 mod lifecycle;
+mod membership;
 mod packages;
 mod panics;
 mod plan_command;

@@ -2,10 +2,15 @@
 
 use anyhow::{Result, anyhow};
 
-use super::{Check, Finding};
+use super::{Check, Finding, Verdict};
 use crate::host::Host;
 use crate::report::{Outcome, Report};
 use crate::well_known::REPORT_FILE;
+
+/// The end of a run without a failure, in words.
+const SUCCEEDED: &str = "succeeded";
+/// The same, where the instance has not become a member of its cluster by it, or does not stay one.
+const ENDED: &str = "ended without a failure";
 
 /// What became of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +63,8 @@ fn of_report(report: &Report) -> Finding {
     let check = Check::LastRun;
     let began = &report.started;
     let failed = report.steps.iter().rev().find(|step| step.outcome == Outcome::Failure && step.name != "signal");
-    let step = failed.map_or("start", |step| step.name.as_str());
     match report.outcome {
-        Outcome::Success => Finding::ok(check, format!("the run of {began} succeeded")),
+        Outcome::Success => Finding::ok(check, format!("the run of {began} {SUCCEEDED}")),
         Outcome::Running => Finding::ok(check, format!("the run of {began} is still going, or was killed")),
         Outcome::Interrupted => Finding::problem(
             check,
@@ -70,16 +74,36 @@ fn of_report(report: &Report) -> Finding {
         ),
         Outcome::Failure | Outcome::Refused => {
             let reason = report.reason.as_deref().unwrap_or_default();
-            let waited = step == "wait" || report.outcome == Outcome::Refused;
-            let found = match waited {
-                true => format!("the run of {began} failed: `ecs-firstrun status` shows it"),
-                false => format!("the run of {began} failed in the step `{step}`: {reason}"),
+            let found = match failed {
+                Some(step) => format!("the run of {began} failed in the step `{}`: {reason}", step.name),
+                None => format!("the run of {began} failed: {reason}"),
             };
             let why = "the steps after the failed one are not done, and a FAILURE that was signalled is final";
             let remedy = "remove the cause, then `systemctl restart ecs-firstrun`";
-            let finding = Finding::problem(check, found, why, remedy);
+            let finding = Finding::problem(check, found, why, remedy).of_the_past();
             // That the wait failed is a consequence, and that a configuration was refused has its own finding.
-            if waited { finding.ranked(Check::State) } else { finding }
+            let has_another = report.outcome == Outcome::Refused || failed.is_some_and(|step| step.name == "wait");
+            if has_another { finding.ranked(Check::State) } else { finding }
+        }
+    }
+}
+
+/// Weighs how earlier runs went against the instance's cluster as it is now: once the instance is a member, a run that failed
+/// is history; in another cluster, a run that went well is no success. In a warm pool it is no member yet, which is right.
+pub(super) fn weigh(findings: &mut [Finding], cluster: &[Finding], is_warming: bool) {
+    let Some(now) = cluster.first() else { return };
+    for finding in findings {
+        match (now.verdict, finding.verdict) {
+            (Verdict::Ok, Verdict::Problem) if finding.is_past && !is_warming => {
+                finding.verdict = Verdict::Ok;
+                finding.found.push_str("; that is history: the instance has become a member of its cluster since");
+                finding.why.clear();
+                finding.remedy.clear();
+            }
+            (Verdict::Problem, Verdict::Ok) if finding.check == Check::LastRun => {
+                finding.found = finding.found.replace(SUCCEEDED, ENDED);
+            }
+            _ => {}
         }
     }
 }

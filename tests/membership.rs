@@ -1,0 +1,55 @@
+//! The instance as a member of its cluster: in the wrong one, not any more, or at last.
+
+use std::time::Duration;
+
+use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, RegisteredAs, Registration};
+use ecs_firstrun::report::Outcome;
+
+use crate::doctor::{SHORT_WAIT, SMALLEST, assert_has, doctor, findings, host_with, put_agent_state};
+use crate::support::host::{Ended, Host, until};
+
+const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
+
+fn registered_with(cluster: &str, delay: Duration) -> Registration {
+    Registration::After(delay, RegisteredAs { cluster: cluster.to_owned() })
+}
+
+/// Appends a line as a script of the user data does.
+fn append(host: &Host, line: &str) {
+    host.put(ECS_CONFIG, &format!("{}\n{line}\n", host.text(ECS_CONFIG)));
+}
+
+fn status(host: &Host) -> Ended {
+    host.call(&["status"], &[])
+}
+
+/// Gives the host another cloud, in which the ECS agent registers so once it is started.
+fn move_to(host: &mut Host, registration: Registration) {
+    host.rehearsal.cloud = Cloud::start(CloudOptions {
+        user_data: Some(SMALLEST.into()),
+        iam_role: Some("web-instances".to_owned()),
+        registration,
+        registration_starts_on: Some(host.rehearsal.programs.started_marker("ecs.service")),
+        docker: Some(ecs_firstrun::rehearse::docker_socket(&host.rehearsal.root, &host.rehearsal.programs)),
+        ..CloudOptions::default()
+    })
+    .unwrap();
+}
+
+#[test]
+fn once_the_instance_is_a_member_the_run_that_failed_is_history() {
+    let mut host = host_with(|options| options.registration = Registration::Never);
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
+    assert_eq!(host.run().code, Some(1));
+    let ended = doctor(&host);
+    assert_eq!(ended.code, Some(1));
+    assert_has(
+        &ended.stdout,
+        &["problem: last run", "failed in the step `wait`: wait: the ECS agent was not registered"],
+    );
+    assert!(!ended.stdout.contains("ecs-firstrun status"), "its reason is there: {}", ended.stdout);
+    move_to(&mut host, registered_with("production", Duration::ZERO));
+    let ended = doctor(&host);
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert_has(&ended.stdout, &["nothing wrong was found", "that is history: the instance has become a member"]);
+}
