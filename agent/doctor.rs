@@ -4,9 +4,11 @@
 //! made in parallel and each is bounded; one that can't be made says so. Findings come with the most likely cause first:
 //! what makes others fail stands before them. Of an image that is to be baked, other things are checked; see `image`.
 
+mod agent_exit;
 mod agent_log;
 mod agent_state;
 mod causes;
+mod docker_log;
 mod earlier;
 mod image;
 mod local;

@@ -15,6 +15,7 @@ mod look;
 mod nvme;
 mod program;
 mod unfinished;
+mod unit_state;
 mod units;
 mod wait;
 
@@ -22,7 +23,7 @@ pub use files::save;
 pub use look::Space;
 #[cfg(feature = "fuzzing")]
 pub(crate) use nvme::name_in as nvme_name;
-pub use program::UnitState;
+pub use unit_state::{Life, UnitState};
 pub use wait::{HELD_UP, Unmet};
 
 use std::fs::OpenOptions;

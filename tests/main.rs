@@ -17,6 +17,7 @@ mod disks;
 mod dockerd;
 mod doctor;
 mod documentation;
+mod ends;
 mod examples;
 mod faults;
 mod hand_over;

@@ -10,7 +10,7 @@ use crate::config::problem::redact;
 use crate::denial::Denial;
 
 /// A line longer than that, in characters, is quoted up to there.
-const LONGEST_QUOTE: usize = 360;
+pub(super) const LONGEST_QUOTE: usize = 360;
 /// An attempt begins with one of these: the agent's first line, of old versions too, or those of ecs-init.
 const BEGINNINGS: [&str; 5] = [
     "Starting Amazon ECS Agent",
@@ -199,7 +199,7 @@ fn level(line: &str) -> Level {
 }
 
 /// The time of a line, wherever its format has it.
-fn time(line: &str) -> Option<&str> {
+pub(super) fn time(line: &str) -> Option<&str> {
     const LENGTH: usize = "2026-11-23T07:50:48Z".len();
     let is_time = |text: &&[u8]| {
         let shape = b"0000-00-00T00:00:00Z";
@@ -239,7 +239,7 @@ fn quoted(line: &str, kind: Kind) -> String {
 }
 
 /// A quoted value, of `name="…"` or `"name":"…"`.
-fn field(line: &str, name: &str) -> Option<String> {
+pub(super) fn field(line: &str, name: &str) -> Option<String> {
     let forms = [format!(" {name}=\""), format!("\"{name}\":\"")];
     let start = forms.iter().find_map(|form| Some(line.find(form.as_str())? + form.len()))?;
     let mut value = String::new();

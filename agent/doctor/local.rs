@@ -25,7 +25,7 @@ pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Findi
         Ok(logs) => logs,
         Err(error) => return vec![Finding::not_made(Check::AgentLog, &error)],
     };
-    let since = host.started().map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default();
+    let since = since(host);
     let cluster = cluster_in_words(config);
     // What kept ecs-init from starting the ECS agent is over once the agent starts.
     let started = agent_log::started(&agent).filter(|started| *started > since.as_str()).unwrap_or(&since);
@@ -46,7 +46,13 @@ pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Findi
     }]
 }
 
-fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
+/// The start of this boot, as logs have it.
+pub(super) fn since(host: &Host) -> String {
+    host.started().map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default()
+}
+
+/// The end of a log.
+pub(super) fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
     let files = host.by_age(ECS_LOGS, name)?;
     let latest = &files[files.len().saturating_sub(LOG_FILES)..];
     let mut text = String::new();

@@ -1,10 +1,12 @@
 //! The units: whether they run, how they ended, and what they wait for.
 
-use super::{Check, Finding};
+use super::local::{log_tail, since};
+use super::{Check, Finding, agent_exit, docker_log};
 use crate::config::Config;
-use crate::host::{HELD_UP, Host, UnitState};
+use crate::ecs_agent::Seen;
+use crate::host::{HELD_UP, Host, Life, UnitState};
 use crate::imds::Identity;
-use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT, OUR_UNIT};
+use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_LOGS, ECS_UNIT, OUR_UNIT};
 
 /// A finding for each of the units, and whether `ecs.service` waits for a cloud-init that doesn't end.
 pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Vec<Finding> {
@@ -20,58 +22,137 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Id
                 return vec![Finding::not_made(Check::Units, &error), Finding::unknown(Check::CloudInit, not_known)];
             }
         };
-    vec![
-        judge(DOCKER_UNIT, wants_docker, &docker),
-        judge(ECS_UNIT, wants_ecs, &ecs),
-        judge(OUR_UNIT, true, &ours),
+    let is_down = |state: &UnitState| !matches!(state.life(), Life::Running | Life::Starting);
+    let said = if wants_docker && is_down(&docker) { docker_log::last_error(host).await } else { None };
+    // Of a unit that was never started only systemd can say why.
+    let said = said.filter(|said| docker.life() != Life::NeverStarted || said.contains("Dependency failed"));
+    let mut findings = vec![
+        judge(DOCKER_UNIT, wants_docker, &docker, said.as_deref()),
+        judge(ECS_UNIT, wants_ecs, &ecs, None),
+        judge(OUR_UNIT, true, &ours, None),
         cloud_init(ecs.is_held_up_by(&cloud_final)),
-    ]
+    ];
+    if wants_ecs && matches!(ecs.life(), Life::Running | Life::NeverStarted) {
+        findings.extend(exit_of_agent(host, ecs.life()).await);
+    }
+    findings
 }
 
-/// What a unit's state means.
-fn judge(unit: &str, wanted: bool, state: &UnitState) -> Finding {
-    let problem = |found: String, why: &str, remedy: String| {
-        let finding = Finding::problem(Check::Units, found, why, remedy);
-        // What the ECS agent does follows from everything else.
-        if unit == ECS_UNIT { finding.ranked(Check::Endpoints) } else { finding }
+/// The end of an ECS agent that does not run, though its unit does, or systemd has forgotten how the unit ended.
+async fn exit_of_agent(host: &Host, unit: Life) -> Option<Finding> {
+    if host.look_at_ecs_agent("").await != Seen::Refused {
+        return None;
+    }
+    let words = agent_exit::last(&log_tail(host, "ecs-init.log").ok()?, &since(host))?;
+    let why = match unit {
+        Life::Running => "ecs.service is active as long as ecs-init runs, whatever the ECS agent does",
+        _ => "systemd forgets how a unit ended that is not enabled",
     };
+    let remedy = format!(
+        "{ECS_LOGS}/ecs-agent.log says what it did last; remove the cause, then `systemctl restart {ECS_UNIT}`"
+    );
+    Some(Finding::problem(Check::Units, words, why, remedy).ranked(Check::Endpoints))
+}
+
+/// What a unit's state means; with what the program itself has said last.
+fn judge(unit: &str, wanted: bool, state: &UnitState, said: Option<&str>) -> Finding {
+    let ok = |words: String| Finding::ok(Check::Units, words);
+    let life = state.life();
+    if state.load == "not-found" && unit == OUR_UNIT {
+        let words = format!("{unit} is not installed, so whether it runs at boot is not known");
+        return Finding::unknown(Check::Units, words);
+    }
+    match life {
+        Life::Running => return ok(format!("{unit} is active ({})", state.sub)),
+        Life::Starting if state.has_job => return ok(format!("{unit} is queued to be started")),
+        Life::Starting => return ok(format!("{unit} is starting")),
+        // One that is not wanted need not run, but must not have failed.
+        Life::Failed => {}
+        _ if !wanted => return ok(format!("{unit} is {}", state.active)),
+        Life::Ended | Life::Stopped | Life::NeverStarted if unit == OUR_UNIT => {
+            return ok(format!("{unit} is {}", state.active));
+        }
+        _ => {}
+    }
+    let (found, why, remedy) = trouble(unit, state, said);
+    let finding = Finding::problem(Check::Units, found, why, remedy);
+    match unit {
+        // What the ECS agent does follows from everything else.
+        ECS_UNIT => finding.ranked(Check::Endpoints),
+        // The exit codes of a run, which the report tells about.
+        OUR_UNIT if life == Life::Failed && (1..=3).any(|code| state.exited_with(code)) => {
+            finding.ranked(Check::State).of_the_past()
+        }
+        _ => finding,
+    }
+}
+
+/// What is wrong with a unit that does not run, why that matters, and what to do.
+fn trouble(unit: &str, state: &UnitState, said: Option<&str>) -> (String, &'static str, String) {
     let why = match unit {
         DOCKER_UNIT => "the ECS agent is a container of Docker",
         ECS_UNIT => "it runs the ECS agent, which registers the instance",
         _ => "it configures the host, and starts Docker and the ECS agent",
     };
-    match state.active.as_str() {
-        _ if state.load == "not-found" && unit == OUR_UNIT => {
-            Finding::unknown(Check::Units, format!("{unit} is not installed, so whether it runs at boot is not known"))
+    let ended = format!("{unit} {}", state.ending());
+    let ending = said.map_or_else(|| ended.clone(), |said| format!("{ended}: Docker says `{said}`"));
+    let remedy = match (unit, said) {
+        (DOCKER_UNIT, Some(said)) => of_docker(said),
+        (ECS_UNIT, _) => format!("{ECS_LOGS}/ecs-init.log says why"),
+        _ => format!("`journalctl -u {unit}` says why"),
+    };
+    match state.life() {
+        _ if state.load == "not-found" => {
+            let remedy = "build from an image with Docker and the ECS agent (ecs-init), such as the ECS-optimized ones";
+            (format!("{unit} is not installed"), why, remedy.to_owned())
         }
-        _ if state.load == "not-found" && wanted => problem(
-            format!("{unit} is not installed"),
-            why,
-            "build from an image with Docker and the ECS agent (ecs-init), such as the ECS-optimized ones".to_owned(),
-        ),
-        "failed" if unit == ECS_UNIT && state.exit == ECS_EXIT_TERMINAL.to_string() => problem(
+        Life::Failed if unit == ECS_UNIT && state.exited_with(ECS_EXIT_TERMINAL) => (
             format!("{unit} failed with exit code {ECS_EXIT_TERMINAL}, so the ECS agent gave up for good"),
             "systemd doesn't start it again after this code",
             "remove the cause that /var/log/ecs/ecs-agent.log names, then `systemctl start ecs.service`".to_owned(),
         ),
-        "failed" => problem(
-            format!("{unit} failed ({}, exit code {})", state.result, state.exit),
-            why,
-            format!("`journalctl -u {unit}` says why"),
+        Life::Failed => (ending, why, remedy),
+        Life::Ended => (
+            format!("{ended}: it ended of its own accord"),
+            "systemd takes this code for a success, and doesn't start it again",
+            format!(
+                "`journalctl -u {unit}` and {ECS_LOGS} say what it did last; `systemctl start {unit}` starts it again"
+            ),
         ),
-        "active" | "reloading" => Finding::ok(Check::Units, format!("{unit} is active ({})", state.sub)),
-        "activating" => Finding::ok(Check::Units, format!("{unit} is starting")),
-        _ if state.has_job => Finding::ok(Check::Units, format!("{unit} is queued to be started")),
-        _ if !wanted || unit == OUR_UNIT => Finding::ok(Check::Units, format!("{unit} is {}", state.active)),
-        active => problem(
-            format!("{unit} is {active}: it has not been started on this boot"),
+        Life::Stopped => (
+            format!("{unit} was stopped on this boot, by hand or by a script"),
+            why,
+            format!("`systemctl start {unit}` starts it again"),
+        ),
+        Life::NeverStarted if said.is_some() => {
+            (format!("{unit} did not start: its journal says `{}`", said.unwrap_or_default()), why, remedy)
+        }
+        Life::NeverStarted => (
+            format!("{unit} is {}: it has not been started on this boot", state.active),
             why,
             format!(
                 "`systemctl restart {OUR_UNIT}` starts it once the host is configured; `journalctl -u {OUR_UNIT}` says how far \
                 the last run came"
             ),
         ),
+        Life::Repeating | Life::Running | Life::Starting => {
+            let times = Some(state.restarts.as_str()).filter(|times| !times.is_empty());
+            let times = times.map(|times| format!(", {times} times until now")).unwrap_or_default();
+            (format!("{ending}; systemd starts it again and again{times}"), why, remedy)
+        }
     }
+}
+
+/// The remedy for what Docker says.
+fn of_docker(said: &str) -> String {
+    let what = match said {
+        _ if said.contains("daemon.json") => {
+            "correct that in `docker.daemon`, or in the image's /etc/docker/daemon.json"
+        }
+        _ if said.contains("no space left") => "make room on that disk, or give it a larger volume",
+        _ => "remove the cause that Docker names",
+    };
+    format!("{what}; then `systemctl restart {OUR_UNIT}`")
 }
 
 fn cloud_init(holds_up: bool) -> Finding {
@@ -101,15 +182,28 @@ mod tests {
             result: text("exit-code"),
             has_job,
             exit: text(exit),
+            ..UnitState::default()
         }
     }
 
     #[test]
     fn a_unit_that_does_not_run_is_a_problem_only_where_it_is_wanted() {
+        let repeating = UnitState {
+            sub: "auto-restart".to_owned(),
+            restarts: "7".to_owned(),
+            ..state("loaded", "activating", "255", false)
+        };
+        let of_ours = UnitState { is_killed: true, exit: "6".to_owned(), restarts: String::new(), ..repeating.clone() };
+        let stopped = UnitState { was_started: true, ..state("loaded", "inactive", "0", false) };
+        let ended = UnitState { ended_by_itself: true, result: "success".to_owned(), ..stopped.clone() };
         for (unit, wanted, state, verdict, words) in [
             (ECS_UNIT, true, state("loaded", "active", "0", false), Verdict::Ok, "is active"),
             (ECS_UNIT, true, state("loaded", "failed", "5", false), Verdict::Problem, "gave up for good"),
             (ECS_UNIT, true, state("loaded", "failed", "255", false), Verdict::Problem, "exit code 255"),
+            (ECS_UNIT, true, repeating, Verdict::Problem, "exit code 255); systemd starts it again and again, 7 times"),
+            (ECS_UNIT, true, ended, Verdict::Problem, "ended with exit code 0: it ended of its own accord"),
+            (ECS_UNIT, true, stopped.clone(), Verdict::Problem, "was stopped on this boot"),
+            (ECS_UNIT, false, stopped, Verdict::Ok, "is inactive"),
             (ECS_UNIT, true, state("loaded", "inactive", "0", true), Verdict::Ok, "queued"),
             (ECS_UNIT, true, state("loaded", "inactive", "0", false), Verdict::Problem, "it has not been started"),
             (ECS_UNIT, false, state("loaded", "inactive", "0", false), Verdict::Ok, "is inactive"),
@@ -117,10 +211,33 @@ mod tests {
             (DOCKER_UNIT, true, state("loaded", "failed", "5", false), Verdict::Problem, "exit code 5"),
             (OUR_UNIT, true, state("not-found", "inactive", "0", false), Verdict::Unknown, "not installed"),
             (OUR_UNIT, true, state("loaded", "activating", "0", false), Verdict::Ok, "is starting"),
+            (OUR_UNIT, true, state("loaded", "inactive", "0", false), Verdict::Ok, "is inactive"),
+            (OUR_UNIT, true, of_ours, Verdict::Problem, "killed by signal 6); systemd starts it again and again"),
         ] {
-            let finding = judge(unit, wanted, &state);
+            let finding = judge(unit, wanted, &state, None);
             assert_eq!(finding.verdict, verdict, "{unit} {state:?}");
             assert!(finding.found.contains(words), "{}", finding.found);
+        }
+    }
+
+    #[test]
+    fn a_run_that_failed_is_told_by_its_report_and_after_the_causes() {
+        let finding = judge(OUR_UNIT, true, &state("loaded", "failed", "1", false), None);
+        assert!(finding.is_past && finding.rank > Finding::ok(Check::Endpoints, "").rank, "{finding:?}");
+        let crashed = UnitState { is_killed: true, ..state("loaded", "failed", "11", false) };
+        assert!(!judge(OUR_UNIT, true, &crashed, None).is_past);
+    }
+
+    #[test]
+    fn what_docker_says_is_the_reason_and_decides_the_remedy() {
+        for (said, remedy) in [
+            ("unable to configure the Docker daemon with file /etc/docker/daemon.json: x", "`docker.daemon`"),
+            ("failed to start daemon: write /data/docker/x: no space left on device", "make room"),
+            ("failed to start daemon: y", "remove the cause that Docker names"),
+        ] {
+            let finding = judge(DOCKER_UNIT, true, &state("loaded", "failed", "1", false), Some(said));
+            assert_eq!(finding.found, format!("docker.service failed (exit-code, exit code 1): Docker says `{said}`"));
+            assert!(finding.remedy.contains(remedy) && !finding.remedy.contains("journalctl"), "{}", finding.remedy);
         }
     }
 }

@@ -20,50 +20,6 @@ const QUOTED: usize = 600;
 /// Bytes before the quoted end that are searched for secrets.
 const LOOKED_AT: usize = 4096;
 
-/// What systemd says of a unit.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct UnitState {
-    /// `LoadState`, such as `loaded` or `not-found`.
-    pub load: String,
-    /// `ActiveState`, such as `active`, `activating` or `failed`.
-    pub active: String,
-    /// `SubState`.
-    pub sub: String,
-    /// `Result`, such as `success` or `exit-code`.
-    pub result: String,
-    /// Whether systemd still has something to do for it, such as a start that was queued.
-    pub has_job: bool,
-    /// `ExecMainStatus`: the exit code of the main process.
-    pub exit: String,
-}
-
-impl UnitState {
-    fn read(properties: &str) -> Self {
-        let value = |name: &str| {
-            let line = properties.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            line.unwrap_or_default().to_owned()
-        };
-        UnitState {
-            load: value("LoadState"),
-            active: value("ActiveState"),
-            sub: value("SubState"),
-            result: value("Result"),
-            has_job: !matches!(value("Job").as_str(), "" | "0"),
-            exit: value("ExecMainStatus"),
-        }
-    }
-
-    /// Whether a start is queued until this other unit has ended, which still runs.
-    pub fn is_held_up_by(&self, other: &UnitState) -> bool {
-        self.has_job && !self.is_active() && other.active == "activating"
-    }
-
-    /// Whether the unit runs.
-    pub fn is_active(&self) -> bool {
-        matches!(self.active.as_str(), "active" | "reloading")
-    }
-}
-
 impl Host {
     /// Runs a program to its end and gives what it printed. It is killed when the caller stops waiting.
     ///
@@ -105,26 +61,6 @@ impl Host {
             .output()
             .await
             .map_err(|error| anyhow!("run {}: {error}", command_line(program, arguments)))
-    }
-
-    /// What systemd says of a unit.
-    ///
-    /// # Errors
-    /// systemctl fails.
-    pub async fn unit_state(&self, unit: &str) -> Result<UnitState> {
-        let [state] = self.unit_states([unit]).await?;
-        Ok(state)
-    }
-
-    /// What systemd says of several units, asked once.
-    ///
-    /// # Errors
-    /// systemctl fails.
-    pub async fn unit_states<const N: usize>(&self, units: [&str; N]) -> Result<[UnitState; N]> {
-        const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,Job";
-        let shown = self.run("systemctl", &[&["show"], units.as_slice(), &[PROPERTIES]].concat()).await?;
-        let mut blocks = shown.split("\n\n");
-        Ok(units.map(|_| UnitState::read(blocks.next().unwrap_or_default())))
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::{Host, UnitState};
+use super::{Host, Life, UnitState};
 use crate::ecs_agent::{POLL, Seen};
 use crate::plan::Condition;
 use crate::report::Change;
@@ -72,12 +72,12 @@ impl Host {
         let mut pauses = pauses.without_max_times().build();
         loop {
             let state = self.unit_state(unit).await?;
+            if let Life::Failed | Life::Ended = state.life() {
+                let seen = format!("{unit} {}", state.ending());
+                return Err(Unmet { seen, hint: format!("; `journalctl -u {unit}` says why") }.into());
+            }
             match state.active.as_str() {
                 "active" => return Ok(Change::Made),
-                "failed" => {
-                    let seen = format!("{unit} failed ({}, exit code {})", state.result, state.exit);
-                    return Err(Unmet { seen, hint: format!("; `journalctl -u {unit}` says why") }.into());
-                }
                 other if Instant::now() >= ends => {
                     let seen = format!("{unit} is not active after {}, but {other}", spent(began));
                     return Err(Unmet { seen, hint: String::new() }.into());
@@ -91,7 +91,7 @@ impl Host {
         let mut units_looked_at = began;
         let mut job_looked_at: Option<Instant> = None;
         let mut last = String::new();
-        let mut held_up = None;
+        let mut trouble = None;
         loop {
             let seen = match self.ecs_agent.look(cluster).await {
                 Seen::Registered { container_instance_arn, version, .. } => {
@@ -123,10 +123,10 @@ impl Host {
                 units_looked_at = Instant::now();
                 // A host that is slow to answer must not use up what is left for the last words.
                 if let Ok(looked) = timeout_at(ends, self.look_at_units()).await {
-                    held_up = looked?;
+                    trouble = looked?;
                 }
             }
-            let seen = held_up.map_or(seen, str::to_owned);
+            let seen = trouble.clone().unwrap_or(seen);
             if seen != last {
                 tracing::info!("the ECS agent is not registered yet: {seen}");
                 self.say_status(&format!("waiting for the ECS agent to register with `{cluster}`: {seen}"));
@@ -144,27 +144,24 @@ impl Host {
         }
     }
 
-    /// Fails where Docker or the ECS agent failed. Says so where `ecs.service` waits in systemd's queue for the end of
-    /// cloud-init.
-    async fn look_at_units(&self) -> Result<Option<&'static str>> {
+    /// Fails where Docker or the ECS agent has ended and systemd does not start it again. Says what else keeps them from
+    /// running, which may pass.
+    async fn look_at_units(&self) -> Result<Option<String>> {
         let [docker, ecs, cloud_final] = self.unit_states([DOCKER_UNIT, ECS_UNIT, CLOUD_FINAL_UNIT]).await?;
+        let mut trouble = ecs.is_held_up_by(&cloud_final).then(|| HELD_UP.to_owned());
         for (unit, state) in [(DOCKER_UNIT, &docker), (ECS_UNIT, &ecs)] {
-            // With a start still queued, a failure is one of before.
-            if state.active != "failed" || state.has_job {
-                continue;
-            }
-            let hint = match unit {
-                ECS_UNIT if state.exit == ECS_EXIT_TERMINAL.to_string() => {
-                    ", so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
+            let passing = match state.life() {
+                Life::Failed | Life::Ended => {
+                    let seen = format!("{unit} {}", state.ending());
+                    return Err(Unmet { seen, hint: hint(unit, state).to_owned() }.into());
                 }
-                ECS_UNIT => ", and /var/log/ecs/ecs-init.log says why",
-                _ => ", and `journalctl -u docker.service` says why",
+                Life::Repeating => format!("{unit} {}, and systemd starts it again", state.ending()),
+                Life::Stopped => format!("{unit} was stopped, by hand or by a script"),
+                Life::Running | Life::Starting | Life::NeverStarted => continue,
             };
-            return Err(
-                Unmet { seen: format!("{unit} failed with exit code {}", state.exit), hint: hint.to_owned() }.into()
-            );
+            trouble = trouble.or(Some(passing));
         }
-        Ok(ecs.is_held_up_by(&cloud_final).then_some(HELD_UP))
+        Ok(trouble)
     }
 
     async fn units_in_words(&self) -> String {
@@ -175,6 +172,20 @@ impl Host {
             }
             Err(error) => format!("{error:#}"),
         }
+    }
+}
+
+/// Where the cause of a unit's end is to be looked for.
+fn hint(unit: &str, state: &UnitState) -> &'static str {
+    match unit {
+        DOCKER_UNIT => ", and `journalctl -u docker.service` says why",
+        _ if state.life() == Life::Ended => {
+            ", so the ECS agent has ended, and systemd does not start it again after this code; /var/log/ecs/ecs-agent.log says what it did last"
+        }
+        _ if state.exited_with(ECS_EXIT_TERMINAL) => {
+            ", so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
+        }
+        _ => ", and /var/log/ecs/ecs-init.log says why",
     }
 }
 

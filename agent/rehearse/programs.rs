@@ -24,7 +24,7 @@ const ROOT_VARIABLE: &str = "ECS_FIRSTRUN_ROOT";
 
 /// The programs there are stubs of.
 pub const NAMES: &[&str] =
-    &["systemctl", "blkid", "mkfs.xfs", "mkfs.ext4", "xfs_growfs", "resize2fs", "udevadm", "mdadm"];
+    &["systemctl", "journalctl", "blkid", "mkfs.xfs", "mkfs.ext4", "xfs_growfs", "resize2fs", "udevadm", "mdadm"];
 
 /// A call of a stub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,12 +97,19 @@ fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
     let outcome = match program {
         "systemctl" => systemctl::run(args, state),
         "udevadm" => Ok(Outcome::default()),
+        "journalctl" => Ok(journal(args, state)),
         _ => disks::run(program, args, state),
     }?;
     let (program, args) = (program.to_owned(), args.to_vec());
     let exit = outcome.exit;
     state.record(&Call { program, args, start, exit })?;
     Ok(outcome)
+}
+
+/// The journal of the units that are asked for: what was put there beforehand.
+fn journal(args: &[String], state: &State) -> Outcome {
+    let units = args.iter().filter_map(|arg| arg.strip_prefix("--unit="));
+    Outcome::printed(units.filter_map(|unit| state.read(state::JOURNAL, unit)).collect::<String>())
 }
 
 fn now() -> u64 {
@@ -146,6 +153,16 @@ impl Programs {
         self.put(state::ACTIVATING, &state::escaped(unit), "")
     }
 
+    /// Lets the journal hold this text of a unit.
+    pub fn journal(&self, unit: &str, text: &str) -> io::Result<&Self> {
+        self.put(state::JOURNAL, &state::escaped(unit), text)
+    }
+
+    /// Lets systemd refuse every start from now on, since it shuts the host down.
+    pub fn shut_down(&self) -> io::Result<&Self> {
+        self.put(state::SHUTDOWN, state::SHUTDOWN, "")
+    }
+
     /// Puts a filesystem, or whatever else has a type (`LVM2_member`, `swap`…), on a device.
     pub fn existing_filesystem(&self, device: &Path, kind: &str, label: &str) -> io::Result<&Self> {
         let found = disks::found(device, kind, label);
@@ -160,7 +177,7 @@ impl Programs {
 
     /// Forgets what does not outlast a boot: what was started and what was mounted.
     pub fn restart(&self) -> io::Result<()> {
-        for folder in [state::STARTED, state::ACTIVATING, state::JOBS, state::MOUNTS] {
+        for folder in [state::STARTED, state::STOPPED, state::ACTIVATING, state::JOBS, state::MOUNTS, state::SHUTDOWN] {
             match std::fs::remove_dir_all(self.state.join(folder)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

@@ -3,14 +3,16 @@
 use std::io;
 
 use super::disks;
-use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, STARTED, State};
+use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STOPPED, State};
 use super::{Outcome, now};
-use crate::well_known::{CLOUD_FINAL_UNIT, ECS_UNIT, UNITS, VENDOR_UNITS};
+use crate::well_known::{CLOUD_FINAL_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT, UNITS, VENDOR_UNITS};
 
 /// A unit that isn't there: the exit code of the init scripts' standard.
 const NOT_FOUND: i32 = 5;
 /// A unit that isn't running, likewise.
 const NOT_RUNNING: i32 = 3;
+/// A job that systemd refuses.
+const REFUSED: i32 = 4;
 
 /// On Amazon Linux the second is ordered after the first.
 const ORDERED: (&str, &str) = (CLOUD_FINAL_UNIT, ECS_UNIT);
@@ -41,6 +43,10 @@ pub(super) fn run(args: &[String], state: &State) -> io::Result<Outcome> {
         "start" | "restart" | "reload-or-restart" | "try-restart" => start(&request, state),
         "stop" => stop(&request, state),
         "enable" | "disable" => enable(&request, state),
+        "show" if request.units.is_empty() => Ok(Outcome::printed(match is_shutting_down(state) {
+            true => "SystemState=stopping\n",
+            false => "SystemState=running\n",
+        })),
         "show" => Ok(show(&request, state)),
         "is-active" => Ok(is_active(&request, state)),
         "is-enabled" => Ok(is_enabled(&request, state)),
@@ -90,6 +96,14 @@ fn start(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
             outcome.stderr += &format!("Failed to {verb} {unit}: Unit {unit} not found.\n");
             continue;
         }
+        if is_shutting_down(state) {
+            outcome.exit = REFUSED;
+            outcome.stderr += &format!(
+                "Failed to start {unit}: Transaction for {unit}/start is destructive ({unit} has 'stop' job queued, but \
+                'start' is included in transaction).\nSee system logs and 'systemctl status {unit}' for details.\n"
+            );
+            continue;
+        }
         // Starting what runs is no restart.
         if request.verb != "start" || unit_state(unit, state).active != "active" {
             start_one(unit, state)?;
@@ -103,7 +117,12 @@ fn start(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
     Ok(outcome)
 }
 
+fn is_shutting_down(state: &State) -> bool {
+    state.read(SHUTDOWN, SHUTDOWN).is_some()
+}
+
 fn start_one(unit: &str, state: &State) -> io::Result<()> {
+    state.remove(STOPPED, unit)?;
     if unit == ORDERED.1 && state.read(ACTIVATING, ORDERED.0).is_some() {
         return state.write(JOBS, unit, "1234");
     }
@@ -136,6 +155,9 @@ fn stop(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
 fn stop_one(unit: &str, state: &State) -> io::Result<()> {
     if unit.ends_with(".mount") {
         disks::unmount_unit(unit, state)?;
+    }
+    if state.read(STARTED, unit).is_some() {
+        state.write(STOPPED, unit, "")?;
     }
     state.remove(STARTED, unit)
 }
@@ -195,6 +217,11 @@ fn unit_state(unit: &str, state: &State) -> UnitState {
     }
     let since = started.parse().map_or(0, |started| now().saturating_sub(started));
     match scripted_failure(unit, state) {
+        Some((after, 0)) if since >= after => known("inactive", "dead", "success", 0),
+        // Of its unit: Restart=on-failure, RestartSec=10s, RestartPreventExitStatus=5.
+        Some((after, exit)) if since >= after && unit == ECS_UNIT && exit != ECS_EXIT_TERMINAL => {
+            known("activating", "auto-restart", "exit-code", exit)
+        }
         Some((after, exit)) if since >= after => known("failed", "failed", "exit-code", exit),
         _ if is_mount => known("active", "mounted", "success", 0),
         _ if unit.ends_with(".target") => known("active", "active", "success", 0),
@@ -229,23 +256,44 @@ fn properties(unit: &str, request: &Request<'_>, state: &State) -> String {
     let now = unit_state(unit, state);
     let exit = now.exit.to_string();
     let job = state.read(JOBS, unit).unwrap_or_default();
+    let [started, stopped, main_ended] = times(unit, &now, state);
+    let is_running = now.active == "active" || main_ended == "0";
     let all = [
+        ("NRestarts", if now.sub == "auto-restart" { "3" } else { "0" }),
         ("Result", now.result),
-        ("ExecMainStatus", if is_service { exit.as_str() } else { "" }),
+        ("ExecMainExitTimestampMonotonic", main_ended),
+        ("ExecMainCode", if is_running { "0" } else { "1" }),
+        ("ExecMainStatus", exit.as_str()),
         ("Id", unit),
         ("LoadState", load),
         ("ActiveState", now.active),
         ("SubState", now.sub),
+        ("InactiveExitTimestampMonotonic", started),
+        ("ActiveExitTimestampMonotonic", stopped),
         ("UnitFileState", unit_file_state(unit, state)),
         ("Job", &job),
     ];
     let is_asked = |name: &str| request.properties.is_empty() || request.properties.contains(&name);
-    let is_there = |name: &str| (is_service || name != "ExecMainStatus") && (name != "Job" || !job.is_empty());
+    let is_of_services = |name: &str| name == "NRestarts" || name.starts_with("ExecMain");
+    let is_there = |name: &str| (is_service || !is_of_services(name)) && (name != "Job" || !job.is_empty());
     let lines = all.iter().filter(|(name, _)| is_asked(name) && is_there(name));
     let line = |(name, value): &(&str, &str)| {
         if request.value { format!("{value}\n") } else { format!("{name}={value}\n") }
     };
     lines.map(line).collect()
+}
+
+/// The times in microseconds since the boot at which a unit left `inactive`, left `active`, and its main process ended; `0`
+/// where that has not happened.
+fn times(unit: &str, now: &UnitState, state: &State) -> [&'static str; 3] {
+    match (now.active, state.read(STARTED, unit), state.read(STOPPED, unit)) {
+        (_, None, Some(_)) => ["1000000", "2000000", "3000000"],
+        (_, None, None) => ["0"; 3],
+        ("inactive" | "failed", ..) | ("activating", Some(_), _) if now.sub != "start" => {
+            ["1000000", "2000000", "2000000"]
+        }
+        _ => ["1000000", "0", "0"],
+    }
 }
 
 /// Answers for each unit, with the exit code of success where any of them satisfies.
