@@ -192,7 +192,16 @@ impl<'a> Run<'a> {
             result = caught(self.provision()) => Some(result),
             () = stop.told() => None,
         };
-        let Some(result) = result else { return self.interrupted() };
+        let Some(result) = result else {
+            return self.interrupted("the run was stopped, for example by a shutdown");
+        };
+        // What a shutdown stops or refuses to start says nothing of the instance.
+        if let Ok(Err(failure)) = &result
+            && failure.outcome == Outcome::Failure
+            && self.host.is_shutting_down(&failure.reason).await
+        {
+            return self.interrupted(&format!("the host shuts down while the run goes on ({})", failure.reason));
+        }
         // A panic in the conclusion is concluded like any other; nothing is told where that panics, too.
         let concluded = net(|| self.conclude(result)).or_else(|panic| net(|| self.conclude(Err(panic))));
         let concluded = match concluded {

@@ -53,3 +53,38 @@ fn once_the_instance_is_a_member_the_run_that_failed_is_history() {
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
     assert_has(&ended.stdout, &["nothing wrong was found", "that is history: the instance has become a member"]);
 }
+
+#[test]
+fn a_shutdown_decides_nothing() {
+    let host = host_with(|_| {});
+    host.rehearsal.programs.shut_down().unwrap();
+    let ended = host.run();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let report = host.report();
+    assert_eq!(report.outcome, Outcome::Interrupted);
+    assert_has(
+        &report.reason.unwrap_or_default(),
+        &["the host shuts down", "is destructive", "the next run continues"],
+    );
+    assert!(host.rehearsal.cloud.signals().is_empty());
+    host.rehearsal.programs.restart().unwrap();
+    assert_eq!(host.run().code, Some(0));
+    host.one_signal("SUCCESS");
+}
+
+#[test]
+fn what_a_shutdown_stops_is_not_taken_for_a_failure() {
+    let mut host = host_with(|options| options.registration = Registration::Never);
+    host.rehearsal.programs.fail_after("ecs.service", Duration::from_secs(1), 0).unwrap();
+    let ended = host.run_and(|_| {
+        until(|| host.rehearsal.programs.started_marker("ecs.service").exists());
+        host.rehearsal.programs.shut_down().unwrap();
+    });
+    assert_eq!((ended.code, host.report().outcome), (Some(3), Outcome::Interrupted), "{}", ended.stderr);
+    assert!(host.rehearsal.cloud.signals().is_empty());
+    host.rehearsal.programs.restart().unwrap();
+    host.rehearsal.programs.fail_after("ecs.service", Duration::from_secs(3600), 0).unwrap();
+    move_to(&mut host, registered_with("production", Duration::ZERO));
+    assert_eq!(host.run().code, Some(0));
+    host.one_signal("SUCCESS");
+}

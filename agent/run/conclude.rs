@@ -105,13 +105,12 @@ impl Run<'_> {
     }
 
     /// Nothing is decided: the run was stopped from outside, and the next one goes on where this one was.
-    pub(super) fn interrupted(&mut self) -> Ending {
-        let reason =
-            "the run was stopped, for example by a shutdown; nothing was signalled, and the next run continues";
-        self.say(Outcome::Interrupted, Some(reason));
+    pub(super) fn interrupted(&mut self, why: &str) -> Ending {
+        let reason = format!("{why}; nothing was signalled, and the next run continues");
+        self.say(Outcome::Interrupted, Some(&reason));
         self.report.outcome = Outcome::Interrupted;
-        self.report.reason = Some(reason.to_owned());
-        for step in self.report.steps.iter_mut().filter(|step| step.outcome == Outcome::Running) {
+        self.report.reason = Some(reason);
+        for step in self.report.steps.iter_mut().filter(|step| step.outcome != Outcome::Success) {
             step.outcome = Outcome::Interrupted;
         }
         self.save();
