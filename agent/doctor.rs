@@ -32,6 +32,7 @@ pub use self::earlier::Configured;
 pub use self::image::{INSTALLED, examine_image};
 pub use self::metadata::Metadata;
 use crate::config::Config;
+use crate::ecs_agent::{Seen, same_cluster};
 use crate::host::Host;
 use crate::imds::Identity;
 
@@ -146,6 +147,9 @@ pub struct Finding {
     is_past: bool,
 }
 
+/// The rank of a problem that keeps no ECS agent from its cluster.
+const CAUSES_NOTHING: u8 = u8::MAX;
+
 impl Finding {
     fn new(check: Check, verdict: Verdict, found: impl AsRef<str>) -> Self {
         let (why, remedy) = (String::new(), String::new());
@@ -174,6 +178,11 @@ impl Finding {
     /// The finding in the place of another check's.
     fn ranked(self, as_check: Check) -> Self {
         Finding { rank: as_check as u8 * 2 + 1, ..self }
+    }
+
+    /// The finding after all the others: nothing follows from it.
+    fn that_causes_nothing(self) -> Self {
+        Finding { rank: CAUSES_NOTHING, ..self }
     }
 
     /// The finding as one that tells how an earlier run went.
@@ -248,9 +257,32 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
 }
 
 /// The most likely cause among what can be seen without the network, within two seconds.
-pub async fn local_cause(host: &Host, config: &Config) -> Option<Finding> {
-    // A run waits only where the instance goes into service, whatever its identity.
-    Diagnosis::new(local(host, Some(config), &Identity::default(), LOCAL).await).cause().cloned()
+pub async fn local_cause(host: &Host, config: &Config, identity: &Identity) -> Option<Finding> {
+    let diagnosis = Diagnosis::new(local(host, Some(config), identity, LOCAL).await);
+    diagnosis.cause().filter(|finding| finding.rank != CAUSES_NOTHING).cloned()
+}
+
+/// The reason why the ECS agent is not, or will not be, in the cluster of the configuration: a line of its settings names another
+/// one, it has saved another one, or, once its start `is_settled`, it is registered with another one.
+pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, is_settled: bool) -> Option<String> {
+    let wanted = config.ecs.as_ref()?.cluster.to_string();
+    let remedy = || host.remedy_for_another_cluster(&wanted);
+    if let Some(line) = host.configured_cluster().ok()?.filter(|line| !same_cluster(&line.value, &wanted)) {
+        return Some(format!("the ECS agent joins `{}`, not `{wanted}`; {}", line.value, remedy()));
+    }
+    let state = agent_state::finding(host, Some(config), identity);
+    if state.verdict == Verdict::Problem && state.rank != CAUSES_NOTHING {
+        return Some(state.line());
+    }
+    if !is_settled {
+        return None;
+    }
+    match host.look_at_ecs_agent(&wanted).await {
+        Seen::WrongCluster { found, .. } => {
+            Some(format!("the ECS agent is registered with `{found}`, not with `{wanted}`; {}", remedy()))
+        }
+        _ => None,
+    }
 }
 
 /// The checks that need no network, each within the limit: one that is late costs the others nothing.

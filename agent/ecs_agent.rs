@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const LIMIT: usize = 64 * 1024;
 
 /// The cluster that an agent with an empty `ECS_CLUSTER` registers with.
-const DEFAULT_CLUSTER: &str = "default";
+pub const DEFAULT_CLUSTER: &str = "default";
 
 /// What one look at the agent showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,8 +89,10 @@ pub fn judge(status: u16, body: &[u8], wanted_cluster: &str) -> Seen {
     Seen::Registered { cluster: metadata.cluster, container_instance_arn: arn, version: metadata.version }
 }
 
-/// Two ARNs must agree as a whole (account and region too); else the names, which end an ARN, must.
-fn same_cluster(a: &str, b: &str) -> bool {
+/// Tells whether two names or ARNs are those of one cluster; an empty one is the cluster `default`. Two ARNs must agree as a
+/// whole (account and region too); else the names, which end an ARN, must.
+pub fn same_cluster(a: &str, b: &str) -> bool {
+    let [a, b] = [a, b].map(|cluster| if cluster.is_empty() { DEFAULT_CLUSTER } else { cluster });
     if a.starts_with("arn:") && b.starts_with("arn:") {
         return a == b;
     }

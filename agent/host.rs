@@ -7,6 +7,7 @@
 
 mod directory;
 mod disk;
+mod ecs_config;
 mod edit;
 mod facts;
 mod files;
@@ -19,6 +20,7 @@ mod unit_state;
 mod units;
 mod wait;
 
+pub use ecs_config::START_ANEW;
 pub use files::save;
 pub use look::Space;
 #[cfg(feature = "fuzzing")]

@@ -323,22 +323,50 @@ pub fn put_agent_state(host: &Host, name: &str) {
 fn what_the_ecs_agent_has_saved_of_another_instance_or_cluster_is_told() {
     let host = host_with(|options| options.registration = Registration::Never);
     host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
-    put_agent_state(&host, "other");
+    put_agent_state(&host, "own");
     assert_eq!(host.run().code, Some(1));
-    let words = ["has saved the state of another cluster, `default`", "delete /var/lib/ecs/data"];
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
-    assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
+    // It is of this instance and of this cluster.
+    assert!(!host.report().reason.unwrap_or_default().contains("saved"), "{:?}", host.report().reason);
 
-    let state = || findings(&host, &host.rehearsal.cloud.cloudformation_endpoint(), "state").remove(0);
+    let host = host_with(|options| options.registration = Registration::Never);
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
+    host.put("/etc/ecs-firstrun/conf.d/60.yaml", "ecs: {config: {ECS_LOGLEVEL: debug}}\n");
+    put_agent_state(&host, "own");
+    let user_data = host.folder.path().join("user-data");
+    std::fs::write(&user_data, SMALLEST.replace("production", "staging")).unwrap();
+    let options = ["--user-data", user_data.to_str().unwrap()];
+    assert_eq!(host.call(&[&["run"], options.as_slice()].concat(), &[]).code, Some(1));
+    let words = [
+        "has saved the state of another cluster, `production`; it is configured for `staging`: `ECS_CLUSTER=staging` in \
+         line 1 of /etc/ecs/ecs.config",
+        "delete /var/lib/ecs/data",
+    ];
+    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    let ended = host.call(&[&["doctor"], options.as_slice()].concat(), &[]);
+    assert_has(ended.stdout.lines().next().unwrap(), &words);
+}
+
+#[test]
+fn what_the_ecs_agent_has_saved_of_another_instance_is_no_cause() {
+    let host = host_that_fails("denied");
     for (database, verdict, found) in [
+        ("other", "problem", "that of another instance, `i-00000000000000001`"),
         ("rejoined", "problem", "that of another instance, `i-00000000000000001`"),
         ("own", "ok", "it is of this instance"),
     ] {
         put_agent_state(&host, database);
-        let state = state();
+        let state = findings(&host, &host.rehearsal.cloud.cloudformation_endpoint(), "state").remove(0);
         assert_eq!(state["verdict"], verdict, "{database}: {state}");
         assert_has(state["found"].as_str().unwrap(), &[found]);
+        assert_has(doctor(&host).stdout.lines().next().unwrap(), &["role lacks a permission"]);
     }
+    // Nor where nothing else is known.
+    let host = host_with(|options| options.registration = Registration::Never);
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
+    put_agent_state(&host, "other");
+    assert_eq!(host.run().code, Some(1));
+    let reason = host.report().reason.unwrap_or_default();
+    assert!(reason.contains("was not registered with `production`") && !reason.contains("saved"), "{reason}");
 }
 
 /// What is another at each run, as the document has it.

@@ -37,6 +37,48 @@ fn move_to(host: &mut Host, registration: Registration) {
 }
 
 #[test]
+fn a_line_that_wins_over_the_configuration_is_named() {
+    let host = host_with(|options| options.registration = registered_with("green", Duration::from_millis(800)));
+    let ended = host.run_and(|_| {
+        until(|| host.rehearsal.programs.started_marker("ecs.service").exists());
+        append(&host, "ECS_CLUSTER=blue\nECS_CLUSTER=green");
+    });
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    host.one_signal("FAILURE");
+    let words = [
+        "the ECS agent is registered with `green`, not with `production`",
+        "; `ECS_CLUSTER=green` in line 4 of /etc/ecs/ecs.config wins over the configuration: remove that line",
+        "delete /var/lib/ecs/data",
+    ];
+    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
+}
+
+#[test]
+fn an_instance_that_was_deregistered_is_no_member_though_its_agent_still_answers() {
+    let host = host_with(|_| {});
+    host.put("/proc/stat", "cpu 1 2 3\nbtime 1790000000\n");
+    assert_eq!(host.run().code, Some(0));
+    let registered = "level=info time=2026-11-29T14:31:03Z msg=\"Registered container instance with cluster!\"\n";
+    let gone = "level=error time=2026-11-29T15:31:04Z msg=\"Failed to connect to ACS\" error=\"InactiveInstanceException: The \
+        container instance is inactive\"\nlevel=info time=2026-11-29T15:31:04Z msg=\"Container instance is deregistered\"\n";
+    host.put("/var/log/ecs/ecs-agent.log", &format!("{registered}{gone}"));
+    let ended = doctor(&host);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert_has(ended.stdout.lines().next().unwrap(), &["deregistered", "delete /var/lib/ecs/data, start it again"]);
+    let cluster = || findings(&host, &host.rehearsal.cloud.cloudformation_endpoint(), "cluster").remove(0);
+    assert_has(
+        cluster()["found"].as_str().unwrap(),
+        &["answers as container instance 5b0d3c7e9a1f", "deregistered since"],
+    );
+    // It has registered again.
+    let again = registered.replace("T14:", "T16:");
+    host.put("/var/log/ecs/ecs-agent.log", &format!("{registered}{gone}{again}"));
+    assert_eq!(cluster()["verdict"], "ok");
+    assert_eq!(doctor(&host).code, Some(0));
+}
+
+#[test]
 fn once_the_instance_is_a_member_the_run_that_failed_is_history() {
     let mut host = host_with(|options| options.registration = Registration::Never);
     host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);

@@ -2,8 +2,9 @@
 //!
 //! The agent's database is BoltDB's, which it holds locked while it runs. So nobody opens it here: its bytes are searched.
 //! In a leaf page a key is followed at once by its value, and the agent's values are JSON. A page that was replaced stays
-//! in the file until it is used again, so one key can have several values; only where none of them fits is the state that
-//! of another.
+//! in the file until it is used again, so one key can have several values. The keys of a page stand in order, so a cluster
+//! is of the instance that follows it. The ECS agent drops the state of another instance when it starts: the cluster of that
+//! one means nothing.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,7 @@ use memchr::memmem;
 
 use super::{Check, Finding};
 use crate::config::Config;
+use crate::ecs_agent::DEFAULT_CLUSTER;
 use crate::host::Host;
 use crate::imds::Identity;
 use crate::well_known::ECS_DATA;
@@ -26,6 +28,9 @@ const VALUE: usize = 512;
 const INSTANCE: &str = "ec2-instance-id";
 const CLUSTER: &str = "cluster-name";
 
+/// The bytes between the value of [`CLUSTER`] and the key [`INSTANCE`] of one page, at most: an ARN and two keys.
+const APART: usize = 1024;
+
 const REMEDY: &str =
     "stop ecs.service, delete /var/lib/ecs/data, start it again; and delete that directory when an image is baked";
 
@@ -37,45 +42,59 @@ pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity)
         Ok(None) => return Finding::ok(check, "it has saved nothing yet"),
         Err(error) => return Finding::not_made(check, &error),
     };
-    if let Some(found) = other(&database, CLUSTER, config.and_then(configured).as_deref()) {
+    let instances = values(&database, INSTANCE);
+    let Some(first) = instances.first() else { return Finding::ok(check, "it has saved nothing yet of an instance") };
+    let known = Some(identity.instance_id.clone()).filter(|id| !id.is_empty()).or_else(|| host.local_instance_id());
+    let Some(instance) = known else {
+        return Finding::ok(check, "there is one; whether it is of this instance is not known");
+    };
+    if !instances.contains(&instance) {
         return Finding::problem(
             check,
-            format!("the ECS agent has saved the state of another cluster, {found}"),
+            format!("the saved state of the ECS agent is that of another instance, `{first}`"),
+            "it came with the image or a volume; the ECS agent drops it when it starts, and has not come that far",
+            REMEDY,
+        )
+        .that_causes_nothing();
+    }
+    let wanted = configured(host, config);
+    let clusters = clusters_of(&database, &instance);
+    match (wanted, clusters.first()) {
+        (Some((wanted, place)), Some(found)) if !clusters.contains(&wanted) => Finding::problem(
+            check,
+            format!("the ECS agent has saved the state of another cluster, `{found}`; {place}"),
             "it gives up (exit code 5) when its saved cluster is not, letter by letter, the one in /etc/ecs/ecs.config",
             REMEDY,
         )
         // The agent's own word on it is the better one.
-        .ranked(Check::AgentLog);
-    }
-    let instance = (!identity.instance_id.is_empty()).then_some(identity.instance_id.as_str());
-    if let Some(found) = other(&database, INSTANCE, instance) {
-        return Finding::problem(
-            check,
-            format!("the saved state of the ECS agent is that of another instance, {found}"),
-            "it came with the image or a volume; the ECS agent has not dropped it, as it does when it starts",
-            REMEDY,
-        );
-    }
-    match values(&database, INSTANCE).is_empty() {
-        true => Finding::ok(check, "it has saved nothing yet of an instance"),
-        false if instance.is_none() => Finding::ok(check, "there is one; whether it is of this instance is not known"),
-        false => Finding::ok(check, "it is of this instance"),
+        .ranked(Check::AgentLog),
+        _ => Finding::ok(check, "it is of this instance"),
     }
 }
 
-/// The cluster as `ecs.config` has it.
-fn configured(config: &Config) -> Option<String> {
-    config.ecs.as_ref().map(|ecs| ecs.cluster.to_string())
+/// The cluster that the ECS agent is configured for, and where that stands: a line of its settings, else the configuration,
+/// whose run has not come as far as to write one.
+fn configured(host: &Host, config: Option<&Config>) -> Option<(String, String)> {
+    if let Some(line) = host.configured_cluster().ok().flatten() {
+        let cluster = if line.value.is_empty() { DEFAULT_CLUSTER } else { line.value.as_str() };
+        return Some((cluster.to_owned(), format!("it is configured for `{cluster}`: {line}")));
+    }
+    let cluster = config?.ecs.as_ref()?.cluster.to_string();
+    Some((cluster.clone(), format!("it is configured for `{cluster}`")))
 }
 
-/// What is saved under a key, where it is known and not `wanted`.
-fn other(database: &[u8], key: &str, wanted: Option<&str>) -> Option<String> {
-    let wanted = wanted?;
-    let values = values(database, key);
-    if values.contains(wanted) {
-        return None;
-    }
-    values.into_iter().next().map(|value| format!("`{value}`"))
+/// The clusters that are saved in the pages of this instance; all that are saved, where no page has both.
+fn clusters_of(database: &[u8], instance: &str) -> BTreeSet<String> {
+    let of_instance = format!("{INSTANCE}\"{instance}\"");
+    let at: Vec<usize> = memmem::find_iter(database, CLUSTER).collect();
+    let texts = at.iter().enumerate().filter_map(|(number, start)| {
+        let end = at.get(number + 1).copied().unwrap_or(database.len());
+        let page = &database[*start..end.min(start + VALUE + APART)];
+        memmem::find(page, of_instance.as_bytes())?;
+        values(page, CLUSTER).into_iter().next()
+    });
+    let found: BTreeSet<String> = texts.collect();
+    if found.is_empty() { values(database, CLUSTER) } else { found }
 }
 
 /// All values that a key has in some page.
@@ -101,5 +120,22 @@ mod tests {
         assert_eq!(values(database, CLUSTER), ["default", "web"].map(str::to_owned).into());
         assert_eq!(values(b"cluster-name\"never ends", CLUSTER), BTreeSet::new());
         assert_eq!(values(&[b"cluster-name\"".as_slice(), &[b'a'; 600], b"\""].concat(), CLUSTER), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_cluster_is_that_of_the_instance_in_its_page() {
+        let page = |cluster: &str, instance: &str| {
+            format!(
+                "\x01agent-version\"1.105.1\"cluster-name\"{cluster}\"container-instance-arn\"arn:aws:ecs:eu-west-1:1:container-\
+                 instance/{cluster}/0123\"ec2-instance-id\"{instance}\"task-manifest-seq-num0\0\0"
+            )
+        };
+        let database = [page("baked", "i-1"), page("blue", "i-1"), page("blue", "i-2")].concat();
+        let of = |instance: &str| clusters_of(database.as_bytes(), instance);
+        assert_eq!(of("i-2"), BTreeSet::from(["blue".to_owned()]));
+        assert_eq!(of("i-1"), BTreeSet::from(["baked", "blue"].map(str::to_owned)));
+        // A page that holds one key without the other.
+        let apart = format!("cluster-name\"blue\"{}ec2-instance-id\"i-2\"", "\0".repeat(4096));
+        assert_eq!(clusters_of(apart.as_bytes(), "i-2"), BTreeSet::from(["blue".to_owned()]));
     }
 }

@@ -1,9 +1,9 @@
 //! What the machine itself shows: the ECS agent's log, state and registration, Docker, disks.
 
-use super::{Check, Finding, Subject, agent_log, cluster_in_words, is_denied};
+use super::{Check, Finding, Kind, Subject, agent_log, cluster_in_words, is_denied};
 use crate::config::Config;
 use crate::ecs_agent::Seen;
-use crate::host::{Host, Space};
+use crate::host::{Host, START_ANEW, Space};
 use crate::well_known::{DOCKER_DATA, ECS_LOGS};
 
 /// The ECS agent's own log.
@@ -98,19 +98,36 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
     vec![match subject.host.look_at_ecs_agent(&cluster).await {
         Seen::Registered { container_instance_arn, .. } => {
             let id = container_instance_arn.rsplit('/').next().unwrap_or_default();
+            if is_deregistered(subject.host) {
+                return vec![deregistered(&cluster, id)];
+            }
             Finding::ok(check, format!("registered with `{cluster}`, container instance {id}"))
         }
         Seen::WrongCluster { wanted, found } => Finding::problem(
             check,
             format!("the ECS agent is registered with `{found}`, not with `{wanted}`"),
             "it was started before it was configured, or with another configuration, and keeps to what it saved",
-            "stop ecs.service, delete /var/lib/ecs/data, start it again",
+            subject.host.remedy_for_another_cluster(&wanted),
         ),
         Seen::Refused => not_registered(
             "its introspection endpoint refuses connections, as it does until the agent has registered".to_owned(),
         ),
         Seen::Unreachable(what) | Seen::NotReady(what) => not_registered(what),
     }]
+}
+
+/// Whether the ECS agent's log says, after the last registration, that the instance was deregistered.
+fn is_deregistered(host: &Host) -> bool {
+    let log = log_tail(host, LOG_NAMES[0]).unwrap_or_default();
+    agent_log::cause(&log, &since(host), "").is_some_and(|cause| cause.kind == Kind::Deregistered)
+}
+
+fn deregistered(cluster: &str, id: &str) -> Finding {
+    let found = format!(
+        "the ECS agent answers as container instance {id} of `{cluster}`, which was deregistered since, as its log says"
+    );
+    let why = "ECS places no task on it, and the ECS agent can't register again as long as it has that state";
+    Finding::problem(Check::Cluster, found, why, START_ANEW).ranked(Check::AgentLog)
 }
 
 /// Docker's socket.

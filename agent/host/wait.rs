@@ -109,8 +109,8 @@ impl Host {
                 }
                 Seen::WrongCluster { wanted, found } => bail!(
                     "the ECS agent is registered with `{found}`, not with `{wanted}`: it was started before it was \
-                    configured, or with another configuration; stop ecs.service, delete /var/lib/ecs/data, and start \
-                    ecs.service again"
+                    configured, or with another configuration; {}",
+                    self.remedy_for_another_cluster(&wanted)
                 ),
                 Seen::Refused => {
                     job_looked_at = None;

@@ -62,7 +62,7 @@ impl Run<'_> {
     /// helps against it, where a filesystem has answered so.
     pub(super) async fn with_cause(&self, error: anyhow::Error, config: &Config) -> anyhow::Error {
         let Some(unmet) = error.downcast_ref::<Unmet>() else { return with_remedy(error) };
-        let Some(cause) = doctor::local_cause(&self.host, config).await else { return error };
+        let Some(cause) = doctor::local_cause(&self.host, config, &self.gathered.identity).await else { return error };
         anyhow!("wait: {} ({})", cause.line(), unmet.seen)
     }
 }

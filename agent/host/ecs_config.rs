@@ -1,0 +1,114 @@
+//! The ECS agent's settings, as ecs-init reads them from its files and hands them to the agent.
+//!
+//! ecs-init (`ecs-init/docker/docker.go`) takes a line's name up to its first `=` and the rest as the value, with its quotes;
+//! it knows no comments. The last line of a name counts, and the file in `/etc` before the other one.
+
+use std::fmt;
+
+use anyhow::Result;
+
+use super::Host;
+use crate::config::problem::redact;
+use crate::ecs_agent::same_cluster;
+use crate::well_known::ECS_CONFIG;
+
+/// The files, the one that counts more first.
+const FILES: [&str; 2] = [ECS_CONFIG, "/var/lib/ecs/ecs.config"];
+/// The setting that names the cluster.
+const CLUSTER: &str = "ECS_CLUSTER";
+
+/// The remedy for an ECS agent that holds on to what it has saved.
+pub const START_ANEW: &str = "stop ecs.service, delete /var/lib/ecs/data, start it again";
+
+/// A setting that counts, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its value.
+    pub value: String,
+    path: &'static str,
+    line: usize,
+    text: String,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` in line {} of {}", redact(&self.text), self.line, self.path)
+    }
+}
+
+impl Host {
+    /// The setting of the ECS agent that counts in the end; none where no file has it.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn ecs_setting(&self, name: &str) -> Result<Option<Setting>> {
+        for path in FILES {
+            if let Some(setting) = last(path, &self.read(path)?.unwrap_or_default(), name) {
+                return Ok(Some(setting));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The cluster that the ECS agent is configured for, and the line that says so.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn configured_cluster(&self) -> Result<Option<Setting>> {
+        self.ecs_setting(CLUSTER)
+    }
+
+    /// The remedy for an ECS agent that is in another cluster than in this one, which the configuration names. A line that
+    /// somebody else wrote into the agent's settings is named.
+    pub fn remedy_for_another_cluster(&self, wanted: &str) -> String {
+        match self.configured_cluster() {
+            Ok(Some(line)) if !same_cluster(wanted, &line.value) => format!(
+                "{line} wins over the configuration: remove that line and what writes it, such as a script of the user \
+                 data, or name that cluster in `ecs.cluster`; then {START_ANEW}"
+            ),
+            _ => START_ANEW.to_owned(),
+        }
+    }
+}
+
+/// The last line of a file that sets this.
+fn last(path: &'static str, text: &str, name: &str) -> Option<Setting> {
+    let lines = text.lines().enumerate().collect::<Vec<_>>().into_iter().rev();
+    lines.map(|(at, line)| (at + 1, line.trim())).find_map(|(line, text)| {
+        let (found, value) = text.split_once('=')?;
+        let setting = || Setting { value: value.trim().to_owned(), path, line, text: text.to_owned() };
+        (found == name).then(setting)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::scratch;
+
+    #[test]
+    fn the_last_line_of_a_name_counts_as_ecs_init_reads_it() {
+        let value = |text: &str| last(ECS_CONFIG, text, CLUSTER).map(|setting| (setting.value, setting.line));
+        for (text, expected) in [
+            ("ECS_CLUSTER=blue\n\n  ECS_CLUSTER=green  \r\nX=1\n", Some(("green", 3))),
+            ("ECS_CLUSTER=blue\nECS_CLUSTER=\n", Some(("", 2))),
+            ("ECS_CLUSTER=\"blue\"", Some(("\"blue\"", 1))),
+            ("ECS_CLUSTER=arn:aws:ecs:x:1:cluster/a=b", Some(("arn:aws:ecs:x:1:cluster/a=b", 1))),
+            ("#ECS_CLUSTER=blue\nexport ECS_CLUSTER=blue\nECS_CLUSTER =blue\nECS_CLUSTER\n", None),
+        ] {
+            assert_eq!(value(text), expected.map(|(value, line)| (value.to_owned(), line)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_file_in_etc_counts_more_and_a_line_of_others_is_named_in_the_remedy() {
+        let (_root, host) = scratch();
+        assert_eq!(host.configured_cluster().unwrap(), None);
+        host.write("/var/lib/ecs/ecs.config", b"ECS_CLUSTER=low\n", 0o600).unwrap();
+        let remedy = host.remedy_for_another_cluster("high");
+        assert!(remedy.starts_with("`ECS_CLUSTER=low` in line 1 of /var/lib/ecs/ecs.config wins"), "{remedy}");
+        host.write(ECS_CONFIG, b"ECS_CLUSTER=high\n", 0o600).unwrap();
+        assert_eq!(host.configured_cluster().unwrap().unwrap().value, "high");
+        assert!(host.remedy_for_another_cluster("high").starts_with("stop ecs.service"));
+    }
+}
