@@ -293,6 +293,7 @@ async fn local(host: &Host, config: Option<&Config>, identity: &Identity, limit:
         bounded(Check::AgentLog, limit, local::agent_log(host, config)),
     );
     let mut findings = [units, docker, local::disks(host, config), log].concat();
+    findings.extend(local::memory(host, config));
     findings.push(agent_state::finding(host, config, identity));
     findings.extend(no_proxy::findings(host));
     findings

@@ -42,6 +42,9 @@ pub struct Instance {
     pub tags: BTreeMap<String, String>,
     /// Where Auto Scaling wants the instance, such as `InService` or `Warmed:Stopped`.
     pub target_lifecycle_state: Option<String>,
+    /// Memory in MiB, as the kernel tells it; not in facts that were recorded before ecs-firstrun asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
     /// The operating system, from os-release(5).
     pub os: OperatingSystem,
     /// What the image has installed.
@@ -100,6 +103,7 @@ impl Instance {
             partition_domain: "amazonaws.com".to_owned(),
             tags: BTreeMap::new(),
             target_lifecycle_state: None,
+            memory_mib: None,
             os: OperatingSystem { id: "amzn".to_owned(), version_id: "2023".to_owned() },
             image: Image {
                 cloudwatch_agent: Some("1.300071.0".to_owned()),

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::ecs::{RESERVED_MEMORY, more_than_memory, obstacle};
 pub use self::edit::Edit;
 pub use self::logs::ALL_HOST_LOGS;
 pub use self::rewrite::{Before, Rewrite};
@@ -245,7 +246,8 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     let steps = steps.into_iter().filter(|(_, actions)| !actions.is_empty());
     let steps = steps.map(|(name, actions)| Step { name, actions }).collect();
     let notes = [logs::note(config, instance), docker::note(config, instance), ecs::note(config, instance)];
-    let notes = notes.into_iter().flatten().collect();
+    let obstacle = obstacle(config, instance).map(|why| format!("a run fails before it starts anything: {why}"));
+    let notes = notes.into_iter().chain([obstacle]).flatten().collect();
     Plan { steps, notes }
 }
 

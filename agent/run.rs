@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use tokio::time::Instant;
 
 pub use self::diagnose::{diagnose, diagnose_image};
@@ -36,7 +36,7 @@ use crate::apply::{apply, millis};
 use crate::config::decode::Note;
 use crate::config::{self, Config, Parsed};
 use crate::host::Host;
-use crate::plan::{Action, Condition, Plan, plan};
+use crate::plan::{Action, Condition, Plan, obstacle, plan};
 use crate::report::{Outcome, Report, StepReport};
 use crate::well_known::REPORT_FILE;
 
@@ -277,6 +277,9 @@ impl<'a> Run<'a> {
             Ok(instance) => instance,
             Err(error) => return Err(failed(error, config)),
         };
+        if let Some(obstacle) = obstacle(&config, &instance) {
+            return Err(failed(anyhow!(obstacle), config));
+        }
         let plan = self.plan_for_this_boot(&config, &instance);
         plan.notes.iter().for_each(|note| tracing::info!("{note}"));
         let heartbeats = self.heartbeats(&config);

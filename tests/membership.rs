@@ -97,6 +97,26 @@ fn once_the_instance_is_a_member_the_run_that_failed_is_history() {
 }
 
 #[test]
+fn memory_that_is_reserved_and_not_there_fails_the_run_before_anything_is_started() {
+    let user_data = format!("{SMALLEST}  config: {{ECS_RESERVED_MEMORY: 9000}}\n");
+    let host = Host::in_cloud(&user_data, |_| {});
+    host.put("/proc/meminfo", "MemTotal:        7951360 kB\nMemFree:         1024 kB\n");
+    let words = ["ecs.config.ECS_RESERVED_MEMORY: 9000 MiB are reserved, and the host has 7765 MiB of memory"];
+    assert_has(&host.call(&["plan"], &[]).stdout, &words);
+    assert_eq!(host.run().code, Some(1));
+    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    host.one_signal("FAILURE");
+    assert_eq!(host.started(), Vec::<String>::new());
+    assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
+
+    let host = host_with(|options| options.registration = Registration::Never);
+    host.put("/proc/meminfo", "MemTotal:        7951360 kB\n");
+    host.put(ECS_CONFIG, "ECS_CLUSTER=production\nECS_RESERVED_MEMORY=32\nECS_RESERVED_MEMORY=8000\n");
+    let words = ["`ECS_RESERVED_MEMORY=8000` in line 3 of /etc/ecs/ecs.config: 8000 MiB are reserved"];
+    assert_has(&doctor(&host).stdout, &words);
+}
+
+#[test]
 fn a_shutdown_decides_nothing() {
     let host = host_with(|_| {});
     host.rehearsal.programs.shut_down().unwrap();

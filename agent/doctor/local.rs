@@ -4,6 +4,7 @@ use super::{Check, Finding, Kind, Subject, agent_log, cluster_in_words, is_denie
 use crate::config::Config;
 use crate::ecs_agent::Seen;
 use crate::host::{Host, START_ANEW, Space};
+use crate::plan::{RESERVED_MEMORY, more_than_memory};
 use crate::well_known::{DOCKER_DATA, ECS_LOGS};
 
 /// The ECS agent's own log.
@@ -118,8 +119,8 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
 
 /// Whether the ECS agent's log says, after the last registration, that the instance was deregistered.
 fn is_deregistered(host: &Host) -> bool {
-    let log = log_tail(host, LOG_NAMES[0]).unwrap_or_default();
-    agent_log::cause(&log, &since(host), "").is_some_and(|cause| cause.kind == Kind::Deregistered)
+    let log = log_tail(host, AGENT_LOG).unwrap_or_default();
+    agent_log::cause_if_registered(&log, &since(host), "").is_some_and(|cause| cause.kind == Kind::Deregistered)
 }
 
 fn deregistered(cluster: &str, id: &str) -> Finding {
@@ -144,6 +145,22 @@ pub(super) async fn docker(host: &Host, config: Option<&Config>) -> Vec<Finding>
             "`systemctl status docker.service` and `journalctl -u docker.service` say why",
         ),
     }]
+}
+
+/// Memory that the ECS agent is told to reserve, and the host does not have.
+pub(super) fn memory(host: &Host, config: Option<&Config>) -> Option<Finding> {
+    let setting = host.ecs_setting(RESERVED_MEMORY).ok().flatten().map(|line| (line.value.clone(), line.to_string()));
+    // A run that fails for it writes no settings.
+    let given = config.and_then(|config| config.ecs.as_ref()?.config.0.get(RESERVED_MEMORY));
+    let given = given.map(|reserved| (reserved.clone(), format!("ecs.config.{RESERVED_MEMORY}")));
+    let memory_mib = host.memory_mib()?;
+    let (place, words) = [setting, given]
+        .into_iter()
+        .flatten()
+        .find_map(|(reserved, place)| Some((place, more_than_memory(&reserved, memory_mib)?)))?;
+    let (found, remedy) = words.rsplit_once("; ")?;
+    let why = "the ECS agent ends with exit code 1 and is started again for ever";
+    Some(Finding::problem(Check::EcsConfig, format!("{place}: {found}"), why, remedy).ranked(Check::Cluster))
 }
 
 /// Filesystems that are full.

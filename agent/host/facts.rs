@@ -34,6 +34,7 @@ impl Host {
             partition_domain: identity.partition_domain.clone(),
             tags: identity.tags.clone(),
             target_lifecycle_state: identity.target_lifecycle_state.clone(),
+            memory_mib: self.memory_mib(),
             os: self.operating_system()?,
             image: self.image()?,
             ours: self.ours()?,
@@ -59,6 +60,13 @@ impl Host {
         let text = self.read("/proc/uptime").ok().flatten().unwrap_or_default();
         let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
         Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The memory of the host in MiB, as the ECS agent counts it: `MemTotal` of /proc/meminfo, rounded down.
+    pub fn memory_mib(&self) -> Option<u64> {
+        let text = self.read("/proc/meminfo").ok()??;
+        let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib >> 10)
     }
 
     fn operating_system(&self) -> Result<OperatingSystem> {

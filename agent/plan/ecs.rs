@@ -11,6 +11,8 @@ use crate::config::{Config, Ecs};
 use crate::instance::Instance;
 use crate::well_known::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
 
+/// The setting of the ECS agent that keeps memory from tasks, in MiB.
+pub const RESERVED_MEMORY: &str = "ECS_RESERVED_MEMORY";
 /// The longest that Docker may take to become active when no ECS agent is waited for.
 const DOCKER_START: Duration = Duration::from_secs(120);
 
@@ -78,6 +80,23 @@ pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
     vec![planned(Action::WaitFor(condition), "the run succeeds only when it is")]
 }
 
+/// The reason why no ECS agent starts with this configuration on this instance: it reserves more memory than there is.
+pub fn obstacle(config: &Config, instance: &Instance) -> Option<String> {
+    let reserved = config.ecs.as_ref()?.config.0.get(RESERVED_MEMORY)?;
+    let words = more_than_memory(reserved, instance.memory_mib?)?;
+    Some(format!("ecs.config.{RESERVED_MEMORY}: {words}"))
+}
+
+/// Tells why a value of [`RESERVED_MEMORY`] is too large for a host with so many MiB of memory; nothing where it is not.
+pub fn more_than_memory(reserved: &str, memory_mib: u64) -> Option<String> {
+    // The ECS agent reads a number of 16 bits, and takes a larger one for none.
+    let reserved = reserved.trim().parse::<u16>().ok().filter(|reserved| u64::from(*reserved) > memory_mib)?;
+    Some(format!(
+        "{reserved} MiB are reserved, and the host has {memory_mib} MiB of memory, so the ECS agent does not start; reserve \
+        less, or take an instance type with more memory"
+    ))
+}
+
 /// An ECS agent that checks for a warm pool registers only when the instance goes into service; any other would at once.
 fn waits_by_itself(ecs: &Ecs) -> bool {
     ecs.config.0.get("ECS_WARM_POOLS_CHECK").is_some_and(|value| value == "true")
@@ -108,5 +127,18 @@ mod tests {
         assert!(!is_secret(", config: { ECS_LOGLEVEL: debug } }\nproxy: { url: 'http://proxy:3128' }"));
         assert!(is_secret(" }\nproxy: { url: 'http://me:shh@proxy:3128' }"));
         assert!(is_secret(", config: { AWS_SECRET_ACCESS_KEY: shh } }"));
+    }
+
+    #[test]
+    fn memory_that_is_reserved_must_be_there() {
+        for (reserved, memory_mib, is_too_much) in [
+            ("7764", 7764, false),
+            ("7765", 7764, true),
+            ("65535", 7764, true),
+            ("65536", 7764, false),
+            ("x", 1, false),
+        ] {
+            assert_eq!(more_than_memory(reserved, memory_mib).is_some(), is_too_much, "{reserved} of {memory_mib}");
+        }
     }
 }
