@@ -32,6 +32,9 @@ pub struct Report {
     pub agent: String,
     /// The instance; none before it is known.
     pub instance_id: Option<String>,
+    /// The cluster that the configuration names; none where it names none, or was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// When the run began, RFC 3339 in UTC.
     pub started: String,
     /// How it ended; `running` until then.
@@ -148,6 +151,7 @@ impl Report {
             version: VERSION,
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             instance_id: None,
+            cluster: None,
             started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             outcome: Outcome::Running,
             reason: None,

@@ -273,6 +273,7 @@ impl<'a> Run<'a> {
         }
         let config = accepted(parsed)?;
         let Some(config) = config else { return Ok(Provisioned::Nothing) };
+        self.report.cluster = config.ecs.as_ref().map(|ecs| ecs.cluster.to_string());
         let instance = match self.host.instance(&self.gathered.identity) {
             Ok(instance) => instance,
             Err(error) => return Err(failed(error, config)),
@@ -291,6 +292,9 @@ impl<'a> Run<'a> {
                 if self.decision().is_some() {
                     self.state.keep_documents(&self.gathered);
                     self.state.save(&self.host);
+                    if let Some(finding) = self.another_cluster(&config).await {
+                        return Err(failed(anyhow!(finding), config));
+                    }
                 }
                 Ok(Provisioned::Complete(config))
             }

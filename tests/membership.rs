@@ -55,6 +55,50 @@ fn a_line_that_wins_over_the_configuration_is_named() {
 }
 
 #[test]
+fn a_boot_that_ends_in_another_cluster_is_no_success() {
+    let mut host = host_with(|_| {});
+    assert_eq!(host.run().code, Some(0));
+    host.rehearsal.programs.restart().unwrap();
+    move_to(&mut host, registered_with("green", Duration::ZERO));
+    assert_eq!(host.run().code, Some(0));
+    let ours = host.text(ECS_CONFIG);
+    assert_has(&host.report().to_string(), &["note: the host is configured", "is not waited for on this boot"]);
+    append(&host, "ECS_CLUSTER=green");
+    let words = ["registered with `green`, not with `production`; `ECS_CLUSTER=green` in line 3"];
+    until(|| status(&host).code == Some(1));
+    let ended = status(&host);
+    assert!(ended.stdout.starts_with("failure on "), "{}", ended.stdout);
+    assert_has(&ended.stdout, &words);
+    assert_has(&host.call(&["status", "--json"], &[]).stdout, &["\"outcome\": \"failure\"", words[0]]);
+    let ended = doctor(&host);
+    assert_has(ended.stdout.lines().next().unwrap(), &words);
+    assert!(!ended.stdout.contains("succeeded"), "{}", ended.stdout);
+    // A run that changes nothing there, so that the ECS agent is not restarted.
+    host.put(ECS_CONFIG, &ours);
+    let ended = host.run();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_has(&host.report().reason.unwrap_or_default(), &["registered with `green`, not with `production`"]);
+    assert!(host.rehearsal.cloud.signals().is_empty(), "the first outcome holds");
+}
+
+#[test]
+fn a_boot_whose_agent_has_saved_another_cluster_is_no_success() {
+    let host = host_with(|_| {});
+    assert_eq!(host.run().code, Some(0));
+    host.rehearsal.programs.restart().unwrap();
+    put_agent_state(&host, "own");
+    let user_data = host.folder.path().join("user-data");
+    std::fs::write(&user_data, SMALLEST.replace("production", "staging")).unwrap();
+    let ended = host.call(&["run", "--user-data", user_data.to_str().unwrap()], &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    host.one_signal("SUCCESS");
+    let report = host.report();
+    assert_eq!(report.outcome, Outcome::Failure);
+    assert_has(&report.reason.unwrap_or_default(), &["saved the state of another cluster, `production`", "`staging`"]);
+    assert_has(&host.text("/var/log/ecs-firstrun.log"), &["FAILURE: the ECS agent has saved"]);
+}
+
+#[test]
 fn an_instance_that_was_deregistered_is_no_member_though_its_agent_still_answers() {
     let host = host_with(|_| {});
     host.put("/proc/stat", "cpu 1 2 3\nbtime 1790000000\n");

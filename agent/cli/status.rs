@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 
 use super::{eprint, paint_for, print};
+use crate::ecs_agent::Seen;
 use crate::host::{self, Host};
 use crate::report::{Follow, Outcome, Report};
 use crate::well_known::{ECS_ENDPOINT, REPORT_FILE};
@@ -22,6 +23,9 @@ pub(super) struct Arguments {
     /// Directory that stands for /: every file is read below it
     #[arg(long, value_name = "DIR", default_value = "/", env = "ECS_FIRSTRUN_ROOT")]
     root: PathBuf,
+    /// Endpoint of the ECS agent's introspection API
+    #[arg(long, value_name = "URL", default_value = ECS_ENDPOINT, env = "ECS_FIRSTRUN_ECS_ENDPOINT")]
+    ecs_endpoint: String,
     /// Follow the run until it ends; what it does or waits for goes to standard error
     #[arg(long)]
     wait: bool,
@@ -39,7 +43,7 @@ pub(super) struct Arguments {
 pub(super) async fn status(arguments: Arguments) -> Result<ExitCode> {
     let (text, mut report) = match &arguments.report {
         Some(path) => given(path)?,
-        None => of_host(&Host::rooted_at(&arguments.root, ECS_ENDPOINT)?, arguments.wait).await?,
+        None => of_host(&Host::rooted_at(&arguments.root, &arguments.ecs_endpoint)?, arguments.wait).await?,
     };
     if report.outcome == Outcome::Running {
         let elapsed = report.began().and_then(|began| began.elapsed().ok());
@@ -107,7 +111,25 @@ async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
         if report.outcome == Outcome::Running && report.reason.is_none() {
             report.reason = Some(host.status()).filter(|doing| !doing.is_empty());
         }
-        return Ok((text, report));
+        return Ok(match in_another_cluster(host, &report).await {
+            Some(reason) => {
+                let report = Report { outcome: Outcome::Failure, reason: Some(reason), ..report };
+                (format!("{}\n", serde_json::to_string_pretty(&report)?), report)
+            }
+            None => (text, report),
+        });
+    }
+}
+
+/// Why a run that went well is no success: the instance has come into another cluster since, for example after a reboot.
+async fn in_another_cluster(host: &Host, report: &Report) -> Option<String> {
+    let cluster = report.cluster.as_ref().filter(|_| report.outcome == Outcome::Success)?;
+    match host.look_at_ecs_agent(cluster).await {
+        Seen::WrongCluster { wanted, found } => {
+            let remedy = host.remedy_for_another_cluster(&wanted);
+            Some(format!("since this run the ECS agent has registered with `{found}`, not with `{wanted}`; {remedy}"))
+        }
+        _ => None,
     }
 }
 

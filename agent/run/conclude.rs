@@ -100,8 +100,16 @@ impl Run<'_> {
 
     /// What a person should know of a run that went well.
     fn what_remains(&self) -> Option<String> {
-        let text = "the instance is ready in its warm pool; when it goes into service, the run goes on, and CloudFormation is told";
-        (self.stage == Stage::WarmPool).then(|| text.to_owned())
+        let text = match self.stage {
+            Stage::WarmPool => {
+                "the instance is ready in its warm pool; when it goes into service, the run goes on, and CloudFormation is told"
+            }
+            Stage::Service if self.decision().is_some() && self.report.cluster.is_some() => {
+                "the host is configured, and the ECS agent is started; its registration is not waited for on this boot"
+            }
+            Stage::Service => return None,
+        };
+        Some(text.to_owned())
     }
 
     /// Nothing is decided: the run was stopped from outside, and the next one goes on where this one was.

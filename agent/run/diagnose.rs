@@ -8,6 +8,8 @@ use crate::config::decode::Document;
 use crate::config::{self, Config};
 use crate::doctor::{self, Configured, Diagnosis, Metadata, Subject};
 use crate::host::{Host, Unmet};
+use crate::report::Change;
+use crate::well_known::ECS_UNIT;
 
 /// Says why this instance isn't a working member of its cluster.
 ///
@@ -64,6 +66,15 @@ impl Run<'_> {
         let Some(unmet) = error.downcast_ref::<Unmet>() else { return with_remedy(error) };
         let Some(cause) = doctor::local_cause(&self.host, config, &self.gathered.identity).await else { return error };
         anyhow!("wait: {} ({})", cause.line(), unmet.seen)
+    }
+
+    /// Why a run that does not wait for the registration is no success: the ECS agent comes, or came, into another cluster.
+    pub(super) async fn another_cluster(&self, config: &Config) -> Option<String> {
+        let actions = self.report.steps.iter().flat_map(|step| &step.actions);
+        // An ECS agent that is just starting may still answer with what it had before.
+        let mut started = actions.filter(|action| action.change == Change::Made && action.action.ends_with(ECS_UNIT));
+        let is_settled = started.next().is_none();
+        doctor::another_cluster(&self.host, config, &self.gathered.identity, is_settled).await
     }
 }
 
