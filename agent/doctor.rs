@@ -142,7 +142,7 @@ pub struct Finding {
     /// The lower, the likelier it is the cause of the others.
     #[serde(skip)]
     rank: u8,
-    /// Whether it tells of a time before, and not of now.
+    /// True where it tells of a time before, and not of now.
     #[serde(skip)]
     is_past: bool,
 }

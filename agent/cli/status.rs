@@ -121,7 +121,7 @@ async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
     }
 }
 
-/// Why a run that went well is no success: the instance has come into another cluster since, for example after a reboot.
+/// Says why a run that went well is no success: the instance has joined another cluster since, for example after a reboot.
 async fn in_another_cluster(host: &Host, report: &Report) -> Option<String> {
     let cluster = report.cluster.as_ref().filter(|_| report.outcome == Outcome::Success)?;
     match host.look_at_ecs_agent(cluster).await {

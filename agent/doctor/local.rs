@@ -117,7 +117,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
     }]
 }
 
-/// Whether the ECS agent's log says, after the last registration, that the instance was deregistered.
+/// Tells whether the ECS agent's log says, after the last registration, that the instance was deregistered.
 fn is_deregistered(host: &Host) -> bool {
     let log = log_tail(host, AGENT_LOG).unwrap_or_default();
     agent_log::cause_if_registered(&log, &since(host), "").is_some_and(|cause| cause.kind == Kind::Deregistered)

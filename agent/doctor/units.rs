@@ -54,7 +54,7 @@ async fn exit_of_agent(host: &Host, unit: Life) -> Option<Finding> {
     Some(Finding::problem(Check::Units, words, why, remedy).ranked(Check::Endpoints))
 }
 
-/// What a unit's state means; with what the program itself has said last.
+/// Judges a unit by its state, and quotes what the program itself has `said` last.
 fn judge(unit: &str, wanted: bool, state: &UnitState, said: Option<&str>) -> Finding {
     let ok = |words: String| Finding::ok(Check::Units, words);
     let life = state.life();
@@ -87,7 +87,7 @@ fn judge(unit: &str, wanted: bool, state: &UnitState, said: Option<&str>) -> Fin
     }
 }
 
-/// What is wrong with a unit that does not run, why that matters, and what to do.
+/// Says of a unit that does not run what is wrong, why that matters, and what to do.
 fn trouble(unit: &str, state: &UnitState, said: Option<&str>) -> (String, &'static str, String) {
     let why = match unit {
         DOCKER_UNIT => "the ECS agent is a container of Docker",

@@ -28,13 +28,13 @@ pub struct UnitState {
     pub has_job: bool,
     /// `ExecMainStatus`: the exit code of the main process, or the signal that ended it.
     pub exit: String,
-    /// Whether a signal ended the main process (`ExecMainCode`).
+    /// True where a signal ended the main process (`ExecMainCode`).
     pub is_killed: bool,
     /// `NRestarts`: how often systemd has started it again by itself; empty before systemd 235.
     pub restarts: String,
-    /// Whether it has left the state `inactive` on this boot.
+    /// True once the unit has left the state `inactive` on this boot.
     pub was_started: bool,
-    /// Whether its main process ended before systemd began to stop it.
+    /// True where the main process ended before systemd began to stop the unit.
     pub ended_by_itself: bool,
 }
 
@@ -97,7 +97,7 @@ impl UnitState {
         }
     }
 
-    /// How it ended, in words that follow its name.
+    /// Says how the unit ended, in words that follow its name.
     pub fn ending(&self) -> String {
         match (self.result.as_str(), self.exit.as_str()) {
             ("success", code) => format!("ended with exit code {code}"),
@@ -107,7 +107,7 @@ impl UnitState {
         }
     }
 
-    /// Whether its main process exited with this code.
+    /// Tells whether the main process exited with this code.
     pub fn exited_with(&self, code: i32) -> bool {
         !self.is_killed && self.exit == code.to_string()
     }

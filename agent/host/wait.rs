@@ -175,7 +175,7 @@ impl Host {
     }
 }
 
-/// Where the cause of a unit's end is to be looked for.
+/// Names the place that tells the cause of a unit's end.
 fn hint(unit: &str, state: &UnitState) -> &'static str {
     match unit {
         DOCKER_UNIT => ", and `journalctl -u docker.service` says why",

@@ -68,7 +68,7 @@ impl Run<'_> {
         anyhow!("wait: {} ({})", cause.line(), unmet.seen)
     }
 
-    /// Why a run that does not wait for the registration is no success: the ECS agent comes, or came, into another cluster.
+    /// Says why a run that does not wait for the registration is no success: the ECS agent joins, or has joined, another cluster.
     pub(super) async fn another_cluster(&self, config: &Config) -> Option<String> {
         let actions = self.report.steps.iter().flat_map(|step| &step.actions);
         // An ECS agent that is just starting may still answer with what it had before.
