@@ -119,7 +119,8 @@ impl Caller {
             let (why, ends) = match self.not_too_early(outcome) {
                 Outcome::Accepted => (None, false),
                 Outcome::Again { why, .. } => (Some(why), false),
-                Outcome::NotWaitedFor(why) | Outcome::Refused(why) => (Some(why), true),
+                Outcome::Over(_, why) => (Some(why), true),
+                Outcome::Refused(refusal) => (Some(refusal.to_string()), true),
             };
             if let Some(why) = why.as_ref().filter(|_| why != last) {
                 tracing::warn!("no heartbeat for {}: {why}", self.hook);
@@ -155,7 +156,7 @@ impl Caller {
 
     fn not_too_early(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::NotWaitedFor(why) if Instant::now() < self.begins_by => Outcome::again(why),
+            Outcome::Over(_, why) if Instant::now() < self.begins_by => Outcome::again(why),
             outcome => outcome,
         }
     }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::config::problem::redact;
-pub use crate::delivery::Delivery;
+pub use crate::delivery::{Delivery, Over, Refusal};
 use crate::delivery::{Method, exchange, persist};
 use crate::endpoint::Service;
 
@@ -153,31 +153,31 @@ impl Courier<'_> {
         let Delivery::Refused(refusal) = first else {
             return first;
         };
-        tracing::info!(refusal, "the instance identity was refused; trying IAM credentials");
-        let both = |second| format!("by instance identity: {refusal}; by IAM: {second}");
+        tracing::info!(%refusal, "the instance identity was refused; trying IAM credentials");
         match self.by_iam(stack, resource).await {
             Delivery::Accepted { by, attempts } => Delivery::Accepted {
                 by,
                 // A refusal is final, so it took one request, unless there was no identity to send.
                 attempts: attempts + u32::from(self.identity.is_some()),
             },
-            Delivery::NotWaitedFor(text) => Delivery::NotWaitedFor(text),
-            Delivery::Refused(text) => Delivery::Refused(both(text)),
-            Delivery::Undelivered(text) => Delivery::Undelivered(both(text)),
+            Delivery::Over(over, text) => Delivery::Over(over, text),
+            Delivery::Refused(second) => Delivery::Refused(both(&refusal, second)),
+            Delivery::Undelivered(second) => {
+                Delivery::Undelivered(format!("by instance identity: {refusal}; by IAM: {second}"))
+            }
         }
     }
 
     async fn by_instance_identity(&self, stack: &str, resource: &str) -> Delivery {
         let Some(header) = self.identity.and_then(authorization) else {
-            return Delivery::Refused(
-                "there is no signed instance identity document to send; set signal.auth: iam, or enable the instance \
-                metadata service"
-                    .to_owned(),
-            );
+            return Delivery::Refused(Refusal {
+                why: "there is no signed instance identity document to send".to_owned(),
+                remedy: "set signal.auth: iam, or enable the instance metadata service".to_owned(),
+            });
         };
         let url = match self.resource_url(stack, resource) {
             Ok(url) => url,
-            Err(refusal) => return Delivery::Refused(refusal),
+            Err(why) => return Delivery::Refused(why.into()),
         };
         persist(Method::InstanceIdentity, self.deadline, async || {
             let request = self.client.get(url.clone());
@@ -231,6 +231,16 @@ impl Courier<'_> {
         let url = format!("{}/?{query}", endpoint.trim_end_matches('/'));
         url.parse().map_err(|error| format!("the CloudFormation endpoint {:?} is no URL: {error}", redact(&endpoint)))
     }
+}
+
+/// Two refusals in one line, in which what they share stands once.
+fn both(first: &Refusal, second: Refusal) -> Refusal {
+    let why = match (first.why == second.why, first.remedy == second.remedy) {
+        (true, _) => format!("by instance identity and by IAM: {}", second.why),
+        (false, true) => format!("by instance identity: {}; by IAM: {}", first.why, second.why),
+        (false, false) => format!("by instance identity: {first}; by IAM: {}", second.why),
+    };
+    Refusal { why, ..second }
 }
 
 impl Signal {

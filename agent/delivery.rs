@@ -5,6 +5,7 @@
 
 pub(crate) mod answer;
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -22,6 +23,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// What a pause leaves before the deadline, so that the last try isn't cut off at once.
 const LAST_TRY: Duration = Duration::from_secs(1);
 
+/// Says [`Over::AlreadyThere`], before AWS's text.
+pub(crate) const ALREADY_THERE: &str = "accepted before: a signal with this id is there, perhaps of another status";
+/// Says [`Over::TooLate`], before AWS's text.
+pub(crate) const TOO_LATE: &str =
+    "the signal came too late (the stack's timeout is shorter than the boot, or something else ended it)";
+
 /// What became of what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -32,13 +39,47 @@ pub enum Delivery {
         /// How many requests it took, refused ones of the other way included.
         attempts: u32,
     },
-    /// Nobody waits: the stack's operation or the lifecycle action is over, as on every later scale-out of a stack.
-    /// Harmless. The text is AWS's.
-    NotWaitedFor(String),
-    /// It will never be accepted; the text says why, and what to do.
-    Refused(String),
+    /// It was not taken, and need not be sent again. The text is AWS's.
+    Over(Over, String),
+    /// It will never be accepted.
+    Refused(Refusal),
     /// No answer that counts until the deadline; it may be sent again later. The text tells of the last try.
     Undelivered(String),
+}
+
+/// Why a request that was not taken need not be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// CloudFormation has a signal with this id, and would only take a FAILURE in its place.
+    ///
+    /// It is there where the answer to an earlier try was lost, or another one has signalled for the instance.
+    AlreadyThere,
+    /// Nobody waits: the stack's operation or the lifecycle action is over, as on every later scale-out of a stack.
+    NotWaitedFor,
+    /// The stack was rolled back, or has failed or been deleted, before the signal came.
+    TooLate,
+}
+
+/// Why something will never be accepted, and what to do about that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason, mostly AWS's.
+    pub why: String,
+    /// What to do; empty where the reason says that.
+    pub remedy: String,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Refusal { why, remedy: String::new() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, " ({})", self.remedy) }
+    }
 }
 
 /// The ways to deliver.
@@ -84,8 +125,8 @@ pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl Asy
         let outcome = timeout(left().min(TRY), attempt()).await;
         let after = match outcome.unwrap_or_else(|_| Outcome::again("no answer in time".to_owned())) {
             Outcome::Accepted => return Delivery::Accepted { by: method.name(), attempts },
-            Outcome::NotWaitedFor(text) => return Delivery::NotWaitedFor(text),
-            Outcome::Refused(text) => return Delivery::Refused(text),
+            Outcome::Over(over, text) => return Delivery::Over(over, text),
+            Outcome::Refused(refusal) => return Delivery::Refused(refusal),
             Outcome::Again { why, after } => {
                 last = why;
                 after.unwrap_or_default()

@@ -131,6 +131,8 @@ pub enum DeliveryState {
     AcceptedEarlier,
     /// Nobody waits for it, as when the group of a stack scales out later.
     NotWaitedFor,
+    /// The stack was rolled back, or has failed or been deleted, before it came.
+    TooLate,
     /// It was refused.
     Refused,
     /// It could not be sent; the next run tries again.

@@ -25,7 +25,7 @@ use url::{Origin, Url};
 
 use crate::config::problem::redact;
 use crate::delivery::answer::{Outcome, is_web_page, judge};
-use crate::delivery::{ANSWER_LIMIT, Method, exchange};
+use crate::delivery::{ANSWER_LIMIT, Method, Refusal, exchange};
 use crate::endpoint::Service;
 use crate::http;
 use crate::well_known::IMDS_ENDPOINTS;
@@ -76,7 +76,7 @@ impl Sdk {
         let request = self.client.post(&url).header(CONTENT_TYPE, FORM).body(body.clone());
         match signed(request, &url, &body, (service, region), credentials) {
             Ok(request) => exchange(method, request).await,
-            Err(error) => Outcome::Refused(redact(&format!("sign the request to {url}: {error:#}"))),
+            Err(error) => Outcome::Refused(redact(&format!("sign the request to {url}: {error:#}")).into()),
         }
     }
 
@@ -122,10 +122,10 @@ fn signed(
 
 fn no_credentials(method: Method, error: &CredentialsError) -> Outcome {
     match error {
-        CredentialsError::CredentialsNotLoaded(_) => Outcome::Refused(format!(
-            "the instance has no IAM credentials (give it an instance profile whose role permits {})",
-            method.permission()
-        )),
+        CredentialsError::CredentialsNotLoaded(_) => Outcome::Refused(Refusal {
+            why: "the instance has no IAM credentials".to_owned(),
+            remedy: format!("give it an instance profile whose role permits {}", method.permission()),
+        }),
         _ => Outcome::again(redact(&http::causes(error))),
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &Sd
         return judge(method, raw.status().as_u16(), after, body);
     }
     match error {
-        SdkError::ConstructionFailure(_) => Outcome::Refused(redact(&http::causes(error))),
+        SdkError::ConstructionFailure(_) => Outcome::Refused(redact(&http::causes(error)).into()),
         _ => Outcome::again(redact(&http::causes(error))),
     }
 }

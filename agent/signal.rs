@@ -15,8 +15,9 @@ use clap::Args;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::cloudformation::{self, Auth, Delivery, Signal, Status, Target};
+use crate::cloudformation::{self, Auth, Delivery, Over, Signal, Status, Target};
 use crate::config::types::StackName;
+use crate::delivery::{ALREADY_THERE, TOO_LATE};
 use crate::http;
 use crate::imds::{self, Identity, Imds};
 
@@ -126,8 +127,10 @@ pub async fn signal(arguments: Arguments) -> Result<Option<String>> {
             let to_a_handle = matches!(signal.target, Target::WaitHandle(_));
             Ok(to_a_handle.then(|| format!("CloudFormation took the signal {status}\n")))
         }
-        Delivery::NotWaitedFor(message) => bail!("CloudFormation is not waiting for this signal: {message}"),
-        Delivery::Refused(message) => bail!("the signal was refused: {message}"),
+        Delivery::Over(Over::AlreadyThere, text) => Ok(Some(format!("{ALREADY_THERE}: {text}\n"))),
+        Delivery::Over(Over::TooLate, text) => bail!("{TOO_LATE}: {text}"),
+        Delivery::Over(Over::NotWaitedFor, text) => bail!("CloudFormation is not waiting for this signal: {text}"),
+        Delivery::Refused(refusal) => bail!("the signal was refused: {refusal}"),
         Delivery::Undelivered(message) => bail!("the signal was not delivered: {message}"),
     }
 }

@@ -170,17 +170,19 @@ fn a_state_that_cannot_be_parsed_is_never_lost() {
 /// CloudFormation has one code for a stack that is done, one that isn't there, and a resource that isn't in it.
 #[test]
 fn each_text_of_a_validation_error_is_told_apart_by_both_ways_of_authentication() {
-    use DeliveryState::{Accepted, NotWaitedFor, Refused};
+    use DeliveryState::{Accepted, NotWaitedFor, Refused, TooLate};
     let invalid = |text| vec![CfnAnswer::Error(400, "ValidationError", text)];
     let stack = "arn:aws:cloudformation:eu-central-1:123456789012:stack/web/8a6f2c50";
     let expired = CfnAnswer::Error(403, "ExpiredToken", "The security token included in the request is expired");
     let unknown =
         CfnAnswer::Error(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
-    let ended = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"];
-    let ended = ended.map(|state| format!("Stack {stack} is in {state} state and cannot be signaled").leak() as &str);
+    let in_state = |state| format!("Stack {stack} is in {state} state and cannot be signaled").leak() as &str;
+    let done = ["CREATE_COMPLETE", "UPDATE_COMPLETE"].map(in_state);
+    let failed = ["ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"].map(in_state);
     let mut table: Vec<(&str, Vec<CfnAnswer>, DeliveryState, i32, &str)> = Vec::new();
     for auth in ["instance_identity", "iam"] {
-        table.extend(ended.iter().map(|text| (auth, invalid(text), NotWaitedFor, 0, "does not wait for it")));
+        table.extend(done.iter().map(|text| (auth, invalid(text), NotWaitedFor, 0, "does not wait for it")));
+        table.extend(failed.iter().map(|text| (auth, invalid(text), TooLate, 0, "the signal came too late")));
         table.extend([
             (auth, invalid("Stack 'web' does not exist"), Refused, 3, "check signal.stack, signal.resource"),
             (auth, invalid("Stack:web does not exist"), Refused, 3, "check signal.stack, signal.resource"),

@@ -142,7 +142,7 @@ async fn the_request_is_that_of_cfn_signal() {
 async fn a_stack_that_waits_no_more_is_harmless() {
     let server = Server::start(&[(400, CLOSED)]).await;
     let delivery = deliver(&signal(&server.url(), Auth::Auto), &client(), 5.0).await;
-    assert!(matches!(delivery, Delivery::NotWaitedFor(_)), "{delivery:?}");
+    assert!(matches!(delivery, Delivery::Over(Over::NotWaitedFor, _)), "{delivery:?}");
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -159,8 +159,10 @@ async fn an_answer_is_read_as_far_as_it_may_be_long() {
     for (length, expected) in [(65_536, "not in this stack"), (65_537, "the answer is longer than 65536 bytes")] {
         let server = Server::start(&[(403, &(DENIED.to_owned() + &" ".repeat(length - DENIED.len())))]).await;
         let signal = signal(&server.url(), Auth::InstanceIdentity);
-        let (Delivery::Refused(text) | Delivery::Undelivered(text)) = deliver(&signal, &client(), 1.2).await else {
-            panic!("it is not accepted");
+        let text = match deliver(&signal, &client(), 1.2).await {
+            Delivery::Refused(refusal) => refusal.to_string(),
+            Delivery::Undelivered(text) => text,
+            other => panic!("{other:?}"),
         };
         assert!(text.contains(expected), "{text}");
     }
@@ -218,14 +220,73 @@ async fn auto_falls_back_to_iam() {
     assert_eq!(delivery, accepted("iam", 2));
 }
 
-#[tokio::test]
-async fn two_refusals_are_both_told() {
-    let server = Server::start(&[(403, DENIED), (403, DENIED_XML)]).await;
+/// The one line about a signal that both ways refuse so.
+async fn refused_by_both(first: (&str, &str), second: (&str, &str)) -> String {
+    let first = format!(r#"{{"Error":{{"Code":"{}","Message":"{}"}}}}"#, first.0, first.1);
+    let second = DENIED_XML.replace("AccessDenied", second.0).replace("no permission", second.1);
+    let server = Server::start(&[(403, &first), (403, &second)]).await;
     let delivery = deliver(&signal(&server.url(), Auth::Auto), &client(), 30.0).await;
-    let Delivery::Refused(text) = delivery else {
-        panic!("{delivery:?}");
-    };
-    assert!(text.contains("not in this stack") && text.contains("no permission"), "{text}");
+    let Delivery::Refused(refusal) = delivery else { panic!("{delivery:?}") };
+    assert_eq!(server.requests().len(), 2);
+    refusal.to_string()
+}
+
+#[tokio::test]
+async fn two_refusals_are_both_told_and_what_they_share_once() {
+    let endpoint = "no VPC endpoint policy allows the cloudformation:SignalResource action";
+    let by_endpoint = [format!("User: A may not because {endpoint}"), format!("User: B may not because {endpoint}")];
+    let remedy = "(allow the action in the policy of the VPC endpoint)";
+    let denied = |text| ("AccessDenied", text);
+    let gone = ("ValidationError", "Stack 'shop' does not exist");
+    for (first, second, expected) in [
+        (
+            gone,
+            gone,
+            "by instance identity and by IAM: ValidationError: Stack 'shop' does not exist \
+            (check signal.stack, signal.resource and signal.region)"
+                .to_owned(),
+        ),
+        (
+            denied("no"),
+            denied("no"),
+            "by instance identity and by IAM: AccessDenied: no \
+            (the instance's role must permit cloudformation:SignalResource)"
+                .to_owned(),
+        ),
+        (
+            denied(&by_endpoint[0]),
+            denied(&by_endpoint[1]),
+            format!(
+                "by instance identity: AccessDenied: {}; by IAM: AccessDenied: {} {remedy}",
+                by_endpoint[0], by_endpoint[1],
+            ),
+        ),
+        (
+            denied("not in this stack"),
+            denied("no permission"),
+            "by instance identity: AccessDenied: not in this stack (the instance must belong to signal.stack; if it \
+            doesn't, set signal.auth: iam and permit cloudformation:SignalResource); by IAM: AccessDenied: no \
+            permission (the instance's role must permit cloudformation:SignalResource)"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(refused_by_both(first, second).await, expected);
+    }
+}
+
+/// Another way would be told the same.
+#[tokio::test]
+async fn a_signal_that_is_there_already_is_tried_in_one_way_only() {
+    let there = "Signal with ID i-0123 for resource Instances already exists.  Signals may only be updated with a \
+        FAILURE status.";
+    let json = format!(r#"{{"Error":{{"Code":"ValidationError","Message":"{there}"}}}}"#);
+    let xml = DENIED_XML.replace("AccessDenied", "ValidationError").replace("no permission", there);
+    for (auth, body) in [(Auth::Auto, &json), (Auth::InstanceIdentity, &json), (Auth::Iam, &xml)] {
+        let server = Server::start(&[(503, ""), (400, body)]).await;
+        let delivery = deliver(&signal(&server.url(), auth), &client(), 30.0).await;
+        assert_eq!(delivery, Delivery::Over(Over::AlreadyThere, there.to_owned()), "{auth:?}");
+        assert_eq!(server.requests().len(), 2, "{auth:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Method;
+use super::{Method, Over, Refusal};
 use crate::config::problem::redact;
+use crate::denial::Denial;
 
 /// What one try came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Accepted,
-    NotWaitedFor(String),
-    Refused(String),
+    Over(Over, String),
+    Refused(Refusal),
     Again {
         why: String,
         /// How long the other side asked to be left alone.
@@ -61,6 +62,32 @@ const TEMPORARY: [&str; 11] = [
 const TEMPORARY_IAM: [&str; 5] =
     ["InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "ExpiredToken", "RequestExpired"];
 
+/// Remedies of what S3 says to the URL of a wait condition handle: how the code begins, what the message contains, what to do.
+const OF_HANDLES: [(&str, &str, &str); 7] = [
+    ("", "has expired", EXPIRED),
+    ("ExpiredToken", "", EXPIRED),
+    ("", "Query-string authentication", "the URL was cut short: give it whole, in quotes, for it has & in it"),
+    ("SignatureDoesNotMatch", "", CHANGED),
+    ("InvalidAccessKeyId", "", CHANGED),
+    ("NoSuchBucket", "", "the host of the URL must be as CloudFormation made it, with the stack's own region"),
+    (
+        "AccessDenied",
+        "",
+        "the policy of the VPC endpoint for S3 must allow s3:PutObject in the bucket of the URL, \
+         cloudformation-waitcondition-REGION",
+    ),
+];
+const EXPIRED: &str = "the URL of the wait condition handle is too old: create the stack again";
+const CHANGED: &str = "the URL was changed on its way here: give it as CloudFormation made it, each % and & in it too";
+
+/// The same for requests that are signed here.
+const OF_SIGNATURES: [(&str, &str, &str); 3] = [
+    ("SignatureDoesNotMatch", "", MISSIGNED),
+    ("IncompleteSignature", "", MISSIGNED),
+    ("MissingAuthenticationToken", "", MISSIGNED),
+];
+const MISSIGNED: &str = "the secret key must be that of the access key, and no proxy may change the request's headers";
+
 /// What an answer with this status and body means.
 ///
 /// Only an AWS error with a 4xx status is a refusal. An answer without one comes from something in between, and 5xx passes.
@@ -75,14 +102,16 @@ pub(crate) fn judge(method: Method, status: u16, after: Option<Duration>, body: 
     let Some(error) = AwsError::read(body) else {
         return again(format!("HTTP {status} without an AWS error: something in between may have answered"));
     };
-    let text = format!("{}: {}", error.code, error.message);
-    if error.says_that_nobody_waits(method) {
-        return Outcome::NotWaitedFor(error.message);
+    if let Some(over) = error.over(method) {
+        return Outcome::Over(over, error.message);
     }
-    if !(400..500).contains(&status) || status == 429 || error.is_temporary(method, status) {
-        return again(format!("HTTP {status}, {text}"));
+    let refusal = Refusal { why: format!("{}: {}", error.code, error.message), remedy: error.remedy(method) };
+    match error.is_temporary(method, status) {
+        // What isn't there seldom comes by itself.
+        true if status == 404 => again(format!("HTTP {status}, {refusal}")),
+        true => again(format!("HTTP {status}, {}", refusal.why)),
+        false => Outcome::Refused(refusal),
     }
-    Outcome::Refused(format!("{text} ({})", error.remedy(method)))
 }
 
 /// Whether this is HTML, which no AWS API and no presigned PUT answers with.
@@ -108,19 +137,25 @@ impl AwsError {
         Some(shown(Self { code: element(text, "Code")?, message }))
     }
 
+    /// Why the request need not be sent again, if so.
+    ///
     /// The one code stands for much else, so that it is the text that tells. CloudFormation has it of each stack whose
-    /// operation is over, Auto Scaling of each instance that no hook holds.
-    fn says_that_nobody_waits(&self, method: Method) -> bool {
+    /// operation is over, and of each id that has signalled; Auto Scaling of each instance that no hook holds.
+    fn over(&self, method: Method) -> Option<Over> {
         let message = self.message.to_ascii_lowercase();
-        self.code == "ValidationError"
-            && match method {
-                Method::LifecycleHook => message.contains("no active lifecycle action"),
-                _ => message.contains("cannot be signaled"),
-            }
+        let says = |text| message.contains(text);
+        match method {
+            _ if self.code != "ValidationError" => None,
+            Method::LifecycleHook => says("no active lifecycle action").then_some(Over::NotWaitedFor),
+            _ if says("signal with id") && says("already exists") => Some(Over::AlreadyThere),
+            _ if !says("cannot be signaled") => None,
+            _ if has_failed(&message) => Some(Over::TooLate),
+            _ => Some(Over::NotWaitedFor),
+        }
     }
 
     fn is_temporary(&self, method: Method, status: u16) -> bool {
-        if TEMPORARY.contains(&self.code.as_str()) {
+        if !(400..500).contains(&status) || status == 429 || TEMPORARY.contains(&self.code.as_str()) {
             return true;
         }
         match method {
@@ -137,7 +172,18 @@ impl AwsError {
     }
 
     fn remedy(&self, method: Method) -> String {
-        let denied = format!("the instance's role must permit {}", method.permission());
+        if let Some(denial) = Denial::of(&self.message) {
+            return denial.remedy();
+        }
+        let remedies: &[_] = match method {
+            Method::WaitHandle => &OF_HANDLES,
+            Method::Iam | Method::LifecycleHook => &OF_SIGNATURES,
+            Method::InstanceIdentity => &[],
+        };
+        let fits = |code: &str, text: &str| self.code.starts_with(code) && self.message.contains(text);
+        if let Some((.., remedy)) = remedies.iter().find(|(code, text, _)| fits(code, text)) {
+            return (*remedy).to_owned();
+        }
         let remedy = match (method, self.code.as_str()) {
             (Method::WaitHandle, _) => {
                 "the URL of the wait condition handle must be complete, and it expires; create the stack again"
@@ -150,7 +196,9 @@ impl AwsError {
                 "check signal.stack, signal.resource and signal.region"
             }
             (Method::Iam, "ValidationError") => "check that signal.resource is a logical id in signal.stack",
-            (Method::Iam | Method::LifecycleHook, _) => &denied,
+            (Method::Iam | Method::LifecycleHook, _) => {
+                return format!("the instance's role must permit {}", method.permission());
+            }
             (Method::InstanceIdentity, _) => {
                 "the instance must belong to signal.stack; if it doesn't, set signal.auth: iam and permit \
                 cloudformation:SignalResource"
@@ -158,6 +206,14 @@ impl AwsError {
         };
         remedy.to_owned()
     }
+}
+
+/// Whether a text like `Stack web is in ROLLBACK_COMPLETE state and cannot be signaled` tells of a stack that came to nothing.
+///
+/// All other states are those of an operation that went well, or goes on. The text is in lower case.
+fn has_failed(message: &str) -> bool {
+    let state = message.split_once(" is in ").and_then(|(_, rest)| rest.split_whitespace().next());
+    state.is_some_and(|state| state.contains("rollback") || state.contains("failed") || state.starts_with("delete"))
 }
 
 /// The text of the first such element; AWS's error documents are flat enough for this.
@@ -171,126 +227,5 @@ fn element(xml: &str, name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn json(code: &str, message: &str) -> Vec<u8> {
-        format!(r#"{{"Error":{{"Code":"{code}","Message":"{message}","Type":"Sender"}},"RequestId":"1"}}"#).into_bytes()
-    }
-
-    fn xml(code: &str, message: &str) -> Vec<u8> {
-        format!(
-            "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\">\n  <Error>\n    <Type>Sender</Type>\n    \
-             <Code>{code}</Code>\n    <Message>{message}</Message>\n  </Error>\n</ErrorResponse>"
-        )
-        .into_bytes()
-    }
-
-    fn kind(outcome: &Outcome) -> &'static str {
-        match outcome {
-            Outcome::Accepted => "accepted",
-            Outcome::NotWaitedFor(_) => "not waited for",
-            Outcome::Refused(_) => "refused",
-            Outcome::Again { .. } => "again",
-        }
-    }
-
-    #[test]
-    fn answers_are_told_apart() {
-        use Method::{Iam, InstanceIdentity, LifecycleHook, WaitHandle};
-        let over = "Stack arn:aws:cloudformation:… is in CREATE_COMPLETE state and cannot be signaled";
-        let gone = "Stack 'x' does not exist";
-        let page = b"<!DOCTYPE HTML><HTML><body>Blocked</body></HTML>".to_vec();
-        for (method, status, body, expected) in [
-            (InstanceIdentity, 200, Vec::new(), "accepted"),
-            (InstanceIdentity, 200, b"{}".to_vec(), "accepted"),
-            (InstanceIdentity, 200, page.clone(), "again"),
-            (WaitHandle, 200, page.clone(), "again"),
-            (InstanceIdentity, 200, b"<html>Log in</html>".to_vec(), "again"),
-            (InstanceIdentity, 200, b"<!doctype html>Log in".to_vec(), "again"),
-            // A page that quotes an error is no answer of AWS, nor is an error that is not in the place for one.
-            (Iam, 403, [page.clone(), xml("AccessDenied", "no")].concat(), "again"),
-            (Iam, 403, b"<Code>AccessDenied</Code>".to_vec(), "again"),
-            (InstanceIdentity, 302, Vec::new(), "again"),
-            (InstanceIdentity, 403, page.clone(), "again"),
-            (InstanceIdentity, 407, Vec::new(), "again"),
-            (InstanceIdentity, 400, json("ValidationError", over), "not waited for"),
-            (Iam, 400, xml("ValidationError", over), "not waited for"),
-            (InstanceIdentity, 400, json("ValidationError", gone), "refused"),
-            (Iam, 400, xml("ValidationError", gone), "refused"),
-            (InstanceIdentity, 400, json("Throttling", "Rate exceeded"), "again"),
-            (Iam, 400, xml("Throttling", "Rate exceeded"), "again"),
-            (InstanceIdentity, 503, json("ServiceUnavailable", ""), "again"),
-            (InstanceIdentity, 500, json("InternalFailure", ""), "again"),
-            (InstanceIdentity, 403, json("AccessDenied", "no"), "refused"),
-            (Iam, 403, xml("AccessDenied", "no"), "refused"),
-            (InstanceIdentity, 403, json("InvalidClientTokenId", "no"), "refused"),
-            (Iam, 403, xml("InvalidClientTokenId", "no"), "again"),
-            (Iam, 403, xml("SignatureDoesNotMatch", "no"), "refused"),
-            (Iam, 403, xml("SignatureDoesNotMatch", "Signature expired: …"), "again"),
-            (WaitHandle, 403, xml("AccessDenied", "Request has expired"), "refused"),
-            (WaitHandle, 404, xml("NoSuchBucket", ""), "again"),
-            (WaitHandle, 503, xml("SlowDown", ""), "again"),
-            (
-                LifecycleHook,
-                400,
-                xml("ValidationError", "No active Lifecycle Action found with instance ID i-1"),
-                "not waited for",
-            ),
-            // Each service has its own words for it.
-            (LifecycleHook, 400, xml("ValidationError", over), "refused"),
-            (Iam, 400, xml("ValidationError", "No active Lifecycle Action found with instance ID i-1"), "refused"),
-            (LifecycleHook, 400, xml("ValidationError", "no such group"), "refused"),
-            (LifecycleHook, 403, xml("AccessDenied", "no"), "refused"),
-            (LifecycleHook, 403, xml("ExpiredToken", "no"), "again"),
-            (LifecycleHook, 400, xml("ScalingActivityInProgress", ""), "again"),
-            (LifecycleHook, 500, xml("ResourceContention", ""), "again"),
-            (LifecycleHook, 200, page.clone(), "again"),
-        ] {
-            let outcome = judge(method, status, None, &body);
-            let shown = String::from_utf8_lossy(&body);
-            assert_eq!(kind(&outcome), expected, "{method:?} {status} {shown}: {outcome:?}");
-        }
-    }
-
-    #[test]
-    fn each_refusal_has_its_own_remedy() {
-        use Method::{Iam, InstanceIdentity, LifecycleHook, WaitHandle};
-        for (method, code, message, remedy) in [
-            (
-                InstanceIdentity,
-                "ValidationError",
-                "Stack 'x' does not exist",
-                "check signal.stack, signal.resource and",
-            ),
-            (Iam, "ValidationError", "Stack 'x' does not exist", "check signal.stack, signal.resource and"),
-            (Iam, "ValidationError", "no", "check that signal.resource is a logical id"),
-            (Iam, "AccessDenied", "no", "must permit cloudformation:SignalResource"),
-            (InstanceIdentity, "ValidationError", "no", "the instance must belong to signal.stack"),
-            (InstanceIdentity, "AccessDenied", "no", "the instance must belong to signal.stack"),
-            (WaitHandle, "AccessDenied", "no", "create the stack again"),
-            (LifecycleHook, "ValidationError", "no", "check signal.lifecycle_hook"),
-            (
-                LifecycleHook,
-                "AccessDenied",
-                "no",
-                "permit autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat",
-            ),
-        ] {
-            let Outcome::Refused(text) = judge(method, 400, None, &xml(code, message)) else {
-                panic!("{method:?} {code} {message}: it is not refused");
-            };
-            assert!(text.starts_with(&format!("{code}: {message} (")) && text.contains(remedy), "{method:?}: {text}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_carries_the_message_and_a_remedy() {
-        let outcome = judge(Method::Iam, 403, None, &xml("AccessDenied", "User &quot;a&amp;lt;b&quot; may not"));
-        let expected =
-            "AccessDenied: User \"a&lt;b\" may not (the instance's role must permit cloudformation:SignalResource)";
-        assert_eq!(outcome, Outcome::Refused(expected.to_owned()));
-        let secret = judge(Method::WaitHandle, 403, None, &xml("AccessDenied", "https://b/h?Signature=secret expired"));
-        assert!(!format!("{secret:?}").contains("secret"), "{secret:?}");
-    }
-}
+#[path = "answer/tests.rs"]
+mod tests;

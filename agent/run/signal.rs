@@ -13,7 +13,7 @@ use crate::apply::millis;
 use crate::auto_scaling::{ActionResult, Caller, Hook};
 use crate::cloudformation::{self, Signal, Status, Target};
 use crate::config::{self, Config};
-use crate::delivery::Delivery;
+use crate::delivery::{ALREADY_THERE, Delivery, Over, TOO_LATE};
 use crate::host::Host;
 use crate::http;
 use crate::report::{DeliveryState, Outcome, SignalReport, StepReport};
@@ -133,7 +133,7 @@ impl Run<'_> {
                 return Some(told_earlier(target, result.to_string(), message));
             }
             let delivery = match (hook, client()) {
-                (Err((_, why)), _) => Delivery::Refused(why.clone()),
+                (Err((_, why)), _) => Delivery::Refused(why.clone().into()),
                 (_, Err(undelivered)) => undelivered,
                 (Ok(hook), Ok(client)) => match Caller::new(hook.clone(), &client, None, begins_by).await {
                     Ok(caller) => caller.complete(result, deadline).await,
@@ -192,8 +192,10 @@ fn told_earlier(target: String, status: String, message: &str) -> SignalReport {
 fn told(delivery: Delivery, target: String, status: String, not_waited_for: &str) -> SignalReport {
     let (delivery, message) = match delivery {
         Delivery::Accepted { by, .. } => (DeliveryState::Accepted, format!("accepted (auth: {by})")),
-        Delivery::NotWaitedFor(message) => (DeliveryState::NotWaitedFor, format!("{not_waited_for}: {message}")),
-        Delivery::Refused(message) => (DeliveryState::Refused, format!("refused: {message}")),
+        Delivery::Over(Over::NotWaitedFor, text) => (DeliveryState::NotWaitedFor, format!("{not_waited_for}: {text}")),
+        Delivery::Over(Over::AlreadyThere, text) => (DeliveryState::Accepted, format!("{ALREADY_THERE}: {text}")),
+        Delivery::Over(Over::TooLate, text) => (DeliveryState::TooLate, format!("{TOO_LATE}: {text}")),
+        Delivery::Refused(refusal) => (DeliveryState::Refused, format!("refused: {refusal}")),
         Delivery::Undelivered(message) => {
             (DeliveryState::Undelivered, format!("not delivered, the next run tries again: {message}"))
         }
@@ -203,12 +205,13 @@ fn told(delivery: Delivery, target: String, status: String, not_waited_for: &str
 
 /// Whether it need not be sent again.
 fn is_settled(report: &SignalReport) -> bool {
-    matches!(report.delivery, DeliveryState::Accepted | DeliveryState::NotWaitedFor)
+    matches!(report.delivery, DeliveryState::Accepted | DeliveryState::NotWaitedFor | DeliveryState::TooLate)
 }
 
 fn say(host: &Host, what: &str, report: &SignalReport) {
     let line = format!("{what} {report}");
     match is_settled(report) {
+        true if report.delivery == DeliveryState::TooLate => tracing::warn!("{line}"),
         true => tracing::info!("{line}"),
         false => {
             tracing::error!("{line}");
