@@ -110,6 +110,57 @@ fn what_passes_is_tried_again_and_what_stays_is_explained() {
     all(table.iter().map(|row| || check(row)));
 }
 
+/// A signal is there already where the answer to it was lost, or another one has signalled for the instance.
+#[test]
+fn a_signal_that_is_there_already_is_settled_in_each_way_of_authentication() {
+    let by_hand = |host: &Host| {
+        let endpoint = host.rehearsal.cloud.cloudformation_endpoint();
+        let to =
+            ["signal", "--url", &endpoint, "--stack", "web", "--resource", "Instances", "--region", "eu-central-1"];
+        let ended = host.call(&to, &[]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    };
+    let check = |(auth, is_lost): &(&str, bool)| {
+        let user_data = SMALLEST.replace("resource: Instances", &format!("resource: Instances\n  auth: {auth}"));
+        let host = Host::in_cloud(&user_data, |options| {
+            options.iam_role = Some("web-instances".into());
+            options.cloudformation.extend(is_lost.then_some(CfnAnswer::Lost));
+        });
+        if !is_lost {
+            by_hand(&host);
+        }
+        let ended = host.run();
+        assert_eq!(ended.code, Some(0), "{auth} {is_lost}: {}", ended.stderr);
+        let told = host.report().signal.unwrap();
+        assert_eq!(told.delivery, DeliveryState::Accepted, "{auth} {is_lost}: {}", told.message);
+        assert!(told.message.starts_with("accepted before: a signal with this id is there"), "{}", told.message);
+        assert_eq!(host.rehearsal.cloud.signals().len(), 1, "{auth} {is_lost}");
+        assert_eq!(host.requests(Server::CloudFormation).len(), 2, "{auth} {is_lost}");
+        assert_eq!(host.run().code, Some(0));
+        assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::AcceptedEarlier);
+        assert_eq!(host.requests(Server::CloudFormation).len(), 2, "{auth} {is_lost}");
+    };
+    let table = ["instance_identity", "iam", "auto"].into_iter().flat_map(|auth| [(auth, true), (auth, false)]);
+    all(table.collect::<Vec<_>>().iter().map(|row| || check(row)));
+}
+
+#[test]
+fn a_stack_that_was_rolled_back_before_is_a_warning() {
+    let text = "Stack web is in ROLLBACK_IN_PROGRESS state and cannot be signaled";
+    let host = Host::in_cloud(SMALLEST, |options| {
+        options.cloudformation = vec![CfnAnswer::Error(400, "ValidationError", text)].into();
+    });
+    let ended = host.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let line = ended.stderr.lines().find(|line| line.contains("signal SUCCESS for")).unwrap();
+    assert!(line.contains("WARN") && line.contains("too late") && line.contains(text), "{line}");
+    assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::TooLate);
+    let shown = host.call(&["status"], &[]).stdout.replace('\n', " ");
+    assert!(shown.contains("the signal came too late"), "{shown}");
+    assert_eq!(host.run().code, Some(0));
+    assert_eq!(host.requests(Server::CloudFormation).len(), 1);
+}
+
 /// A signal that can't be delivered is said to be so, with the cause, and is delivered by the next run.
 #[test]
 fn what_stays_away_is_named_and_made_up_for_by_the_next_run() {
@@ -207,6 +258,11 @@ fn signal_stands_in_for_cfn_signal() {
         assert_eq!(host.rehearsal.cloud.signals().last().unwrap().status, status, "{arguments:?}");
     }
     assert_eq!(host.rehearsal.cloud.signals().last().unwrap().unique_id, "i-another");
+    // One that is there already is no news.
+    let ended = send(&[&["-e", "0"], &to_stack[..]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("a signal with this id is there"), "{}", ended.stdout);
+    assert_eq!(host.rehearsal.cloud.signals().len(), 4);
     let handle = host.rehearsal.cloud.wait_handle_url();
     let ended = send(&["-e", "1", "-r", "no disk", "-d", "more", &handle]);
     assert_eq!(

@@ -25,6 +25,7 @@ const JSON: &str = "application/json";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
 const NOT_WAITED_FOR: &str = r#"{"Error":{"Code":"ValidationError","Message":"Stack fleet is in CREATE_COMPLETE state and cannot be signaled","Type":"Sender"}}"#;
 const THROTTLED: &str = r#"{"Error":{"Code":"Throttling","Message":"Rate exceeded","Type":"Sender"}}"#;
+const ALREADY_THERE: &str = r#"{"Error":{"Code":"ValidationError","Message":"Signal with ID of this instance for resource Instances already exists.  Signals may only be updated with a FAILURE status.","Type":"Sender"}}"#;
 const ACCEPTED: &str = r#"{"SignalResourceResponse":{"ResponseMetadata":{"RequestId":"1"}}}"#;
 const PAGE: &str = "<html><head><title>Proxy</title></head><body>Please wait.</body></html>";
 
@@ -219,6 +220,9 @@ impl World {
         if instance.fate == Fate::NotWaitedFor {
             told.not_waited_for += 1;
             return Some(Answer::new(400, JSON, NOT_WAITED_FOR));
+        }
+        if value("Status") == "SUCCESS" && !told.accepted.is_empty() {
+            return Some(Answer::new(400, JSON, ALREADY_THERE));
         }
         told.accepted.push(value("Status").to_owned());
         Some(Answer::new(200, JSON, ACCEPTED))

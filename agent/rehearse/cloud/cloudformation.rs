@@ -39,6 +39,8 @@ pub enum CfnAnswer {
     Reset,
     /// It takes the signal, and says so after this long.
     Slow(Duration),
+    /// It takes the signal, and the connection breaks before it says so.
+    Lost,
 }
 
 /// How a signal was authenticated.
@@ -134,11 +136,30 @@ impl CloudFormation {
         })
     }
 
+    /// Whether a signal with this id is there that this one would not change: only a FAILURE updates one.
+    fn has(&self, signal: &ReceivedSignal) -> bool {
+        // A wait condition takes whatever is put into its bucket.
+        let of_resource = signal.auth != SignalAuth::WaitHandle && signal.status == "SUCCESS";
+        let is_same = |other: &ReceivedSignal| {
+            other.auth != SignalAuth::WaitHandle
+                && (&other.resource, &other.unique_id) == (&signal.resource, &signal.unique_id)
+                && name_of(&other.stack) == name_of(&signal.stack)
+        };
+        of_resource && self.log.signals().iter().any(is_same)
+    }
+
     /// Answers a signal as scripted, and records it where that accepts it.
     async fn take(&self, mut signal: ReceivedSignal, peer: SocketAddr, form: Form) -> Option<Answer> {
         let stack = signal.stack.clone();
         signal.proxied = self.log.is_proxy(peer);
         let scripted = held(&self.answers).pop_front().unwrap_or(CfnAnswer::Accept);
+        let takes = matches!(scripted, CfnAnswer::Accept | CfnAnswer::Slow(_) | CfnAnswer::Lost);
+        if takes && self.has(&signal) {
+            let ReceivedSignal { unique_id, resource, .. } = &signal;
+            let text = format!("Signal with ID {unique_id} for resource {resource} already exists.");
+            let refusal = Refusal::invalid(&(text + "  Signals may only be updated with a FAILURE status."));
+            return Some(form.refused(&refusal));
+        }
         let refusal = match scripted {
             CfnAnswer::Accept => {
                 self.log.signalled(signal);
@@ -149,6 +170,10 @@ impl CloudFormation {
                 self.log.signalled(signal);
                 tokio::time::sleep(delay).await;
                 return Some(form.accepted());
+            }
+            CfnAnswer::Lost => {
+                self.log.signalled(signal);
+                return None;
             }
             CfnAnswer::Reset => return None,
             CfnAnswer::HtmlPage(status) => return Some(page(status)),
@@ -213,6 +238,11 @@ fn is_stack(text: &str) -> bool {
             && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
     };
     is_name(text) || text.starts_with("arn:aws")
+}
+
+/// The name of a stack that is given by its name or its ARN.
+fn name_of(stack: &str) -> &str {
+    stack.split('/').nth(1).unwrap_or(stack)
 }
 
 fn is_status(text: &str) -> bool {

@@ -187,6 +187,31 @@ fn answers_come_in_order_and_then_it_accepts() {
 }
 
 #[test]
+fn an_id_that_has_signalled_is_taken_again_with_a_failure_only() {
+    let cloud = Cloud::start(CloudOptions { cloudformation: [CfnAnswer::Lost].into(), ..Default::default() }).unwrap();
+    let right = Identity::default().authorization();
+    let ask = |query: &str| signal(&cloud.cloudformation_endpoint(), query, &right);
+    assert_eq!(ask(SIGNAL).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    let in_arn = "arn%3Aaws%3Acloudformation%3Aeu-central-1%3A123456789012%3Astack%2Fblue%2F5f";
+    for again in [SIGNAL.to_owned(), SIGNAL.replace("StackName=blue", &format!("StackName={in_arn}"))] {
+        let (status, text) = ask(&again).unwrap();
+        assert!(
+            status == 400 && text.contains("already exists.  Signals may only be updated with a FAILURE"),
+            "{text}"
+        );
+    }
+    for (query, expected) in [
+        (SIGNAL.replace("StackName=blue", "StackName=green"), 200),
+        (SIGNAL.replace("Instances", "Others"), 200),
+        (SIGNAL.replace("SUCCESS", "FAILURE"), 200),
+        (SIGNAL.to_owned(), 400),
+    ] {
+        assert_eq!(ask(&query).unwrap().0, expected, "{query}");
+    }
+    assert_eq!(cloud.signals().len(), 4);
+}
+
+#[test]
 fn a_wait_handle_takes_no_content_type() {
     let cloud = Cloud::start(CloudOptions::default()).unwrap();
     let url = cloud.wait_handle_url();
@@ -213,7 +238,7 @@ fn the_proxy_tunnels_and_forwards() {
     tunnel.read_exact(&mut greeting).unwrap();
     let head = format!("GET {SIGNAL} HTTP/1.1\r\nAuthorization: {right}");
     assert_eq!(speak(&mut tunnel, &head, "").unwrap().0, 200);
-    let absolute = format!("http://{host}{SIGNAL}");
+    let absolute = format!("http://{host}{}", SIGNAL.replace("SUCCESS", "FAILURE"));
     assert_eq!(signal(&cloud.proxy_endpoint(), &absolute, &right).unwrap().0, 200);
     assert_eq!(cloud.signals().iter().filter(|signal| signal.proxied).count(), 2);
     let metadata = "http://169.254.169.254/latest/user-data";
