@@ -11,13 +11,12 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Result;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cloudformation::Status;
 use crate::delivery::answer::Outcome;
-use crate::delivery::{Delivery, Method, TRY, persist};
+use crate::delivery::{CredentialsSource, Delivery, Method, TRY, persist};
 use crate::endpoint::Service;
 use crate::sdk::Sdk;
 
@@ -89,16 +88,17 @@ impl fmt::Debug for Caller {
 }
 
 impl Caller {
-    /// `client` is the outbound one; `credentials` stand in for those that the host offers. Until `begins_by` an answer
-    /// that no lifecycle action is active does not count: Auto Scaling begins it once EC2 has told it that the instance
-    /// runs, and an instance that boots fast is here before.
+    /// Speaks through `client`, the outbound one.
+    ///
+    /// Until `begins_by` an answer that no lifecycle action is active does not count: Auto Scaling begins it once EC2 has
+    /// told it that the instance runs, and an instance that boots fast is here before.
     ///
     /// # Errors
     /// The SDK can't be set up.
     pub async fn new(
         hook: Hook,
         client: &reqwest::Client,
-        credentials: Option<SharedCredentialsProvider>,
+        credentials: &CredentialsSource,
         begins_by: Instant,
     ) -> Result<Self> {
         Ok(Self { sdk: Sdk::new(&hook.region, client, credentials).await?, hook, begins_by })

@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::config::problem::redact;
-pub use crate::delivery::{Delivery, Over, Refusal};
+pub use crate::delivery::{CredentialsSource, Delivery, Over, Refusal};
 use crate::delivery::{Method, exchange, persist};
 use crate::endpoint::Service;
 
@@ -115,11 +114,11 @@ impl fmt::Debug for Target {
 /// Sends `signal`, again and again until an answer that counts or the deadline.
 ///
 /// `identity` is the identity document byte for byte and its signature, as IMDS gave them; without it only IAM or a
-/// wait handle can do. `credentials` stand in for those that the host offers. `client` is the outbound one.
+/// wait handle can do. `client` is the outbound one.
 pub async fn send(
     signal: &Signal,
     identity: Option<(&str, &str)>,
-    credentials: Option<SharedCredentialsProvider>,
+    credentials: &CredentialsSource,
     client: &reqwest::Client,
     deadline: Instant,
 ) -> Delivery {
@@ -132,8 +131,7 @@ struct Courier<'a> {
     identity: Option<(&'a str, &'a str)>,
     client: &'a reqwest::Client,
     deadline: Instant,
-    /// In place of those that the host offers.
-    credentials: Option<SharedCredentialsProvider>,
+    credentials: &'a CredentialsSource,
 }
 
 impl Courier<'_> {
@@ -188,7 +186,7 @@ impl Courier<'_> {
     }
 
     async fn by_iam(&self, stack: &str, resource: &str) -> Delivery {
-        let sender = iam::Sender::new(self.signal, self.client, self.credentials.clone()).await;
+        let sender = iam::Sender::new(self.signal, self.client, self.credentials).await;
         let sender = match sender {
             Ok(sender) => sender,
             Err(error) => return Delivery::Undelivered(format!("{error:#}")),

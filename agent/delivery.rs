@@ -8,6 +8,7 @@ pub(crate) mod answer;
 use std::fmt;
 use std::time::Duration;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::answer::{Outcome, judge};
@@ -80,6 +81,18 @@ impl fmt::Display for Refusal {
         f.write_str(&self.why)?;
         if self.remedy.is_empty() { Ok(()) } else { write!(f, " ({})", self.remedy) }
     }
+}
+
+/// Where the credentials for signed requests come from.
+#[derive(Clone, Debug)]
+pub enum CredentialsSource {
+    /// They were given by hand.
+    Given(SharedCredentialsProvider),
+    /// The host offers them: environment, profile, instance role.
+    Host {
+        /// Where the instance metadata service has those of the role; its own addresses unless given.
+        imds_endpoint: Option<String>,
+    },
 }
 
 /// The ways to deliver.

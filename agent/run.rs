@@ -35,6 +35,7 @@ use self::supervise::{Stop, keep_alive};
 use crate::apply::{apply, millis};
 use crate::config::decode::Note;
 use crate::config::{self, Config, Parsed};
+use crate::delivery::CredentialsSource;
 use crate::host::Host;
 use crate::plan::{Action, Condition, Plan, obstacle, plan};
 use crate::report::{Outcome, Report, StepReport};
@@ -53,6 +54,13 @@ pub struct Options {
     pub ecs_endpoint: String,
     /// Where CloudFormation answers; by region and partition unless given.
     pub cloudformation_endpoint: Option<String>,
+}
+
+impl Options {
+    /// Credentials of the host, those of its role from where the options have the instance metadata.
+    fn credentials(&self) -> CredentialsSource {
+        CredentialsSource::Host { imds_endpoint: self.imds_endpoint.clone() }
+    }
 }
 
 /// How a run ends, for the shell and for systemd.

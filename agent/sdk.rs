@@ -25,7 +25,7 @@ use url::{Origin, Url};
 
 use crate::config::problem::redact;
 use crate::delivery::answer::{Outcome, is_web_page, judge};
-use crate::delivery::{ANSWER_LIMIT, Method, Refusal, exchange};
+use crate::delivery::{ANSWER_LIMIT, CredentialsSource, Method, Refusal, exchange};
 use crate::endpoint::Service;
 use crate::http;
 use crate::well_known::IMDS_ENDPOINTS;
@@ -33,6 +33,8 @@ use crate::well_known::IMDS_ENDPOINTS;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Where the SDK finds the instance role's credentials; the variable is the SDK's own.
 const METADATA_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+/// Begins the path of all that the metadata service has.
+const METADATA: &str = "/latest/";
 
 /// What the clients of all services share.
 pub(crate) struct Sdk {
@@ -42,15 +44,15 @@ pub(crate) struct Sdk {
 }
 
 impl Sdk {
-    /// With `credentials`, or else with what the SDK's default chain finds: environment, profile, instance role.
-    pub(crate) async fn new(
-        region: &str,
-        client: &reqwest::Client,
-        credentials: Option<SharedCredentialsProvider>,
-    ) -> Result<Self> {
-        let config = load(region.to_owned(), http_client(client.clone())?).await;
+    /// With the given credentials, or else with what the SDK's default chain finds: environment, profile, instance role.
+    pub(crate) async fn new(region: &str, client: &reqwest::Client, credentials: &CredentialsSource) -> Result<Self> {
+        let (given, imds_endpoint) = match credentials {
+            CredentialsSource::Given(provider) => (Some(provider.clone()), None),
+            CredentialsSource::Host { imds_endpoint } => (None, imds_endpoint.clone()),
+        };
+        let config = load(region.to_owned(), http_client(client.clone(), imds_endpoint)?).await;
         let credentials =
-            credentials.or_else(|| config.credentials_provider()).context("the AWS SDK offers no credentials")?;
+            given.or_else(|| config.credentials_provider()).context("the AWS SDK offers no credentials")?;
         Ok(Self { client: client.clone(), config, credentials })
     }
 
@@ -144,7 +146,7 @@ pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &Sd
 }
 
 /// The SDK's HTTP client, made of ours.
-fn http_client(outbound: reqwest::Client) -> Result<SharedHttpClient> {
+fn http_client(outbound: reqwest::Client, imds_endpoint: Option<String>) -> Result<SharedHttpClient> {
     let direct = http::direct()?;
     let metadata = metadata_origins();
     Ok(http_client_fn(move |settings: &HttpConnectorSettings, _| {
@@ -152,6 +154,7 @@ fn http_client(outbound: reqwest::Client) -> Result<SharedHttpClient> {
             outbound: outbound.clone(),
             direct: direct.clone(),
             metadata: metadata.clone(),
+            imds_endpoint: imds_endpoint.clone(),
             timeout: settings.read_timeout(),
         })
     }))
@@ -169,6 +172,8 @@ struct Connector {
     outbound: reqwest::Client,
     direct: reqwest::Client,
     metadata: Vec<Origin>,
+    /// Where the metadata service is, wherever the SDK takes it to be.
+    imds_endpoint: Option<String>,
     timeout: Option<Duration>,
 }
 
@@ -184,10 +189,14 @@ impl HttpConnector for Connector {
 impl Connector {
     /// The request for reqwest, and whether it goes to the metadata service.
     fn converted(&self, request: &HttpRequest) -> Result<(reqwest::RequestBuilder, bool)> {
-        let url: Url = request.uri().parse().context("the SDK asks for something that is no URL")?;
+        let mut url: Url = request.uri().parse().context("the SDK asks for something that is no URL")?;
         let method = reqwest::Method::from_bytes(request.method().as_bytes())?;
         let body = request.body().bytes().context("the SDK streams a body")?.to_vec();
         let direct = self.metadata.contains(&url.origin());
+        if let Some(endpoint) = self.imds_endpoint.as_ref().filter(|_| direct) {
+            let path = url.path().find(METADATA).and_then(|at| url.path().get(at..)).unwrap_or_default();
+            url = format!("{}{path}", endpoint.trim_end_matches('/')).parse()?;
+        }
         let client = if direct { &self.direct } else { &self.outbound };
         let mut converted = client.request(method, url).body(body);
         for (name, value) in request.headers() {
@@ -233,6 +242,12 @@ mod tests {
     use super::*;
     use crate::cloudformation::tests::{Server, proxied};
 
+    /// Who answers a request of the SDK: the proxy, or the metadata service.
+    async fn answer(connector: &Connector, url: &str) -> String {
+        let answer = connector.call(HttpRequest::get(url).unwrap()).await.unwrap();
+        String::from_utf8(answer.body().bytes().unwrap().to_vec()).unwrap()
+    }
+
     #[tokio::test]
     async fn the_metadata_service_is_asked_without_the_proxy() {
         let proxy = Server::start(&[(200, "from the proxy")]).await;
@@ -241,15 +256,37 @@ mod tests {
             outbound: proxied(&proxy, &[]),
             direct: http::direct().unwrap(),
             metadata: vec![metadata.url().parse::<Url>().unwrap().origin()],
+            imds_endpoint: None,
             timeout: None,
         };
         for (url, expected) in [
             (metadata.url() + "/latest/api/token", "from the metadata service"),
             ("http://cloudformation.internal/".to_owned(), "from the proxy"),
         ] {
-            let answer = connector.call(HttpRequest::get(url).unwrap()).await.unwrap();
-            assert_eq!(answer.body().bytes(), Some(expected.as_bytes()));
+            assert_eq!(answer(&connector, &url).await, expected);
         }
         assert_eq!(proxy.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_metadata_service_is_where_the_option_says_wherever_the_sdk_takes_it_to_be() {
+        let proxy = Server::start(&[(200, "from the proxy")]).await;
+        let metadata = Server::start(&[(200, "from the metadata service")]).await;
+        for (below, expected) in [("", "/latest/api/token"), ("/", "/latest/api/token"), ("/a/", "/a/latest/api/token")]
+        {
+            let connector = Connector {
+                outbound: proxied(&proxy, &[]),
+                direct: http::direct().unwrap(),
+                metadata: metadata_origins(),
+                imds_endpoint: Some(metadata.url() + below),
+                timeout: None,
+            };
+            for url in IMDS_ENDPOINTS {
+                assert_eq!(answer(&connector, &format!("{url}/latest/api/token")).await, "from the metadata service");
+                let line = metadata.requests().pop().unwrap().lines().next().unwrap().to_owned();
+                assert_eq!(line, format!("GET {expected} HTTP/1.1"));
+            }
+            assert_eq!(answer(&connector, "http://autoscaling.internal/latest/").await, "from the proxy");
+        }
     }
 }

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::cloudformation::{self, Auth, Delivery, Over, Signal, Status, Target};
 use crate::config::types::StackName;
-use crate::delivery::{ALREADY_THERE, TOO_LATE};
+use crate::delivery::{ALREADY_THERE, CredentialsSource, TOO_LATE};
 use crate::http;
 use crate::imds::{self, Identity, Imds};
 
@@ -104,7 +104,7 @@ pub async fn signal(arguments: Arguments) -> Result<Option<String>> {
     let target = target(&arguments)?;
     let credentials = credentials(&arguments)?;
     let auth = match (&arguments.role, &credentials) {
-        (None, None) => Auth::Auto,
+        (None, CredentialsSource::Host { .. }) => Auth::Auto,
         _ => Auth::Iam,
     };
     let identity = identity(&arguments, &target, auth).await?;
@@ -122,7 +122,7 @@ pub async fn signal(arguments: Arguments) -> Result<Option<String>> {
     };
     let client = http::outbound(proxy(&arguments)?.as_ref())?;
     let proof = (!identity.document.is_empty()).then_some((identity.document.as_str(), identity.signature.as_str()));
-    match cloudformation::send(&signal, proof, credentials, &client, Instant::now() + DELIVERY).await {
+    match cloudformation::send(&signal, proof, &credentials, &client, Instant::now() + DELIVERY).await {
         Delivery::Accepted { .. } => {
             let to_a_handle = matches!(signal.target, Target::WaitHandle(_));
             Ok(to_a_handle.then(|| format!("CloudFormation took the signal {status}\n")))
@@ -159,13 +159,14 @@ fn target(arguments: &Arguments) -> Result<Target> {
     url.map(Target::WaitHandle).ok_or_else(|| anyhow!("the wait condition handle is no http:// or https:// URL"))
 }
 
-fn credentials(arguments: &Arguments) -> Result<Option<SharedCredentialsProvider>> {
+fn credentials(arguments: &Arguments) -> Result<CredentialsSource> {
     let (id, secret) = match (&arguments.access_key, &arguments.secret_key, &arguments.credential_file) {
         (Some(id), Some(secret), _) => (id.clone(), secret.clone()),
         (_, _, Some(path)) => read_credentials(path)?,
-        _ => return Ok(None),
+        _ => return Ok(CredentialsSource::Host { imds_endpoint: imds_endpoint(arguments).map(str::to_owned) }),
     };
-    Ok(Some(SharedCredentialsProvider::new(Credentials::new(id, secret, None, None, "cfn-signal"))))
+    let given = Credentials::new(id, secret, None, None, "cfn-signal");
+    Ok(CredentialsSource::Given(SharedCredentialsProvider::new(given)))
 }
 
 fn read_credentials(path: &Path) -> Result<(String, String)> {
@@ -183,14 +184,17 @@ fn read_credentials(path: &Path) -> Result<(String, String)> {
     Ok((value("AWSAccessKeyId")?, value("AWSSecretKey")?))
 }
 
+fn imds_endpoint(arguments: &Arguments) -> Option<&str> {
+    arguments.imds_endpoint.as_deref().filter(|url| !url.is_empty())
+}
+
 /// Who the instance is, as far as that is needed: its document signs, its id tells it from others.
 async fn identity(arguments: &Arguments, target: &Target, auth: Auth) -> Result<Identity> {
     let given = arguments.id.is_some() && (arguments.region.is_some() || matches!(target, Target::WaitHandle(_)));
     if given && (auth == Auth::Iam || matches!(target, Target::WaitHandle(_))) {
         return Ok(Identity::default());
     }
-    let endpoint = arguments.imds_endpoint.as_deref().filter(|url| !url.is_empty());
-    let imds = Imds::new(endpoint, Instant::now() + METADATA)?;
+    let imds = Imds::new(imds_endpoint(arguments), Instant::now() + METADATA)?;
     match imds.identity().await {
         Ok(identity) => Ok(identity),
         // The credentials of the environment may still do.

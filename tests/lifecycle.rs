@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{
-    AutoScalingAnswer, CloudOptions, LifecycleCall, RegisteredAs, Registration, Server,
+    AutoScalingAnswer, CloudOptions, LifecycleCall, RegisteredAs, Registration, Server, SignalAuth,
 };
 use ecs_firstrun::report::{DeliveryState, Outcome, SignalReport};
 
@@ -144,6 +144,23 @@ fn a_host_without_a_role_is_told_what_it_needs() {
     let host = host(ALONE, |options| options.iam_role = None);
     assert_eq!(host.run().code, Some(3));
     assert!(told(&host).message.contains("instance profile"), "{}", told(&host).message);
+}
+
+/// The variable, which says something else, is for whoever gives no option.
+#[test]
+fn the_roles_credentials_are_read_where_the_option_has_the_instance_metadata() {
+    let host = host(&BESIDE.replace("stack: web", "stack: web\n  auth: iam"), |_| {});
+    let nowhere = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")];
+    let cloud = &host.rehearsal.cloud;
+    let (metadata, formation) = (cloud.imds_endpoint(), cloud.cloudformation_endpoint());
+    let ended = host.call(&["run", "--imds-endpoint", &metadata], &nowhere);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(cloud.signals()[0].auth, SignalAuth::Iam);
+    assert_eq!(completions(&host), ["CONTINUE"]);
+    let to = ["signal", "--role", "any", "--stack", "web", "--resource", "Others", "--url", &formation];
+    let ended = host.call(&[&to[..], &["--imds-endpoint", &metadata]].concat(), &nowhere);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(cloud.signals()[1].auth, SignalAuth::Iam);
 }
 
 #[test]

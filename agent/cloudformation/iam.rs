@@ -2,11 +2,10 @@
 
 use anyhow::Result;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::config::Builder;
 use aws_sdk_cloudformation::types::ResourceSignalStatus;
 
-use super::{Signal, Status};
+use super::{CredentialsSource, Signal, Status};
 use crate::delivery::Method;
 use crate::delivery::answer::Outcome;
 use crate::sdk::{Sdk, outcome};
@@ -18,11 +17,11 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// With `credentials`, or else with those that the host offers.
+    /// Signs with such credentials.
     pub(super) async fn new(
         signal: &Signal,
         client: &reqwest::Client,
-        credentials: Option<SharedCredentialsProvider>,
+        credentials: &CredentialsSource,
     ) -> Result<Self> {
         let sdk = Sdk::new(&signal.region, client, credentials).await?;
         Ok(Self { sdk, endpoint: signal.endpoint.clone() })

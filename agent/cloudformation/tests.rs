@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -107,7 +108,7 @@ async fn deliver(signal: &Signal, client: &reqwest::Client, seconds: f32) -> Del
         identity: Some(("{}\n", "abc\ndef\n")),
         client,
         deadline: Instant::now() + Duration::from_secs_f32(seconds),
-        credentials: Some(SharedCredentialsProvider::new(credentials)),
+        credentials: &CredentialsSource::Given(SharedCredentialsProvider::new(credentials)),
     };
     courier.deliver().await
 }
@@ -295,7 +296,8 @@ async fn without_an_identity_nothing_is_sent() {
     let signal = signal(&server.url(), Auth::InstanceIdentity);
     for identity in [None, Some(("{}", "\n"))] {
         let deadline = Instant::now() + Duration::from_secs(5);
-        let delivery = send(&signal, identity, None, &client(), deadline).await;
+        let host = CredentialsSource::Host { imds_endpoint: None };
+        let delivery = send(&signal, identity, &host, &client(), deadline).await;
         assert!(matches!(delivery, Delivery::Refused(_)), "{delivery:?}");
     }
     assert!(server.requests().is_empty());

@@ -48,9 +48,10 @@ impl Run<'_> {
         let mut task = JoinSet::new();
         let (Some(Ok(hook)), None) = (self.hook(config), self.decision()) else { return task };
         let (client, begins_by) = (client(&self.client, config), self.lifecycle_action_begins_by());
+        let credentials = self.options.credentials();
         task.spawn(async move {
             let caller = match client {
-                Ok(client) => Caller::new(hook, &client, None, begins_by).await,
+                Ok(client) => Caller::new(hook, &client, &credentials, begins_by).await,
                 Err(why) => Err(anyhow::Error::msg(why)),
             };
             match caller {

@@ -99,6 +99,7 @@ impl Run<'_> {
         let signal = waiting.target.clone().map(|target| self.signal_request(target, config, &decision));
         let (host, identity, stage) = (&self.host, &self.gathered.identity, self.stage);
         let client = || client(&self.client, config).map_err(Delivery::Undelivered);
+        let credentials = self.options.credentials();
         let state = RefCell::new(&mut self.state);
         let keep = |settle: &dyn Fn(&mut Decision)| {
             let mut state = state.borrow_mut();
@@ -116,7 +117,7 @@ impl Run<'_> {
             let proof =
                 (!identity.document.is_empty()).then_some((identity.document.as_str(), identity.signature.as_str()));
             let delivery = match client() {
-                Ok(client) => cloudformation::send(&signal, proof, None, &client, deadline).await,
+                Ok(client) => cloudformation::send(&signal, proof, &credentials, &client, deadline).await,
                 Err(undelivered) => undelivered,
             };
             let report = told(delivery, target, status, "the stack does not wait for it");
@@ -135,7 +136,7 @@ impl Run<'_> {
             let delivery = match (hook, client()) {
                 (Err((_, why)), _) => Delivery::Refused(why.clone().into()),
                 (_, Err(undelivered)) => undelivered,
-                (Ok(hook), Ok(client)) => match Caller::new(hook.clone(), &client, None, begins_by).await {
+                (Ok(hook), Ok(client)) => match Caller::new(hook.clone(), &client, &credentials, begins_by).await {
                     Ok(caller) => caller.complete(result, deadline).await,
                     Err(error) => Delivery::Undelivered(format!("{error:#}")),
                 },
