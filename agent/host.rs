@@ -119,6 +119,11 @@ impl Host {
         Ok(change)
     }
 
+    /// Tells systemd that the unit is up; Docker and ECS are held back all the same.
+    pub fn say_up(&self) {
+        notify(sd_notify::NotifyState::Ready);
+    }
+
     /// What `systemctl status`, and `status` of this agent, show of a run that goes.
     pub fn say_status(&self, text: &str) {
         let line = text.replace('\n', " ");

@@ -141,6 +141,8 @@ enum Provisioned {
     Complete(Box<Config>),
     /// There was no configuration.
     Nothing,
+    /// Auto Scaling terminates the instance, so that nothing was begun.
+    Terminating,
 }
 
 /// A failure, and whatever of the configuration can still be used to report it.
@@ -276,6 +278,9 @@ impl<'a> Run<'a> {
             self.uptime = self.host.uptime();
         }
         self.save();
+        if self.gathered.identity.is_terminating() {
+            return Ok(Provisioned::Terminating);
+        }
         if let Some(error) = self.gathered.error.take().or_else(|| self.obstacle.take()) {
             return Err(failed(error, Box::new(parsed.config)));
         }

@@ -266,3 +266,44 @@ fn an_instance_without_a_configuration_does_not_stay_in_its_warm_pool_for_ever()
     assert_eq!(host.run().code, Some(0));
     assert_eq!(host.requests(Server::AutoScaling).len(), 0);
 }
+
+/// Nobody waits for it, and the ECS agent would register what goes away at once.
+#[test]
+fn an_instance_that_auto_scaling_terminates_is_neither_started_nor_signalled() {
+    let states = ["Terminated", "Terminating", "Terminating:Wait", "Terminating:Proceed"];
+    for (state, has_mistake) in states.into_iter().map(|state| (state, false)).chain([("Terminated", true)]) {
+        let host = host(BESIDE, |options| options.target_lifecycle_state = Some(state.into()));
+        if has_mistake {
+            host.put(MISTAKE, "ecs: {clusterr: x}\n");
+        }
+        for _ in 0..2 {
+            let ended = host.run();
+            assert_eq!(ended.code, Some(0), "{state}: {}", ended.stderr);
+            let report = host.report();
+            let reason = report.reason.as_deref().unwrap_or_default();
+            assert!(
+                reason.contains(&format!("terminates the instance (its target lifecycle state is {state})")),
+                "{reason}"
+            );
+            assert_eq!(report.outcome, Outcome::Success);
+            assert!(report.signal.is_none() && report.lifecycle_hook.is_none(), "{report}");
+        }
+        assert_eq!(host.started(), [] as [String; 0], "{state}");
+        assert!(!host.at("/run/ecs-firstrun/configured").exists(), "{state}: Docker and ECS may start");
+        assert!(host.requests(Server::CloudFormation).is_empty() && host.requests(Server::AutoScaling).is_empty());
+    }
+}
+
+#[test]
+fn an_instance_that_leaves_its_warm_pool_to_be_terminated_does_not_go_into_service() {
+    let host = host(BESIDE, |options| options.target_lifecycle_state = Some("Warmed:Running".into()));
+    let ended = host.run_and(|_| {
+        until(|| completions(&host) == ["CONTINUE"]);
+        host.rehearsal.cloud.bring_to("Terminated");
+    });
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(host.report().reason.unwrap().contains("terminates the instance"));
+    assert!(!host.started().contains(&"ecs.service".to_owned()));
+    assert!(host.requests(Server::CloudFormation).is_empty());
+    assert_eq!(completions(&host), ["CONTINUE"]);
+}

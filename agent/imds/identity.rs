@@ -49,6 +49,13 @@ impl Identity {
     pub fn is_warming(&self) -> bool {
         is_of_a_warm_pool(self.target_lifecycle_state.as_deref())
     }
+
+    /// Tells whether Auto Scaling terminates the instance, out of service or on its way there.
+    ///
+    /// The states are `Terminated` and `Terminating`, alone or with a part behind, such as `Terminating:Wait`.
+    pub fn is_terminating(&self) -> bool {
+        self.target_lifecycle_state.as_deref().is_some_and(|state| state.starts_with("Terminat"))
+    }
 }
 
 /// Whether a target lifecycle state is one of a warm pool, such as `Warmed:Stopped`.

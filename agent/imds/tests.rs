@@ -242,3 +242,23 @@ fn the_default_is_ipv4_then_ipv6() {
     assert_eq!(imds.endpoints, IMDS_ENDPOINTS);
     assert!(Imds::new(Some("169.254.169.254"), Instant::now()).is_err());
 }
+
+#[test]
+fn an_instance_that_is_terminated_is_told_from_one_that_its_pool_may_keep() {
+    for (state, terminating) in [
+        ("Terminated", true),
+        ("Terminating", true),
+        ("Terminating:Wait", true),
+        ("Terminating:Proceed", true),
+        ("Warmed:Terminated", false),
+        ("Warmed:Terminating:Wait", false),
+        ("InService", false),
+        ("Detached", false),
+        ("Standby", false),
+    ] {
+        let identity = Identity { target_lifecycle_state: Some(state.to_owned()), ..Identity::default() };
+        assert_eq!(identity.is_terminating(), terminating, "{state}");
+        assert_eq!(identity.is_warming(), state.starts_with("Warmed:"), "{state}");
+    }
+    assert!(!Identity::default().is_terminating());
+}

@@ -33,6 +33,16 @@ impl Run<'_> {
                 }
                 (Outcome::Success, Some(what.to_owned()), Box::default())
             }
+            // Whatever is wrong with it: there is no instance that anybody waits for, or could mend.
+            Ok(Ok(Provisioned::Terminating)) => {
+                let state = self.gathered.identity.target_lifecycle_state.as_deref().unwrap_or_default();
+                let what = format!(
+                    "Auto Scaling terminates the instance (its target lifecycle state is {state}): the ECS agent is not \
+                     started, nothing is signalled"
+                );
+                self.host.say_up();
+                (Outcome::Success, Some(what), Box::default())
+            }
             Ok(Err(failure)) => (failure.outcome, Some(failure.reason), failure.config),
             // A panic: what can be reported is what was known until then, else what can be read of the documents.
             Err(panic) => {
