@@ -3,6 +3,8 @@
 //! Names resolve inside the process (hickory), because a static binary must not load the host's NSS modules. No client reads
 //! a proxy from the environment: a proxy is used when, and only when, the configuration asks for one.
 
+mod names;
+
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -25,6 +27,9 @@ pub const USER_AGENT: &str = concat!("ecs-firstrun/", env!("CARGO_PKG_VERSION"))
 
 /// The variable that names a PEM file of additional roots, as for the AWS command line and SDKs.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// The host's own names.
+const HOSTS: &str = "/etc/hosts";
 
 /// How long a connection to the instance's own services may take; they are at most one hop away.
 const DIRECT_CONNECT: Duration = Duration::from_secs(1);
@@ -93,13 +98,14 @@ fn base(roots: RootCertStore) -> Result<reqwest::ClientBuilder> {
         .context("can't set up TLS")?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .hickory_dns(true)
         .http1_only()
         .user_agent(USER_AGENT)
         // An API never redirects; whatever does (a captive portal) is not the API.
-        .redirect(reqwest::redirect::Policy::none()))
+        .redirect(reqwest::redirect::Policy::none());
+    Ok(names::from_file(builder, Path::new(HOSTS)))
 }
 
 /// The URL keeps its user info: reqwest percent-decodes it itself and sends it as `Proxy-Authorization`. Decoding it
