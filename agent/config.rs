@@ -9,6 +9,7 @@ pub(crate) mod daemon_json;
 pub mod de;
 pub mod decode;
 pub mod ecs_variables;
+pub mod mount_options;
 mod mount_points;
 mod parse;
 pub mod problem;
@@ -19,6 +20,7 @@ pub mod types;
 pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -29,7 +31,7 @@ use self::ecs_variables::EcsVariables;
 pub use self::parse::{Parsed, SHELL_VARIABLES, parse, parse_user_data, shell_variables, summary, with_decoded};
 use self::types::*;
 use crate::cloudformation::Auth;
-use crate::well_known::{DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIALS_ADDRESS, IMDS_ADDRESS};
+use crate::well_known::{CONTAINERD_DATA, DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIALS_ADDRESS, IMDS_ADDRESS};
 
 /// The keys at the top of a document.
 const SECTIONS: [&str; 7] = ["signal", "proxy", "storage", "docker", "logs", "ecs", "wait"];
@@ -154,7 +156,7 @@ pub struct Volume {
     pub label: Option<FilesystemLabel>,
     /// Where it is mounted.
     pub mount: AbsolutePath,
-    /// Options of mount(8).
+    /// Options of mount(8) that the filesystem takes.
     #[serde(default)]
     pub options: Vec<MountOption>,
     /// Directories that are made on it.
@@ -337,6 +339,21 @@ impl Config {
             (true, _) => template("${stack}/ec2/${resource}"),
             (false, Some(_)) => template("${cluster}/ec2"),
             (false, None) => template("ecs-firstrun/${account}"),
+        })
+    }
+
+    /// Tells whether Docker, or containerd for it, keeps its data on a volume. `unless_given` is Docker's data root
+    /// where the configuration names none.
+    pub fn is_of_docker(&self, volume: &Volume, unless_given: &str) -> bool {
+        let given = self.docker.as_ref().and_then(|docker| match &docker.data_root {
+            Some(root) => Some(root.as_str()),
+            None => docker.daemon.get("data-root")?.as_str(),
+        });
+        let is_on = |path: &str, volume: &Volume| Path::new(path).starts_with(volume.mount.as_str());
+        [given.unwrap_or(unless_given), CONTAINERD_DATA].into_iter().any(|path| {
+            let below = self.storage.iter().filter(|other| is_on(path, other));
+            let holder = below.max_by_key(|other| other.mount.as_str().len());
+            holder.is_some_and(|holder| holder.mount == volume.mount)
         })
     }
 

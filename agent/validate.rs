@@ -1,6 +1,7 @@
 //! Checks user data offline: in a file, in its encodings, or inside a CloudFormation template.
 
 mod template;
+mod volumes;
 mod warnings;
 mod without_effect;
 

@@ -54,6 +54,8 @@ pub const ECS_EXIT_TERMINAL: i32 = 5;
 pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 /// The folder of images, containers and volumes, unless Docker is given another one.
 pub const DOCKER_DATA: &str = "/var/lib/docker";
+/// Where containerd keeps the images and containers of Docker, from Docker 29 on.
+pub const CONTAINERD_DATA: &str = "/var/lib/containerd";
 /// Docker's socket.
 pub const DOCKER_SOCKET: &str = "/run/docker.sock";
 /// Docker's socket under the name that its clients use: `/var/run` is a link to `/run`.

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::path::Path;
 
+use super::mount_options::{self, Fault};
 use super::problem::{self, Problem};
 use super::types::{Device, StackName, Variable};
 use super::yaml::{Node, NodeId, Value};
-use super::{Config, Docker, Signal, mount_points};
+use super::{Config, Docker, Signal, Volume, mount_points};
 use crate::text::are_alike;
 
 /// The checks that concern more than one value, of a configuration without what was refused of its tree.
@@ -41,6 +42,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
                 &format!("{name} has labels of up to {longest} characters"),
             );
         }
+        check_options(volume, &at, root, refused, &mut report);
         if let Some(why) = mount_points::why_not(&volume.mount) {
             let message = format!("a volume can't be mounted on {}: {why}", volume.mount);
             report(
@@ -87,6 +89,30 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
         report(&["docker", "daemon", "data-root"], message, "keep `docker.data_root`");
     }
     problems
+}
+
+/// Mount options with which no kernel mounts the volume.
+fn check_options(
+    volume: &Volume,
+    at: &str,
+    root: &Node,
+    refused: &HashSet<NodeId>,
+    report: &mut impl FnMut(&[&str], String, &str),
+) {
+    for (option, index) in volume.options.iter().zip(indices(root, &["storage", at, "options"], refused)) {
+        let (message, remedy) = match mount_options::fault(option.as_str(), volume.filesystem) {
+            Some(Fault::Never) => (
+                format!("no volume can be mounted with `{option}`"),
+                "leave it out: a volume is a disk, and is mounted itself",
+            ),
+            Some(Fault::OfOther(other)) => {
+                let (other, own) = (other.name(), volume.filesystem.name());
+                (format!("`{option}` is an option of {other}, which {own} refuses"), "leave it out")
+            }
+            Some(Fault::Lost | Fault::Unknown(_)) | None => continue,
+        };
+        report(&["storage", at, "options", &index.to_string()], message, remedy);
+    }
 }
 
 fn check_signal(

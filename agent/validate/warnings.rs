@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::template::{Refresh, STACK, Surroundings, Time, Wait, Waits, matches};
+use super::volumes;
 pub(super) use super::without_effect::{find as without_effect, replaced_lists};
 use crate::config::decode::Document;
 use crate::config::ecs_variables::{holds_secret, is_secret};
@@ -26,6 +27,7 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     timeouts(config, documents, around, &mut warn);
     refreshes(config, around, &mut warn);
     logs(config, around, &mut warn);
+    volumes::options(config, &mut warn);
     found
 }
 

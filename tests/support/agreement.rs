@@ -31,6 +31,9 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         "would hide",
         r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a/b"}, {"device": "/dev/xvdc", "mount": "/a"}]}"#,
     ),
+    // What the kernels allow, which is written down once, in `mount_options`.
+    ("no volume can be mounted with", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["bind"]}]}"#),
+    ("is an option of", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["commit=9"]}]}"#),
     ("is listed twice", r#"{"logs": {"files": [{"path": "/a"}, {"path": "/a", "timestamp_format": "%Y"}]}}"#),
     (
         "the stack is in",

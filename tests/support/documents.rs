@@ -59,13 +59,17 @@ fn proxy() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A mount option that each filesystem takes, or one for programs that look for it.
+fn option() -> impl Strategy<Value = String> {
+    prop_oneof!["noatime|nodev|ro|discard", "x-[a-z=0-9]{1,9}"]
+}
+
 fn storage() -> impl Strategy<Value = Value> {
     let directory =
         ("[a-z]{1,6}(/[a-z]{1,6})?", of("[0-9]{1,4}:[0-9]{1,4}"), of("0[0-7]{3}")).prop_map(|(path, owner, mode)| {
             mapping([("path", Some(path.into())), ("owner", owner.map(Value::from)), ("mode", mode.map(Value::from))])
         });
-    let volume =
-        (path(), select(vec!["xfs", "ext4"]), vec(directory, 0..3), vec("[a-z=0-9]{1,9}", 0..3), any::<bool>());
+    let volume = (path(), select(vec!["xfs", "ext4"]), vec(directory, 0..3), vec(option(), 0..3), any::<bool>());
     vec(volume, 0..4).prop_map(|volumes| {
         let volumes = volumes.into_iter().enumerate();
         let volume = volumes.map(|(index, (mount, filesystem, directories, options, ephemeral))| {

@@ -1,0 +1,56 @@
+//! Mount options that a kernel may refuse, or with which nothing can be written that has to be.
+
+use crate::config::mount_options::{Fault, fault};
+use crate::config::{Config, Volume};
+use crate::well_known::DOCKER_DATA;
+
+/// Warns of options that are sound by their grammar only.
+pub(super) fn options(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
+    for (at, volume) in config.storage.iter().enumerate() {
+        let at = at.to_string();
+        for (index, option) in volume.options.iter().enumerate() {
+            let name = volume.filesystem.name();
+            let (message, remedy) = match fault(option.as_str(), volume.filesystem) {
+                Some(Fault::Lost) => (
+                    format!("`{option}` is refused by {name} since Linux 4.19, as by that of Amazon Linux 2023"),
+                    "leave it out".to_owned(),
+                ),
+                Some(Fault::Unknown(nearest)) => (
+                    format!(
+                        "`{option}` is no known option of {name}, and a kernel that doesn't know it mounts nothing"
+                    ),
+                    match nearest {
+                        Some(nearest) => format!("did you mean `{nearest}`?"),
+                        None => format!("see mount(8) and {name}(5)"),
+                    },
+                ),
+                _ => continue,
+            };
+            warn(&["storage", &at, "options", &index.to_string()], message, &remedy);
+        }
+        if let Some(index) = read_only(volume)
+            && let Some(what) = written(config, volume)
+        {
+            let message = format!("with `ro` nothing can be written to {}, where {what}", volume.mount);
+            warn(
+                &["storage", &at, "options", &index.to_string()],
+                message,
+                "leave it out, or mount another volume there",
+            );
+        }
+    }
+}
+
+/// The option that makes a volume read-only: of `ro` and `rw` the last one holds.
+fn read_only(volume: &Volume) -> Option<usize> {
+    let last = volume.options.iter().rposition(|option| matches!(option.as_str(), "ro" | "rw"))?;
+    (volume.options[last].as_str() == "ro").then_some(last)
+}
+
+/// What has to be written to a volume, in words; nothing if nothing has.
+fn written(config: &Config, volume: &Volume) -> Option<&'static str> {
+    if config.is_of_docker(volume, DOCKER_DATA) {
+        return Some("Docker keeps its data");
+    }
+    (!volume.directories.is_empty()).then_some("its `directories` are made")
+}
