@@ -28,7 +28,7 @@ impl Host {
         let making = self.making(&disks, wanted, label)?;
         let (node, assembled) = match disks.as_slice() {
             [node] => (node.clone(), Change::AlreadyDone),
-            [] => bail!("{device} is not attached; {}", self.devices_in_words()),
+            [] => bail!("{device} is not attached; {}", self.devices_in_words(device)),
             several => self.ensure_array(several, label, &making).await?,
         };
         let found = self.probe(&node).await?;

@@ -54,7 +54,7 @@ impl Host {
                 let mut waited = false;
                 while self.find_device(device)?.is_empty() {
                     if Instant::now() >= ends {
-                        bail!("{device} was not attached within {}; {}", spent(began), self.devices_in_words());
+                        bail!("{device} was not attached within {}; {}", spent(began), self.devices_in_words(device));
                     }
                     waited = true;
                     sleep(DEVICE_POLL).await;

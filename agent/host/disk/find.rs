@@ -34,7 +34,7 @@ impl Host {
                 // Under a scratch root an image file stands for the disk.
                 let is_disk = found.file_type().is_block_device() || (found.is_file() && self.root != Path::new("/"));
                 if !is_disk {
-                    bail!("{name} is not a block device");
+                    bail!("{name} is not a block device; name a disk, as in the block device mapping, as `device`");
                 }
                 return Ok(Some(node));
             }
@@ -71,11 +71,42 @@ impl Host {
         names.filter_map(disk).collect()
     }
 
-    /// The disks that there are, for the error about one that there is not.
-    pub(in crate::host) fn devices_in_words(&self) -> String {
+    /// The disks that there are, for the error about one that there is not, and what to do.
+    pub(in crate::host) fn devices_in_words(&self, device: &Device) -> String {
         let is_real = |name: &String| !["loop", "ram", "zram"].iter().any(|kind| name.starts_with(kind));
-        let names: Vec<_> = names_in(&self.at("/sys/block")).into_iter().filter(is_real).collect();
-        if names.is_empty() { "no disk is there".to_owned() } else { format!("the disks are {}", names.join(", ")) }
+        let nvme = self.nvme_disks();
+        let words = |name: String| {
+            let disk = nvme.iter().find(|disk| disk.name() == name);
+            let attached_as = disk.and_then(nvme::Disk::attached_as).or_else(|| self.linked_as(&name));
+            match disk {
+                Some(disk) if disk.is_instance_store() => format!("/dev/{name} (instance store)"),
+                _ => match attached_as {
+                    Some(attached_as) => format!("/dev/{name} (attached as /dev/{attached_as})"),
+                    None => format!("/dev/{name}"),
+                },
+            }
+        };
+        let names: Vec<_> = names_in(&self.at("/sys/block")).into_iter().filter(is_real).map(words).collect();
+        let remedy = match device {
+            Device::Named(_) => "attach the volume, or name another one as `device`",
+            Device::InstanceStore => "choose an instance type that has an instance store, or name a volume as `device`",
+        };
+        let there = if names.is_empty() {
+            "no disk is there".to_owned()
+        } else {
+            format!("the disks are {}", names.join(", "))
+        };
+        format!("{there}; {remedy}")
+    }
+
+    /// The name in the block device mapping by which udev links to a disk, as amazon-ec2-utils' rules have it.
+    fn linked_as(&self, disk: &str) -> Option<String> {
+        let is_mapped = |name: &String| name.starts_with("sd") || name.starts_with("xvd");
+        let leads_there = |name: &String| {
+            let target = fs::read_link(self.at(&format!("/dev/{name}")));
+            target.is_ok_and(|target| target.file_name().is_some_and(|name| name == disk))
+        };
+        names_in(&self.at("/dev")).into_iter().filter(is_mapped).find(leads_there)
     }
 }
 
@@ -131,18 +162,26 @@ mod tests {
     #[test]
     fn the_disks_that_there_are_are_told_without_those_that_are_none() {
         let (_root, host) = host(&[("/sys/block/loop0/size", ""), ("/sys/block/zram0/size", "")]);
-        assert_eq!(host.devices_in_words(), "no disk is there");
-        for name in ["xvda", "nvme1n1"] {
-            host.write(&format!("/sys/block/{name}/size"), b"", 0o644).unwrap();
+        let said = |device: &Device| host.devices_in_words(device);
+        let remedy = "attach the volume, or name another one as `device`";
+        assert_eq!(said(&named("/dev/xvdf")), format!("no disk is there; {remedy}"));
+        for (name, model) in [("xvda", ""), ("nvme1n1", EBS), ("nvme2n1", STORE), ("nvme3n1", EBS)] {
+            host.write(&format!("/sys/block/{name}/device/model"), model.as_bytes(), 0o644).unwrap();
+            host.write(&format!("/dev/{name}"), b"", 0o644).unwrap();
         }
-        assert_eq!(host.devices_in_words(), "the disks are nvme1n1, xvda");
+        std::os::unix::fs::symlink("nvme1n1", host.at("/dev/sdg")).unwrap();
+        std::os::unix::fs::symlink("nvme1n1p1", host.at("/dev/sda1")).unwrap();
+        let disks = "/dev/nvme1n1 (attached as /dev/sdg), /dev/nvme2n1 (instance store), /dev/nvme3n1, /dev/xvda";
+        assert_eq!(said(&named("/dev/xvdf")), format!("the disks are {disks}; {remedy}"));
+        let remedy = "choose an instance type that has an instance store, or name a volume as `device`";
+        assert_eq!(said(&Device::InstanceStore), format!("the disks are {disks}; {remedy}"));
     }
 
     #[test]
     fn a_folder_in_the_place_of_a_device_is_refused() {
         let (_root, host) = host(&[("/dev/xvdf/file", "")]);
         let error = host.find_device(&named("/dev/xvdf")).unwrap_err();
-        assert_eq!(error.to_string(), "/dev/xvdf is not a block device");
+        assert!(error.to_string().starts_with("/dev/xvdf is not a block device; name a disk"), "{error}");
     }
 
     #[test]

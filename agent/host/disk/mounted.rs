@@ -49,7 +49,7 @@ impl Host {
             [] => None,
             several => self.running_array(several, label).await?,
         };
-        node.with_context(|| format!("{device} is not attached any more; {}", self.devices_in_words()))
+        node.with_context(|| format!("{device} is not attached any more; {}", self.devices_in_words(device)))
     }
 
     /// The node of a block device, by its number.
