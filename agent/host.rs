@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use tokio::time::Instant;
 
+use self::disk::Wanted;
 use crate::ecs_agent::EcsAgent;
 use crate::plan::Action;
 use crate::report::Change;
@@ -94,8 +95,8 @@ impl Host {
                 self.remove(path)
             }
             Action::EnsureDirectory { path, owner, mode } => self.ensure_directory(path, *owner, mode.0),
-            Action::EnsureFilesystem { device, filesystem, label } => {
-                self.ensure_filesystem(device, *filesystem, label).await
+            Action::EnsureFilesystem { device, filesystem, label, user } => {
+                self.ensure_filesystem(&Wanted { device, filesystem: *filesystem, label, user: *user }).await
             }
             Action::EnsureMountPoint { path } => self.ensure_mount_point(path),
             Action::EnsureFilesystemFillsDevice { device, filesystem, mount } => {

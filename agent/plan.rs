@@ -55,6 +55,16 @@ pub struct Planned {
     pub why: String,
 }
 
+/// Who keeps data on a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeUser {
+    /// Docker, or containerd for it: their layers ask more of a filesystem than files do.
+    Docker,
+    /// Anybody else.
+    Others,
+}
+
 /// The end states that the host can be brought to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
@@ -87,6 +97,8 @@ pub enum Action {
         filesystem: Filesystem,
         /// Its label.
         label: String,
+        /// Who keeps data on it.
+        user: VolumeUser,
     },
     /// This directory is there to be mounted over. What it holds itself is told, because the mount hides it.
     EnsureMountPoint {
@@ -337,7 +349,7 @@ impl fmt::Display for Action {
             Action::EnsureDirectory { path, owner, mode } => {
                 write!(f, "make directory {path} ({}:{}, {mode})", owner.0, owner.1)
             }
-            Action::EnsureFilesystem { device, filesystem, label } => {
+            Action::EnsureFilesystem { device, filesystem, label, .. } => {
                 let device =
                     if *device == Device::InstanceStore { "the instance store".to_owned() } else { device.to_string() };
                 write!(f, "make {} `{label}` on {device} if it is blank", filesystem.name())

@@ -3,6 +3,7 @@
 mod foreign;
 mod instance_store;
 mod interrupted;
+mod remedies;
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -165,14 +166,13 @@ fn a_second_disk_of_the_same_label_in_the_place_of_the_first_is_refused() {
     machine.attach("xvdaa", &other);
     let (found, mounted) = (disk.node.display(), other.node.display());
     let expected = format!(
-        "storage: start data.mount: /data is on {mounted}, not on /dev/xvdcy ({found}): both disks have the label `docker`; give one of them another label, or detach it; then unmount /data, and run ecs-firstrun again"
+        "storage: start data.mount: /data is on {mounted}, not on /dev/xvdcy ({found}): both disks have the label `docker`; detach {mounted}, or give it another label, `umount -A {mounted} && e2label {mounted} other`, and run ecs-firstrun again"
     );
     assert_eq!(machine.reason(), expected);
     // It stays mounted, and refused.
     assert_eq!(machine.reason(), expected);
 
-    machine.unmount();
-    shell("e2label $DEV other", &other.node);
+    remedies::run_commands(&expected);
     assert_eq!(machine.made(), ["start data.mount"]);
 }
 

@@ -10,35 +10,50 @@ mod grow;
 mod making;
 mod mounted;
 mod probe;
+mod remedy;
+mod used;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use self::data::size_of;
+use self::making::Making;
 use self::probe::{Decision, decide};
+pub(super) use self::remedy::Refusal;
+use self::remedy::refusal;
 use super::Host;
 use crate::config::Filesystem;
 use crate::config::types::Device;
-use crate::plan::Foreseen;
+use crate::plan::{Foreseen, VolumeUser};
 use crate::report::Change;
 
+/// mkfs.xfs(8) of xfsprogs 5.19 and later makes no smaller filesystem.
+const LEAST_OF_XFS: u64 = 300 << 20;
+
+/// The filesystem that a device is to hold.
+pub(super) struct Wanted<'a> {
+    pub(super) device: &'a Device,
+    pub(super) filesystem: Filesystem,
+    pub(super) label: &'a str,
+    pub(super) user: VolumeUser,
+}
+
 impl Host {
-    pub(super) async fn ensure_filesystem(&self, device: &Device, wanted: Filesystem, label: &str) -> Result<Change> {
+    pub(super) async fn ensure_filesystem(&self, wanted: &Wanted<'_>) -> Result<Change> {
+        let (device, label) = (wanted.device, wanted.label);
         let disks = self.find_device(device)?;
-        let making = self.making(&disks, wanted, label)?;
+        let making = self.making(&disks, wanted.filesystem, label)?;
         let (node, assembled) = match disks.as_slice() {
             [node] => (node.clone(), Change::AlreadyDone),
             [] => bail!("{device} is not attached; {}", self.devices_in_words(device)),
             several => self.ensure_array(several, label, &making).await?,
         };
-        let found = self.probe(&node).await?;
-        let force = match decide(&found, wanted, label, self.was_interrupted(&making)?) {
+        let force = match self.judge(wanted, &node, &making).await? {
             Decision::Keep => {
                 self.end_making(label)?;
                 return Ok(assembled);
             }
-            Decision::Refuse(what) => return Err(refusal(&device.to_string(), &node, &what)),
-            Decision::Make => false,
             Decision::MakeAgain => {
                 tracing::warn!(
                     "{device} ({}) was blank when an earlier run began to format it and was interrupted; it is formatted again",
@@ -46,63 +61,81 @@ impl Host {
                 );
                 true
             }
+            _ => false,
         };
-        self.refuse_used(&device.to_string(), &node)?;
         self.begin_making(&making)?;
-        self.make_filesystem(&node, wanted, label, force).await?;
+        self.make_filesystem(&node, wanted, force).await?;
         self.end_making(label)?;
         Ok(Change::Made)
     }
 
-    /// What [`Host::ensure_filesystem`] would find. An array has to be put together before that can be seen, and what would
-    /// be refused is for a run to tell.
-    pub(super) async fn foresee_filesystem(
-        &self,
-        device: &Device,
-        wanted: Filesystem,
-        label: &str,
-    ) -> Result<Foreseen> {
-        let disks = self.find_device(device)?;
+    /// What [`Host::ensure_filesystem`] would find. An array has to be put together before that can be seen.
+    pub(super) async fn foresee_filesystem(&self, wanted: &Wanted<'_>) -> Result<Foreseen> {
+        let disks = self.find_device(wanted.device)?;
         let [node] = disks.as_slice() else { return Ok(Foreseen::Unknown) };
-        let making = self.making(&disks, wanted, label)?;
-        let found = self.probe(node).await?;
-        Ok(match decide(&found, wanted, label, self.was_interrupted(&making)?) {
+        let making = self.making(&disks, wanted.filesystem, wanted.label)?;
+        Ok(match self.judge(wanted, node, &making).await? {
             Decision::Keep => Foreseen::AlreadyDone,
-            Decision::Make | Decision::MakeAgain => Foreseen::ToDo,
-            Decision::Refuse(_) => Foreseen::Unknown,
+            _ => Foreseen::ToDo,
         })
     }
 
+    /// What is to be done with a disk; a [`Refusal`](remedy::Refusal) where that is nothing.
+    async fn judge(&self, wanted: &Wanted<'_>, node: &Path, making: &Making) -> Result<Decision> {
+        let found = self.probe(node).await?;
+        let decision = decide(&found, wanted, self.was_interrupted(making)?);
+        let what = match &decision {
+            Decision::Keep => return Ok(decision),
+            Decision::Refuse(what) => Some(what.as_str()),
+            Decision::Make | Decision::MakeAgain => None,
+        };
+        let device = wanted.device.to_string();
+        self.refuse_used(&device, node, what)?;
+        match what {
+            Some(what) => Err(refusal(&device, node, what, &remedy::of_contents(&found, wanted, node))),
+            None => Ok(decision),
+        }
+    }
+
     /// Runs mkfs(8) and sees to it that what it wrote is on the disk.
-    async fn make_filesystem(&self, node: &Path, wanted: Filesystem, label: &str, force: bool) -> Result<()> {
-        let name = node.to_string_lossy();
+    async fn make_filesystem(&self, node: &Path, wanted: &Wanted<'_>, force: bool) -> Result<()> {
+        let (name, label) = (node.to_string_lossy(), wanted.label);
         // Discarding all blocks of a new volume takes long and gains nothing. mkfs.xfs looks for itself what is on the
         // device unless it is forced; mkfs.ext4 never does without a terminal.
-        match wanted {
+        let made = match wanted.filesystem {
             Filesystem::Xfs => {
                 let forced: &[&str] = if force { &["-f"] } else { &[] };
-                self.run("mkfs.xfs", &[&["-q", "-K"], forced, &["-L", label, &name]].concat()).await?
+                self.run("mkfs.xfs", &[&["-q", "-K"], forced, &["-L", label, &name]].concat()).await
             }
-            Filesystem::Ext4 => self.run("mkfs.ext4", &["-q", "-E", "nodiscard", "-L", label, &name]).await?,
+            Filesystem::Ext4 => self.run("mkfs.ext4", &["-q", "-E", "nodiscard", "-L", label, &name]).await,
         };
+        if let Err(error) = made {
+            let size = size_of(node)?;
+            if wanted.filesystem == Filesystem::Xfs && size < LEAST_OF_XFS {
+                let what = format!("mkfs.xfs makes no filesystem of less than 300 MB, and it has {} MiB", size >> 20);
+                let remedy = "set `filesystem: ext4` in `storage`, or give the volume at least 1 GiB";
+                return Err(refusal(&wanted.device.to_string(), node, &what, remedy));
+            }
+            return Err(error);
+        }
         let context = || format!("flush {name}");
         std::fs::File::open(node).with_context(context)?.sync_all().with_context(context)
     }
 
-    fn refuse_used(&self, device: &str, node: &Path) -> Result<()> {
-        match self.user_of(node)? {
-            Some(user) => Err(refusal(device, node, &format!("it is in use, {user}"))),
-            None => Ok(()),
+    /// Refuses a disk that somebody uses or that takes no data, whatever else there is to say of it.
+    fn refuse_used(&self, device: &str, node: &Path, what: Option<&str>) -> Result<()> {
+        let what = what.map(|what| format!("{what}, and ")).unwrap_or_default();
+        if let Some(user) = self.user_of(node)? {
+            let what = format!("{what}it is in use, {user}");
+            return Err(refusal(device, node, &what, &user.remedy(node)));
         }
+        let attribute = format!("/sys/class/block/{}/ro", kernel_name(node));
+        if self.read(&attribute)?.is_some_and(|value| value.trim() == "1") {
+            let remedy = format!("run `blockdev --setrw {}`; or choose another device", node.display());
+            return Err(refusal(device, node, &format!("{what}it is read-only"), &remedy));
+        }
+        Ok(())
     }
-}
-
-fn refusal(device: &str, node: &Path, what: &str) -> anyhow::Error {
-    anyhow::anyhow!(
-        "{device} ({}) can't be used, and nothing on it was changed: {what}; choose another device, or clear it by \
-        hand with wipefs(8) if nothing on it is needed",
-        node.display()
-    )
 }
 
 /// The name that the kernel has for a device.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use super::Host;
+use super::disk::{Refusal, Wanted};
 use super::edit::Edited;
 use super::units::{UNIT_FILES, is_unit_file};
 use crate::config::types::Mode;
@@ -33,9 +34,16 @@ impl Host {
             changed.step = false;
             for planned in &step.actions {
                 let looked = self.look_for(&planned.action, &changed).await;
-                let foreseen = looked.unwrap_or_else(|error| {
-                    tracing::debug!("not known: {}: {error:#}", planned.action);
-                    Foreseen::Unknown
+                let mut refusal = None;
+                let foreseen = looked.unwrap_or_else(|error| match error.downcast_ref::<Refusal>() {
+                    Some(error) => {
+                        refusal = Some(error.to_string());
+                        Foreseen::Refused
+                    }
+                    None => {
+                        tracing::debug!("not known: {}: {error:#}", planned.action);
+                        Foreseen::Unknown
+                    }
                 });
                 let is_done = foreseen == Foreseen::AlreadyDone;
                 if let Some((path, read_by)) = file_of(&planned.action).filter(|_| !is_done) {
@@ -48,7 +56,7 @@ impl Host {
                 }
                 changed.step |= !is_done;
                 let rewrite = (!is_done).then(|| self.rewrite(&planned.action)).flatten();
-                foresights.push(Foresight { foreseen, rewrite });
+                foresights.push(Foresight { foreseen, refusal, rewrite });
             }
         }
         foresights
@@ -60,8 +68,9 @@ impl Host {
             Action::EditFile(edit) => self.has_edit(edit)?,
             Action::RemoveFile { path, .. } => !self.at(path).exists(),
             Action::EnsureDirectory { path, owner, mode } => self.has_directory(path, *owner, mode.0),
-            Action::EnsureFilesystem { device, filesystem, label } => {
-                return self.foresee_filesystem(device, *filesystem, label).await;
+            Action::EnsureFilesystem { device, filesystem, label, user } => {
+                let wanted = Wanted { device, filesystem: *filesystem, label, user: *user };
+                return self.foresee_filesystem(&wanted).await;
             }
             Action::EnsureMountPoint { path } => self.at(path).exists(),
             // Before it is mounted, what lies there is another filesystem.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Action, Plan, Planned, Rewrite};
-use crate::text::{COLUMNS, FAINT, MARK, NO_BREAK, NOTE, Paint, STRONG, wrap};
+use crate::text::{BAD, COLUMNS, FAINT, MARK, NO_BREAK, NOTE, Paint, STRONG, wrap};
 
 /// The version of the JSON form of [`Preview`].
 pub const VERSION: u32 = 1;
@@ -22,6 +22,8 @@ pub enum Foreseen {
     ToDo,
     /// Only a run can tell, or only root.
     Unknown,
+    /// It can't be brought about: a run would fail here.
+    Refused,
 }
 
 /// What was seen for an action.
@@ -29,6 +31,8 @@ pub enum Foreseen {
 pub struct Foresight {
     /// What a run would find.
     pub foreseen: Foreseen,
+    /// Why a run would fail here.
+    pub refusal: Option<String>,
     /// What the action would make of a file.
     pub rewrite: Option<Rewrite>,
 }
@@ -66,6 +70,8 @@ struct ShownAction<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     foreseen: Option<Foreseen>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<String>,
 }
 
@@ -78,6 +84,7 @@ impl Serialize for Preview<'_> {
             ShownAction {
                 planned,
                 foreseen: foresight.map(|foresight| foresight.foreseen),
+                refusal: foresight.and_then(|foresight| foresight.refusal.as_deref()),
                 diff: foresight.and_then(|foresight| self.diff(foresight, Paint::Plain)),
             }
         };
@@ -102,7 +109,7 @@ impl Preview<'_> {
     /// The text that `plan` prints.
     pub fn render(&self, paint: Paint) -> String {
         let foresights = self.foresights.as_deref().unwrap_or_default();
-        let mut found = foresights.iter().map(|foresight| foresight.foreseen);
+        let mut found = foresights.iter();
         let mut out = String::new();
         for (index, step) in self.plan.steps.iter().enumerate() {
             let gap = if index == 0 { "" } else { "\n" };
@@ -127,14 +134,15 @@ impl Preview<'_> {
 }
 
 /// One action: its verb in a column of its own, and the reason under what it is about.
-fn line(planned: &Planned, foreseen: Option<Foreseen>, paint: Paint) -> String {
+fn line(planned: &Planned, foresight: Option<&Foresight>, paint: Paint) -> String {
     let sentence = format!("{}{}", planned.action, details(&planned.action));
     let (verb, object) = sentence.split_once(' ').unwrap_or((&sentence, ""));
-    let (sign, style) = match foreseen {
+    let (sign, style) = match foresight.map(|foresight| foresight.foreseen) {
         None => (" ", MARK),
         Some(Foreseen::AlreadyDone) => (" ", FAINT),
         Some(Foreseen::ToDo) => ("*", MARK),
         Some(Foreseen::Unknown) => ("?", NOTE),
+        Some(Foreseen::Refused) => ("!", BAD),
     };
     let mut out = paint.paint(style, &format!("{sign} {verb:<7}"));
     for (at, line) in wrap(object, COLUMNS - INDENT).iter().enumerate() {
@@ -143,6 +151,10 @@ fn line(planned: &Planned, foreseen: Option<Foreseen>, paint: Paint) -> String {
     }
     for line in wrap(&planned.why, COLUMNS - INDENT) {
         out.push_str(&format!("{:INDENT$}{}\n", "", paint.paint(FAINT, &line)));
+    }
+    let refusal = foresight.and_then(|foresight| foresight.refusal.as_deref());
+    for line in refusal.map(|refusal| wrap(refusal, COLUMNS - INDENT)).unwrap_or_default() {
+        out.push_str(&format!("{:INDENT$}{}\n", "", paint.paint(BAD, &line)));
     }
     out
 }
@@ -163,11 +175,17 @@ fn details(action: &Action) -> String {
 fn summary(foresights: &[Foresight]) -> String {
     let count = |wanted| foresights.iter().filter(|foresight| foresight.foreseen == wanted).count();
     let (all, to_do, unknown) = (foresights.len(), count(Foreseen::ToDo), count(Foreseen::Unknown));
-    let mut out = match (to_do, unknown) {
+    let refused = count(Foreseen::Refused);
+    let mut out = match (to_do, unknown + refused) {
         (0, 0) => return "Nothing would change: all of this holds already.\n".to_owned(),
         (0, _) => "No change is known.\n".to_owned(),
         _ => format!("* to do: {to_do} of {all}; the rest holds already.\n"),
     };
+    if refused > 0 {
+        out.push_str(&format!(
+            "! refused: {refused} of {all}; a run would fail there, for the reason that is given.\n"
+        ));
+    }
     if unknown > 0 {
         out.push_str(&format!(
             "? not known: {unknown} of {all}; run this as root to see more; the rest only `run` can tell.\n"
@@ -191,17 +209,20 @@ mod tests {
     use crate::plan::rewrite::Before;
 
     fn foresights(foreseen: &[Foreseen]) -> Vec<Foresight> {
-        foreseen.iter().map(|foreseen| Foresight { foreseen: *foreseen, rewrite: None }).collect()
+        foreseen.iter().map(|foreseen| Foresight { foreseen: *foreseen, refusal: None, rewrite: None }).collect()
     }
 
     #[test]
     fn a_summary_tells_what_is_to_do_and_what_is_not_known() {
-        use Foreseen::{AlreadyDone, ToDo, Unknown};
+        use Foreseen::{AlreadyDone, Refused, ToDo, Unknown};
+        let refused = "! refused: 1 of 3; a run would fail there, for the reason that is given.\n";
         let unknown = "? not known: 1 of 3; run this as root to see more; the rest only `run` can tell.\n";
         for (foreseen, expected) in [
             ([AlreadyDone; 3], "Nothing would change: all of this holds already.\n".to_owned()),
             ([AlreadyDone, Unknown, AlreadyDone], format!("No change is known.\n{unknown}")),
             ([ToDo, AlreadyDone, ToDo], "* to do: 2 of 3; the rest holds already.\n".to_owned()),
+            ([AlreadyDone, Refused, AlreadyDone], format!("No change is known.\n{refused}")),
+            ([Refused, ToDo, Unknown], format!("* to do: 1 of 3; the rest holds already.\n{refused}{unknown}")),
             ([ToDo, ToDo, Unknown], format!("* to do: 2 of 3; the rest holds already.\n{unknown}")),
         ] {
             assert_eq!(summary(&foresights(&foreseen)), expected, "{foreseen:?}");
@@ -214,7 +235,8 @@ mod tests {
         let after = (Contents::Open("new\n".to_owned()), Mode(0o644));
         let rewrite = Some(Rewrite::new("/etc/x", Before::Missing, Some(after)));
         for (changes, expected) in [(Changes::Left, 0), (Changes::Shown, 1)] {
-            let foresights = Some(vec![Foresight { foreseen: Foreseen::ToDo, rewrite: rewrite.clone() }]);
+            let foresights =
+                Some(vec![Foresight { foreseen: Foreseen::ToDo, refusal: None, rewrite: rewrite.clone() }]);
             let shown = Preview { plan: &plan, foresights, changes }.render(Paint::Plain);
             assert_eq!(shown.matches("+++ /etc/x\n@@ -0,0 +1 @@\n+new\n").count(), expected, "{shown}");
         }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::systemd::{self, escaped_path};
-use super::{Action, Condition, Contents, File, Planned, docker, planned};
+use super::{Action, Condition, Contents, File, Planned, VolumeUser, docker, planned};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
@@ -22,7 +22,11 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     if !config.storage.is_empty() {
         actions.push(planned(Action::ReloadUnits, "a unit file may have changed"));
     }
-    actions.extend(config.storage.iter().flat_map(volume));
+    let unless_given = docker::data_root_of(instance);
+    actions.extend(config.storage.iter().flat_map(|entry| {
+        let is_of_docker = config.is_of_docker(entry, unless_given);
+        volume(entry, if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others })
+    }));
     actions
 }
 
@@ -43,11 +47,11 @@ fn unit(volume: &Volume) -> Planned {
     planned(Action::WriteFile(file), why)
 }
 
-fn volume(volume: &Volume) -> Vec<Planned> {
+fn volume(volume: &Volume, user: VolumeUser) -> Vec<Planned> {
     let (device, label, unit) = (&volume.device, volume.label(), mount_unit(volume));
     let present = Condition::DevicePresent { device: device.clone(), timeout: ATTACHMENT };
     let filesystem =
-        Action::EnsureFilesystem { device: device.clone(), filesystem: volume.filesystem, label: label.clone() };
+        Action::EnsureFilesystem { device: device.clone(), filesystem: volume.filesystem, label: label.clone(), user };
     let mut actions = vec![
         planned(Action::WaitFor(present), "a volume may be attached after the boot began"),
         planned(filesystem, "the same filesystem is kept; anything else on the device is refused"),

@@ -1,7 +1,7 @@
 //! A device with anything on it that is not the filesystem asked for is refused with what was found, byte for byte
 //! untouched.
 
-use super::{EXT4, EXT4_SIZE, XFS, XFS_SIZE};
+use super::{EXT4, EXT4_SIZE, XFS, XFS_SIZE, remedies};
 use crate::support::disks::{Loop, Machine, can_run, shell};
 
 /// What is on the disk, how many MiB it has, the program that is needed, the command, and what the refusal says.
@@ -103,7 +103,7 @@ fn is_refused(machine: &Machine, disk: &Loop, expected: &str, what: &str) {
     let reason = machine.reason();
     assert!(reason.contains(expected), "{what}: {reason}");
     let is_refusal = format!("/dev/xvdcy ({}) can't be used, and nothing on it was changed: ", disk.node.display());
-    assert!(reason.contains(&is_refusal) && reason.contains("wipefs(8)"), "{what}: {reason}");
+    assert!(reason.contains(&is_refusal), "{what}: {reason}");
     assert!(before == disk.bytes(), "{what}: the disk was changed");
 }
 
@@ -117,15 +117,17 @@ fn all_are_refused(cases: &[Case]) {
             crate::support::skip(&format!("that is, for {what}"));
             continue;
         }
-        let disk = Loop::of(*size);
         let image = machine.folder().join("image").display().to_string();
         let command = command
             .replace("$LUKS", LUKS)
             .replace("$IMAGE", &format!("rm -f {image};"))
             .replace("$COPY", "dd status=none if=$I of=$DEV")
             .replace("$I", &image);
+        let disk = Loop::of(*size);
         shell(&command, &disk.node);
         is_refused(&machine, &disk, expected, what);
+        let prepare = |disk: &Loop| drop(shell(&command, &disk.node));
+        remedies::lead_out(what, XFS, XFS_SIZE, &prepare);
     }
 }
 

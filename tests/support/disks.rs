@@ -32,10 +32,15 @@ for disk in FOLDER/root/dev/*; do
     disk=$(readlink -f "$disk")
     [ "/dev/disk/by-label/$(blkid -p -s LABEL -o value "$disk")" = "$(get What)" ] || continue
     mkdir -p "$where"
-    exec mount -t "$(get Type)" -o "${options:-defaults}" "$disk" "$where"
+    mount -t "$(get Type)" -o "${options:-defaults}" "$disk" "$where" 2>FOLDER/journal && exit
 done
-echo "Job for $unit failed." >&2
+printf 'Job for %s failed.\nSee "systemctl status %s" and "journalctl -xeu %s" for details.\n' "$unit" "$unit" "$unit" >&2
 exit 1
+"#;
+
+/// The journal has what the units' programs said, and nothing of the kernel, as in a container.
+const JOURNALCTL: &str = r#"#!/bin/sh
+case $* in *_SYSTEMD_UNIT=*) cat FOLDER/journal ;; esac
 "#;
 
 /// Whether a test on real disks can be run here; says so if it can't.
@@ -88,6 +93,24 @@ impl Loop {
     pub fn over(below: &Loop) -> Self {
         let node = shell("losetup --find --show $DEV", &below.node).trim().into();
         Loop { file: tempfile::NamedTempFile::new().unwrap(), node }
+    }
+
+    /// A loop device over a part of another, by the options of losetup(8).
+    pub fn part(below: &Loop, options: &str) -> Self {
+        let node = shell(&format!("losetup --find --show {options} $DEV"), &below.node).trim().into();
+        Loop { file: tempfile::NamedTempFile::new().unwrap(), node }
+    }
+
+    /// Makes the device read-only; writable again when what is given is dropped, as the next user of it wants it.
+    pub fn read_only(&self) -> impl Drop + use<> {
+        struct Writable(PathBuf);
+        impl Drop for Writable {
+            fn drop(&mut self) {
+                let _ = Command::new("blockdev").arg("--setrw").arg(&self.0).status();
+            }
+        }
+        shell("blockdev --setro $DEV", &self.node);
+        Writable(self.node.clone())
     }
 
     /// Makes the device larger, as EC2 does with a volume that is in use.
@@ -145,7 +168,9 @@ impl Machine {
         for name in ecs_firstrun::rehearse::programs::NAMES.iter().filter(|name| **name != "udevadm") {
             let _ = std::fs::remove_file(machine.bin(name));
         }
-        machine.program("systemctl", &SYSTEMCTL.replace("FOLDER", &machine.folder().to_string_lossy()));
+        for (name, text) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)] {
+            machine.program(name, &text.replace("FOLDER", &machine.folder().to_string_lossy()));
+        }
         symlink("/proc", machine.host.at("/proc")).unwrap();
         std::fs::create_dir_all(machine.host.at("/sys/class")).unwrap();
         symlink("/sys/class/block", machine.host.at("/sys/class/block")).unwrap();

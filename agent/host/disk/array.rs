@@ -5,13 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::super::Host;
 use super::making::Making;
 use super::probe::Found;
-use super::{kernel_name, names_in, refusal};
+use super::remedy::{self, refusal};
+use super::{kernel_name, names_in};
 use crate::report::Change;
+
+const INSTANCE_STORE: &str = "the instance store";
+const END_USE: &str = "end what uses them, or start a new instance, whose disks are blank";
 
 /// What is to be done with the disks.
 #[derive(Debug, PartialEq)]
@@ -58,17 +62,20 @@ impl Host {
             looked_at.push((kernel_name(disk), self.probe(disk).await?));
         }
         let decision = decide(&looked_at, label, self.was_interrupted(making)?);
-        if let Decision::Refuse(what) = &decision {
-            return Err(refusal("the instance store", &disks[0], what));
-        }
+        let what = if let Decision::Refuse(what) = &decision { Some(what.as_str()) } else { None };
         for disk in disks {
-            self.refuse_used("the instance store", disk)?;
+            self.refuse_used(INSTANCE_STORE, disk, what)?;
+        }
+        if let Some(what) = what {
+            let found: Vec<_> = looked_at.iter().map(|(_, found)| found).collect();
+            return Err(refusal(INSTANCE_STORE, &disks[0], what, &remedy::of_array(&found, disks, None)));
         }
         let array = self.at(&format!("/dev/md/{label}")).to_string_lossy().into_owned();
         let members: Vec<_> = disks.iter().map(|disk| disk.to_string_lossy()).collect();
         let members: Vec<&str> = members.iter().map(AsRef::as_ref).collect();
         if decision == Decision::Assemble {
-            self.run("mdadm", &[&["--assemble", &array], members.as_slice()].concat()).await?;
+            let assembled = self.run("mdadm", &[&["--assemble", &array], members.as_slice()].concat()).await;
+            assembled.map_err(|error| anyhow!("{error:#}; {}", remedy::of_array(&[], disks, Some(&array))))?;
         } else {
             self.begin_making(making)?;
             for (member, (_, found)) in members.iter().zip(&looked_at) {
@@ -94,15 +101,13 @@ impl Host {
         if held.iter().all(Vec::is_empty) {
             return Ok(None);
         }
-        let refuse = |what: String| Err(refusal("the instance store", &disks[0], &what));
+        let refuse = |what: String, remedy: &str| Err(refusal(INSTANCE_STORE, &disks[0], &what, remedy));
+        let holders = held.concat().join(", ");
         let [array] = held[0].as_slice() else {
-            return refuse(format!("its disks are in use, by {}", held.concat().join(", ")));
+            return refuse(format!("its disks are in use, by {holders}"), END_USE);
         };
         if held.iter().any(|holders| holders != &held[0]) || !array.starts_with("md") {
-            return refuse(format!(
-                "its disks are not all in one array; they are in use, by {}",
-                held.concat().join(", ")
-            ));
+            return refuse(format!("its disks are not all in one array; they are in use, by {holders}"), END_USE);
         }
         let attribute = |name: &str| -> Result<String> {
             Ok(self.read(&format!("/sys/class/block/{array}/md/{name}"))?.unwrap_or_default().trim().to_owned())
@@ -110,11 +115,14 @@ impl Host {
         let (state, wanted) = (attribute("array_state")?, attribute("raid_disks")?);
         if state == "inactive" || state == "clear" || wanted != disks.len().to_string() {
             let count = disks.len();
-            return refuse(format!("its array {array} is {state}, of {wanted} disks, and {count} are there"));
+            let remedy = remedy::of_array(&[], disks, Some(&format!("/dev/{array}")));
+            return refuse(format!("its array {array} is {state}, of {wanted} disks, and {count} are there"), &remedy);
         }
         let found = self.probe(&disks[0]).await?;
         if found.array() != Some(label) {
-            return refuse(format!("its disks are in use by {array}: {}, not of `{label}`", found.in_words()));
+            let remedy = remedy::of_array(&[&found], disks, Some(&format!("/dev/{array}")));
+            let words = found.in_words();
+            return refuse(format!("its disks are in use by {array}: {words}, not of `{label}`"), &remedy);
         }
         Ok(Some(self.at(&format!("/dev/{array}"))))
     }

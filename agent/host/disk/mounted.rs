@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::stat::{major, minor};
 
 use super::super::Host;
-use super::names_in;
+use super::{names_in, remedy};
 use crate::config::types::Device;
 use crate::plan::Start;
 use crate::report::Change;
@@ -31,10 +31,12 @@ impl Host {
         }
         let mounted = fs::metadata(self.at(mount)).with_context(|| format!("look at {mount}"))?.dev();
         if mounted != found.rdev() {
+            let other = self.name_of_device(mounted);
+            let kind = self.probe(Path::new(&other)).await.unwrap_or_default().kind;
             bail!(
-                "{mount} is on {other}, not on {device} ({node}): both disks have the label `{label}`; give one of \
-                them another label, or detach it; then unmount {mount}, and run ecs-firstrun again",
-                other = self.name_of_device(mounted),
+                "{mount} is on {other}, not on {device} ({node}): both disks have the label `{label}`; detach {other}, \
+                or give it another label, `umount -A {other} && {relabel}`, and run ecs-firstrun again",
+                relabel = remedy::relabel(kind.as_deref(), "other", &other),
                 node = node.display()
             );
         }

@@ -1,21 +1,30 @@
 //! What is on a device and who uses it, and what follows from that.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use super::super::Host;
 use super::super::program::failure;
+use super::Wanted;
 use super::data::{Data, SAMPLES, data_on};
-use super::{kernel_name, names_in};
-use crate::config::Filesystem;
+use crate::plan::VolumeUser;
 
 /// Of the samples, at most this share has data where mkfs was interrupted: it writes little, and mostly zeros.
 const MOST_OF_MKFS: u64 = SAMPLES / 20;
-/// `sb_inprogress` in the superblock of XFS: set as long as mkfs.xfs runs.
-const XFS_IN_PROGRESS: u64 = 126;
+/// The superblock of XFS as far as it is read here. The places in it and the bits are those of `struct xfs_dsb` in the
+/// kernel's `fs/xfs/libxfs/xfs_format.h`.
+const XFS_SUPERBLOCK: usize = 220;
+/// `sb_versionnum`: the version is in its lowest four bits.
+const XFS_VERSION: usize = 100;
+/// `sb_inprogress`: set as long as mkfs.xfs runs.
+const XFS_IN_PROGRESS: usize = 126;
+/// `sb_features2`, of version 4, with `XFS_SB_VERSION2_FTYPE`.
+const XFS_FEATURES2: (usize, u32) = (200, 0x200);
+/// `sb_features_incompat`, of version 5, with `XFS_SB_FEAT_INCOMPAT_FTYPE`.
+const XFS_INCOMPATIBLE: (usize, u32) = (216, 1);
 
 /// What is on a device.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +39,8 @@ pub(super) struct Found {
     pub(super) partition_table: Option<String>,
     /// Whether the filesystem says itself that it is not made to the end.
     pub(super) unfinished: bool,
+    /// Whether it is an XFS whose directories don't hold the types of their entries.
+    pub(super) without_ftype: bool,
     /// Where there is data, on a device without a signature.
     pub(super) data: Data,
 }
@@ -38,6 +49,11 @@ impl Found {
     /// Whether there is nothing at all on it.
     pub(super) fn is_blank(&self) -> bool {
         *self == Found::default()
+    }
+
+    /// Whether blkid(8) knows anything of what is on it.
+    pub(super) fn has_signature(&self) -> bool {
+        self.kind.is_some() || self.partition_table.is_some()
     }
 
     /// The name of the array that it is a member of, without the host that made it.
@@ -86,24 +102,35 @@ pub(super) enum Decision {
 
 /// A blank device is formatted, a matching filesystem kept, everything else refused, except for what an interrupted
 /// mkfs of this agent left.
-pub(super) fn decide(found: &Found, wanted: Filesystem, label: &str, interrupted: bool) -> Decision {
-    let words = found.in_words();
+pub(super) fn decide(found: &Found, wanted: &Wanted<'_>, interrupted: bool) -> Decision {
+    let (words, label) = (found.in_words(), wanted.label);
+    let is_wanted = |kind: &str| kind == wanted.filesystem.name();
     match (&found.partition_table, found.kind.as_deref()) {
         (None, None) if found.data.first.is_none() => Decision::Make,
         (None, None) if interrupted && found.data.samples <= MOST_OF_MKFS => Decision::MakeAgain,
-        (None, Some(kind)) if kind == wanted.name() && found.label.as_deref() == Some(label) => {
+        (None, Some(kind)) if is_wanted(kind) && wanted.is_without_ftype(found) => {
+            Decision::Refuse(format!("{words}, made without ftype (d_type), which Docker's overlay2 needs"))
+        }
+        (None, Some(kind)) if is_wanted(kind) && found.label.as_deref() == Some(label) => {
             match (found.unfinished, interrupted) {
                 (false, _) => Decision::Keep,
                 (true, true) => Decision::MakeAgain,
                 (true, false) => Decision::Refuse(format!("{words}, but the mkfs that made it was interrupted")),
             }
         }
-        (None, Some(kind)) if kind == wanted.name() => Decision::Refuse(match found.label {
+        (None, Some(kind)) if is_wanted(kind) => Decision::Refuse(match found.label {
             Some(_) => format!("{words}, not `{label}`"),
             None => format!("{words} without a label, not with `{label}`"),
         }),
-        (None, Some(_)) => Decision::Refuse(format!("{words}, not {}", wanted.name())),
+        (None, Some(_)) => Decision::Refuse(format!("{words}, not {}", wanted.filesystem.name())),
         _ => Decision::Refuse(words),
+    }
+}
+
+impl Wanted<'_> {
+    /// Tells whether a filesystem is of no use to Docker, which is to keep its data on it.
+    pub(super) fn is_without_ftype(&self, found: &Found) -> bool {
+        self.user == VolumeUser::Docker && found.without_ftype
     }
 }
 
@@ -118,13 +145,17 @@ impl Host {
         match output.status.code() {
             Some(0) => {
                 let kind = value("TYPE");
-                let unfinished = kind.as_deref() == Some("xfs") && is_unfinished(node)?;
+                let (unfinished, without_ftype) = match kind.as_deref() {
+                    Some("xfs") => xfs_state(node)?,
+                    _ => (false, false),
+                };
                 Ok(Found {
                     kind,
                     label: value("LABEL"),
                     uuid: value("UUID"),
                     partition_table: value("PTTYPE"),
                     unfinished,
+                    without_ftype,
                     data: Data::default(),
                 })
             }
@@ -135,57 +166,27 @@ impl Host {
             _ => Err(failure("blkid", &arguments, &output)),
         }
     }
-
-    /// Who uses a device; none if nobody does.
-    pub(super) fn user_of(&self, node: &Path) -> Result<Option<String>> {
-        // The kernel's own answer: mounts in every namespace, swap, arrays and mapped devices hold it exclusively.
-        let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(node);
-        match opened {
-            Ok(_) => {}
-            Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => return self.holder_of(node).map(Some),
-            Err(error) => return Err(error).with_context(|| format!("open {}", node.display())),
-        }
-        // A loop device does not.
-        for name in names_in(&self.at("/sys/block")).into_iter().filter(|name| name.starts_with("loop")) {
-            let file = self.read(&format!("/sys/block/{name}/loop/backing_file"))?.unwrap_or_default();
-            if Path::new(file.trim_end()) == node {
-                return Ok(Some(format!("by {name}")));
-            }
-        }
-        Ok(None)
-    }
-
-    fn holder_of(&self, node: &Path) -> Result<String> {
-        let number = fs::metadata(node).with_context(|| format!("look at {}", node.display()))?.rdev();
-        let number = format!("{}:{}", nix::sys::stat::major(number), nix::sys::stat::minor(number));
-        // proc(5): the third field of mountinfo is the device's number, the fifth the mount point.
-        let mounts = self.read("/proc/self/mountinfo")?.unwrap_or_default();
-        let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        if let Some(mount) = mounts.find(|fields| fields.get(2) == Some(&number.as_str())) {
-            return Ok(format!("mounted on {}", mount.get(4).unwrap_or(&"/")));
-        }
-        let swaps = self.read("/proc/swaps")?.unwrap_or_default();
-        if swaps.lines().any(|line| line.split_whitespace().next() == node.to_str()) {
-            return Ok("as swap space".to_owned());
-        }
-        let holders = names_in(&self.at(&format!("/sys/class/block/{}/holders", kernel_name(node))));
-        match holders.as_slice() {
-            [] => Ok("by another program, or mounted in another namespace".to_owned()),
-            names => Ok(format!("by {}", names.join(", "))),
-        }
-    }
 }
 
-fn is_unfinished(node: &Path) -> Result<bool> {
-    let mut byte = [0];
-    let read = File::open(node).and_then(|file| file.read_at(&mut byte, XFS_IN_PROGRESS));
+/// Tells whether an XFS is not made to the end, and whether it lacks ftype.
+fn xfs_state(node: &Path) -> Result<(bool, bool)> {
+    let mut superblock = [0; XFS_SUPERBLOCK];
+    let read = File::open(node).and_then(|file| file.read_at(&mut superblock, 0));
     read.with_context(|| format!("read {}", node.display()))?;
-    Ok(byte != [0])
+    let number = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|byte| superblock[at + byte]));
+    let (at, bit) = match superblock[XFS_VERSION + 1] & 0xf {
+        4 => XFS_FEATURES2,
+        5 => XFS_INCOMPATIBLE,
+        _ => return Ok((superblock[XFS_IN_PROGRESS] != 0, false)),
+    };
+    Ok((superblock[XFS_IN_PROGRESS] != 0, number(at) & bit == 0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Filesystem;
+    use crate::config::types::Device;
 
     fn found(kind: &str, label: &str, table: &str, first: Option<u64>) -> Found {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -193,10 +194,16 @@ mod tests {
         Found { kind: some(kind), label: some(label), partition_table: some(table), data, ..Found::default() }
     }
 
+    fn decide_on(found: &Found, filesystem: Filesystem, label: &str, interrupted: bool) -> Decision {
+        let device = Device::InstanceStore;
+        let wanted = Wanted { device: &device, filesystem, label, user: VolumeUser::Others };
+        decide(found, &wanted, interrupted)
+    }
+
     #[test]
     fn only_a_blank_device_is_formatted() {
         for interrupted in [false, true] {
-            let decide = |found: &Found| decide(found, Filesystem::Xfs, "docker", interrupted);
+            let decide = |found: &Found| decide_on(found, Filesystem::Xfs, "docker", interrupted);
             assert_eq!(decide(&found("", "", "", None)), Decision::Make);
             assert_eq!(decide(&found("xfs", "docker", "", None)), Decision::Keep);
             let refused = [
@@ -216,14 +223,14 @@ mod tests {
     #[test]
     fn what_an_interrupted_mkfs_left_is_formatted_again_only_if_it_was_ours() {
         let with_data = found("", "", "", Some(7));
-        assert!(matches!(decide(&with_data, Filesystem::Xfs, "docker", false), Decision::Refuse(_)));
-        assert_eq!(decide(&with_data, Filesystem::Xfs, "docker", true), Decision::MakeAgain);
+        assert!(matches!(decide_on(&with_data, Filesystem::Xfs, "docker", false), Decision::Refuse(_)));
+        assert_eq!(decide_on(&with_data, Filesystem::Xfs, "docker", true), Decision::MakeAgain);
         let too_much = Found { data: Data { first: Some(7), samples: MOST_OF_MKFS + 1 }, ..Found::default() };
-        assert!(matches!(decide(&too_much, Filesystem::Xfs, "docker", true), Decision::Refuse(_)));
+        assert!(matches!(decide_on(&too_much, Filesystem::Xfs, "docker", true), Decision::Refuse(_)));
         let unfinished = |label: &str| Found { unfinished: true, ..found("xfs", label, "", None) };
-        assert!(matches!(decide(&unfinished("docker"), Filesystem::Xfs, "docker", false), Decision::Refuse(_)));
-        assert_eq!(decide(&unfinished("docker"), Filesystem::Xfs, "docker", true), Decision::MakeAgain);
-        assert!(matches!(decide(&unfinished("other"), Filesystem::Xfs, "docker", true), Decision::Refuse(_)));
+        assert!(matches!(decide_on(&unfinished("docker"), Filesystem::Xfs, "docker", false), Decision::Refuse(_)));
+        assert_eq!(decide_on(&unfinished("docker"), Filesystem::Xfs, "docker", true), Decision::MakeAgain);
+        assert!(matches!(decide_on(&unfinished("other"), Filesystem::Xfs, "docker", true), Decision::Refuse(_)));
     }
 
     #[test]
@@ -255,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_was_wanted() {
-        let refused = |found: &Found, label: &str| match decide(found, Filesystem::Xfs, label, false) {
+        let refused = |found: &Found, label: &str| match decide_on(found, Filesystem::Xfs, label, false) {
             Decision::Refuse(why) => why,
             other => panic!("{other:?}"),
         };
@@ -274,7 +281,7 @@ mod tests {
     fn a_twentieth_of_the_samples_may_be_of_an_interrupted_mkfs() {
         for (samples, expected) in [(51, true), (52, false)] {
             let found = Found { data: Data { first: Some(7), samples }, ..Found::default() };
-            let decision = decide(&found, Filesystem::Ext4, "docker", true);
+            let decision = decide_on(&found, Filesystem::Ext4, "docker", true);
             assert_eq!(decision == Decision::MakeAgain, expected, "{samples}: {decision:?}");
         }
     }
@@ -283,9 +290,26 @@ mod tests {
     fn an_xfs_says_itself_that_it_is_not_made_to_the_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(512).unwrap();
-        assert!(!is_unfinished(file.path()).unwrap());
+        assert_eq!(xfs_state(file.path()).unwrap(), (false, false));
         file.as_file().write_all_at(&[1], 126).unwrap();
-        assert!(is_unfinished(file.path()).unwrap());
+        assert_eq!(xfs_state(file.path()).unwrap(), (true, false));
+    }
+
+    #[test]
+    fn an_xfs_says_whether_its_directories_hold_the_types_of_their_entries() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (version, features2, incompatible, without) in [
+            (0xb4a4, 0x8a, 0, true),
+            (0xb4a4, 0x28a, 0, false),
+            (0xb4a5, 0x18a, 0xb, false),
+            (0xb4a5, 0x38a, 0xa, true),
+        ] {
+            let (version, features2, incompatible) = (version as u16, features2 as u32, incompatible as u32);
+            file.as_file().write_all_at(&version.to_be_bytes(), 100).unwrap();
+            file.as_file().write_all_at(&features2.to_be_bytes(), 200).unwrap();
+            file.as_file().write_all_at(&incompatible.to_be_bytes(), 216).unwrap();
+            assert_eq!(xfs_state(file.path()).unwrap(), (false, without), "{version:x} {features2:x}");
+        }
     }
 
     #[test]
