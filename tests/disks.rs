@@ -3,6 +3,7 @@
 mod foreign;
 mod instance_store;
 mod interrupted;
+mod mount_failure;
 mod remedies;
 
 use std::os::unix::fs::MetadataExt as _;

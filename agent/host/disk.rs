@@ -8,6 +8,7 @@ mod data;
 mod find;
 mod grow;
 mod making;
+mod mount_failure;
 mod mounted;
 mod probe;
 mod remedy;

@@ -23,8 +23,18 @@ pub const STATE_VARIABLE: &str = "ECS_FIRSTRUN_REHEARSAL";
 const ROOT_VARIABLE: &str = "ECS_FIRSTRUN_ROOT";
 
 /// The programs there are stubs of.
-pub const NAMES: &[&str] =
-    &["systemctl", "journalctl", "blkid", "mkfs.xfs", "mkfs.ext4", "xfs_growfs", "resize2fs", "udevadm", "mdadm"];
+pub const NAMES: &[&str] = &[
+    "systemctl",
+    "journalctl",
+    "dmesg",
+    "blkid",
+    "mkfs.xfs",
+    "mkfs.ext4",
+    "xfs_growfs",
+    "resize2fs",
+    "udevadm",
+    "mdadm",
+];
 
 /// A call of a stub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,8 +106,9 @@ fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
     let start = now();
     let outcome = match program {
         "systemctl" => systemctl::run(args, state),
-        "udevadm" => Ok(Outcome::default()),
         "journalctl" => Ok(journal(args, state)),
+        // The kernel mounts nothing here, and has nothing to say.
+        "dmesg" | "udevadm" => Ok(Outcome::default()),
         _ => disks::run(program, args, state),
     }?;
     let (program, args) = (program.to_owned(), args.to_vec());
@@ -106,10 +117,11 @@ fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
     Ok(outcome)
 }
 
-/// The journal of the units that are asked for: what was put there beforehand.
+/// The journal of the units that are asked for: what was put there beforehand, and the words of mount(8).
 fn journal(args: &[String], state: &State) -> Outcome {
     let units = args.iter().filter_map(|arg| arg.strip_prefix("--unit="));
-    Outcome::printed(units.filter_map(|unit| state.read(state::JOURNAL, unit)).collect::<String>())
+    let put: String = units.filter_map(|unit| state.read(state::JOURNAL, unit)).collect();
+    Outcome::printed(put + &systemctl::mount_errors(args, state))
 }
 
 fn now() -> u64 {

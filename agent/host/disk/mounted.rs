@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::stat::{major, minor};
+use tokio::time::Instant;
 
 use super::super::Host;
 use super::{names_in, remedy};
@@ -22,8 +23,16 @@ impl Host {
         label: &str,
         mount: &str,
     ) -> Result<Change> {
-        let change = self.start_unit(unit, Start::Await).await?;
-        let node = self.mountable_node(device, label).await?;
+        let began = Instant::now();
+        let started = self.start_unit(unit, Start::Await).await;
+        let node = match (self.mountable_node(device, label).await, &started) {
+            (Err(_), Err(_)) => PathBuf::from(device.to_string()),
+            (node, _) => node?,
+        };
+        let change = match started {
+            Ok(change) => change,
+            Err(error) => return Err(self.mount_failure(error, unit, &node, began).await),
+        };
         let found = fs::metadata(&node).with_context(|| format!("look at {}", node.display()))?;
         // Under a scratch root an image file stands for the disk, and nothing is mounted.
         if !found.file_type().is_block_device() {

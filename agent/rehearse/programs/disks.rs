@@ -248,6 +248,20 @@ pub(super) fn mount_unit(unit: &str, state: &State) -> io::Result<bool> {
     Ok(true)
 }
 
+/// What mount(8) says of a mount unit that failed.
+pub(super) fn mount_error(unit: &str, state: &State) -> String {
+    let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
+    let get = |key: &str| field(&text, key).unwrap_or_default().trim();
+    let (place, source) = (get("Where"), get("What"));
+    match resolved(source, state) {
+        None => format!("mount: {place}: special device {source} does not exist.\n"),
+        Some((source, _)) => format!(
+            "mount: {place}: wrong fs type, bad option, bad superblock on {source}, missing codepage or helper \
+             program, or other error.\n"
+        ),
+    }
+}
+
 /// Unmounts what a mount unit mounted.
 pub(super) fn unmount_unit(unit: &str, state: &State) -> io::Result<()> {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();

@@ -131,6 +131,13 @@ fn start_one(unit: &str, state: &State) -> io::Result<()> {
     state.write(STARTED, unit, &text)
 }
 
+/// The words of mount(8) in the journal of a mount unit that failed.
+pub(super) fn mount_errors(args: &[String], state: &State) -> String {
+    let units = args.iter().filter_map(|arg| arg.strip_prefix("_SYSTEMD_UNIT="));
+    let failed = units.filter(|unit| unit_state(unit, state).active == "failed" && unit.ends_with(".mount"));
+    failed.map(|unit| disks::mount_error(unit, state)).collect()
+}
+
 fn job_failed(unit: &str) -> String {
     let is_mount = unit.ends_with(".mount");
     let why = if is_mount { "" } else { " because the control process exited with error code" };

@@ -1,0 +1,139 @@
+//! Why a volume was not mounted: of a unit that failed, systemctl(1) says nothing that mount(8) or the kernel said.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Error, anyhow};
+use tokio::time::{Instant, timeout};
+
+use super::super::Host;
+use crate::config::problem::redact;
+
+/// The longest that each program may take that is asked for the reason.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How far the kernel's clock and the time of a look may be apart.
+const SLACK: f64 = 1.0;
+
+/// What the words of mount(8) or of the kernel tell of the cause.
+const CAUSES: [(&[&str], Cause); 6] = [
+    (&["duplicate UUID"], Cause::Copy),
+    (&["exceeds size of device", "last sector read failed", "beyond end of device"], Cause::Cut),
+    (&["write-protected", "read-only"], Cause::ReadOnly),
+    (&["unsupported", "unknown filesystem type", "unknown incompatible", "unknown read-only", " V4 "], Cause::Kernel),
+    (&["needs cleaning", "orrupt", "xfs_repair", "read superblock", "CRC", "e2fsck", "fsck"], Cause::Damage),
+    (&["already mounted", "busy"], Cause::Use),
+];
+/// What the kernel, in its several releases, puts before the name of an option that it does not take.
+const BEFORE_OPTION: [&str; 4] =
+    ["Unknown parameter '", "Bad value for '", "Unrecognized mount option \"", "unknown mount option ["];
+/// What the kernel says of a mount that succeeds, or ends.
+const OF_SUCCESS: [&str; 3] = ["ounting ", "mounted filesystem", "clean mount"];
+
+#[derive(Clone, Copy)]
+enum Cause {
+    Copy,
+    Cut,
+    ReadOnly,
+    Kernel,
+    Damage,
+    Use,
+}
+
+impl Host {
+    /// The error of a mount unit that did not start, with what mount(8) and the kernel said of it since it `began`, and
+    /// what to do.
+    pub(super) async fn mount_failure(&self, error: Error, unit: &str, node: &Path, began: Instant) -> Error {
+        let since = format!("--since=-{}s", began.elapsed().as_secs() + 1);
+        let of_unit = format!("_SYSTEMD_UNIT={unit}");
+        self.lines_of("journalctl", &["--sync"]).await;
+        let options = ["--quiet", "--no-pager", "--output=cat", &since, "_TRANSPORT=kernel", "+", &of_unit];
+        let journal = self.lines_of("journalctl", &options).await;
+        let disk = super::kernel_name(node);
+        let mut kernel = last_of_kernel(journal.iter().map(String::as_str), &disk);
+        if kernel.is_none() {
+            let log = self.lines_of("dmesg", &[]).await;
+            let oldest = self.uptime().as_secs_f64() - began.elapsed().as_secs_f64() - SLACK;
+            kernel = last_of_kernel(log.iter().filter_map(|line| since_in(line, oldest)), &disk);
+        }
+        let mount = journal.iter().rev().find_map(|line| line.strip_prefix("mount: ")).map(redact);
+        let kind = self.probe(node).await.unwrap_or_default().kind;
+        let error = format!("{error:#}");
+        let said = said(&error, unit, mount.as_deref(), kernel.as_deref());
+        let words = format!("{error} {} {}", mount.unwrap_or_default(), kernel.unwrap_or_default());
+        anyhow!("{said}; {}", remedy(&words, unit, node, kind.as_deref()))
+    }
+
+    /// What a program prints, by lines; nothing of one that fails.
+    async fn lines_of(&self, program: &str, arguments: &[&str]) -> Vec<String> {
+        match timeout(PATIENCE, self.output(program, arguments)).await {
+            Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The words of a line of dmesg(1), such as `[   12.345678] XFS (vdb): …`, if it is not older than that.
+fn since_in(line: &str, oldest: f64) -> Option<&str> {
+    let (time, words) = line.strip_prefix('[')?.split_once("] ")?;
+    time.trim().parse().is_ok_and(|time: f64| time >= oldest).then_some(words)
+}
+
+/// The last that the kernel says against the mount of a disk.
+fn last_of_kernel<'a>(lines: impl DoubleEndedIterator<Item = &'a str>, disk: &str) -> Option<String> {
+    let of_disk = format!("({disk})");
+    let is_of_it = |line: &str| line.contains(&of_disk) || line.starts_with("xfs: ") || line.starts_with("ext4: ");
+    let is_of_success = |line: &str| OF_SUCCESS.iter().any(|words| line.contains(words));
+    lines.rev().find(|line| is_of_it(line) && !is_of_success(line)).map(redact)
+}
+
+fn said(error: &str, unit: &str, mount: Option<&str>, kernel: Option<&str>) -> String {
+    // These words of mount(8) stand for whatever the kernel says.
+    let is_vague = |words: &str| words.contains("wrong fs type, bad option") || words.contains("can't read superblock");
+    match (mount, kernel) {
+        (None, None) => error.to_owned(),
+        (None, Some(kernel)) if !is_vague(error) && error.contains("mount: ") => {
+            format!("{error}; the kernel says `{kernel}`")
+        }
+        (Some(mount), None) => format!("{unit} was not mounted: {mount}"),
+        (Some(mount), Some(kernel)) if !is_vague(mount) => {
+            format!("{unit} was not mounted: {mount}; the kernel says `{kernel}`")
+        }
+        (_, Some(kernel)) => format!("{unit} was not mounted: the kernel says `{kernel}`"),
+    }
+}
+
+/// What to do about a mount that failed with these words.
+fn remedy(words: &str, unit: &str, node: &Path, kind: Option<&str>) -> String {
+    let node = node.display();
+    if let Some(option) = refused_option(words) {
+        return format!("take `{option}` out of `options` in `storage`, or write it as mount(8) has it");
+    }
+    let cause = CAUSES.iter().find(|(signs, _)| signs.iter().any(|sign| words.contains(sign)));
+    match cause.map(|(_, cause)| cause) {
+        Some(Cause::Copy) => format!(
+            "it is a copy of a disk that is mounted: set `options: [nouuid]` in `storage`; or run `mount -o nouuid \
+            {node} /mnt && umount /mnt && xfs_admin -U generate {node}`"
+        ),
+        Some(Cause::Cut) => {
+            "the volume is smaller than its filesystem: give it at least the size that it was made with".to_owned()
+        }
+        Some(Cause::ReadOnly) => format!("run `blockdev --setrw {node}`; or set `options: [ro]` in `storage`"),
+        Some(Cause::Kernel) => {
+            "this kernel can't read that filesystem: use an image with another kernel, or choose another device"
+                .to_owned()
+        }
+        Some(Cause::Damage) if kind == Some("xfs") => {
+            format!("it is damaged: run `xfs_repair {node}`; or take a volume from a snapshot of before")
+        }
+        Some(Cause::Damage) => {
+            format!("it is damaged: run `e2fsck -fy {node}`; or take a volume from a snapshot of before")
+        }
+        Some(Cause::Use) => format!("end what uses {node}, or choose another device"),
+        None => format!("`journalctl -u {unit}` and `dmesg` may say more"),
+    }
+}
+
+fn refused_option(words: &str) -> Option<&str> {
+    let behind = BEFORE_OPTION.iter().find_map(|before| Some(words.split_once(before)?.1))?;
+    behind.split(['\'', '"', ']']).next().filter(|option| !option.is_empty())
+}
