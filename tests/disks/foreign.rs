@@ -157,7 +157,7 @@ fn a_member_of_an_array_is_refused_wherever_its_metadata_lie() {
 }
 
 /// `struct mdp_superblock_1` of the kernel's `linux/raid/md_p.h`, for one of two members of a RAID 0 `any:store`.
-fn array_superblock(sector: u64) -> Vec<u8> {
+pub fn array_superblock(sector: u64) -> Vec<u8> {
     let mut block = vec![0; 512];
     let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &0xa92b_4efc_u32.to_le_bytes());

@@ -3,7 +3,9 @@
 
 use ecs_firstrun::rehearse::Scenario;
 
-use super::EXT4_SIZE;
+use super::foreign::array_superblock;
+use super::remedies::run_commands;
+use super::{EXT4_SIZE, XFS_SIZE};
 use crate::support::disks::{Loop, Machine, can_run};
 use crate::support::host::Host;
 
@@ -151,6 +153,39 @@ fn an_instance_store_that_is_partly_something_else_is_refused() {
         assert!(instance.reason().contains("can't be used, and nothing on it was changed: "), "{}", instance.reason());
         assert!(instance.reason().contains(expected), "{}", instance.reason());
     }
+}
+
+#[test]
+fn an_array_of_another_name_is_kept_by_its_name_or_zeroed() {
+    if !can_run(&["mkfs.xfs", "blkdiscard"]) {
+        return;
+    }
+    let disks = [Loop::of(XFS_SIZE), Loop::of(XFS_SIZE)];
+    let machine = |label: &str| {
+        let storage = format!("  - {{device: instance_store, label: {label}, mount: /scratch}}\n");
+        let machine = Machine::with_storage(&storage);
+        // The kernel is asked for no array: that mdadm is called tells that the disks are taken.
+        machine.program("mdadm", "#!/bin/sh\nexit 7\n");
+        for (disk, name) in disks.iter().zip(["nvme1n1", "nvme2n1"]) {
+            machine.host.put(&format!("/sys/block/{name}/device/model"), STORE);
+            machine.attach(name, disk);
+        }
+        machine
+    };
+    disks.iter().for_each(|disk| disk.write(4096, &array_superblock(8)));
+    let mut nodes = disks.each_ref().map(|disk| disk.node.display().to_string());
+    nodes.sort();
+    let zero = format!("if nothing on these is needed, run `blkdiscard -z {}`", nodes.join(" && blkdiscard -z "));
+    let refused = machine("scratch");
+    let reason = refused.reason();
+    let keep = "); set `label: store` in `storage` to keep it; or start a new instance, whose disks are blank; or, ";
+    assert!(reason.ends_with(&format!("{keep}{zero}")), "{reason}");
+
+    let reason = machine("store").reason();
+    assert!(reason.contains("`mdadm --assemble ") && reason.ends_with(&zero), "{reason}");
+    run_commands(&reason);
+    let reason = refused.reason();
+    assert!(reason.contains("`mdadm --create "), "{reason}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn an_option_that_the_kernel_does_not_take_is_named() {
         let disk = Loop::of(EXT4_SIZE);
         let (_, reason) = failed(&with(option), &disk);
         let remedy = format!("; take `{named}` out of `options` in `storage`, or write it as mount(8) has it");
-        assert!(reason.contains(&format!("the kernel says `ext4: ")) && reason.ends_with(&remedy), "{reason}");
+        assert!(reason.contains("the kernel says `ext4: ") && reason.ends_with(&remedy), "{reason}");
     }
 }
 

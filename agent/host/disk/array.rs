@@ -3,15 +3,15 @@
 //! It is made where all the disks are blank, as they are on a new instance and after each stop, and assembled where all
 //! of them are its members, as after a reboot. Anything between the two is refused.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 
 use super::super::Host;
+use super::kernel_name;
 use super::making::Making;
 use super::probe::Found;
 use super::remedy::{self, refusal};
-use super::{kernel_name, names_in};
 use crate::report::Change;
 
 const INSTANCE_STORE: &str = "the instance store";
@@ -75,7 +75,11 @@ impl Host {
         let members: Vec<&str> = members.iter().map(AsRef::as_ref).collect();
         if decision == Decision::Assemble {
             let assembled = self.run("mdadm", &[&["--assemble", &array], members.as_slice()].concat()).await;
-            assembled.map_err(|error| anyhow!("{error:#}; {}", remedy::of_array(&[], disks, Some(&array))))?;
+            assembled.map_err(|error| {
+                // mdadm leaves an array behind that it can't start.
+                let left = self.holders(&disks[0]).first().map(|name| format!("/dev/{name}"));
+                anyhow!("{error:#}; {}", remedy::of_array(&[], disks, left.as_deref()))
+            })?;
         } else {
             self.begin_making(making)?;
             for (member, (_, found)) in members.iter().zip(&looked_at) {
@@ -96,8 +100,7 @@ impl Host {
 
     /// The array that already runs over these disks, whatever the kernel calls it; none if none of them is in one.
     pub(super) async fn running_array(&self, disks: &[PathBuf], label: &str) -> Result<Option<PathBuf>> {
-        let holders = |disk: &Path| names_in(&self.at(&format!("/sys/class/block/{}/holders", kernel_name(disk))));
-        let held: Vec<_> = disks.iter().map(|disk| holders(disk)).collect();
+        let held: Vec<_> = disks.iter().map(|disk| self.holders(disk)).collect();
         if held.iter().all(Vec::is_empty) {
             return Ok(None);
         }

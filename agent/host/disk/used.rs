@@ -97,8 +97,13 @@ impl Host {
         if swaps.lines().any(|line| line.split_whitespace().next() == node.to_str()) {
             return Ok(User::Swap);
         }
-        let holders = names_in(&self.at(&format!("/sys/class/block/{disk}/holders")));
+        let holders = self.holders(node);
         Ok(if holders.is_empty() { User::Unknown } else { User::Holders(holders) })
+    }
+
+    /// The arrays and mapped devices over a disk.
+    pub(super) fn holders(&self, node: &Path) -> Vec<String> {
+        names_in(&self.at(&format!("/sys/class/block/{}/holders", kernel_name(node))))
     }
 
     /// Where a disk or a partition of it is mounted: on `/` if on several places.
@@ -129,7 +134,7 @@ mod tests {
     #[test]
     fn a_disk_is_used_by_the_mounts_of_its_partitions_and_the_system_runs_from_one() {
         let (_root, host) = crate::host::scratch();
-        let put = |path: &str, text: &str| drop(host.write(path, text.as_bytes(), 0o644).unwrap());
+        let put = |path: &str, text: &str| assert!(host.write(path, text.as_bytes(), 0o644).is_ok());
         put("/sys/class/block/nvme1n1/nvme1n1p1/dev", "259:7\n");
         put("/sys/class/block/nvme1n1/nvme1n1p128/dev", "259:8\n");
         put("/sys/class/block/nvme1n1/queue/dev", "259:9\n");
