@@ -55,13 +55,13 @@ pub struct Planned {
     pub why: String,
 }
 
-/// Who keeps data on a volume.
+/// The program that keeps its data on a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VolumeUser {
     /// Docker, or containerd for it: their layers ask more of a filesystem than files do.
     Docker,
-    /// Anybody else.
+    /// Any other.
     Others,
 }
 
@@ -97,7 +97,7 @@ pub enum Action {
         filesystem: Filesystem,
         /// Its label.
         label: String,
-        /// Who keeps data on it.
+        /// The program that keeps its data on it.
         user: VolumeUser,
     },
     /// This directory is there to be mounted over. What it holds itself is told, because the mount hides it.

@@ -54,7 +54,7 @@ pub const ECS_EXIT_TERMINAL: i32 = 5;
 pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 /// The folder of images, containers and volumes, unless Docker is given another one.
 pub const DOCKER_DATA: &str = "/var/lib/docker";
-/// Where containerd keeps the images and containers of Docker, from Docker 29 on.
+/// Directory in which containerd keeps Docker's images and containers, from Docker 29 on.
 pub const CONTAINERD_DATA: &str = "/var/lib/containerd";
 /// Docker's socket.
 pub const DOCKER_SOCKET: &str = "/run/docker.sock";

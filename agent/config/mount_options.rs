@@ -27,12 +27,12 @@ const EXT4: &str = "abort acl auto_da_alloc auto_da_alloc= barrier barrier= bh b
     nombcache noreservation nouid32 nouser_xattr nowarn_on_error oldalloc orlov prefetch_block_bitmaps reservation \
     resgid= resuid= sb= stripe= test_dummy_encryption test_dummy_encryption= user_xattr usrjquota usrjquota= \
     warn_on_error";
-/// With these mount(8) mounts no disk, or another one: a loop device over it.
+/// Options with which mount(8) mounts no disk, or a loop device over it.
 const NEVER: &str = "bind encryption= loop loop= move offset= rbind remount sizelimit=";
 /// XFS lost these with Linux 4.19.
 const XFS_LOST: &str = "barrier nobarrier";
 
-/// What there is to say against an option.
+/// Reasons against an option.
 #[derive(Debug, PartialEq)]
 pub enum Fault {
     /// No volume can be mounted with it.
@@ -45,7 +45,7 @@ pub enum Fault {
     Unknown(Option<&'static str>),
 }
 
-/// What there is to say against an option of a filesystem; nothing of a sound one.
+/// Tells the reason against an option of a filesystem; none against a sound one.
 pub fn fault(option: &str, filesystem: Filesystem) -> Option<Fault> {
     let (own, others, other) = match filesystem {
         Filesystem::Xfs => (XFS, EXT4, Filesystem::Ext4),

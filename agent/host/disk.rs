@@ -70,7 +70,7 @@ impl Host {
         Ok(Change::Made)
     }
 
-    /// What [`Host::ensure_filesystem`] would find. An array has to be put together before that can be seen.
+    /// Looks for what [`Host::ensure_filesystem`] would do. An array can't be seen before it is assembled.
     pub(super) async fn foresee_filesystem(&self, wanted: &Wanted<'_>) -> Result<Foreseen> {
         let disks = self.find_device(wanted.device)?;
         let [node] = disks.as_slice() else { return Ok(Foreseen::Unknown) };
@@ -81,7 +81,7 @@ impl Host {
         })
     }
 
-    /// What is to be done with a disk; a [`Refusal`](remedy::Refusal) where that is nothing.
+    /// Decides what is done with a disk. One that can't be used is an error, a [`Refusal`].
     async fn judge(&self, wanted: &Wanted<'_>, node: &Path, making: &Making) -> Result<Decision> {
         let found = self.probe(node).await?;
         let decision = decide(&found, wanted, self.was_interrupted(making)?);

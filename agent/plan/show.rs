@@ -31,7 +31,7 @@ pub enum Foreseen {
 pub struct Foresight {
     /// What a run would find.
     pub foreseen: Foreseen,
-    /// Why a run would fail here.
+    /// The reason for which a run would fail here.
     pub refusal: Option<String>,
     /// What the action would make of a file.
     pub rewrite: Option<Rewrite>,

@@ -47,7 +47,7 @@ fn read_only(volume: &Volume) -> Option<usize> {
     (volume.options[last].as_str() == "ro").then_some(last)
 }
 
-/// What has to be written to a volume, in words; nothing if nothing has.
+/// Names what has to be written to a volume; none if nothing has.
 fn written(config: &Config, volume: &Volume) -> Option<&'static str> {
     if config.is_of_docker(volume, DOCKER_DATA) {
         return Some("Docker keeps its data");

@@ -71,7 +71,7 @@ impl Host {
         names.filter_map(disk).collect()
     }
 
-    /// The disks that there are, for the error about one that there is not, and what to do.
+    /// Names the disks that are there, for the error about a missing one, and the remedy.
     pub(in crate::host) fn devices_in_words(&self, device: &Device) -> String {
         let is_real = |name: &String| !["loop", "ram", "zram"].iter().any(|kind| name.starts_with(kind));
         let nvme = self.nvme_disks();
@@ -99,7 +99,7 @@ impl Host {
         format!("{there}; {remedy}")
     }
 
-    /// The name in the block device mapping by which udev links to a disk, as amazon-ec2-utils' rules have it.
+    /// Finds udev's link to a disk: its name in the block device mapping, by the rules of amazon-ec2-utils.
     fn linked_as(&self, disk: &str) -> Option<String> {
         let is_mapped = |name: &String| name.starts_with("sd") || name.starts_with("xvd");
         let leads_there = |name: &String| {

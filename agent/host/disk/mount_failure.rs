@@ -1,4 +1,4 @@
-//! Why a volume was not mounted: of a unit that failed, systemctl(1) says nothing that mount(8) or the kernel said.
+//! Reasons for which a volume was not mounted. systemctl(1) quotes neither mount(8) nor the kernel.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use tokio::time::{Instant, timeout};
 use super::super::Host;
 use crate::config::problem::redact;
 
-/// The longest that each program may take that is asked for the reason.
+/// Time allowed for each program that is asked for the reason.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How far the kernel's clock and the time of a look may be apart.
+/// Seconds by which the kernel's clock may differ from the uptime.
 const SLACK: f64 = 1.0;
 
-/// What the words of mount(8) or of the kernel tell of the cause.
+/// Words of mount(8) and of the kernel, and the cause that they tell of.
 const CAUSES: [(&[&str], Cause); 6] = [
     (&["duplicate UUID"], Cause::Copy),
     (&["exceeds size of device", "last sector read failed", "beyond end of device"], Cause::Cut),
@@ -23,10 +23,10 @@ const CAUSES: [(&[&str], Cause); 6] = [
     (&["needs cleaning", "orrupt", "xfs_repair", "read superblock", "CRC", "e2fsck", "fsck"], Cause::Damage),
     (&["already mounted", "busy"], Cause::Use),
 ];
-/// What the kernel, in its several releases, puts before the name of an option that it does not take.
+/// Words of the kernel, by release, before the name of an option that it refuses.
 const BEFORE_OPTION: [&str; 4] =
     ["Unknown parameter '", "Bad value for '", "Unrecognized mount option \"", "unknown mount option ["];
-/// What the kernel says of a mount that succeeds, or ends.
+/// Words of the kernel about a mount that succeeds, or ends.
 const OF_SUCCESS: [&str; 3] = ["ounting ", "mounted filesystem", "clean mount"];
 
 #[derive(Clone, Copy)]
@@ -40,8 +40,7 @@ enum Cause {
 }
 
 impl Host {
-    /// The error of a mount unit that did not start, with what mount(8) and the kernel said of it since it `began`, and
-    /// what to do.
+    /// Adds to the error of a mount unit the words of mount(8) and of the kernel since it `began`, and a remedy.
     pub(super) async fn mount_failure(&self, error: Error, unit: &str, node: &Path, began: Instant) -> Error {
         let since = format!("--since=-{}s", began.elapsed().as_secs() + 1);
         let of_unit = format!("_SYSTEMD_UNIT={unit}");
@@ -55,7 +54,8 @@ impl Host {
             let oldest = self.uptime().as_secs_f64() - began.elapsed().as_secs_f64() - SLACK;
             kernel = last_of_kernel(log.iter().filter_map(|line| since_in(line, oldest)), &disk);
         }
-        let mount = journal.iter().rev().find_map(|line| line.strip_prefix("mount: ")).map(redact);
+        let mount = journal.iter().rev().find_map(|line| line.strip_prefix("mount: "));
+        let mount = mount.map(|words| redact(words.trim_end_matches('.')));
         let kind = self.probe(node).await.unwrap_or_default().kind;
         let error = format!("{error:#}");
         let said = said(&error, unit, mount.as_deref(), kernel.as_deref());
@@ -63,7 +63,7 @@ impl Host {
         anyhow!("{said}; {}", remedy(&words, unit, node, kind.as_deref()))
     }
 
-    /// What a program prints, by lines; nothing of one that fails.
+    /// Runs a program and gives its output by lines; none if it can't be run in time.
     async fn lines_of(&self, program: &str, arguments: &[&str]) -> Vec<String> {
         match timeout(PATIENCE, self.output(program, arguments)).await {
             Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect(),
@@ -72,13 +72,13 @@ impl Host {
     }
 }
 
-/// The words of a line of dmesg(1), such as `[   12.345678] XFS (vdb): …`, if it is not older than that.
+/// Takes the time off a line of dmesg(1), such as `[   12.345678] XFS (vdb): …`; none if the line is older.
 fn since_in(line: &str, oldest: f64) -> Option<&str> {
     let (time, words) = line.strip_prefix('[')?.split_once("] ")?;
     time.trim().parse().is_ok_and(|time: f64| time >= oldest).then_some(words)
 }
 
-/// The last that the kernel says against the mount of a disk.
+/// Finds the kernel's last words against the mount of a disk.
 fn last_of_kernel<'a>(lines: impl DoubleEndedIterator<Item = &'a str>, disk: &str) -> Option<String> {
     let of_disk = format!("({disk})");
     let is_of_it = |line: &str| line.contains(&of_disk) || line.starts_with("xfs: ") || line.starts_with("ext4: ");
@@ -102,7 +102,7 @@ fn said(error: &str, unit: &str, mount: Option<&str>, kernel: Option<&str>) -> S
     }
 }
 
-/// What to do about a mount that failed with these words.
+/// Chooses the remedy for a mount that failed with these words.
 fn remedy(words: &str, unit: &str, node: &Path, kind: Option<&str>) -> String {
     let node = node.display();
     if let Some(option) = refused_option(words) {

@@ -14,8 +14,8 @@ use crate::plan::VolumeUser;
 
 /// Of the samples, at most this share has data where mkfs was interrupted: it writes little, and mostly zeros.
 const MOST_OF_MKFS: u64 = SAMPLES / 20;
-/// The superblock of XFS as far as it is read here. The places in it and the bits are those of `struct xfs_dsb` in the
-/// kernel's `fs/xfs/libxfs/xfs_format.h`.
+/// Bytes that are read of XFS's superblock. Offsets and bits are those of `struct xfs_dsb` in the kernel's
+/// `fs/xfs/libxfs/xfs_format.h`.
 const XFS_SUPERBLOCK: usize = 220;
 /// `sb_versionnum`: the version is in its lowest four bits.
 const XFS_VERSION: usize = 100;
@@ -39,7 +39,7 @@ pub(super) struct Found {
     pub(super) partition_table: Option<String>,
     /// Whether the filesystem says itself that it is not made to the end.
     pub(super) unfinished: bool,
-    /// Whether it is an XFS whose directories don't hold the types of their entries.
+    /// Set for an XFS whose directories don't hold the types of their entries.
     pub(super) without_ftype: bool,
     /// Where there is data, on a device without a signature.
     pub(super) data: Data,
@@ -51,7 +51,7 @@ impl Found {
         *self == Found::default()
     }
 
-    /// Whether blkid(8) knows anything of what is on it.
+    /// Tells whether blkid(8) found anything.
     pub(super) fn has_signature(&self) -> bool {
         self.kind.is_some() || self.partition_table.is_some()
     }

@@ -18,7 +18,7 @@ pub(super) fn refusal(device: &str, node: &Path, what: &str, remedy: &str) -> an
     Refusal(format!("{device} ({node}) can't be used, and nothing on it was changed: {what}; {remedy}")).into()
 }
 
-/// What to do with a disk that nobody uses, and that holds something else than what was asked for.
+/// Chooses the remedy for a disk that nobody uses and that holds something else than was asked for.
 pub(super) fn of_contents(found: &Found, wanted: &Wanted<'_>, node: &Path) -> String {
     let (filesystem, label, node) = (wanted.filesystem, wanted.label, node.display().to_string());
     let is_useless = found.unfinished || wanted.is_without_ftype(found);
@@ -40,7 +40,7 @@ pub(super) fn of_contents(found: &Found, wanted: &Wanted<'_>, node: &Path) -> St
     format!("{kept}choose another device; or, if nothing on this one is needed, run `{make}`")
 }
 
-/// What makes the disk fit, or the configuration, with all data kept; nothing where there is no such way.
+/// Makes the disk or the configuration fit with all data kept; none where there is no such way.
 fn keeping(found: &Found, wanted: &Wanted<'_>, node: &str) -> Option<String> {
     let kind = found.kind.as_deref();
     let filesystem = match kind {
@@ -82,7 +82,7 @@ fn keeping(found: &Found, wanted: &Wanted<'_>, node: &str) -> Option<String> {
     Some(format!("run `{command}`{set} to keep its data{or}"))
 }
 
-/// What to do with the disks of an instance store, and with an array over them that runs or was begun to be assembled.
+/// Chooses the remedy for the disks of an instance store, and for an `array` over them that has to be stopped.
 pub(super) fn of_array(found: &[&Found], disks: &[PathBuf], array: Option<&str>) -> String {
     let name = found.first().and_then(|found| found.array());
     let is_one = found.iter().all(|other| other.array() == name && other.uuid == found[0].uuid);

@@ -1,4 +1,4 @@
-//! Who uses a disk, and how that may end.
+//! Users of a disk, and the commands that end their use.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -11,7 +11,7 @@ use nix::sys::stat::{major, minor};
 use super::super::Host;
 use super::{kernel_name, names_in};
 
-/// Who uses a disk.
+/// A user of a disk.
 #[derive(Debug, PartialEq)]
 pub(super) enum User {
     /// It is mounted, or a partition of it, which has a node of its own.
@@ -42,7 +42,7 @@ impl User {
         matches!(self, User::Mount { place, .. } if place == "/")
     }
 
-    /// What takes a disk out of use: never the disk that the system runs from.
+    /// Names the command that ends the use; none for the disk that the system runs from.
     pub(super) fn remedy(&self, node: &Path) -> String {
         let command = match self {
             User::Mount { .. } if self.is_root() => {
@@ -66,7 +66,7 @@ impl User {
 }
 
 impl Host {
-    /// Who uses a device; none if nobody does.
+    /// Finds the user of a device; none if nobody uses it.
     pub(super) fn user_of(&self, node: &Path) -> Result<Option<User>> {
         // The kernel's own answer: mounts in every namespace, swap, arrays and mapped devices hold it exclusively, and
         // those of its partitions, too.
@@ -106,7 +106,7 @@ impl Host {
         names_in(&self.at(&format!("/sys/class/block/{}/holders", kernel_name(node))))
     }
 
-    /// Where a disk or a partition of it is mounted: on `/` if on several places.
+    /// Finds the mount of a disk or of a partition of it: that on `/` among several.
     fn mount_of(&self, disk: &str, number: &str) -> Result<Option<User>> {
         let folder = format!("/sys/class/block/{disk}");
         let partitions = names_in(&self.at(&folder)).into_iter().filter(|name| name.starts_with(disk));

@@ -248,7 +248,7 @@ pub(super) fn mount_unit(unit: &str, state: &State) -> io::Result<bool> {
     Ok(true)
 }
 
-/// What mount(8) says of a mount unit that failed.
+/// Gives the words of mount(8) about a mount unit that failed.
 pub(super) fn mount_error(unit: &str, state: &State) -> String {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     let get = |key: &str| field(&text, key).unwrap_or_default().trim();

@@ -131,7 +131,7 @@ fn start_one(unit: &str, state: &State) -> io::Result<()> {
     state.write(STARTED, unit, &text)
 }
 
-/// The words of mount(8) in the journal of a mount unit that failed.
+/// Gives the words of mount(8) in the journal of a mount unit that failed.
 pub(super) fn mount_errors(args: &[String], state: &State) -> String {
     let units = args.iter().filter_map(|arg| arg.strip_prefix("_SYSTEMD_UNIT="));
     let failed = units.filter(|unit| unit_state(unit, state).active == "failed" && unit.ends_with(".mount"));
