@@ -100,7 +100,7 @@ fn base(roots: RootCertStore) -> Result<reqwest::ClientBuilder> {
         .with_no_client_auth();
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        .hickory_dns(true)
+        .dns_resolver(names::NameServers::default())
         .http1_only()
         .user_agent(USER_AGENT)
         // An API never redirects; whatever does (a captive portal) is not the API.

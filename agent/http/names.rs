@@ -1,8 +1,85 @@
-//! Names that the host's own file of names answers.
+//! Names, and who answers for them: the host's own file of names, then its name servers.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hickory_resolver::config::{GOOGLE, LookupIpStrategy, ResolverConfig};
+use hickory_resolver::lookup_ip::LookupIp;
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::timeout;
+
+/// How long the addresses of one family wait for those of the other.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// The name servers of the host, as its resolv.conf has them; asked in two ways, for the addresses of either family.
+type Resolvers = [TokioResolver; 2];
+
+/// Asks the name servers of the host.
+#[derive(Default)]
+pub(super) struct NameServers(Arc<OnceLock<Result<Resolvers, NetError>>>);
+
+impl Resolve for NameServers {
+    fn resolve(&self, name: Name) -> Resolving {
+        let made = Arc::clone(&self.0);
+        // Made here, since it needs the runtime.
+        Box::pin(async move {
+            let resolvers = made.get_or_init(|| resolvers(of_the_host)).clone()?;
+            let addresses: Addrs = Box::new(ask(resolvers, name.as_str()).await?.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+type Builder = ResolverBuilder<TokioRuntimeProvider>;
+
+/// Without a resolv.conf they are public ones.
+fn of_the_host() -> Builder {
+    let public = ResolverConfig::udp_and_tcp(&GOOGLE);
+    TokioResolver::builder_tokio()
+        .unwrap_or_else(|_| TokioResolver::builder_with_config(public, TokioRuntimeProvider::default()))
+}
+
+fn resolvers(builder: impl Fn() -> Builder) -> Result<Resolvers, NetError> {
+    let of = |strategy| {
+        let mut builder = builder();
+        builder.options_mut().ip_strategy = strategy;
+        builder.build()
+    };
+    Ok([of(LookupIpStrategy::Ipv6Only)?, of(LookupIpStrategy::Ipv4Only)?])
+}
+
+/// Asks for the addresses of both families at once; of one that is slow, or never answered, nobody waits for long.
+async fn ask(resolvers: Resolvers, name: &str) -> Result<Vec<SocketAddr>, NetError> {
+    let lookup = |resolver: TokioResolver| {
+        let name = name.to_owned();
+        Box::pin(async move { resolver.lookup_ip(name.as_str()).await })
+    };
+    let [mut six, mut four] = resolvers.map(lookup);
+    let (first, other) = tokio::select! {
+        found = &mut six => (found, four),
+        found = &mut four => (found, six),
+    };
+    let (first, other) = match first {
+        Ok(first) => (first, timeout(GRACE, other).await.ok().and_then(Result::ok)),
+        Err(_) => (other.await?, None),
+    };
+    // By the search list the two may have come to different names.
+    let other = other.filter(|other| other.query().name() == first.query().name());
+    let mut addresses: Vec<SocketAddr> = [Some(&first), other.as_ref()]
+        .into_iter()
+        .flatten()
+        .flat_map(LookupIp::iter)
+        .map(|ip| (ip, 0).into())
+        .collect();
+    addresses.sort_by_key(SocketAddr::is_ipv4);
+    Ok(addresses)
+}
 
 /// Has `file`, which is as `/etc/hosts`, answer for the names in it, and nobody else.
 ///
@@ -34,7 +111,77 @@ fn addresses(text: &str) -> BTreeMap<String, Vec<SocketAddr>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
+    use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
+    use hickory_resolver::proto::rr::rdata::{A, AAAA};
+    use hickory_resolver::proto::rr::{RData, Record, RecordType};
+
     use super::*;
+
+    /// What a name server does with questions of a type.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Answer {
+        Address,
+        Nothing,
+        Silence,
+    }
+
+    /// Resolvers whose one name server treats the two types of questions so.
+    fn asking(six: Answer, four: Answer) -> Resolvers {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut packet = [0; 4096];
+            while let Ok((length, from)) = socket.recv_from(&mut packet) {
+                let mut message = Message::from_vec(&packet[..length]).unwrap();
+                let query = message.queries[0].clone();
+                let (answer, data) = match query.query_type() {
+                    RecordType::AAAA => (six, RData::AAAA(AAAA("2001:db8::7".parse().unwrap()))),
+                    _ => (four, RData::A(A("192.0.2.7".parse().unwrap()))),
+                };
+                message.metadata.message_type = MessageType::Response;
+                message.metadata.response_code = ResponseCode::NoError;
+                match answer {
+                    Answer::Silence => continue,
+                    Answer::Nothing => {}
+                    Answer::Address => drop(message.add_answer(Record::from_rdata(query.name().clone(), 60, data))),
+                }
+                socket.send_to(&message.to_vec().unwrap(), from).unwrap();
+            }
+        });
+        resolvers(|| {
+            let mut connection = ConnectionConfig::udp();
+            connection.port = address.port();
+            let server = NameServerConfig::new(address.ip(), true, vec![connection]);
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+            let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+            // Whoever waits for an answer that never comes does so for longer than the test.
+            builder.options_mut().timeout = Duration::from_secs(3600);
+            builder
+        })
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_family_that_a_name_server_keeps_silent_about_is_not_waited_for() {
+        use Answer::{Address, Nothing, Silence};
+        let (four, six) = ("192.0.2.7:0", "[2001:db8::7]:0");
+        for (of_six, of_four, expected) in [
+            (Address, Address, &[six, four][..]),
+            (Silence, Address, &[four]),
+            (Address, Silence, &[six]),
+            (Nothing, Address, &[four]),
+            (Address, Nothing, &[six]),
+        ] {
+            let found = ask(asking(of_six, of_four), "shop.corp.internal.");
+            let found = timeout(Duration::from_secs(60), found).await;
+            let found: Vec<_> = found.unwrap().unwrap().iter().map(ToString::to_string).collect();
+            assert_eq!(found, expected, "{of_six:?} {of_four:?}");
+        }
+        ask(asking(Nothing, Nothing), "shop.corp.internal.").await.unwrap_err();
+    }
 
     const HOSTS: &str = "\
 # 192.0.2.9 commented.out
