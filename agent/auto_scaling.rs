@@ -95,13 +95,13 @@ impl Caller {
     ///
     /// # Errors
     /// The SDK can't be set up.
-    pub async fn new(
+    pub fn new(
         hook: Hook,
         client: &reqwest::Client,
         credentials: &CredentialsSource,
         begins_by: Instant,
     ) -> Result<Self> {
-        Ok(Self { sdk: Sdk::new(&hook.region, client, credentials).await?, hook, begins_by })
+        Ok(Self { sdk: Sdk::new(&hook.region, client, credentials)?, hook, begins_by })
     }
 
     /// Completes the lifecycle action, again and again until an answer that counts or the deadline.

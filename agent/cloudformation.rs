@@ -186,7 +186,7 @@ impl Courier<'_> {
     }
 
     async fn by_iam(&self, stack: &str, resource: &str) -> Delivery {
-        let sender = iam::Sender::new(self.signal, self.client, self.credentials).await;
+        let sender = iam::Sender::new(self.signal, self.client, self.credentials);
         let sender = match sender {
             Ok(sender) => sender,
             Err(error) => return Delivery::Undelivered(format!("{error:#}")),

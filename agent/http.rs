@@ -4,6 +4,9 @@
 //! a proxy from the environment: a proxy is used when, and only when, the configuration asks for one.
 
 mod names;
+mod no_proxy;
+
+pub use self::no_proxy::covers;
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -42,7 +45,7 @@ const OUTBOUND_CONNECT: Duration = Duration::from_secs(5);
 pub struct Proxy {
     /// Where it is; user info, percent-encoded, is sent to it as basic authentication and printed nowhere.
     pub url: url::Url,
-    /// What is reached without it: host names with their subdomains, IP addresses, CIDR blocks, or `*`.
+    /// What is reached without it: hosts and domains, IP addresses, networks, each with or without a port, or `*`.
     pub no_proxy: Vec<String>,
 }
 
@@ -115,10 +118,8 @@ fn reqwest_proxy(proxy: &Proxy) -> Result<reqwest::Proxy> {
     if !matches!(proxy.url.scheme(), "http" | "https") || proxy.url.host_str().is_none() {
         bail!("the proxy {proxy:?} can't be used: its URL must start with http:// or https:// and name a host");
     }
-    let no_proxy = reqwest::NoProxy::from_string(&proxy.no_proxy.join(","));
-    let all = reqwest::Proxy::all(proxy.url.as_str())
-        .map_err(|error| anyhow::anyhow!("the proxy {proxy:?} can't be used: {}", explain(error)))?;
-    Ok(all.no_proxy(no_proxy))
+    let Proxy { url, no_proxy } = proxy.clone();
+    Ok(reqwest::Proxy::custom(move |wanted| (!no_proxy::is_direct(&no_proxy, wanted)).then(|| url.clone())))
 }
 
 /// The host's roots and the bundle's; the built-in ones only if the host has none.

@@ -2,10 +2,13 @@
 //!
 //! The SDK signs and encodes; connections, proxy, name resolution and TLS roots are those of every other request.
 
-use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -13,6 +16,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -44,16 +49,14 @@ pub(crate) struct Sdk {
 }
 
 impl Sdk {
-    /// With the given credentials, or else with what the SDK's default chain finds: environment, profile, instance role.
-    pub(crate) async fn new(region: &str, client: &reqwest::Client, credentials: &CredentialsSource) -> Result<Self> {
+    /// Makes it with the given credentials, or else with those of the environment or of the instance's role.
+    pub(crate) fn new(region: &str, client: &reqwest::Client, credentials: &CredentialsSource) -> Result<Self> {
         let (given, imds_endpoint) = match credentials {
             CredentialsSource::Given(provider) => (Some(provider.clone()), None),
             CredentialsSource::Host { imds_endpoint } => (None, imds_endpoint.clone()),
         };
-        let config = load(region.to_owned(), http_client(client.clone(), imds_endpoint)?).await;
-        let credentials =
-            given.or_else(|| config.credentials_provider()).context("the AWS SDK offers no credentials")?;
-        Ok(Self { client: client.clone(), config, credentials })
+        let (config, of_host) = load(region, http_client(client.clone(), imds_endpoint)?);
+        Ok(Self { client: client.clone(), config, credentials: given.unwrap_or(of_host) })
     }
 
     pub(crate) fn config(&self) -> &SdkConfig {
@@ -88,16 +91,30 @@ impl Sdk {
     }
 }
 
-/// Boxed, so that the SDK's loader is in the binary once, and not in each future that waits for it.
-fn load(region: String, client: SharedHttpClient) -> Pin<Box<dyn Future<Output = SdkConfig> + Send>> {
-    Box::pin(
-        aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(region))
-            .http_client(client)
-            // The one who calls retries, with its own rules and deadline.
-            .retry_config(RetryConfig::disabled())
-            .load(),
-    )
+/// The SDK's settings, and credentials from the environment or else of the instance's role.
+///
+/// Its own loader would look for profiles and web identities too, which an instance has none of: 0.4 MB of the binary.
+fn load(region: &str, client: SharedHttpClient) -> (SdkConfig, SharedCredentialsProvider) {
+    let of_provider = ProviderConfig::without_region().with_http_client(client.clone());
+    let role = ImdsCredentialsProvider::builder().configure(&of_provider).build();
+    let environment = EnvironmentVariableCredentialsProvider::new();
+    let chain = CredentialsProviderChain::first_try("environment", environment).or_else("instance role", role);
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .http_client(client)
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SystemTimeSource::new())
+        .use_fips(is_set("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_set("AWS_USE_DUALSTACK_ENDPOINT"))
+        // The one who calls retries, with its own rules and deadline.
+        .retry_config(RetryConfig::disabled());
+    (config.build(), SharedCredentialsProvider::new(chain))
+}
+
+/// Tells whether a variable of the SDK is set to `true`.
+fn is_set(variable: &str) -> bool {
+    std::env::var(variable).is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Signs a request of the Query API with Signature Version 4.

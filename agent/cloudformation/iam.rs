@@ -18,12 +18,8 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Signs with such credentials.
-    pub(super) async fn new(
-        signal: &Signal,
-        client: &reqwest::Client,
-        credentials: &CredentialsSource,
-    ) -> Result<Self> {
-        let sdk = Sdk::new(&signal.region, client, credentials).await?;
+    pub(super) fn new(signal: &Signal, client: &reqwest::Client, credentials: &CredentialsSource) -> Result<Self> {
+        let sdk = Sdk::new(&signal.region, client, credentials)?;
         Ok(Self { sdk, endpoint: signal.endpoint.clone() })
     }
 

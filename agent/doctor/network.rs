@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::no_proxy::{self, covers};
+use super::no_proxy;
 use super::{Check, Finding, Metadata, Subject, reach};
 use crate::config::problem::redact;
 use crate::http;
@@ -137,7 +137,7 @@ fn set(variable: &str) -> Option<String> {
 
 async fn probe(client: reqwest::Client, target: Target, proxy: Option<http::Proxy>) -> Probe {
     let host = target.url.host_str().unwrap_or_default().to_owned();
-    let direct = |proxy: &http::Proxy| proxy.no_proxy.iter().any(|entry| covers(entry, &host));
+    let direct = |proxy: &http::Proxy| proxy.no_proxy.iter().any(|entry| http::covers(entry, &host, None));
     let proxied = proxy.is_some_and(|proxy| !direct(&proxy));
     let is_plain = target.url.scheme() == "http";
     let answer = client.get(target.url).timeout(REQUEST).send().await;

@@ -1,7 +1,6 @@
 //! Whether what must be reached without the proxy is, in what the ECS agent and Docker effectively have.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::{Check, Finding};
 use crate::host::Host;
@@ -54,7 +53,8 @@ fn judge(place: &str, variables: &Variables, needed: &[(&str, &str)]) -> Option<
         return None;
     }
     let list = variables.get("NO_PROXY").map(String::as_str).unwrap_or_default();
-    let missing: Vec<_> = needed.iter().filter(|(host, _)| !list.split(',').any(|entry| covers(entry, host))).collect();
+    let missing: Vec<_> =
+        needed.iter().filter(|(host, _)| !list.split(',').any(|entry| http::covers(entry, host, None))).collect();
     if missing.is_empty() {
         return None;
     }
@@ -66,34 +66,6 @@ fn judge(place: &str, variables: &Variables, needed: &[(&str, &str)]) -> Option<
         format!("the proxy gets the requests for {}", lost.join("; for ")),
         "let ecs-firstrun write it (`proxy.url`, with your own entries in `proxy.no_proxy`), or add it there",
     ))
-}
-
-/// Whether an entry of NO_PROXY has this host reached directly, as Go's programs read it.
-pub(super) fn covers(entry: &str, host: &str) -> bool {
-    let entry = entry.trim();
-    if entry == "*" || entry == host {
-        return true;
-    }
-    if let (Some((network, bits)), Ok(address)) = (entry.split_once('/'), host.parse::<IpAddr>()) {
-        return network.parse().is_ok_and(|network| bits.parse().is_ok_and(|bits| is_in(address, network, bits)));
-    }
-    let domain = entry.trim_start_matches('.');
-    let is_below = host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-    !domain.is_empty() && host.parse::<IpAddr>().is_err() && is_below
-}
-
-fn is_in(address: IpAddr, network: IpAddr, bits: u32) -> bool {
-    match (address, network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) => {
-            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits)).unwrap_or(0);
-            address.to_bits() & mask == network.to_bits() & mask
-        }
-        (IpAddr::V6(address), IpAddr::V6(network)) => {
-            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
-            address.to_bits() & mask == network.to_bits() & mask
-        }
-        _ => false,
-    }
 }
 
 fn of_ecs_config(host: &Host) -> anyhow::Result<Variables> {
@@ -147,26 +119,6 @@ fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_entry_covers_itself_its_network_and_what_is_below_it() {
-        for (entry, host, expected) in [
-            ("169.254.169.254", "169.254.169.254", true),
-            ("169.254.169.25", "169.254.169.254", false),
-            (" 169.254.0.0/16", "169.254.170.2", true),
-            ("169.254.169.254/32", "169.254.170.2", false),
-            ("0.0.0.0/0", "10.0.0.1", true),
-            ("fd00:ec2::/32", "fd00:ec2::254", true),
-            ("*", "/var/run/docker.sock", true),
-            (".internal", "proxy.internal", true),
-            ("internal", "proxy.internal", true),
-            ("ternal", "proxy.internal", false),
-            ("", "proxy.internal", false),
-            ("254", "169.254.169.254", false),
-        ] {
-            assert_eq!(covers(entry, host), expected, "{entry} {host}");
-        }
-    }
 
     #[test]
     fn what_is_missing_matters_only_with_a_proxy() {

@@ -51,7 +51,7 @@ impl Run<'_> {
         let credentials = self.options.credentials();
         task.spawn(async move {
             let caller = match client {
-                Ok(client) => Caller::new(hook, &client, &credentials, begins_by).await,
+                Ok(client) => Caller::new(hook, &client, &credentials, begins_by),
                 Err(why) => Err(anyhow::Error::msg(why)),
             };
             match caller {

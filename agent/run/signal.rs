@@ -136,7 +136,7 @@ impl Run<'_> {
             let delivery = match (hook, client()) {
                 (Err((_, why)), _) => Delivery::Refused(why.clone().into()),
                 (_, Err(undelivered)) => undelivered,
-                (Ok(hook), Ok(client)) => match Caller::new(hook.clone(), &client, &credentials, begins_by).await {
+                (Ok(hook), Ok(client)) => match Caller::new(hook.clone(), &client, &credentials, begins_by) {
                     Ok(caller) => caller.complete(result, deadline).await,
                     Err(error) => Delivery::Undelivered(format!("{error:#}")),
                 },

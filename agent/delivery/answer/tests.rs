@@ -189,13 +189,12 @@ fn each_refusal_has_its_own_remedy() {
 fn a_denial_has_the_remedy_of_the_policy_that_it_names_whatever_was_asked_for() {
     use Method::{Iam, InstanceIdentity, LifecycleHook, WaitHandle};
     for (named, remedy) in [
-        ("with an explicit deny in a service control policy", "take the deny out of the organization's service"),
+        ("with an explicit deny in a service control policy", "take the deny out of a service control policy"),
         ("because no VPC endpoint policy allows the x:Y action", "allow the action in the policy of the VPC endpoint"),
         ("because no permissions boundary allows the x:Y action", "allow the action in the permissions boundary"),
         ("because no session policy allows the x:Y action", "allow the action in the session policy"),
-        ("because no resource control policy allows the x:Y action", "allow the action in the organization's resource"),
-        ("because no identity-based policy allows the x:Y action", "allow the action in the policies of the"),
-        ("with an explicit deny in an identity-based policy", "take the deny out of the policies of the"),
+        ("because no resource control policy allows the x:Y action", "allow the action in a resource control policy"),
+        ("with an explicit deny in an identity-based policy", "take the deny out of a policy of the instance's role"),
     ] {
         let message = format!("User: arn:aws:sts::1:assumed-role/r/i-2 is not authorized to perform: x:Y {named}");
         for method in [InstanceIdentity, Iam, LifecycleHook, WaitHandle] {

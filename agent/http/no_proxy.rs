@@ -1,0 +1,96 @@
+//! The list of what is reached without the proxy, by the rules of Go's programs: Docker and the agents for ECS, CloudWatch and
+//! Systems Manager read it so. What they reach directly, this agent does too.
+//! <https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>
+
+use std::net::IpAddr;
+
+use url::Url;
+
+/// Tells whether one of the entries has this URL reached directly.
+pub(super) fn is_direct(no_proxy: &[String], url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    no_proxy.iter().any(|entry| covers(entry, host, url.port_or_known_default()))
+}
+
+/// Tells whether an entry has a host reached directly, at this port or, without one, at some.
+pub fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
+    let (entry, host) = (entry.trim().to_ascii_lowercase(), host.to_ascii_lowercase());
+    let address = host.parse::<IpAddr>().ok();
+    if entry == "*" {
+        return true;
+    }
+    if let Some((network, bits)) = entry.split_once('/')
+        && let (Ok(network), Ok(bits)) = (network.parse(), bits.parse())
+    {
+        return address.is_some_and(|address| is_in(address, network, bits));
+    }
+    let (name, only) = split_port(&entry);
+    if only.is_some_and(|only| port.is_some_and(|port| only != port.to_string())) {
+        return false;
+    }
+    if let Ok(of_entry) = name.parse::<IpAddr>() {
+        return address == Some(of_entry);
+    }
+    let domain = name.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(name);
+    match domain.strip_prefix('.') {
+        _ if domain.is_empty() => false,
+        Some(_) => address.is_none() && host.ends_with(domain),
+        None => {
+            host == domain || address.is_none() && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+        }
+    }
+}
+
+/// Host and port of an entry, as Go's `net.SplitHostPort` has them; without a port the whole entry is the host.
+fn split_port(entry: &str) -> (&str, Option<&str>) {
+    match entry.rsplit_once(':') {
+        Some((host, port)) if host.starts_with('[') && host.ends_with(']') => (&host[1..host.len() - 1], Some(port)),
+        Some((host, port)) if !host.contains(':') => (host, Some(port)),
+        _ => (entry, None),
+    }
+}
+
+fn is_in(address: IpAddr, network: IpAddr, bits: u32) -> bool {
+    match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits)).unwrap_or(0);
+            address.to_bits() & mask == network.to_bits() & mask
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
+            address.to_bits() & mask == network.to_bits() & mask
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_covers_what_it_covers_for_programs_in_go() {
+        // Each row as golang.org/x/net/http/httpproxy judges it.
+        for (entry, direct, proxied) in [
+            ("*", &["https://anything.example"][..], &[][..]),
+            ("corp.example", &["https://corp.example", "http://a.corp.example:81"], &["https://mycorp.example"]),
+            (".corp.example", &["https://a.b.corp.example"], &["https://corp.example"]),
+            ("*.corp.example", &["https://a.corp.example"], &["https://corp.example"]),
+            ("Corp.Example", &["https://CORP.example"], &[]),
+            ("corp.example:443", &["https://a.corp.example"], &["http://a.corp.example", "https://corp.example:8443"]),
+            ("corp.example.", &[], &["https://corp.example"]),
+            ("10.0.0.0/8", &["http://10.1.2.3"], &["http://11.0.0.1", "http://10.example"]),
+            ("10.0.0.1", &["http://10.0.0.1:8080"], &["http://10.0.0.10", "http://a.10.0.0.1.example"]),
+            ("10.0.0.1:80", &["http://10.0.0.1"], &["http://10.0.0.1:8080"]),
+            ("fd00::/8", &["http://[fd00::1]"], &["http://[fe80::1]"]),
+            ("[fd00::1]:80", &["http://[fd00::1]"], &["https://[fd00::1]"]),
+            ("fd00::1", &["http://[fd00::1]:9"], &["http://[fd00::2]"]),
+            ("", &[], &["https://corp.example"]),
+        ] {
+            let is_direct = |url: &str| is_direct(&[entry.to_owned()], &url.parse().unwrap());
+            direct.iter().for_each(|url| assert!(is_direct(url), "{entry} {url}"));
+            proxied.iter().for_each(|url| assert!(!is_direct(url), "{entry} {url}"));
+        }
+        assert!(covers("/var/run/docker.sock", "/var/run/docker.sock", None));
+    }
+}
