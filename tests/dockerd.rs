@@ -18,6 +18,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
+use crate::support::disks::OWN_MOUNTS;
 use crate::support::host::BINARY;
 use crate::support::{repository, skip};
 
@@ -264,7 +265,7 @@ fn finding(dockerd: &Dockerd, daemon_json: &str, options: &str) -> Option<Value>
     std::fs::write(&stub, format!("#!/bin/sh\ncat <<'END'\n{shown}\nEND\n")).unwrap();
     std::fs::set_permissions(&stub, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}:/usr/sbin:/usr/bin", programs.display(), repository(INSTALLED).display());
-    let script = format!("mount --bind {} /etc && exec {BINARY} doctor --image --json", etc.display());
+    let script = format!("{OWN_MOUNTS}; mount --bind {} /etc && exec {BINARY} doctor --image --json", etc.display());
     let output = Command::new("unshare").args(["--mount", "sh", "-c", &script]).env("PATH", path).output().unwrap();
     let diagnosis: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     diagnosis["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "docker").cloned()

@@ -29,8 +29,8 @@ use crate::config::types::Device;
 use crate::plan::{Foreseen, VolumeUser};
 use crate::report::Change;
 
-/// mkfs.xfs(8) of xfsprogs 5.19 and later makes no smaller filesystem.
-const LEAST_OF_XFS: u64 = 300 << 20;
+/// Said by mkfs.xfs(8) of xfsprogs 5.19 and later, which makes no smaller filesystem.
+const TOO_SMALL_FOR_XFS: &str = "must be larger than 300MB";
 
 /// The filesystem that a device is to hold.
 pub(super) struct Wanted<'a> {
@@ -111,9 +111,9 @@ impl Host {
             Filesystem::Ext4 => self.run("mkfs.ext4", &["-q", "-E", "nodiscard", "-L", label, &name]).await,
         };
         if let Err(error) = made {
-            let size = size_of(node)?;
-            if wanted.filesystem == Filesystem::Xfs && size < LEAST_OF_XFS {
-                let what = format!("mkfs.xfs makes no filesystem of less than 300 MB, and it has {} MiB", size >> 20);
+            if error.to_string().contains(TOO_SMALL_FOR_XFS) {
+                let size = size_of(node)? >> 20;
+                let what = format!("mkfs.xfs makes no filesystem of less than 300 MB, and it has {size} MiB");
                 let remedy = "set `filesystem: ext4` in `storage`, or give the volume at least 1 GiB";
                 return Err(refusal(&wanted.device.to_string(), node, &what, remedy));
             }

@@ -2,7 +2,7 @@
 //! untouched.
 
 use super::{EXT4, EXT4_SIZE, XFS, XFS_SIZE, remedies};
-use crate::support::disks::{Loop, Machine, can_run, shell};
+use crate::support::disks::{Loop, Machine, OWN_MOUNTS, can_run, shell};
 
 /// What is on the disk, how many MiB it has, the program that is needed, the command, and what the refusal says.
 type Case = (&'static str, u64, &'static str, &'static str, &'static str);
@@ -231,7 +231,7 @@ fn a_disk_that_somebody_uses_is_refused_though_it_looks_blank() {
 
     let hidden = Loop::of(EXT4_SIZE);
     shell("mkfs.ext4 -q $DEV", &hidden.node);
-    let script = format!("mount -o ro {} /mnt && echo mounted && read wait", hidden.node.display());
+    let script = format!("{OWN_MOUNTS}; mount -o ro {} /mnt && echo mounted && read wait", hidden.node.display());
     let mut namespace = std::process::Command::new("unshare")
         .args(["--mount", "bash", "-c", &script])
         .stdin(std::process::Stdio::piped())

@@ -1,21 +1,24 @@
 //! A mount that fails is told with the words of mount(8) or of the kernel, and with what helps. systemctl says nothing
 //! of either.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::remedies::{run_commands, ways, with_settings};
 use super::{EXT4, EXT4_SIZE, XFS, XFS_SIZE};
 use crate::support::disks::{Loop, Machine, can_run, shell};
 use crate::support::skip;
 
-/// The kernel's words are to be had where its log may be read.
-fn can_read_kernel_log(programs: &[&str]) -> bool {
+/// The kernel's log for one test at a time, where it may be read: some of its lines on a mount do not name the disk.
+fn kernel_log(programs: &[&str]) -> Option<MutexGuard<'static, ()>> {
+    static LOG: Mutex<()> = Mutex::new(());
     if !can_run(programs) {
-        return false;
+        return None;
     }
-    let may = std::process::Command::new("dmesg").output().is_ok_and(|output| output.status.success());
-    if !may {
+    if !std::process::Command::new("dmesg").output().is_ok_and(|output| output.status.success()) {
         skip("needs a kernel log that may be read");
+        return None;
     }
-    may
+    Some(LOG.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn failed(storage: &str, disk: &Loop) -> (Machine, String) {
@@ -29,9 +32,7 @@ fn failed(storage: &str, disk: &Loop) -> (Machine, String) {
 
 #[test]
 fn a_copy_of_a_mounted_xfs_is_mounted_with_another_uuid_or_with_nouuid() {
-    if !can_read_kernel_log(&["mkfs.xfs", "mount", "xfs_admin"]) {
-        return;
-    }
+    let Some(_log) = kernel_log(&["mkfs.xfs", "mount", "xfs_admin"]) else { return };
     let two =
         "  - {device: /dev/xvdf, label: first, mount: /first}\n  - {device: /dev/xvdcy, label: docker, mount: /data}\n";
     let mut gone = Vec::new();
@@ -69,9 +70,7 @@ fn a_copy_of_a_mounted_xfs_is_mounted_with_another_uuid_or_with_nouuid() {
 
 #[test]
 fn an_option_that_the_kernel_does_not_take_is_named() {
-    if !can_read_kernel_log(&["mkfs.ext4", "mount"]) {
-        return;
-    }
+    let Some(_log) = kernel_log(&["mkfs.ext4", "mount"]) else { return };
     let with = |option: &str| EXT4.replace("mount:", &format!("options: [noatime, {option}], mount:"));
     for (option, named) in [("nofial", "nofial"), ("data=tidy", "data"), ("x=y", "x")] {
         let disk = Loop::of(EXT4_SIZE);
@@ -83,9 +82,7 @@ fn an_option_that_the_kernel_does_not_take_is_named() {
 
 #[test]
 fn a_volume_that_is_smaller_than_its_filesystem_is_told_as_that() {
-    if !can_read_kernel_log(&["mkfs.xfs", "mkfs.ext4", "mount"]) {
-        return;
-    }
+    let Some(_log) = kernel_log(&["mkfs.xfs", "mkfs.ext4", "mount"]) else { return };
     for (storage, mkfs, size) in [(XFS, "mkfs.xfs", 2 * XFS_SIZE), (EXT4, "mkfs.ext4", 2 * EXT4_SIZE)] {
         let disk = Loop::of(size);
         shell(&format!("{mkfs} -q -L docker $DEV"), &disk.node);
@@ -101,9 +98,7 @@ fn a_volume_that_is_smaller_than_its_filesystem_is_told_as_that() {
 
 #[test]
 fn a_damaged_filesystem_is_repaired() {
-    if !can_read_kernel_log(&["mkfs.xfs", "mkfs.ext4", "mount", "xfs_repair", "e2fsck"]) {
-        return;
-    }
+    let Some(_log) = kernel_log(&["mkfs.xfs", "mkfs.ext4", "mount", "xfs_repair", "e2fsck"]) else { return };
     let damage = [
         // A sum of the superblock that does not fit.
         (XFS, "mkfs.xfs", XFS_SIZE, 200, 1, "xfs_repair DEV"),

@@ -61,6 +61,10 @@ pub fn which(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }
 
+/// Leaves the mounts of other tests, in a mount namespace that was just made: a copy of one keeps its disk in use.
+pub const OWN_MOUNTS: &str =
+    "while read -r dev place _; do case $dev in /dev/loop*) umount -l \"$place\";; esac; done </proc/self/mounts";
+
 /// Runs a shell command with `DEV` set, to its success.
 pub fn shell(command: &str, device: &Path) -> String {
     let output = Command::new("bash")
