@@ -113,7 +113,9 @@ impl Default for SignalTimeout {
 pub struct Proxy {
     /// The proxy's URL. User and password in it are kept from all users of the host but root.
     pub url: ProxyUrl,
-    /// Hosts, domains and networks that are reached without the proxy, beside those that an ECS host always reaches so.
+    /// Hosts, domains and networks that are reached without the proxy, beside those that an ECS host always reaches so; with
+    /// `:PORT` at that port only. Go's programs and this agent read the list alike. dnf and yum have none: a repository that
+    /// must be reached directly needs `proxy=_none_` in its own file.
     #[serde(default)]
     pub no_proxy: Vec<NoProxyEntry>,
 }

@@ -1,5 +1,6 @@
 //! Checks user data offline: in a file, in its encodings, or inside a CloudFormation template.
 
+mod proxy;
 mod template;
 mod volumes;
 mod warnings;
@@ -79,7 +80,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
     let Parsed { config, problems: errors, found, warnings, notes } = parsed;
     let was_meant = notes.iter().any(|note| matches!(note, Note::Missed(_)));
     let remedy = if was_meant { "do what the note says" } else { HOW_TO_HOLD };
-    let notes = notes.iter().map(ToString::to_string).chain(replaced).collect();
+    let notes = notes.iter().map(ToString::to_string).chain(replaced).chain(proxy::note(&config)).collect();
     let mut verdict = Verdict { found, errors, warnings, notes, ..Verdict::of(name) };
     if found {
         if verdict.errors.is_empty() {
@@ -87,6 +88,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
             verdict.warnings.extend(warnings::secrets(&config, &documents));
             verdict.warnings.extend(warnings::misfits(&config, &documents, &around));
             verdict.warnings.extend(warnings::without_effect(&config, &documents));
+            verdict.warnings.extend(proxy::warnings(&config, &documents));
         }
         verdict.warnings.extend(warnings::size(name, size_for_ec2(bytes)));
     }

@@ -61,7 +61,9 @@ fn of_a_folder_what_is_for_ecs_firstrun_is_checked() {
 #[test]
 fn a_folder_of_templates_is_checked_without_those_that_have_no_user_data() {
     let ended = validate(&["examples/cloudformation"]);
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert_eq!(ended.code, Some(0));
+    // What dnf makes of exceptions is said of the one with a proxy.
+    assert!(ended.stderr.contains("proxy.yaml") && ended.stderr.lines().count() == 1, "{}", ended.stderr);
     let templates = repository("examples/cloudformation").read_dir().unwrap().count();
     assert_eq!(ended.stdout.lines().count(), templates - 1, "{}", ended.stdout);
 }

@@ -1,7 +1,5 @@
 //! Values of user data that look right but have no effect, or another effect.
 
-use std::net::IpAddr;
-
 use super::warnings::warning;
 use crate::config::decode::Document;
 use crate::config::problem::{self, Problem, Span};
@@ -23,20 +21,6 @@ pub(super) fn find(config: &Config, documents: &[Document]) -> Vec<Problem> {
     let mut warn = |path: &[&str], message: String, remedy: &str| {
         found.push(warning(documents, path, message).remedy(remedy));
     };
-    if let Some(proxy) = &config.proxy {
-        let host = proxy.url.0.reveal().host_str().unwrap_or_default();
-        if host.contains('$') {
-            let message = "the proxy's host is a variable of the shell, which nothing fills in here".to_owned();
-            warn(&["proxy", "url"], message, "write the host itself; in a template `Fn::Sub` fills in parameters");
-        }
-        for (index, entry) in proxy.no_proxy.iter().enumerate().take(problem::MOST) {
-            // What is left of `Fn::Sub` is told as such.
-            let effect = matches_nothing(entry.as_str()).filter(|_| variable(entry.as_str()).is_none());
-            if let Some((what, remedy)) = effect {
-                warn(&["proxy", "no_proxy", &index.to_string()], what, remedy);
-            }
-        }
-    }
     for (index, volume) in config.storage.iter().enumerate() {
         if let Device::Named(path) = &volume.device
             && is_root_disk(path.as_str())
@@ -96,7 +80,7 @@ fn is_name(keys: &[&str]) -> bool {
 }
 
 /// The first `${Name}` of a text.
-fn variable(text: &str) -> Option<&str> {
+pub(super) fn variable(text: &str) -> Option<&str> {
     let begins = text.find("${")?;
     let ends = begins + text[begins..].find('}')?;
     let name = &text[begins + 2..ends];
@@ -108,62 +92,6 @@ fn variable(text: &str) -> Option<&str> {
 fn is_root_disk(path: &str) -> bool {
     let disk = path.trim_end_matches(|c: char| c.is_ascii_digit());
     ["/dev/xvda", "/dev/sda"].contains(&disk)
-}
-
-/// Why an entry of NO_PROXY matches nothing in Go programs, as Docker and the ECS agent are, and what to write.
-/// <https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>
-fn matches_nothing(entry: &str) -> Option<(String, &'static str)> {
-    let nothing = |why: &str| format!("`{entry}` matches nothing in Docker and the ECS agent: {why}");
-    if entry == "*" {
-        let message = "with `*` the proxy is used for nothing at all".to_owned();
-        return Some((message, "leave `proxy` out, or name the hosts that are reached directly"));
-    }
-    // The socket of Docker is in the list anyway: its client takes the path for a host.
-    if entry.starts_with('/') {
-        return None;
-    }
-    if entry.contains("://") {
-        return Some((nothing("it is a URL"), "write the host alone, without scheme and path"));
-    }
-    if entry.contains(['$', '<', '>', ';', '@', '(', ')', '|']) {
-        return Some((nothing("it has a character that no host name has"), "write the hosts themselves"));
-    }
-    if let Some((address, length)) = entry.split_once('/') {
-        return network_matches_nothing(entry, address, length);
-    }
-    if entry.strip_prefix("*.").unwrap_or(entry).contains(['*', '?']) {
-        return Some((
-            nothing("a `*` stands for nothing but the beginning of a domain, as in `*.internal`"),
-            "write a network as 10.0.0.0/16, a domain as .internal",
-        ));
-    }
-    if entry.starts_with('[') && entry.ends_with(']') {
-        return Some((nothing("an IPv6 address stands in brackets only before a port"), "leave the brackets out"));
-    }
-    let host = entry.rsplit_once(':').filter(|(host, _)| !host.contains(':')).map_or(entry, |(host, _)| host);
-    let is_numeric = host.starts_with(|c: char| c.is_ascii_digit())
-        && host.chars().all(|c| c.is_ascii_digit() || ".-".contains(c))
-        && host.contains('.');
-    if is_numeric && host.parse::<IpAddr>().is_err() {
-        return Some((nothing("it is no address"), "write an address, as 10.0.0.1, or a network, as 10.0.0.0/16"));
-    }
-    None
-}
-
-fn network_matches_nothing(entry: &str, address: &str, length: &str) -> Option<(String, &'static str)> {
-    let nothing = |why: &str| format!("`{entry}` matches nothing in Docker and the ECS agent: {why}");
-    let bits = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => {
-            return Some((nothing("before the `/` there is no address"), "write a host, or a network as 10.0.0.0/16"));
-        }
-    };
-    let is_prefix =
-        length.bytes().all(|byte| byte.is_ascii_digit()) && length.parse().is_ok_and(|length: u32| length <= bits);
-    (!is_prefix).then(|| {
-        (nothing(&format!("behind the `/` there is no number up to {bits}")), "write a network as 10.0.0.0/16")
-    })
 }
 
 /// Lists of a document that those of a later one replace.
@@ -209,50 +137,6 @@ fn lists(node: &Node) -> Vec<(Vec<String>, Span)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn entries_of_no_proxy_that_go_programs_never_match_are_told() {
-        for entry in [
-            "10.0.*",
-            "http://internal.corp",
-            "10.0.0.0/33",
-            "<local>",
-            "*",
-            "169.254.*.*",
-            "10.0.0",
-            "10.0.0.1-10.0.0.9",
-            "[::1]",
-            "::1/129",
-            "internal/8",
-            "$HOST",
-            "${VpcCidr}",
-            "*.corp.*",
-            "host?",
-            "https://[::1]:443/",
-            "me@host",
-            "10.0.0.0/",
-            "10.0.0.0/+8",
-            "10.0.0.300:443",
-        ] {
-            assert!(matches_nothing(entry).is_some(), "{entry}");
-        }
-        for entry in [
-            "10.0.0.1",
-            "10.0.0.0/8",
-            "fd00::/8",
-            "::1",
-            ".internal",
-            "*.internal",
-            "internal",
-            "host:8080",
-            "[::1]:80",
-            "10.0.0.1:443",
-            "s3.eu-central-1.amazonaws.com",
-            "3com.example",
-        ] {
-            assert!(matches_nothing(entry).is_none(), "{entry}");
-        }
-    }
 
     #[test]
     fn the_root_disk_is_known_by_its_names() {

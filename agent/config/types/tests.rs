@@ -161,6 +161,8 @@ fn a_proxy_has_a_host_and_no_more() {
     }
     for (url, wanted) in [
         ("http://proxy?x", "more than a host and a port"),
+        ("http://wpad.corp.example/proxy.pac", "that of a PAC file"),
+        ("http://wpad/wpad.dat", "that of a PAC file"),
         ("http://me:a%0Ab@proxy:3128", "holds a control character"),
         ("http://a%00:b@proxy:3128", "holds a control character"),
         ("http://proxy#x", "more than a host and a port"),

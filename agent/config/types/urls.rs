@@ -81,6 +81,11 @@ impl TryFrom<String> for ProxyUrl {
         let example = "http://proxy.internal:3128";
         check_user_info(&text)?;
         let url = parse_url(&text, "URL of the proxy", example)?;
+        if [".pac", "/wpad.dat"].iter().any(|end| url.path().ends_with(end)) {
+            return Err(format!(
+                "the URL is that of a PAC file, which the programs of a host do not evaluate\nwrite the proxy that the file names, as {example}"
+            ));
+        }
         match url.path().len() > 1 || url.query().is_some() || url.fragment().is_some() {
             true => Err(format!("the URL of the proxy has more than a host and a port\nwrite it as {example}")),
             false => Ok(ProxyUrl(SecretUrl(url))),

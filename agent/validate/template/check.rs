@@ -13,7 +13,7 @@ use crate::config::decode::{Decoded, Document, Note, base64_wrapped, decode};
 use crate::config::problem::{self, Extent, Problem, Source, Span};
 use crate::config::yaml::{Loaded, Node};
 use crate::config::{self, Parsed};
-use crate::validate::{Verdict, secrets_of_template, warnings};
+use crate::validate::{Verdict, proxy, secrets_of_template, warnings};
 
 /// Worlds that are tried in a whole template, beside the first of each user data.
 const MOST_IN_ALL: usize = 2_000;
@@ -241,6 +241,9 @@ impl Check<'_, '_> {
             outcome.nobody_waits =
                 warnings::nobody_waits(config, &decoded.documents, &around).map(|problem| self.moved(problem));
             warned.extend(warnings::without_effect(config, &decoded.documents));
+            let of_proxy = proxy::warnings(config, &decoded.documents);
+            warned.extend(self.known(of_proxy, &mut outcome.notes));
+            outcome.notes.extend(proxy::note(config).map(|note| format!("{}: {note}", self.label)));
             warned.extend(warnings::secrets(config, &decoded.documents));
         }
         if *found {
