@@ -45,6 +45,6 @@ async fn flags(host: &Host) -> Result<Vec<String>> {
 /// The words of a variable: the last line that sets it, without its quotes.
 fn variable(files: &[String], name: &str) -> Vec<String> {
     let lines = files.iter().flat_map(|text| text.lines());
-    let set = lines.filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('=')).last();
+    let set = lines.filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('=')).next_back();
     set.map(|value| value.trim_matches(['"', '\'']).split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
 }
