@@ -8,10 +8,10 @@ const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
 const OF_ALL: &str = "AWS_ENDPOINT_URL";
 const DEFAULT_DOMAIN: &str = "amazonaws.com";
 
-/// The services that are asked without the AWS SDK.
+/// The services that this agent asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
-    /// CloudFormation, where the instance identity document proves who asks.
+    /// CloudFormation.
     CloudFormation,
     /// Auto Scaling.
     AutoScaling,

@@ -105,16 +105,9 @@ fn load(region: &str, client: SharedHttpClient) -> (SdkConfig, SharedCredentials
         .http_client(client)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SystemTimeSource::new())
-        .use_fips(is_set("AWS_USE_FIPS_ENDPOINT"))
-        .use_dual_stack(is_set("AWS_USE_DUALSTACK_ENDPOINT"))
         // The one who calls retries, with its own rules and deadline.
         .retry_config(RetryConfig::disabled());
     (config.build(), SharedCredentialsProvider::new(chain))
-}
-
-/// Tells whether a variable of the SDK is set to `true`.
-fn is_set(variable: &str) -> bool {
-    std::env::var(variable).is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Signs a request of the Query API with Signature Version 4.
@@ -189,7 +182,7 @@ struct Connector {
     outbound: reqwest::Client,
     direct: reqwest::Client,
     metadata: Vec<Origin>,
-    /// Where the metadata service is, wherever the SDK takes it to be.
+    /// The metadata service to ask, wherever the SDK takes it to be.
     imds_endpoint: Option<String>,
     timeout: Option<Duration>,
 }
@@ -259,7 +252,7 @@ mod tests {
     use super::*;
     use crate::cloudformation::tests::{Server, proxied};
 
-    /// Who answers a request of the SDK: the proxy, or the metadata service.
+    /// The one who answers a request of the SDK: the proxy, or the metadata service.
     async fn answer(connector: &Connector, url: &str) -> String {
         let answer = connector.call(HttpRequest::get(url).unwrap()).await.unwrap();
         String::from_utf8(answer.body().bytes().unwrap().to_vec()).unwrap()

@@ -330,9 +330,15 @@ fn a_program_that_the_kernel_kills_for_want_of_memory_is_an_outcome_that_says_so
 
 #[test]
 fn the_endpoint_of_all_services_serves_where_cloudformation_has_none_of_its_own() {
-    let host = Host::in_cloud(SMALLEST, |_| {});
-    let everywhere = host.rehearsal.cloud.cloudformation_endpoint();
-    let ended = host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", ""), ("AWS_ENDPOINT_URL", &everywhere)]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    host.one_signal("SUCCESS");
+    for auth in ["instance_identity", "iam"] {
+        let host = Host::in_cloud(SMALLEST, |_| {});
+        host.put("/etc/ecs-firstrun/conf.d/50-auth.yaml", &format!("signal: {{auth: {auth}}}\n"));
+        let everywhere = host.rehearsal.cloud.cloudformation_endpoint();
+        let keys = [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "shh")];
+        let places = [("AWS_ENDPOINT_URL_CLOUDFORMATION", ""), ("AWS_ENDPOINT_URL", everywhere.as_str())];
+        let ended = host.run_with(&[keys, places].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(told(&host), ["SUCCESS"], "{auth}");
+        assert!(ended.stderr.contains(&format!("accepted (auth: {auth})")), "{}", ended.stderr);
+    }
 }

@@ -13,14 +13,14 @@ use crate::sdk::{Sdk, outcome};
 /// Sends signed signals.
 pub(super) struct Sender {
     sdk: Sdk,
-    endpoint: Option<String>,
+    endpoint: String,
 }
 
 impl Sender {
     /// Signs with such credentials.
     pub(super) fn new(signal: &Signal, client: &reqwest::Client, credentials: &CredentialsSource) -> Result<Self> {
         let sdk = Sdk::new(&signal.region, client, credentials)?;
-        Ok(Self { sdk, endpoint: signal.endpoint.clone() })
+        Ok(Self { sdk, endpoint: signal.endpoint() })
     }
 
     /// One try.
@@ -38,12 +38,9 @@ impl Sender {
         answer.map_or_else(|error| outcome(Method::Iam, &error), |_| Outcome::Accepted)
     }
 
-    /// Without an endpoint of ours the SDK takes `AWS_ENDPOINT_URL_CLOUDFORMATION`, or the region's.
+    /// Asks the same endpoint as the instance identity does.
     fn client(&self, credentials: Credentials) -> aws_sdk_cloudformation::Client {
-        let mut builder = Builder::from(self.sdk.config()).credentials_provider(credentials);
-        if let Some(endpoint) = &self.endpoint {
-            builder = builder.endpoint_url(endpoint);
-        }
+        let builder = Builder::from(self.sdk.config()).credentials_provider(credentials).endpoint_url(&self.endpoint);
         aws_sdk_cloudformation::Client::from_conf(builder.build())
     }
 }
