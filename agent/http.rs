@@ -45,7 +45,7 @@ const OUTBOUND_CONNECT: Duration = Duration::from_secs(5);
 pub struct Proxy {
     /// Where it is; user info, percent-encoded, is sent to it as basic authentication and printed nowhere.
     pub url: url::Url,
-    /// What is reached without it: hosts and domains, IP addresses, networks, each with or without a port, or `*`.
+    /// The hosts, domains, IP addresses and networks that are reached without the proxy, each with or without a port, or `*`.
     pub no_proxy: Vec<String>,
 }
 

@@ -14,7 +14,7 @@ use hickory_resolver::{ResolverBuilder, TokioResolver};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::timeout;
 
-/// How long the addresses of one family wait for those of the other.
+/// Time that the addresses of one family wait for those of the other.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The name servers of the host, as its resolv.conf has them; asked in two ways, for the addresses of either family.
@@ -103,9 +103,9 @@ fn addresses(text: &str) -> BTreeMap<String, Vec<SocketAddr>> {
         for name in words {
             let addresses = found.entry(name.trim_end_matches('.').to_ascii_lowercase()).or_default();
             addresses.push((address, 0).into());
-            addresses.sort_by_key(SocketAddr::is_ipv4);
         }
     }
+    found.values_mut().for_each(|addresses| addresses.sort_by_key(SocketAddr::is_ipv4));
     found
 }
 
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// What a name server does with questions of a type.
+    /// A name server's treatment of questions of a type.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Answer {
         Address,

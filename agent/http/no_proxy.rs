@@ -4,12 +4,14 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use url::Url;
 
 /// Tells whether one of the entries has this URL reached directly.
 pub(super) fn is_direct(no_proxy: &[String], url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    no_proxy.iter().any(|entry| covers(entry, host, url.port_or_known_default()))
+    let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    is_loopback || no_proxy.iter().any(|entry| covers(entry, host, url.port_or_known_default()))
 }
 
 /// Tells whether an entry has a host reached directly, at this port or, without one, at some.
@@ -19,10 +21,8 @@ pub fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
     if entry == "*" {
         return true;
     }
-    if let Some((network, bits)) = entry.split_once('/')
-        && let (Ok(network), Ok(bits)) = (network.parse(), bits.parse())
-    {
-        return address.is_some_and(|address| is_in(address, network, bits));
+    if let Ok(network) = entry.parse::<IpNet>() {
+        return address.is_some_and(|address| network.contains(&address));
     }
     let (name, only) = split_port(&entry);
     if only.is_some_and(|only| port.is_some_and(|port| only != port.to_string())) {
@@ -45,22 +45,8 @@ pub fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
 fn split_port(entry: &str) -> (&str, Option<&str>) {
     match entry.rsplit_once(':') {
         Some((host, port)) if host.starts_with('[') && host.ends_with(']') => (&host[1..host.len() - 1], Some(port)),
-        Some((host, port)) if !host.contains(':') => (host, Some(port)),
+        Some((host, port)) if !host.contains(':') => (host, Some(port).filter(|port| !port.is_empty())),
         _ => (entry, None),
-    }
-}
-
-fn is_in(address: IpAddr, network: IpAddr, bits: u32) -> bool {
-    match (address, network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) => {
-            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits)).unwrap_or(0);
-            address.to_bits() & mask == network.to_bits() & mask
-        }
-        (IpAddr::V6(address), IpAddr::V6(network)) => {
-            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
-            address.to_bits() & mask == network.to_bits() & mask
-        }
-        _ => false,
     }
 }
 
@@ -85,7 +71,9 @@ mod tests {
             ("fd00::/8", &["http://[fd00::1]"], &["http://[fe80::1]"]),
             ("[fd00::1]:80", &["http://[fd00::1]"], &["https://[fd00::1]"]),
             ("fd00::1", &["http://[fd00::1]:9"], &["http://[fd00::2]"]),
-            ("", &[], &["https://corp.example"]),
+            ("10.0.0.1/33", &[], &["http://10.0.0.1"]),
+            ("corp.example:", &["https://corp.example:8443"], &[]),
+            ("", &["http://localhost:1", "http://127.0.0.2", "http://[::1]"], &["https://corp.example"]),
         ] {
             let is_direct = |url: &str| is_direct(&[entry.to_owned()], &url.parse().unwrap());
             direct.iter().for_each(|url| assert!(is_direct(url), "{entry} {url}"));

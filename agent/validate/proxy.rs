@@ -1,6 +1,9 @@
-//! What of a proxy not all the programs understand that read it: Go's, of Docker and the agents, and libcurl, in dnf and yum.
+//! Proxy settings that some of their readers do not understand: programs in Go, as Docker and the agents are, and dnf and yum
+//! with libcurl.
 
 use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use super::warnings::warning;
 use super::without_effect::variable;
@@ -41,7 +44,7 @@ pub(super) fn warnings(config: &Config, documents: &[Document]) -> Vec<Problem> 
 
 /// The note that dnf and yum know no exceptions, where the list has hosts or domains, among which may be repositories.
 pub(super) fn note(config: &Config) -> Option<String> {
-    let is_name = |entry: &str| !entry.contains('/') && entry.parse::<IpAddr>().is_err();
+    let is_name = |entry: &str| entry != "*" && !entry.contains('/') && entry.parse::<IpAddr>().is_err();
     let names = config.proxy.iter().flat_map(|proxy| &proxy.no_proxy).map(|entry| entry.as_str());
     names.into_iter().any(is_name).then(|| {
         "dnf and yum have no list as `proxy.no_proxy`: where a host in it has a repository, put `proxy=_none_` into the \
@@ -84,8 +87,9 @@ fn matches_nothing(entry: &str) -> Option<(String, &'static str)> {
             "leave the dot at the end out",
         ));
     }
-    if let Some((address, length)) = entry.split_once('/') {
-        return network_matches_nothing(entry, address, length);
+    if entry.contains('/') {
+        let remedy = "write a host, or a network as 10.0.0.0/16";
+        return entry.parse::<IpNet>().is_err().then(|| (nothing("it is no network"), remedy));
     }
     if entry.strip_prefix("*.").unwrap_or(entry).contains(['*', '?']) {
         return Some((
@@ -104,22 +108,6 @@ fn matches_nothing(entry: &str) -> Option<(String, &'static str)> {
         return Some((nothing("it is no address"), "write an address, as 10.0.0.1, or a network, as 10.0.0.0/16"));
     }
     None
-}
-
-fn network_matches_nothing(entry: &str, address: &str, length: &str) -> Option<(String, &'static str)> {
-    let nothing = |why: &str| format!("`{entry}` matches nothing in Docker and the ECS agent: {why}");
-    let bits = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => {
-            return Some((nothing("before the `/` there is no address"), "write a host, or a network as 10.0.0.0/16"));
-        }
-    };
-    let is_prefix =
-        length.bytes().all(|byte| byte.is_ascii_digit()) && length.parse().is_ok_and(|length: u32| length <= bits);
-    (!is_prefix).then(|| {
-        (nothing(&format!("behind the `/` there is no number up to {bits}")), "write a network as 10.0.0.0/16")
-    })
 }
 
 #[cfg(test)]

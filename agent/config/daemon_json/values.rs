@@ -1,7 +1,8 @@
 //! Values of `daemon.json`: whether dockerd takes one, and how to write it.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv6Net};
 use url::Url;
 
 use super::directives::{Form, Type};
@@ -21,7 +22,7 @@ pub(super) fn fits(kind: Type, value: &Value) -> bool {
         (Type::Bytes, Value::String(text)) => is_size(text),
         (Type::Form(form), Value::String(text)) => form.fits(text),
         (Type::Address, Value::String(text)) => text.is_empty() || text.parse::<IpAddr>().is_ok(),
-        (Type::Network6, Value::String(text)) => text.is_empty() || network(text).is_some_and(|ip| ip.is_ipv6()),
+        (Type::Network6, Value::String(text)) => text.is_empty() || text.parse::<Ipv6Net>().is_ok(),
         _ => false,
     }
 }
@@ -95,7 +96,7 @@ impl Form {
             Form::Label => text.contains('=') && !is_reserved(text),
             Form::Resource => text.matches('=').count() == 1,
             Form::Mirror => is_mirror(text),
-            Form::Network => network(text).is_some(),
+            Form::Network => text.parse::<IpNet>().is_ok(),
             Form::User => text.matches(':').count() <= 1,
             Form::Domain => text.trim_matches(' ') == "." || is_domain(text.trim()),
         }
@@ -140,15 +141,6 @@ fn is_mirror(text: &str) -> bool {
             && url.fragment().is_none_or(str::is_empty)
     };
     text.contains("://") && Url::parse(text).is_ok_and(right)
-}
-
-/// The address of a network, if its length fits to that.
-fn network(text: &str) -> Option<IpAddr> {
-    let (address, length) = text.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { Ipv6Addr::BITS };
-    let is_number = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number && length.parse::<u32>().is_ok_and(|length| length <= most)).then_some(address)
 }
 
 /// Docker's `opts.ValidateDNSSearch`.

@@ -4,8 +4,7 @@
 //! that it does not know the agent ends at once, and is started again for ever; what else it does not understand it
 //! replaces by its default, with a line in its log that nobody reads.
 
-use std::net::IpAddr;
-
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::seconds;
@@ -106,7 +105,7 @@ impl Grammar {
                 true => Ok(()),
                 false => Err(format!("{} is not a port\nwrite numbers from 0 to 65535", quoted(item))),
             }),
-            Networks => each_item(text, |item| match item.as_str().is_some_and(is_network) {
+            Networks => each_item(text, |item| match item.as_str().is_some_and(|text| text.parse::<IpNet>().is_ok()) {
                 true => Ok(()),
                 false => {
                     Err(format!("{} is not a network\nwrite an address and its prefix, as 10.1.0.0/16", quoted(item)))
@@ -143,18 +142,6 @@ fn entries(text: &str) -> serde_json::Map<String, Value> {
 /// An item as it is shown: JSON, but text without its quotes.
 fn quoted(item: &Value) -> String {
     format!("`{}`", item.as_str().map_or_else(|| item.to_string(), str::to_owned))
-}
-
-/// An address with the length of its prefix, as Go's `net.ParseCIDR` takes it.
-fn is_network(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let longest = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    let is_plain = length.len() <= 3 && length.bytes().all(|byte| byte.is_ascii_digit());
-    is_plain && length.parse().is_ok_and(|length: u8| length <= longest)
 }
 
 /// Two whole numbers with this between them.
