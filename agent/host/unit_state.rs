@@ -24,7 +24,7 @@ pub struct UnitState {
     pub sub: String,
     /// `Result`, such as `success` or `exit-code`.
     pub result: String,
-    /// Whether systemd still has something to do for it, such as a start that was queued.
+    /// Set where systemd still has a job for the unit, such as a start that was queued.
     pub has_job: bool,
     /// `ExecMainStatus`: the exit code of the main process, or the signal that ended it.
     pub exit: String,
@@ -92,6 +92,8 @@ impl UnitState {
             "failed" => Life::Failed,
             "inactive" if !self.was_started => Life::NeverStarted,
             "inactive" if self.ended_by_itself => Life::Ended,
+            // Its stop commands run, and systemd then starts it again or gives it up.
+            "deactivating" if self.ended_by_itself => Life::Repeating,
             "inactive" | "deactivating" => Life::Stopped,
             _ => Life::NeverStarted,
         }
@@ -112,12 +114,12 @@ impl UnitState {
         !self.is_killed && self.exit == code.to_string()
     }
 
-    /// Whether a start is queued until this other unit has ended, which still runs.
+    /// Tells whether a start is queued until another unit has ended, which still runs.
     pub fn is_held_up_by(&self, other: &UnitState) -> bool {
         self.has_job && !self.is_active() && other.active == "activating"
     }
 
-    /// Whether the unit runs.
+    /// Tells whether the unit runs.
     pub fn is_active(&self) -> bool {
         self.life() == Life::Running
     }
@@ -196,6 +198,11 @@ mod tests {
             // The same exit code, of an agent that `systemctl stop` stops.
             (shown("inactive", "dead", "success", [1, 0, 10], [7, 9]), Life::Stopped, "ended with exit code 0"),
             (shown("deactivating", "stop", "success", [0, 0, 0], [7, 9]), Life::Stopped, "ended with exit code 0"),
+            (
+                shown("deactivating", "stop-post", "exit-code", [1, 255, 9], [7, 9]),
+                Life::Repeating,
+                "failed (exit-code, exit code 255)",
+            ),
             (shown("inactive", "dead", "success", [0, 0, 0], [0, 0]), Life::NeverStarted, "ended with exit code 0"),
         ] {
             assert_eq!((state.life(), state.ending().as_str()), (life, ending), "{state:?}");

@@ -18,8 +18,8 @@ const SLACK: f64 = 1.0;
 const CAUSES: [(&[&str], Cause); 6] = [
     (&["duplicate UUID"], Cause::Copy),
     (&["exceeds size of device", "last sector read failed", "beyond end of device"], Cause::Cut),
-    (&["write-protected", "read-only"], Cause::ReadOnly),
     (&["unsupported", "unknown filesystem type", "unknown incompatible", "unknown read-only", " V4 "], Cause::Kernel),
+    (&["write-protected", "read-only"], Cause::ReadOnly),
     (&["needs cleaning", "orrupt", "xfs_repair", "read superblock", "CRC", "e2fsck", "fsck"], Cause::Damage),
     (&["already mounted", "busy"], Cause::Use),
 ];
@@ -49,6 +49,7 @@ impl Host {
         let journal = self.lines_of("journalctl", &options).await;
         let disk = super::kernel_name(node);
         let mut kernel = last_of_kernel(journal.iter().map(String::as_str), &disk);
+        // systemd keeps the kernel's log from the unit, but for the journal: this is for a run by hand.
         if kernel.is_none() {
             let log = self.lines_of("dmesg", &[]).await;
             let oldest = self.uptime().as_secs_f64() - began.elapsed().as_secs_f64() - SLACK;
@@ -59,7 +60,10 @@ impl Host {
         let kind = self.probe(node).await.unwrap_or_default().kind;
         let error = format!("{error:#}");
         let said = said(&error, unit, mount.as_deref(), kernel.as_deref());
-        let words = format!("{error} {} {}", mount.unwrap_or_default(), kernel.unwrap_or_default());
+        let of_mount = mount.as_deref().or_else(|| Some(error.split_once("mount: ")?.1)).unwrap_or_default();
+        // Without the place, whose name may be anything.
+        let (_, of_mount) = of_mount.split_once(": ").unwrap_or_default();
+        let words = format!("{of_mount} {}", kernel.unwrap_or_default());
         anyhow!("{said}; {}", remedy(&words, unit, node, kind.as_deref()))
     }
 
@@ -136,4 +140,25 @@ fn remedy(words: &str, unit: &str, node: &Path, kind: Option<&str>) -> String {
 fn refused_option(words: &str) -> Option<&str> {
     let behind = BEFORE_OPTION.iter().find_map(|before| Some(words.split_once(before)?.1))?;
     behind.split(['\'', '"', ']']).next().filter(|option| !option.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_that_says_the_most_counts() {
+        let remedy = |words: &str| remedy(words, "data.mount", Path::new("/dev/vdb"), Some("xfs"));
+        for (words, begins) in [
+            (
+                "XFS (vdb): Superblock has unknown read-only compatible features (0x20) enabled.",
+                "this kernel can't read",
+            ),
+            ("cannot mount /dev/vdb read-only.", "run `blockdev --setrw /dev/vdb`"),
+            ("XFS (vdb): Corruption detected. Unmount and run xfs_repair", "it is damaged: run `xfs_repair /dev/vdb`"),
+            ("", "`journalctl -u data.mount` and `dmesg`"),
+        ] {
+            assert!(remedy(words).starts_with(begins), "{words}: {}", remedy(words));
+        }
+    }
 }

@@ -1,11 +1,11 @@
-//! The way out of each refusal: first what keeps the data; what destroys them only where nothing else serves.
+//! The way out of each refusal: a command or setting that keeps the data comes first, one that destroys data last.
 
 use std::path::{Path, PathBuf};
 
 use super::Wanted;
 use super::probe::Found;
 use crate::config::Filesystem;
-use crate::config::types::FilesystemLabel;
+use crate::config::types::{Device, FilesystemLabel};
 
 /// A refused disk, of which nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,9 @@ fn keeping(found: &Found, wanted: &Wanted<'_>, node: &str) -> Option<String> {
         Some("xfs") => Filesystem::Xfs,
         Some("ext2" | "ext3" | "ext4") => Filesystem::Ext4,
         None if found.partition_table.is_some() => {
-            return Some(format!("set `device: {}1` in `storage`, if its first partition is meant", wanted.device));
+            let Device::Named(device) = wanted.device else { return None };
+            let part = if device.as_str().starts_with("/dev/disk/") { "-part1" } else { "1" };
+            return Some(format!("set `device: {device}{part}` in `storage`, if its first partition is meant"));
         }
         _ => return None,
     };
@@ -69,8 +71,8 @@ fn keeping(found: &Found, wanted: &Wanted<'_>, node: &str) -> Option<String> {
         return as_it_is.map(|set| format!("{set} to keep it as it is"));
     }
     let label = &wanted.label[..wanted.label.len().min(longest)];
-    // Of a partition table under a filesystem, two bytes are left.
-    let wipe = has_table.then(|| format!("wipefs -a -t dos {node}"));
+    // Of a partition table under a filesystem, some bytes are left.
+    let wipe = found.partition_table.as_ref().map(|table| format!("wipefs -a -t {table} {node}"));
     // What a copy of a disk in use has in its log would undo the change: a mount writes the log out.
     let nouuid = if filesystem == Filesystem::Xfs { "-o nouuid " } else { "" };
     let replay = format!("mount {nouuid}{node} /mnt && umount /mnt");
