@@ -48,7 +48,7 @@ pub enum Delivery {
     Undelivered(String),
 }
 
-/// Why a request that was not taken need not be sent again.
+/// The reason why a request that was not taken need not be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     /// CloudFormation has a signal with this id, and would only take a FAILURE in its place.
@@ -61,12 +61,12 @@ pub enum Over {
     TooLate,
 }
 
-/// Why something will never be accepted, and what to do about that.
+/// A refusal that is final, and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The reason, mostly AWS's.
     pub why: String,
-    /// What to do; empty where the reason says that.
+    /// The remedy; empty where the reason has it.
     pub remedy: String,
 }
 
@@ -83,14 +83,14 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Where the credentials for signed requests come from.
+/// The source of the credentials for signed requests.
 #[derive(Clone, Debug)]
 pub enum CredentialsSource {
     /// They were given by hand.
     Given(SharedCredentialsProvider),
-    /// The host offers them: environment, profile, instance role.
+    /// The host offers them: in the environment, or by the instance's role.
     Host {
-        /// Where the instance metadata service has those of the role; its own addresses unless given.
+        /// The instance metadata service that has the role's credentials; its own addresses unless given.
         imds_endpoint: Option<String>,
     },
 }

@@ -1,4 +1,4 @@
-//! Which policy denies a request, as AWS's message names it, and who can mend that.
+//! The policy that denies a request, as AWS's message names it, and the remedy.
 
 /// The policies as AWS's messages call them, and in words that say whose they are.
 const POLICIES: [(&str, &str); 8] = [

@@ -117,8 +117,8 @@ fn kind(value: &Value) -> String {
         },
         "object" => {
             match value["patternProperties"].as_object().and_then(|patterns: &Map<_, _>| patterns.values().next()) {
-                Some(values) => format!("a mapping; each value: {}", kind(values)),
-                None => "a mapping".to_owned(),
+                Some(values) if value.get("properties").is_none() => format!("a mapping; each value: {}", kind(values)),
+                _ => "a mapping".to_owned(),
             }
         }
         _ => "text".to_owned(),

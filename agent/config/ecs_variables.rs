@@ -3,6 +3,7 @@
 //! From the agent's README and `agent/config/parse.go`, version 1.105. Names that another key of our configuration
 //! stands for are refused here, so that each fact has one home.
 
+mod line;
 mod values;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
+pub use self::line::line;
 use super::problem::is_secret_key;
 use crate::text::did_you_mean;
 
@@ -46,19 +48,6 @@ pub enum Kind {
 
 /// The levels of `ecs-agent/logger/log.go`.
 pub(super) const LEVELS: &[&str] = &["crit", "error", "warn", "info", "debug", "none"];
-
-/// Variables that only ecs-init reads, from its own environment, where systemd has read the file: `ecs-init/config/common.go`.
-const OF_ECS_INIT: [&str; 5] = [
-    "ECS_AGENT_APPARMOR_PROFILE",
-    "ECS_INIT_DOCKER_LOG_FILE_NUM",
-    "ECS_INIT_DOCKER_LOG_FILE_SIZE",
-    "ECS_LOG_DRIVER",
-    "ECS_LOG_OPTS",
-];
-/// Variables that both the agent and ecs-init read: the one as the line has it, the other as systemd reads that.
-const OF_BOTH: [&str; 2] = ["CREDENTIALS_FETCHER_HOST", "DOCKER_HOST"];
-/// Bytes that a line may have: Docker's readers of such files take no longer ones.
-const LONGEST_LINE: usize = 64 * 1024;
 
 /// The variables by name; sorted, so that the list in an error reads well.
 #[rustfmt::skip]
@@ -193,7 +182,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     usable().map(|(name, _)| *name)
 }
 
-/// What the AWS SDK calls a variable with the endpoint of a service; the name of the service follows.
+/// The beginning of the AWS SDK's variables for the endpoint of one service; the service's name follows.
 pub const SERVICE_ENDPOINT: &str = "AWS_ENDPOINT_URL_";
 
 /// The kind of a variable, if the ECS agent has it.
@@ -203,36 +192,6 @@ pub fn kind(name: &str) -> Option<Kind> {
         .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte)));
     let known = || VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
     if is_service { Some(Kind::Text) } else { known() }
-}
-
-/// The line of `ecs.config` for a variable, so that its reader gets the value back.
-///
-/// ecs-init gives the agent what stands behind the `=`, letter by letter. Its own variables it has from systemd, which takes
-/// backslashes and quotes for syntax: systemd.exec(5), `EnvironmentFile=`.
-pub fn line(name: &str, value: &str) -> String {
-    if !OF_ECS_INIT.contains(&name) {
-        return format!("{name}={value}\n");
-    }
-    let quote = if value.starts_with(['"', '\'']) { "\\" } else { "" };
-    format!("{name}={quote}{}\n", value.replace('\\', "\\\\"))
-}
-
-/// Refuses a value that one of the readers would not get back, or with which systemd would misread what follows.
-fn check_line(name: &str, value: &str) -> Result<(), String> {
-    let open = value.len() - value.trim_end_matches('\\').len();
-    let swallows = value.starts_with(['"', '\'']) || open % 2 == 1;
-    let differs = OF_BOTH.contains(&name) && (swallows || value.contains('\\'));
-    if differs || swallows && !OF_ECS_INIT.contains(&name) {
-        return Err("systemd, which reads /etc/ecs/ecs.config too, would misread the value and what follows it\n\
-            begin it with another character than a quote, and end it without a backslash"
-            .to_owned());
-    }
-    match name.len() + 1 + value.len() < LONGEST_LINE {
-        true => Ok(()),
-        false => Err(format!(
-            "the value is longer than a line of /etc/ecs/ecs.config may be\nshorten it to less than {LONGEST_LINE} bytes"
-        )),
-    }
 }
 
 /// Whether the value of this variable must never be shown.
@@ -404,7 +363,7 @@ impl<'de> DeserializeSeed<'de> for VariableValue<'_> {
         let VariableName(name, kind) = self.0;
         let text = render(*kind, &value).map_err(D::Error::custom)?;
         values::check(name, &text).map_err(D::Error::custom)?;
-        check_line(name, &text).map_err(D::Error::custom)?;
+        line::check(name, &text).map_err(D::Error::custom)?;
         Ok(text)
     }
 }

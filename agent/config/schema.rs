@@ -231,7 +231,7 @@ schemas! {
     EcsVariables, variables();
 }
 
-/// Where the schema has the names of dockerd's directives.
+/// Points to the names of dockerd's directives in the schema.
 const DIRECTIVE_NAMES: &str = "#/properties/docker/properties/daemon/additionalProperties/propertyNames";
 
 /// The schema of `docker.daemon`. dockerd looks into a mapping that it does not know for directives.
@@ -334,7 +334,10 @@ fn variable(kind: Kind) -> Value {
         }),
         Kind::Level => {
             let words = LEVELS.iter().map(|word| any_case(word)).collect::<Vec<_>>().join("|");
-            text(&format!("^({words})$"), &LEVELS.join(", "), &["debug"]).to_value()
+            let mut schema = text(&format!("^({words})$"), "one of these words", &["debug"]);
+            let description = format!("A level of the log, in any case: {}.", LEVELS.join(", "));
+            schema.insert("description".to_owned(), description.into());
+            schema.to_value()
         }
         Kind::Decimal => json!({
             "description": "A number, which may have a fraction.",

@@ -137,7 +137,7 @@ impl AwsError {
         Some(shown(Self { code: element(text, "Code")?, message }))
     }
 
-    /// Why the request need not be sent again, if so.
+    /// The reason why the request need not be sent again, if there is one.
     ///
     /// The one code stands for much else, so that it is the text that tells. CloudFormation has it of each stack whose
     /// operation is over, and of each id that has signalled; Auto Scaling of each instance that no hook holds.
@@ -208,7 +208,7 @@ impl AwsError {
     }
 }
 
-/// Whether a text like `Stack web is in ROLLBACK_COMPLETE state and cannot be signaled` tells of a stack that came to nothing.
+/// Tells whether a text like `Stack web is in ROLLBACK_COMPLETE state and cannot be signaled` is of a stack that came to nothing.
 ///
 /// All other states are those of an operation that went well, or goes on. The text is in lower case.
 fn has_failed(message: &str) -> bool {

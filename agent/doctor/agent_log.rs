@@ -56,7 +56,7 @@ pub struct Cause {
     pub remedy: String,
 }
 
-/// How much a line says about the cause.
+/// The weight of a line as a cause.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Weight {
     /// It is an error, which may not have ended the attempt.
@@ -67,7 +67,7 @@ enum Weight {
     Cause,
 }
 
-/// How serious the writer of a line takes it.
+/// The level of a line.
 #[derive(Clone, Copy, PartialEq)]
 enum Level {
     Critical,
@@ -123,7 +123,7 @@ fn last_cause<'a>(lines: &[&'a str], well: usize) -> Option<(&'static Row, &'a s
     found.map(|(_, row, line)| (row, line))
 }
 
-/// Whether a line says more than one after it: the first of a kind does, since others in the same attempt repeat it.
+/// Tells whether a line says more than one after it: the first of a kind does, since others in the same attempt repeat it.
 fn says_more(kind: Kind, later: Kind) -> bool {
     kind != Kind::Other && kind == later || (kind, later) == (Kind::DockerVersion, Kind::NoDocker)
 }

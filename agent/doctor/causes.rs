@@ -1,4 +1,4 @@
-//! What keeps an ECS agent from its cluster: the kinds of causes, and how a line of a log is looked up in their tables.
+//! Causes that keep an ECS agent from its cluster: their kinds, and the look-up of a line of a log in their tables.
 
 mod answers;
 mod starts;
@@ -127,9 +127,7 @@ impl Row {
 /// Stands for the cluster in a text, for its name to be put there.
 pub(super) const CLUSTER: &str = "the cluster";
 
-/// Makes the ECS agent register anew.
-const AS_NEW: &str = "stop ecs.service, delete /var/lib/ecs/data, start it again";
-
+/// Makes the ECS agent register anew, and keeps its state out of the image.
 const AS_NEW_AND_BAKE: &str =
     "stop ecs.service, delete /var/lib/ecs/data, start it again; an image must be baked without that directory";
 

@@ -1,6 +1,7 @@
-//! What AWS answers the ECS agent, or the network in its place.
+//! Answers of AWS to the ECS agent, or of the network in its place.
 
-use super::{AS_NEW, AS_NEW_AND_BAKE, Kind, Row};
+use super::{AS_NEW_AND_BAKE, Kind, Row};
+use crate::host::START_ANEW;
 
 /// In the agent's requests to ECS (those of the SDK for Go v2, those of v1), and of its WebSocket to it.
 const CALLS: &str = "operation error ECS:|caused by: Post |SerializationError|unable to dial";
@@ -39,14 +40,14 @@ pub(super) const ALL: &[Row] = &[
         any: "InactiveInstanceException|InvalidInstanceException|Container instance is deregistered",
         with: "",
         what: "the container instance was deregistered",
-        remedy: AS_NEW,
+        remedy: START_ANEW,
     },
     Row {
         kind: Kind::Deregistered,
         any: "is inactive|was inactive|was deregistered",
         with: "ontainer instance",
         what: "the container instance was deregistered",
-        remedy: AS_NEW,
+        remedy: START_ANEW,
     },
     Row {
         kind: Kind::SavedState,
@@ -143,7 +144,7 @@ pub(super) const ALL: &[Row] = &[
         any: "re-registration attempt with client performing invalid action",
         with: "",
         what: "ECS does not take the container instance that the ECS agent has saved",
-        remedy: AS_NEW,
+        remedy: START_ANEW,
     },
     Row {
         kind: Kind::Refused,

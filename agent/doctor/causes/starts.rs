@@ -1,6 +1,7 @@
-//! What ends a start of the ECS agent before it registers, and what ends ecs-init.
+//! Failures that end a start of the ECS agent before it registers, and those that end ecs-init.
 
-use super::{AS_NEW, Kind, Row};
+use super::{Kind, Row};
+use crate::host::START_ANEW;
 
 /// From the particular to the general: the first that fits counts.
 pub(super) const ALL: &[Row] = &[
@@ -23,7 +24,7 @@ pub(super) const ALL: &[Row] = &[
         any: "Error loading previously saved state|Error creating data client|invalid database",
         with: "",
         what: "the ECS agent's saved state can't be read",
-        remedy: AS_NEW,
+        remedy: START_ANEW,
     },
     Row {
         kind: Kind::SavedState,

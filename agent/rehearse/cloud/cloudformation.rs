@@ -136,7 +136,7 @@ impl CloudFormation {
         })
     }
 
-    /// Whether a signal with this id is there that this one would not change: only a FAILURE updates one.
+    /// Tells whether a signal with this id is there that this one would not change: only a FAILURE updates one.
     fn has(&self, signal: &ReceivedSignal) -> bool {
         // A wait condition takes whatever is put into its bucket.
         let of_resource = signal.auth != SignalAuth::WaitHandle && signal.status == "SUCCESS";

@@ -1,0 +1,66 @@
+//! The lines of `ecs.config`, which two programs read by different rules.
+
+/// Variables that only ecs-init reads, from its own environment, where systemd has read the file: `ecs-init/config/common.go`.
+const OF_ECS_INIT: [&str; 5] = [
+    "ECS_AGENT_APPARMOR_PROFILE",
+    "ECS_INIT_DOCKER_LOG_FILE_NUM",
+    "ECS_INIT_DOCKER_LOG_FILE_SIZE",
+    "ECS_LOG_DRIVER",
+    "ECS_LOG_OPTS",
+];
+/// Variables that both the agent and ecs-init read: the one as the line has it, the other as systemd reads that.
+const OF_BOTH: [&str; 2] = ["CREDENTIALS_FETCHER_HOST", "DOCKER_HOST"];
+/// Bytes that a line may have: Docker's readers of such files take no longer ones.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// The line of `ecs.config` for a variable, so that its reader gets the value back.
+///
+/// ecs-init gives the agent what stands behind the `=`, letter by letter. Its own variables it has from systemd, which takes
+/// backslashes and quotes for syntax: systemd.exec(5), `EnvironmentFile=`.
+pub fn line(name: &str, value: &str) -> String {
+    if !OF_ECS_INIT.contains(&name) {
+        return format!("{name}={value}\n");
+    }
+    let quote = if value.starts_with(['"', '\'']) { "\\" } else { "" };
+    format!("{name}={quote}{}\n", value.replace('\\', "\\\\"))
+}
+
+/// Refuses a value that one of the readers would not get back, or with which systemd would misread what follows.
+pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
+    let open = value.len() - value.trim_end_matches('\\').len();
+    let swallows = value.starts_with(['"', '\'']) || open % 2 == 1;
+    let differs = OF_BOTH.contains(&name) && (swallows || value.contains('\\'));
+    if differs || swallows && !OF_ECS_INIT.contains(&name) {
+        return Err("systemd, which reads /etc/ecs/ecs.config too, would misread the value and what follows it\n\
+            begin it with another character than a quote, and end it without a backslash"
+            .to_owned());
+    }
+    match name.len() + 1 + value.len() < LONGEST_LINE {
+        true => Ok(()),
+        false => Err(format!(
+            "the value is longer than a line of /etc/ecs/ecs.config may be\nshorten it to less than {LONGEST_LINE} bytes"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_a_reader_would_not_get_back_is_refused() {
+        for (name, value, refused) in [
+            ("ECS_BACKEND_HOST", r"a\b\\", false),
+            ("ECS_BACKEND_HOST", r"ends in one\", true),
+            ("ECS_BACKEND_HOST", "\"quoted\"", true),
+            ("ECS_BACKEND_HOST", "'", true),
+            ("ECS_BACKEND_HOST", "it's", false),
+            ("ECS_AGENT_APPARMOR_PROFILE", r"'a\", false),
+            ("DOCKER_HOST", r"unix:///run/a\b", true),
+            ("DOCKER_HOST", "unix:///run/docker.sock", false),
+            ("ECS_BACKEND_HOST", &"x".repeat(LONGEST_LINE), true),
+        ] {
+            assert_eq!(check(name, value).is_err(), refused, "{name}={value}");
+        }
+    }
+}
