@@ -153,6 +153,10 @@ impl Findings {
         if let Some((_, kind)) = fields.iter().find(|(field, _)| *field == entry.key) {
             return self.value(&below_of(name, entry), *kind, &entry.value);
         }
+        if of(&entry.key).is_some() {
+            let message = format!("Docker ignores `{}`", below_of(name, entry));
+            return self.warn(&entry.value, message, format!("put it beside `{name}`"));
+        }
         let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
         let remedy =
             did_you_mean(&entry.key, names.iter().copied()).unwrap_or_else(|| format!("it has {}", names.join(", ")));
