@@ -22,15 +22,15 @@ use crate::support::disks::OWN_MOUNTS;
 use crate::support::host::BINARY;
 use crate::support::{repository, skip};
 
-/// Where `make setup-dockerd` installs it.
+/// The folder into which `make setup-dockerd` installs dockerd.
 const INSTALLED: &str = "target/lint/dockerd";
 /// The flags of docker.service on Amazon Linux, its /etc/sysconfig/docker included.
 const FLAGS: [&str; 5] =
     ["-H", "fd://", "--containerd=/run/containerd/containerd.sock", "--default-ulimit", "nofile=32768:65536"];
-/// How many documents are made at random.
+/// The number of settings that are made.
 const MADE: usize = 300;
 
-/// What dockerd refuses though the parser does not: directives that are younger than Debian's, of which there are warnings.
+/// Directives that are younger than Debian's dockerd: it refuses them, and the parser warns of them.
 const NEWER: [&str; 9] = [
     "allow-direct-routing",
     "bip6",
@@ -42,7 +42,7 @@ const NEWER: [&str; 9] = [
     "min-api-version",
     "nri-opts",
 ];
-/// What the parser refuses though `dockerd --validate` does not: Docker refuses it when it starts, or in newer versions.
+/// Messages of the parser about what `dockerd --validate` accepts, but Docker refuses when it starts.
 const LATER: [&str; 2] = ["the URL of a mirror is expected", "a network is expected"];
 
 /// The real dockerd, and a folder for what it reads.
@@ -62,7 +62,7 @@ impl Dockerd {
         Some(Self { folder: tempfile::tempdir().unwrap(), program })
     }
 
-    /// What it says against a configuration; nothing if it takes it.
+    /// Gives dockerd's words against a configuration; nothing if dockerd takes the configuration.
     fn refusal(&self, daemon_json: &str) -> Option<String> {
         let file = self.folder.path().join("daemon.json");
         std::fs::write(&file, daemon_json).unwrap();

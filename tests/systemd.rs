@@ -25,9 +25,9 @@ const SYSTEMD: &str = "/lib/systemd/systemd";
 const ENVIRONMENT: &str = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
 /// The user and group `nobody`.
 const NOBODY: u32 = 65534;
-/// How many values are tried.
+/// The number of values that are tried.
 const TRIED: usize = 60;
-/// What means something to systemd, to a shell or to a parser of lines.
+/// Texts that mean something to systemd, to a shell or to a parser of lines.
 const HOSTILE: [&str; 20] =
     ["a", "b", "/", " ", "%", "%h", "\\", "\\x20", "\"", "'", "$A", ";", "#", "=", ",", "é", "{", "[", "~", "-"];
 
@@ -55,7 +55,7 @@ fn configuration(document: &serde_json::Value) -> Option<Config> {
     parsed.problems.is_empty().then_some(parsed.config)
 }
 
-/// What systemd says when it loads docker.service, with the units and drop-ins of a plan beside it.
+/// Gives systemd's words on docker.service, with the units and drop-ins of a plan beside it.
 fn loaded(config: &Config) -> String {
     let folder = tempfile::tempdir().unwrap();
     let units = folder.path().join("units");

@@ -181,7 +181,7 @@ fn told(row: &Row, line: &str, cluster: &str) -> Cause {
     Cause { kind: row.kind, what, quoted: quoted(line, row.kind), at, remedy }
 }
 
-/// When the ECS agent was last started, by its own log.
+/// Gives the time at which the ECS agent was last started, by its own log.
 pub fn started(log: &str) -> Option<&str> {
     log.lines().rev().find(|line| has_one(line, &BEGINNINGS)).and_then(time)
 }

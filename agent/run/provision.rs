@@ -1,0 +1,154 @@
+//! The part of a run that can fail: from the metadata and the user data to the last action of the plan.
+
+use anyhow::{Result, anyhow};
+use tokio::time::Instant;
+
+use super::{Failure, Provisioned, Run, Stage, gather, save_report, signal};
+use crate::apply::{apply, millis};
+use crate::config::decode::Note;
+use crate::config::{self, Config, Parsed};
+use crate::instance::Instance;
+use crate::plan::{Action, Condition, Plan, obstacle, plan};
+use crate::report::{Change, Outcome, StepReport};
+
+impl Run<'_> {
+    /// Brings the host to what its configuration asks for.
+    pub(super) async fn provision(&mut self) -> Result<Provisioned, Failure> {
+        let failed = |error: anyhow::Error, config: Box<Config>| Failure {
+            outcome: Outcome::Failure,
+            reason: format!("{error:#}"),
+            config,
+        };
+        self.status("reading the instance metadata and the user data");
+        let began = Instant::now();
+        // Kept as it comes, before anything is made of it: whatever happens then, there is something to report by.
+        gather::gather(&self.host, self.options, &self.state, &mut self.gathered).await;
+        let gathered = &self.gathered;
+        self.report.steps.push(StepReport {
+            name: "fetch".to_owned(),
+            outcome: if gathered.error.is_none() { Outcome::Success } else { Outcome::Failure },
+            start_ms: millis(began - self.began),
+            duration_ms: millis(began.elapsed()),
+            actions: Vec::new(),
+        });
+        let instance_id = gathered.instance_id();
+        self.stage = Stage::of(&gathered.identity);
+        self.report.instance_id = Some(instance_id.clone()).filter(|id| !id.is_empty());
+        self.state.begin_instance(&instance_id);
+        let parsed = self.gathered.parse();
+        self.known = Some(Box::new(parsed.config.clone()));
+        self.is_configured = parsed.found || !parsed.problems.is_empty();
+        if parsed.config.signal.is_some() {
+            self.state.forget_what_nobody_waited_for(self.stage);
+        }
+        if self.decision().is_none() && !self.has_left_the_pool {
+            self.uptime = self.host.uptime();
+        }
+        self.save();
+        if self.gathered.identity.is_terminating() {
+            return Ok(Provisioned::Terminating);
+        }
+        if let Some(error) = self.gathered.error.take().or_else(|| self.obstacle.take()) {
+            return Err(failed(error, Box::new(parsed.config)));
+        }
+        let config = accepted(parsed)?;
+        let Some(config) = config else { return Ok(Provisioned::Nothing) };
+        self.report.cluster = config.ecs.as_ref().map(|ecs| ecs.cluster.to_string());
+        let instance = match self.host.instance(&self.gathered.identity) {
+            Ok(instance) => instance,
+            Err(error) => return Err(failed(error, config)),
+        };
+        if let Some(obstacle) = obstacle(&config, &instance) {
+            return Err(failed(anyhow!(obstacle), config));
+        }
+        let plan = self.plan_for_this_boot(&config, &instance);
+        plan.notes.iter().for_each(|note| tracing::info!("{note}"));
+        let heartbeats = self.heartbeats(&config);
+        let applied = self.apply(&plan, &config).await;
+        drop(heartbeats);
+        match applied {
+            Ok(()) => {
+                // The user data may have changed since the first boot.
+                if self.decision().is_some() {
+                    self.state.keep_documents(&self.gathered);
+                    self.state.save(&self.host);
+                    if let Some(finding) = self.another_cluster(&config).await {
+                        return Err(failed(anyhow!(finding), config));
+                    }
+                }
+                Ok(Provisioned::Complete(config))
+            }
+            Err(error) => Err(failed(self.with_cause(error, &config).await, config)),
+        }
+    }
+
+    /// The plan, without the wait if that is over.
+    fn plan_for_this_boot(&self, config: &Config, instance: &Instance) -> Plan {
+        fail_point!("plan");
+        let mut plan = plan(config, instance);
+        if self.decision().is_some() {
+            plan.leave_out_the_wait();
+        }
+        plan
+    }
+
+    async fn apply(&mut self, plan: &Plan, config: &Config) -> Result<()> {
+        let allowed = config.time_allowed(self.uptime);
+        tracing::debug!("{} are left for the run", humantime::format_duration(allowed));
+        let deadline = self.began + allowed;
+        let tells = self.decision().is_none() && !self.waiting(config, Outcome::Success).nobody();
+        let (host, client, report) = (&self.host, &self.client, &mut self.report);
+        let before = report.steps.clone();
+        let mut announced = 0;
+        let progress = |steps: &[StepReport]| {
+            report.steps = before.iter().chain(steps).cloned().collect();
+            save_report(host, report, self.began);
+            let Some(step) = steps.last() else { return };
+            if steps.len() > announced {
+                announced = steps.len();
+                tracing::info!("{}: started", step.name);
+                host.say_status(&step.name);
+            } else {
+                let changed = step.actions.iter().filter(|action| action.change == Change::Made).count();
+                tracing::info!(
+                    "{}: {}, {changed} of {} changed, {} ms",
+                    step.name,
+                    if step.outcome == Outcome::Success { "done" } else { "failed" },
+                    step.actions.len(),
+                    step.duration_ms
+                );
+            }
+        };
+        let perform = async |action: &Action, deadline| {
+            // What is read for it takes time, which there is before the ECS agent has registered and not after it.
+            if tells && matches!(action, Action::WaitFor(Condition::Registered { .. })) {
+                let _ = signal::client(client, config);
+            }
+            fail_point!("action");
+            host.perform(action, deadline).await
+        };
+        let applied = apply(plan, self.began, deadline, perform, progress).await;
+        self.report.steps = before.into_iter().chain(applied.steps).collect();
+        applied.result
+    }
+}
+
+/// Takes the configuration, if there is one and nothing is wrong with it.
+fn accepted(parsed: Parsed) -> Result<Option<Box<Config>>, Failure> {
+    for note in &parsed.notes {
+        match note {
+            // Of a part of others nobody needs to know where there is one of ours.
+            Note::Left(_) if parsed.found => tracing::debug!("{note}"),
+            _ => tracing::warn!("{note}"),
+        }
+    }
+    parsed.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if !parsed.problems.is_empty() {
+        for problem in &parsed.problems {
+            tracing::error!("{problem}");
+        }
+        let reason = config::summary(&parsed.problems);
+        return Err(Failure { outcome: Outcome::Refused, reason, config: Box::new(parsed.config) });
+    }
+    Ok(parsed.found.then(|| Box::new(parsed.config)))
+}
