@@ -9,6 +9,7 @@ pub(crate) mod daemon_json;
 pub mod de;
 pub mod decode;
 pub mod ecs_variables;
+mod logs;
 pub mod mount_options;
 mod mount_points;
 mod parse;
@@ -28,6 +29,8 @@ use serde::Deserialize;
 use std::ops::Range;
 
 use self::ecs_variables::EcsVariables;
+pub(crate) use self::logs::LogNames;
+pub use self::logs::{LogAgent, LogFile, LogFilter, LogFilterType, LogGroupClass, LogTimeZone, Logs};
 pub use self::parse::{Parsed, SHELL_VARIABLES, parse, parse_user_data, shell_variables, summary, with_decoded};
 use self::types::*;
 use crate::cloudformation::Auth;
@@ -234,71 +237,6 @@ pub struct Docker {
     pub daemon: serde_json::Map<String, serde_json::Value>,
 }
 
-/// `logs`: what is sent to CloudWatch Logs.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct Logs {
-    /// The agent that sends them; `auto` is the one that the image has.
-    pub agent: LogAgent,
-    /// Prefix of the log groups' names. `${stack}`, `${resource}`, `${region}`, `${account}` and `${cluster}` are filled in;
-    /// inside `Fn::Sub` they are written as `${!stack}`. Unless given: `${stack}/ec2/${resource}`, without a stack
-    /// `${cluster}/ec2`, without a cluster `ecs-firstrun/${account}`.
-    pub group: Option<NameTemplate>,
-    /// Name of the log streams; the log agent fills in `{instance_id}` and `{hostname}`.
-    pub stream: NameTemplate,
-    /// Days that CloudWatch Logs keeps events; for ever unless given.
-    pub retention_days: Option<RetentionDays>,
-    /// Files that are sent beside the host's own logs.
-    pub files: Vec<LogFile>,
-    /// Whether the journal is sent, where the CloudWatch agent can read it (from 1.300070).
-    pub journal: bool,
-}
-
-impl Default for Logs {
-    fn default() -> Self {
-        Logs {
-            agent: LogAgent::Auto,
-            group: None,
-            stream: template("{instance_id}"),
-            retention_days: None,
-            files: Vec::new(),
-            journal: true,
-        }
-    }
-}
-
-fn template(text: &'static str) -> NameTemplate {
-    #[expect(clippy::unwrap_used, reason = "the text is a constant of this file, and a test makes each")]
-    NameTemplate::try_from(text.to_owned()).unwrap()
-}
-
-/// The agents that can send logs to CloudWatch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum LogAgent {
-    /// The one that the image has.
-    Auto,
-    /// The CloudWatch agent.
-    Cloudwatch,
-    /// The older CloudWatch Logs agent of Amazon Linux 2.
-    Awslogs,
-    /// No logs are sent.
-    None,
-}
-
-/// A file of `logs.files`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct LogFile {
-    /// The file, or a pattern such as `/var/log/app/*.log`.
-    pub path: AbsolutePath,
-    /// How its lines tell the time, in the directives of strftime(3), as `%Y-%m-%d %H:%M:%S`.
-    pub timestamp_format: Option<OneLine>,
-}
-
 /// `ecs`: the ECS agent.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -333,17 +271,6 @@ impl Default for Wait {
 }
 
 impl Config {
-    /// The prefix of the log groups: as given, else named after the stack's resource, else after the cluster.
-    pub fn log_group(&self) -> NameTemplate {
-        let signal = self.signal.as_ref();
-        let names_stack = signal.is_some_and(|signal| signal.stack.is_some() && signal.resource.is_some());
-        self.logs.group.clone().unwrap_or_else(|| match (names_stack, &self.ecs) {
-            (true, _) => template("${stack}/ec2/${resource}"),
-            (false, Some(_)) => template("${cluster}/ec2"),
-            (false, None) => template("ecs-firstrun/${account}"),
-        })
-    }
-
     /// Tells whether Docker, or containerd for it, keeps its data on a volume. `unless_given` is Docker's data root
     /// where the configuration names none.
     pub fn is_of_docker(&self, volume: &Volume, unless_given: &str) -> bool {

@@ -62,6 +62,7 @@ mod endpoint;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod host;
+pub mod host_logs;
 pub mod http;
 pub mod imds;
 pub mod instance;

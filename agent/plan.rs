@@ -20,7 +20,6 @@ use serde::Serialize;
 
 pub use self::ecs::{RESERVED_MEMORY, more_than_memory, obstacle};
 pub use self::edit::Edit;
-pub use self::logs::ALL_HOST_LOGS;
 pub use self::rewrite::{Before, Rewrite};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};
 use crate::config::types::{Device, Mode};
@@ -257,9 +256,10 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     ];
     let steps = steps.into_iter().filter(|(_, actions)| !actions.is_empty());
     let steps = steps.map(|(name, actions)| Step { name, actions }).collect();
-    let notes = [logs::note(config, instance), docker::note(config, instance), ecs::note(config, instance)];
+    let notes = [docker::note(config, instance), ecs::note(config, instance)];
     let obstacle = obstacle(config, instance).map(|why| format!("a run fails before it starts anything: {why}"));
-    let notes = notes.into_iter().chain([obstacle]).flatten().collect();
+    let notes =
+        logs::notes(config, instance).into_iter().chain(notes.into_iter().chain([obstacle]).flatten()).collect();
     Plan { steps, notes }
 }
 
@@ -315,6 +315,7 @@ pub mod leftovers {
             docker::image_daemon_json(),
             format!("{UNITS}/{DOCKER_UNIT}.d/ecs-firstrun-mounts.conf"),
             logs::CLOUDWATCH_JSON.to_owned(),
+            logs::CLOUDWATCH_YAML.to_owned(),
         ];
         drop_ins.into_iter().chain(others).collect()
     }

@@ -1,5 +1,6 @@
 //! Checks user data offline: in a file, in its encodings, or inside a CloudFormation template.
 
+mod log_files;
 mod proxy;
 mod template;
 mod volumes;

@@ -214,7 +214,7 @@ fn a_proxy_that_is_not_asked_for_any_more_leaves_no_trace() {
     let traces = host
         .tree()
         .into_iter()
-        .filter(|(path, (_, bytes))| path.contains("proxy") || String::from_utf8_lossy(bytes).contains("PROXY"));
+        .filter(|(path, (_, bytes))| path.contains("proxy") || String::from_utf8_lossy(bytes).contains("PROXY="));
     assert_eq!(traces.map(|(path, _)| path).collect::<Vec<_>>(), Vec::<String>::new());
     let restarted =
         host.rehearsal.programs.calls().into_iter().filter(|call| call.args.iter().any(|arg| arg == "restart"));

@@ -12,6 +12,7 @@
 mod anything;
 mod builder;
 mod checks;
+mod cloudwatch_agent;
 mod command_line;
 mod disks;
 mod dockerd;

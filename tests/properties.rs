@@ -13,7 +13,8 @@ use proptest::sample::select;
 
 use crate::support::documents::{CANARY, document};
 
-fn instance() -> impl Strategy<Value = Instance> {
+/// Instances of each kind of image, with what an earlier run may have left.
+pub fn instance() -> impl Strategy<Value = Instance> {
     let image = (
         of(select(vec!["1.300069.0", "1.300071.0"])),
         any::<[bool; 4]>(),
@@ -49,7 +50,8 @@ fn instance() -> impl Strategy<Value = Instance> {
     )
 }
 
-fn parsed(text: &str) -> Result<Config, TestCaseError> {
+/// The configuration of a document that is right.
+pub fn parsed(text: &str) -> Result<Config, TestCaseError> {
     let Parsed { config, problems, .. } = documents("user data", text.as_bytes());
     let shown: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
     match shown.is_empty() {

@@ -1,12 +1,14 @@
 //! The checks that concern more than one value of the configuration.
 
+mod logs;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::path::Path;
 
 use super::mount_options::{self, Fault};
 use super::problem::{self, Problem};
-use super::types::{Device, StackName, Variable};
+use super::types::{Device, StackName};
 use super::yaml::{Node, NodeId, Value};
 use super::{Config, Docker, Signal, Volume, mount_points};
 use crate::text::are_alike;
@@ -25,7 +27,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
     if let Some(signal) = &config.signal {
         check_signal(signal, root, refused, &mut report);
     }
-    check_log_names(config, root, refused, &mut report);
+    logs::check(config, root, refused, &mut report);
     let indices = indices(root, &["storage"], refused);
     let mut mounts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut labels: BTreeMap<String, usize> = BTreeMap::new();
@@ -175,45 +177,4 @@ fn indices(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> Vec<usize> 
         _ => &[],
     };
     items.iter().enumerate().filter(|(_, item)| !refused.contains(&item.id)).map(|(index, _)| index).collect()
-}
-
-fn check_log_names(
-    config: &Config,
-    root: &Node,
-    refused: &HashSet<NodeId>,
-    report: &mut impl FnMut(&[&str], String, &str),
-) {
-    let mut listed = BTreeSet::new();
-    for (file, index) in config.logs.files.iter().zip(indices(root, &["logs", "files"], refused)) {
-        if !listed.insert(&file.path) {
-            let at = index.to_string();
-            report(&["logs", "files", &at, "path"], format!("{} is listed twice", file.path), "list it once");
-        }
-    }
-    let templates = [("group", config.logs.group.as_ref()), ("stream", Some(&config.logs.stream))];
-    for (key, template) in templates.into_iter().filter_map(|(key, template)| Some((key, template?))) {
-        for variable in template.variables() {
-            let (name, known, remedy) = match variable {
-                Variable::Stack => (
-                    "${stack}",
-                    is_meant(root, &["signal", "stack"], refused),
-                    "set `signal.stack`, or write the name itself",
-                ),
-                Variable::Resource => (
-                    "${resource}",
-                    is_meant(root, &["signal", "resource"], refused),
-                    "set `signal.resource`, or write the name itself",
-                ),
-                Variable::Cluster => (
-                    "${cluster}",
-                    is_meant(root, &["ecs", "cluster"], refused),
-                    "set `ecs.cluster`, or write the name itself",
-                ),
-                Variable::Region | Variable::Account => continue,
-            };
-            if !known {
-                report(&["logs", key], format!("`{name}` has no value here"), remedy);
-            }
-        }
-    }
 }

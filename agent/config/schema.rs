@@ -29,7 +29,7 @@ pub fn schema() -> Value {
     let properties = &mut schema["properties"];
     let logs = &mut properties["logs"]["properties"];
     logs["agent"]["default"] = "auto".into();
-    logs["stream"]["default"] = Logs::default().stream.expand(|_| String::new()).into();
+    logs["stream"]["default"] = Logs::default().stream.expand(|_| String::new(), Placeholder::text).into();
     logs["stream"]["examples"] = json!(["{instance_id}"]);
     properties["signal"]["properties"]["timeout"]["default"] = Signal::default().timeout.0.to_string().into();
     properties["signal"]["anyOf"] = json!([
@@ -209,14 +209,34 @@ texts! {
     Mode, "^[0-7]{3,4}$", "three or four octal digits in quotes, as \"0755\"", ["0755"];
     Device, r"^(instance_store|/dev(?!/nvme)(/(?!\.{1,2}(/|$))[A-Za-z0-9_.:@+-]+)+)$",
         "the name in the block device mapping, as /dev/xvdcy, or instance_store", ["/dev/xvdcy", "instance_store"];
-    NameTemplate, r"^(?=.{1,512}$)([A-Za-z0-9_/.#{}-]|\$\{(stack|resource|region|account|cluster)\})*$",
-        "1 to 512 letters, digits and - _ / . # { }, and ${stack}, ${resource}, ${region}, ${account}, ${cluster}",
+    LogGroupName, log_name("A-Za-z0-9_/.#-"),
+        "letters, digits and - _ / . #, ${stack}, ${resource}, ${region}, ${account}, ${cluster}, and {instance_id} and its like",
         ["${stack}/ec2/${resource}"];
+    LogStreamName, log_name(concat!("^:*{}$", control!(), r"\u2028\u2029")),
+        "anything but : and *, ${stack}, ${resource}, ${region}, ${account}, ${cluster}, and {instance_id} and its like",
+        ["{instance_id}"];
+    LogPath, concat!("^(?![\\s\\S]*[", control_or_blank!(), r"]$)(/(?!\.{1,2}(/|$))[^/", control!(), "]+)+$"),
+        "a path that begins with /, in which * ? [a-z] and ** stand for others", ["/var/log/app/*.log"];
+    TimestampFormat, concat!(r"^(?=[\s\S]*%-?d)(?=[\s\S]*%(-?m|b|B))([^%\\0-9", control!(), "]|%(-[mdIMS]|[YymbBdaAHIpMSfzZ]))+$"),
+        "a date and a time in the directives of strftime(3) that the CloudWatch agent knows", ["%Y-%m-%d %H:%M:%S"];
+    RegularExpression, concat!("^[^", control!(), "]+$"), "a regular expression in the syntax of Go", [];
+    StartPattern, concat!("^[^", control!(), "]+$"), "a regular expression in the syntax of Go, or {timestamp_format}",
+        ["{timestamp_format}"];
+    Encoding, concat!("^[^", control_or_blank!(), "]+$"), "a name of the WHATWG's Encoding Standard", ["utf-16"];
+    RoleArn, r"^(?=.{1,2048}$)arn:[A-Za-z0-9-]+:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@:/-]+$", "the ARN of an IAM role",
+        ["arn:aws:iam::123456789012:role/logs"];
     TimeSpan, time_span(), "a number and its unit, as 90s, 15m or 1h 30m; at most 12h", ["90s", "15m", "1h 30m"];
     ProxyUrl, concat!("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\\\\", control_or_blank!(), "]+[/\\\\]?$"),
         "http:// or https://, a host and a port, as http://proxy.internal:3128", ["http://proxy.internal:3128"];
     WaitHandle, concat!("^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\", control_or_blank!(), "][^", control_or_blank!(), "]*$"),
         "what !Ref gives for the WaitConditionHandle", [];
+}
+
+/// The names of log groups or streams whose plain characters are those of a class.
+fn log_name(class: &str) -> String {
+    let placeholders = "instance_id|hostname|local_hostname|ip_address|aws_region|account_id|date";
+    let dollar = if class.contains('$') { r"|\$(?![{A-Za-z0-9_])" } else { "" };
+    format!(r"^([{class}]{dollar}|\$\{{(stack|resource|region|account|cluster)\}}|\{{({placeholders})\}})+$")
 }
 
 /// The spans of time that `humantime` reads, with all its names of units.

@@ -45,7 +45,8 @@ fn log_groups_are_named_after_what_there_is() {
         ("docker: { data_root: /data }", "ecs-firstrun/${account}"),
         ("logs: { group: mine }\necs: { cluster: c }", "mine"),
     ] {
-        assert_eq!(configured(text).log_group(), template(group), "{text}");
+        let expected = LogGroupName::try_from(group.to_owned()).unwrap();
+        assert_eq!(configured(text).log_group(), expected, "{text}");
     }
 }
 

@@ -4,8 +4,10 @@
 //! error's first line says what is wrong, a second line says what to do.
 
 mod device;
+mod log_formats;
 mod names;
 mod numbers;
+mod regular_expression;
 mod urls;
 
 use std::fmt;
@@ -13,7 +15,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::device::{Device, spellings};
-pub use self::names::{NameTemplate, Variable};
+pub use self::log_formats::{is_pattern, timestamp_pitfall};
+pub use self::names::{
+    LONGEST_LOG_NAME, LONGEST_REGION, LogGroupName, LogStreamName, NameTemplate, Placeholder, Variable,
+};
 pub use self::numbers::{Mode, RetentionDays, TimeSpan};
 pub use self::urls::{ProxyUrl, SecretUrl, WaitHandle};
 
@@ -238,6 +243,60 @@ checked_text! {
 
 fn is_tag_text(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || " +-=._:/@".contains(c))
+}
+
+checked_text! {
+    /// A file, or a pattern of files, that the CloudWatch agent can send.
+    LogPath, log_formats::check_log_path
+}
+
+checked_text! {
+    /// A format of times in the directives that the CloudWatch agent knows, with a date.
+    TimestampFormat, log_formats::check_timestamp_format
+}
+
+impl TimestampFormat {
+    /// Tells whether it ends in a plain Z, which stands for UTC.
+    pub fn ends_in_z(&self) -> bool {
+        self.0.ends_with('Z') && !self.0.ends_with("%Z")
+    }
+}
+
+checked_text! {
+    /// A regular expression in the syntax of Go.
+    RegularExpression, regular_expression::check_regular_expression
+}
+
+checked_text! {
+    /// The regular expression of an event's first line, or `{timestamp_format}`: where a line has a time.
+    StartPattern, |text| match text == StartPattern::TIMESTAMP_FORMAT {
+        true => Ok(()),
+        false => regular_expression::check_regular_expression(text),
+    }
+}
+
+impl StartPattern {
+    /// Stands for the regular expression that the CloudWatch agent makes of the format of the times.
+    pub const TIMESTAMP_FORMAT: &str = "{timestamp_format}";
+}
+
+checked_text! {
+    /// The name of an encoding of text.
+    Encoding, log_formats::check_encoding
+}
+
+checked_text! {
+    /// The ARN of an IAM role.
+    RoleArn, |text| {
+        let parts: Vec<_> = text.splitn(6, ':').collect();
+        let is_role = matches!(&parts[..], ["arn", partition, "iam", "", account, role]
+            if !partition.is_empty() && account.len() == 12 && is_word(partition, "-")
+                && account.chars().all(|c| c.is_ascii_digit()) && role.len() > 5 && role.starts_with("role/"));
+        match is_role && text.len() <= 2048 && is_word(text, "-_+=,.@:/") {
+            true => Ok(()),
+            false => Err(format!("`{text}` is not the ARN of an IAM role\nwrite arn:aws:iam::ACCOUNT:role/NAME")),
+        }
+    }
 }
 
 checked_text! {

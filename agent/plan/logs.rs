@@ -1,58 +1,21 @@
 //! The logs that are sent to CloudWatch Logs, in the form of the agent that the image has.
 
-use serde_json::{Value, json};
+mod awslogs;
+mod cloudwatch;
 
+use serde_json::Value;
+
+pub use self::awslogs::{AWSLOGS_CLI_CONF, AWSLOGS_CONF};
+pub use self::cloudwatch::{CLOUDWATCH_JSON, CLOUDWATCH_YAML};
 use super::{Action, Contents, Edit, File, Planned, Start, planned, proxy, wanted_or_removed};
-use crate::config::types::{Mode, Variable};
-use crate::config::{Config, LogAgent, LogFile, Proxy};
+use crate::config::types::{Mode, Placeholder, Region, RetentionDays, TimestampFormat};
+use crate::config::{Config, LogAgent, LogFile, LogNames, Proxy};
+use crate::host_logs::{ALL_HOST_LOGS, HostLog, Origin};
 use crate::instance::Instance;
-use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT, DOCKER_UNIT, ECS_AGENT_LOG, LOG_FILE};
+use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT};
 
-/// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
-pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
-/// The configuration of awslogs: which files it sends where.
-pub const AWSLOGS_CONF: &str = "/etc/awslogs/awslogs.conf";
-/// The region that awslogs sends to.
-pub const AWSLOGS_CLI_CONF: &str = "/etc/awslogs/awscli.conf";
 /// The proxy of awslogs.
 pub const AWSLOGS_PROXY_CONF: &str = "/etc/awslogs/proxy.conf";
-
-/// Where a log of the host comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Origin {
-    /// The program writes it itself.
-    Program,
-    /// Amazon Linux 2 writes it at boot, newer systems do not.
-    BootMessages,
-    /// rsyslogd writes it.
-    Syslog,
-}
-
-/// A log of the host: those of the shell script that this agent replaces, under the same log groups, and our own.
-#[derive(Clone, Copy, Debug)]
-pub struct HostLog {
-    /// The file.
-    pub path: &'static str,
-    /// What follows the prefix in the log group's name. The original kept `.log` in one name only.
-    pub group: &'static str,
-    /// How its lines tell the time.
-    pub timestamp_format: Option<&'static str>,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-const ISO: Option<&str> = Some("%Y-%m-%dT%H:%M:%SZ");
-
-/// The logs of the host.
-#[rustfmt::skip]
-pub const ALL_HOST_LOGS: [HostLog; 6] = [
-    HostLog { path: "/var/log/dmesg", group: "/var/log/dmesg", timestamp_format: None, origin: Origin::BootMessages },
-    HostLog { path: "/var/log/messages", group: "/var/log/messages", timestamp_format: Some("%b %d %H:%M:%S"), origin: Origin::Syslog },
-    HostLog { path: "/var/log/ecs/ecs-init.log", group: "/var/log/ecs/ecs-init", timestamp_format: ISO, origin: Origin::Program },
-    HostLog { path: ECS_AGENT_LOG, group: "/var/log/ecs/ecs-agent", timestamp_format: ISO, origin: Origin::Program },
-    HostLog { path: "/var/log/ecs/audit.log", group: "/var/log/ecs/audit.log", timestamp_format: ISO, origin: Origin::Program },
-    HostLog { path: LOG_FILE, group: "/var/log/ecs-firstrun", timestamp_format: ISO, origin: Origin::Program },
-];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Agent {
@@ -72,9 +35,16 @@ fn agent(config: &Config, instance: &Instance) -> Option<Agent> {
     }
 }
 
-pub fn note(config: &Config, instance: &Instance) -> Option<String> {
-    let missing = config.logs.agent == LogAgent::Auto && agent(config, instance).is_none();
-    missing.then(|| "the image has no agent for CloudWatch Logs: no logs are sent".to_owned())
+pub fn notes(config: &Config, instance: &Instance) -> Vec<String> {
+    let logs = HostLogs { config, instance };
+    match agent(config, instance) {
+        None if config.logs.agent == LogAgent::Auto => {
+            vec!["the image has no agent for CloudWatch Logs: no logs are sent".to_owned()]
+        }
+        None => Vec::new(),
+        Some(Agent::Cloudwatch) => logs.cloudwatch_notes(),
+        Some(Agent::Awslogs) => logs.awslogs_notes(),
+    }
 }
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
@@ -84,6 +54,12 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     let awslogs = (used == Some(Agent::Awslogs)).then_some(&logs);
     let mut actions: Vec<Planned> = [
         wanted_or_removed(cloudwatch.map(HostLogs::cloudwatch_json), CLOUDWATCH_JSON, Some(CLOUDWATCH_UNIT), instance),
+        wanted_or_removed(
+            cloudwatch.and_then(HostLogs::cloudwatch_yaml),
+            CLOUDWATCH_YAML,
+            Some(CLOUDWATCH_UNIT),
+            instance,
+        ),
         logs.proxy_edit(cloudwatch.is_some(), &CLOUDWATCH_PROXY),
         wanted_or_removed(awslogs.map(HostLogs::awslogs_conf), AWSLOGS_CONF, Some(AWSLOGS_UNIT), instance),
         wanted_or_removed(awslogs.map(HostLogs::awslogs_cli_conf), AWSLOGS_CLI_CONF, Some(AWSLOGS_UNIT), instance),
@@ -135,112 +111,79 @@ struct HostLogs<'a> {
     instance: &'a Instance,
 }
 
-impl HostLogs<'_> {
-    fn expand(&self, variable: Variable) -> String {
-        let signal = self.config.signal.as_ref();
-        match variable {
-            Variable::Stack => signal.and_then(|signal| signal.stack.as_ref()).map(|stack| stack.name().to_owned()),
-            Variable::Resource => signal.and_then(|signal| signal.resource.as_ref()).map(ToString::to_string),
-            Variable::Cluster => self.config.ecs.as_ref().map(|ecs| ecs.cluster.name().to_owned()),
-            Variable::Region => Some(self.instance.region.clone()),
-            Variable::Account => Some(self.instance.account_id.clone()),
-        }
-        .unwrap_or_default()
+/// What is sent from one path, or from the files that a pattern finds.
+struct Entry<'a> {
+    path: &'a str,
+    group: String,
+    stream: String,
+    retention: Option<RetentionDays>,
+    timestamp_format: Option<&'a str>,
+    is_utc: bool,
+    /// Set unless a known program writes it, which is not the CloudWatch agent.
+    may_be_anything: bool,
+    /// What else the configuration says of it.
+    file: Option<&'a LogFile>,
+}
+
+impl<'a> HostLogs<'a> {
+    /// The names, with placeholders as `fill_in` has them.
+    fn names(&self, placeholder: &'a dyn Fn(Placeholder) -> String) -> LogNames<'a> {
+        let Instance { region, account_id, .. } = self.instance;
+        LogNames { config: self.config, region, account_id, placeholder }
     }
 
-    fn group(&self, suffix: &str) -> String {
-        let prefix = self.config.log_group().expand(|variable| self.expand(variable));
-        format!("{}/{}", prefix.trim_end_matches('/'), suffix.trim_start_matches('/'))
-    }
-
-    fn stream(&self) -> String {
-        self.config.logs.stream.expand(|variable| self.expand(variable))
-    }
-
-    /// Each file with its log group and the way its lines tell the time.
-    fn files(&self) -> Vec<(String, String, Option<String>)> {
+    /// What a log agent sends, in the order of the host's logs and of the configuration.
+    fn entries(&self, names: LogNames<'_>) -> Vec<Entry<'a>> {
         let os = &self.instance.os;
         let writes_boot_messages = os.id == "amzn" && os.version_id == "2";
-        let host = ALL_HOST_LOGS.iter().filter(|log| match log.origin {
+        let listed = |log: &HostLog| self.config.logs.files.iter().any(|file| file.path.as_str() == log.path);
+        let of_host = ALL_HOST_LOGS.iter().filter(|log| !listed(log)).filter(|log| match log.origin {
             Origin::Program => true,
             Origin::BootMessages => writes_boot_messages,
             Origin::Syslog => self.instance.image.rsyslog,
         });
-        let host =
-            host.map(|log| (log.path.to_owned(), self.group(log.group), log.timestamp_format.map(str::to_owned)));
-        let wanted = self.config.logs.files.iter().map(|LogFile { path, timestamp_format }| {
-            // What CloudWatch Logs does not allow in the name of a log group.
-            let allowed = |c: char| if c.is_ascii_alphanumeric() || "-_/.#".contains(c) { c } else { '_' };
-            let name: String = path.as_str().chars().map(allowed).collect();
-            (path.to_string(), self.group(&name), timestamp_format.as_ref().map(ToString::to_string))
+        let of_host = of_host.map(|log| Entry {
+            path: log.path,
+            group: names.group(log.group),
+            stream: names.stream(None),
+            retention: self.config.logs.retention_days,
+            timestamp_format: log.timestamp_format,
+            is_utc: log.timestamp_format.is_some_and(|format| format.ends_with('Z')),
+            may_be_anything: log.origin == Origin::Syslog,
+            file: None,
         });
-        let wanted: Vec<_> = wanted.collect();
-        let mut files: Vec<_> = host.filter(|(path, ..)| wanted.iter().all(|(other, ..)| other != path)).collect();
-        files.extend(wanted);
-        files
-    }
-
-    fn cloudwatch_json(&self) -> Planned {
-        let with_common = |mut entry: Value, group: &str| {
-            entry["log_group_name"] = group.into();
-            entry["log_stream_name"] = self.stream().into();
-            if let Some(days) = self.config.logs.retention_days {
-                entry["retention_in_days"] = i64::from(days).into();
-            }
-            entry
-        };
-        let files = self.files().into_iter().map(|(path, group, format)| {
-            let mut entry = with_common(json!({ "file_path": path }), &group);
-            if let Some(format) = format {
-                entry["timestamp_format"] = format.into();
-            }
-            entry
+        let wanted = self.config.logs.files.iter().map(|file| Entry {
+            path: file.path.as_str(),
+            group: names.group_of(file),
+            stream: names.stream(Some(file)),
+            retention: file.retention_days.or(self.config.logs.retention_days),
+            timestamp_format: file.timestamp_format.as_ref().map(TimestampFormat::as_str),
+            is_utc: file.is_utc(),
+            may_be_anything: true,
+            file: Some(file),
         });
-        let files: Vec<Value> = files.collect();
-        let mut collected = json!({ "files": { "collect_list": files } });
-        let reads_journal = self.config.logs.journal && self.instance.cloudwatch_agent_reads_journal();
-        if reads_journal {
-            let mut entries = vec![with_common(json!({ "units": [DOCKER_UNIT] }), &self.group("/var/log/docker"))];
-            if !self.instance.image.rsyslog {
-                entries.push(with_common(
-                    json!({ "matches": [{ "_TRANSPORT": "kernel" }] }),
-                    &self.group("/var/log/dmesg"),
-                ));
-                entries.push(with_common(json!({}), &self.group("/var/log/messages")));
-            }
-            collected["journald"] = json!({ "collect_list": entries });
-        }
-        let text = format!("{:#}\n", json!({ "logs": { "logs_collected": collected } }));
-        let what = if reads_journal { "the host's logs and journal" } else { "the host's logs" };
-        self.file(
-            CLOUDWATCH_JSON,
-            text,
-            CLOUDWATCH_UNIT,
-            format!("{what} go to CloudWatch Logs, under {}", self.group("")),
-        )
+        of_host.chain(wanted).collect()
     }
 
-    fn awslogs_conf(&self) -> Planned {
-        let mut text = "# Written by ecs-firstrun.\n[general]\nstate_file = /var/lib/awslogs/agent-state\n".to_owned();
-        for (path, group, format) in self.files() {
-            text +=
-                &format!("\n[{path}]\nfile = {path}\nlog_group_name = {group}\nlog_stream_name = {}\n", self.stream());
-            text += &format.map(|format| format!("datetime_format = {format}\n")).unwrap_or_default();
-        }
-        self.file(
-            AWSLOGS_CONF,
-            text,
-            AWSLOGS_UNIT,
-            format!("the host's logs go to CloudWatch Logs, under {}", self.group("")),
-        )
+    fn region(&self) -> &str {
+        self.config.logs.region.as_ref().map_or(&self.instance.region, Region::as_str)
     }
 
-    fn awslogs_cli_conf(&self) -> Planned {
-        let text = format!(
-            "# Written by ecs-firstrun.\n[plugins]\ncwlogs = cwlogs\n[default]\nregion = {}\n",
-            self.instance.region
-        );
-        self.file(AWSLOGS_CLI_CONF, text, AWSLOGS_UNIT, "it would send the logs to us-east-1".to_owned())
+    /// Where the logs go, for the reason of a file.
+    fn destination(&self) -> String {
+        self.names(&Placeholder::text).group("")
+    }
+
+    /// Fills in what the log agent doesn't: a placeholder whose value is not known here becomes the instance's id, so that
+    /// no two instances have one stream.
+    fn fill_in(&self, placeholder: Placeholder) -> String {
+        match placeholder {
+            // The log agent takes that to which it sends.
+            Placeholder::AwsRegion => self.region(),
+            Placeholder::AccountId => &self.instance.account_id,
+            _ => &self.instance.instance_id,
+        }
+        .to_owned()
     }
 
     fn file(&self, path: &str, text: String, unit: &str, why: String) -> Planned {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::template::{Refresh, STACK, Surroundings, Time, Wait, Waits, matches};
-use super::volumes;
 pub(super) use super::without_effect::{find as without_effect, replaced_lists};
+use super::{log_files, volumes};
 use crate::config::decode::Document;
 use crate::config::ecs_variables::{holds_secret, is_secret};
 use crate::config::problem::{Problem, Span};
-use crate::config::types::{StackName, TimeSpan, Variable};
-use crate::config::{Config, LogAgent, Signal};
+use crate::config::types::{Placeholder, TimeSpan};
+use crate::config::{Config, LogAgent, LogNames, Signal};
 use crate::instance::Instance;
 use crate::text::did_you_mean;
 
@@ -27,6 +27,7 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     timeouts(config, documents, around, &mut warn);
     refreshes(config, around, &mut warn);
     logs(config, around, &mut warn);
+    log_files::check(config, &mut warn);
     volumes::options(config, &mut warn);
     found
 }
@@ -180,18 +181,10 @@ fn logs(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], S
         );
     }
     let Some(allowed) = around.log_groups.as_ref().filter(|_| config.logs.agent != LogAgent::None) else { return };
-    let instance = Instance::example();
-    let signal = config.signal.as_ref();
-    let prefix = config.log_group().expand(|variable| {
-        let text = match variable {
-            Variable::Stack => signal.and_then(|signal| signal.stack.as_ref()).map(StackName::name),
-            Variable::Resource => signal.and_then(|signal| signal.resource.as_ref()).map(|resource| resource.as_str()),
-            Variable::Region => Some(instance.region.as_str()),
-            Variable::Account => Some(instance.account_id.as_str()),
-            Variable::Cluster => config.ecs.as_ref().map(|ecs| ecs.cluster.name()),
-        };
-        text.unwrap_or_default().to_owned()
-    });
+    let Instance { region, account_id, .. } = Instance::example();
+    let names = LogNames { config, region: &region, account_id: &account_id, placeholder: &Placeholder::text };
+    let prefix = names.group("");
+    let prefix = prefix.trim_end_matches('/');
     let group = format!("{prefix}/messages");
     // Policies name a log group with and without what may follow for its streams. In which region and account the stack will
     // be made nobody knows here.

@@ -30,16 +30,6 @@ pub(super) fn find(config: &Config, documents: &[Document]) -> Vec<Problem> {
             warn(&["storage", &index.to_string(), "device"], message, remedy);
         }
     }
-    for (index, file) in config.logs.files.iter().enumerate() {
-        let format = file.timestamp_format.as_ref().map(|format| format.as_str());
-        if let Some(format) = format.filter(|format| !format.replace("%%", "").contains('%')) {
-            warn(
-                &["logs", "files", &index.to_string(), "timestamp_format"],
-                format!("`{format}` has no directive of strftime(3), so no line has a time by it"),
-                "write it as \"%Y-%m-%d %H:%M:%S\"",
-            );
-        }
-    }
     found
 }
 

@@ -34,7 +34,28 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     // What the kernels allow, which is written down once, in `mount_options`.
     ("no volume can be mounted with", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["bind"]}]}"#),
     ("is an option of", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["commit=9"]}]}"#),
-    ("is listed twice", r#"{"logs": {"files": [{"path": "/a"}, {"path": "/a", "timestamp_format": "%Y"}]}}"#),
+    ("is listed twice", r#"{"logs": {"files": [{"path": "/a"}, {"path": "/a", "encoding": "utf-16"}]}}"#),
+    (
+        "a format that ends in Z",
+        r#"{"logs": {"files": [{"path": "/a", "timestamp_format": "%d %mZ", "timezone": "local"}]}}"#,
+    ),
+    (
+        "needs a `timestamp_format`",
+        r#"{"logs": {"files": [{"path": "/a", "multi_line_start_pattern": "{timestamp_format}"}]}}"#,
+    ),
+    (
+        "gets another retention",
+        r#"{"logs": {"files": [{"path": "/a", "group": "x", "retention_days": 1}, {"path": "/b", "group": "x", "retention_days": 3}]}}"#,
+    ),
+    // Names whose length depends on what is filled in.
+    ("the name of the log", "\"long name\""),
+    // What the CloudWatch agent reads, whose grammars are written down once, in `types/log_formats` and `types/regular_expression`.
+    ("can't stand in a format", r#"{"logs": {"files": [{"path": "/a", "timestamp_format": "Monday %d %m"}]}}"#),
+    ("names archives", r#"{"logs": {"files": [{"path": "/a.gz"}]}}"#),
+    ("is not a pattern of paths", r#"{"logs": {"files": [{"path": "/[a"}]}}"#),
+    ("is not a regular expression", r#"{"logs": {"files": [{"path": "/a", "exclude": "("}]}}"#),
+    ("is not of Go's syntax", r#"{"logs": {"files": [{"path": "/a", "exclude": "a**"}]}}"#),
+    ("there is no encoding", r#"{"logs": {"files": [{"path": "/a", "encoding": "utf_8"}]}}"#),
     (
         "the stack is in",
         r#"{"signal": {"stack": "arn:aws:cloudformation:us-east-1:1:stack/web/1", "resource": "A", "region": "eu-west-1"}}"#,

@@ -93,20 +93,54 @@ fn docker() -> impl Strategy<Value = Value> {
         .prop_map(|(root, daemon)| mapping([("data_root", root.map(Value::from)), ("daemon", Some(daemon))]))
 }
 
+/// A regular expression that Go and Rust read alike.
+fn expression() -> impl Strategy<Value = String> {
+    select(vec!["^\\d{4}-", "(?i)error|warn", "[^\\]x]+ \\[", "(?P<name>a){2,9}", "\\.\\x41\\t", "\"'`é"])
+        .prop_map(str::to_owned)
+}
+
+fn log_file() -> impl Strategy<Value = Value> {
+    let directives = "(%Y|%y)[-/ T]%-?m[-/]%-?d[ T\\[](%H|%-?I%p):%-?M(:%-?S([.,]%f)?)?(Z| %z)?";
+    let names =
+        (of("[A-Za-z0-9_/.#-]{1,9}(\\{date\\})?"), of("[ -#%-)+-9;-z|~é]{1,9}(\\{hostname\\}|\\$\\{region\\})?"));
+    let filter = (select(vec!["include", "exclude"]), expression())
+        .prop_map(|(kind, expression)| json!({ "type": kind, "expression": expression }));
+    let reading = (of(directives), of(Just("utc")), of(expression()), of(select(vec!["utf-16", "latin1"])));
+    ("(/[a-zA-Z0-9_-]{1,8}){1,3}(\\.log|/\\*\\.log|/\\*\\*)?", names, reading, vec(filter, 0..3), of(expression()))
+        .prop_map(|(path, (group, stream), (format, zone, start, encoding), filters, exclude)| {
+            mapping([
+                ("path", Some(path.into())),
+                ("group", group.map(Value::from)),
+                ("stream", stream.map(Value::from)),
+                ("timestamp_format", format.map(Value::from)),
+                ("timezone", zone.map(Value::from)),
+                ("multi_line_start_pattern", start.map(Value::from)),
+                ("encoding", encoding.map(Value::from)),
+                ("filters", Some(filters.into())),
+                ("exclude", exclude.map(Value::from)),
+            ])
+        })
+}
+
 fn logs() -> impl Strategy<Value = Value> {
-    let file = (path(), of("%[a-zA-Z]-%[a-zA-Z]")).prop_map(|(path, format)| {
-        mapping([("path", Some(path.into())), ("timestamp_format", format.map(Value::from))])
-    });
-    let group = of(select(vec!["fixed/name", "${region}/${account}"]));
+    let group = of(select(vec!["fixed/name", "${region}/${account}", "{account_id}/{date}"]));
     let agent = select(vec!["auto", "cloudwatch", "awslogs", "none"]);
-    (agent, group, of(select(vec![1, 30, 3653])), vec(file, 0..3), any::<bool>()).prop_map(
-        |(agent, group, days, files, journal)| {
+    let whole = (
+        of(select(vec!["STANDARD", "INFREQUENT_ACCESS"])),
+        of(Just("arn:aws:iam::123456789012:role/logs")),
+        of(select(vec!["eu-west-1", "us-gov-east-1"])),
+    );
+    (agent, group, of(select(vec![1, 30, 1096, 3653])), vec(log_file(), 0..3), any::<bool>(), whole).prop_map(
+        |(agent, group, days, files, journal, (class, role, region))| {
             mapping([
                 ("agent", Some(agent.into())),
                 ("group", group.map(Value::from)),
                 ("retention_days", days.map(Value::from)),
                 ("files", Some(files.into())),
                 ("journal", Some(journal.into())),
+                ("class", class.map(Value::from)),
+                ("role_arn", role.map(Value::from)),
+                ("region", region.map(Value::from)),
             ])
         },
     )

@@ -1,3 +1,5 @@
+mod logs;
+
 use super::*;
 
 fn accepts<T: TryFrom<String>>(text: &str) -> bool {
@@ -63,7 +65,7 @@ fn what_is_just_as_long_as_it_may_be_is_accepted() {
     let letters = |count: usize| "a".repeat(count);
     let others = |count: usize| "é".repeat(count);
     let of = |head: &str, count: usize| format!("{head}{}", letters(count - head.len()));
-    let table: [(fn(&str) -> bool, String, String); 14] = [
+    let table: [(fn(&str) -> bool, String, String); 16] = [
         (accepts::<ClusterName>, letters(255), letters(256)),
         (accepts::<StackName>, letters(128), letters(129)),
         (accepts::<LogicalId>, letters(255), letters(256)),
@@ -75,7 +77,9 @@ fn what_is_just_as_long_as_it_may_be_is_accepted() {
         (accepts::<AttributeValue>, letters(128), letters(129)),
         (accepts::<TagKey>, others(128), others(129)),
         (accepts::<TagValue>, others(256), others(257)),
-        (accepts::<NameTemplate>, letters(512), letters(513)),
+        (accepts::<TimestampFormat>, format!("%m%d{}", "-".repeat(4092)), format!("%m%d{}", "-".repeat(4093))),
+        (accepts::<RegularExpression>, letters(4096), letters(4097)),
+        (accepts::<RoleArn>, of("arn:aws:iam::123456789012:role/", 2048), of("arn:aws:iam::123456789012:role/", 2049)),
         (accepts::<TimeSpan>, "12h".to_owned(), "12h 1ns".to_owned()),
         (accepts::<Owner>, "4294967295:0".to_owned(), "4294967296:0".to_owned()),
     ];
@@ -86,7 +90,7 @@ fn what_is_just_as_long_as_it_may_be_is_accepted() {
 
 #[test]
 fn each_character_that_a_grammar_leaves_out_is_refused() {
-    let table: [(fn(&str) -> bool, &[&str], &[&str]); 14] = [
+    let table: [(fn(&str) -> bool, &[&str], &[&str]); 13] = [
         (accepts::<ClusterName>, &[], &["arn:aws:ecs:eu-west-1:cluster/x", "arn:aws:ecs:eu-west-1:1:service/x"]),
         (
             accepts::<StackName>,
@@ -103,7 +107,6 @@ fn each_character_that_a_grammar_leaves_out_is_refused() {
         (accepts::<TagKey>, &["a +-=._:/@", "é1", "awsome"], &["", "aws:x", "AWS:x", "a!"]),
         (accepts::<TagValue>, &["", "a +-=._:/@", "é1"], &["a!", "a\n"]),
         (accepts::<OneLine>, &["a", "é %"], &["", "a\nb"]),
-        (accepts::<NameTemplate>, &["a-_/.#{}1", "${stack}"], &["", "a b", "${stack", "${stack}*"]),
         (accepts::<Device>, &["/dev/a-_.:@+1/b"], &["/dev/a b", "/dev/a*", "/devs/a"]),
     ];
     for (index, (check, good, bad)) in table.iter().enumerate() {
@@ -193,12 +196,4 @@ fn a_secret_url_is_shown_without_its_secrets() {
     );
     let handle = WaitHandle::try_from("https://bucket.s3.amazonaws.com/key?Signature=abc".to_owned()).unwrap();
     assert_eq!(handle.0.to_string(), "https://bucket.s3.amazonaws.com/key?***");
-}
-
-#[test]
-fn a_name_template_is_filled_in() {
-    let template = NameTemplate::try_from("${stack}/ec2/${resource}".to_owned()).unwrap();
-    assert_eq!(template.variables().collect::<Vec<_>>(), [Variable::Stack, Variable::Resource]);
-    assert_eq!(template.expand(|variable| format!("{variable:?}")), "Stack/ec2/Resource");
-    assert!(NameTemplate::try_from("${stak}/x".to_owned()).unwrap_err().contains("${stack}"));
 }

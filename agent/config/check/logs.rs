@@ -1,0 +1,130 @@
+//! The checks of `logs` that concern more than one value: names as they will stand, times, and settings of one log group.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::{indices, is_meant};
+use crate::config::types::{LONGEST_LOG_NAME, LONGEST_REGION, NameTemplate, Placeholder, StartPattern, Variable};
+use crate::config::yaml::{Node, NodeId};
+use crate::config::{Config, LogFile, LogNames, LogTimeZone};
+use crate::host_logs;
+
+/// Takes a path in the document, a message and a remedy.
+type Report<'a> = dyn FnMut(&[&str], String, &str) + 'a;
+
+/// The most files that a document can list: with those of the host it stays below the 16,384 of the CloudWatch agent's schema.
+const MOST_FILES: usize = 10_000;
+
+/// An id of an AWS account; each has 12 digits.
+const ACCOUNT: &str = "000000000000";
+
+pub(super) fn check(config: &Config, root: &Node, refused: &HashSet<NodeId>, report: &mut Report<'_>) {
+    let files = || config.logs.files.iter().zip(indices(root, &["logs", "files"], refused));
+    if config.logs.files.len() > MOST_FILES {
+        let message = format!("there are more than {MOST_FILES} files");
+        return report(&["logs", "files"], message, "use patterns, such as /var/log/app/*.log");
+    }
+    let mut listed = BTreeSet::new();
+    for (file, index) in files() {
+        let index = index.to_string();
+        let at = &["logs", "files", &index];
+        if !listed.insert(&file.path) {
+            report(&[at, &["path"][..]].concat(), format!("{} is listed twice", file.path), "list it once");
+        }
+        check_times(file, at, report);
+        let names = [("group", file.group.as_deref()), ("stream", file.stream.as_deref())];
+        check_variables(at, &names, root, refused, report);
+    }
+    let names = [("group", config.logs.group.as_deref()), ("stream", Some(&*config.logs.stream))];
+    check_variables(&["logs"], &names, root, refused, report);
+    check_lengths(config, files(), report);
+    check_retention(config, files(), report);
+}
+
+fn check_times(file: &LogFile, at: &[&str], report: &mut Report<'_>) {
+    let ends_in_z = file.timestamp_format.as_ref().is_some_and(|format| format.ends_in_z());
+    if ends_in_z && file.timezone == Some(LogTimeZone::Local) {
+        let message = "a format that ends in Z is of times in UTC".to_owned();
+        report(&[at, &["timezone"]].concat(), message, "leave `timezone` out, or the Z");
+    }
+    let starts_with_time = file
+        .multi_line_start_pattern
+        .as_ref()
+        .is_some_and(|pattern| pattern.as_str() == StartPattern::TIMESTAMP_FORMAT);
+    if starts_with_time && file.timestamp_format.is_none() {
+        let message = format!("`{}` needs a `timestamp_format`", StartPattern::TIMESTAMP_FORMAT);
+        report(&[at, &["multi_line_start_pattern"]].concat(), message, "add one, or write a regular expression");
+    }
+}
+
+fn check_variables(
+    at: &[&str],
+    names: &[(&str, Option<&NameTemplate>)],
+    root: &Node,
+    refused: &HashSet<NodeId>,
+    report: &mut Report<'_>,
+) {
+    let named = names.iter().filter_map(|(key, name)| Some((*key, (*name)?)));
+    for (key, variable) in named.flat_map(|(key, name)| name.variables().map(move |variable| (key, variable))) {
+        let source: [&str; 2] = match variable {
+            Variable::Stack => ["signal", "stack"],
+            Variable::Resource => ["signal", "resource"],
+            Variable::Cluster => ["ecs", "cluster"],
+            Variable::Region | Variable::Account => continue,
+        };
+        if !is_meant(root, &source, refused) {
+            let message = format!("`${{{}}}` has no value here", variable.name());
+            let remedy = format!("set `{}`, or write the name itself", source.join("."));
+            report(&[at, &[key]].concat(), message, &remedy);
+        }
+    }
+}
+
+/// The whole names, once the log agent has filled in their placeholders, in a region with a long name. One that is too long
+/// keeps the CloudWatch agent from starting.
+fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Report<'_>) {
+    let names = LogNames { config, region: LONGEST_REGION, account_id: ACCOUNT, placeholder: &Placeholder::longest };
+    let mut check = |at: &[&str], what: &str, name: String| {
+        let length = name.chars().count();
+        let is_too_long = length > LONGEST_LOG_NAME;
+        if is_too_long {
+            let message =
+                format!("the name of the log {what} can have {length} characters, more than {LONGEST_LOG_NAME}");
+            report(at, message, "shorten it: variables, placeholders and what follows the prefix count as well");
+        }
+        is_too_long
+    };
+    let longest = host_logs::groups().map(|suffix| names.group(suffix)).max_by_key(|name| name.chars().count());
+    let prefix_is_too_long = check(&["logs", "group"], "group", longest.unwrap_or_default());
+    check(&["logs", "stream"], "stream", names.stream(None));
+    for (file, index) in files {
+        let index = index.to_string();
+        let at = &["logs", "files", &index][..];
+        let key = if file.group.is_some() { "group" } else { "path" };
+        if file.group.is_some() || !prefix_is_too_long {
+            check(&[at, &[key]].concat(), "group", names.group_of(file));
+        }
+        if file.stream.is_some() {
+            check(&[at, &["stream"]].concat(), "stream", names.stream(Some(file)));
+        }
+    }
+}
+
+/// The CloudWatch agent doesn't start where one log group has two retentions.
+fn check_retention<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Report<'_>) {
+    let names = LogNames { config, region: LONGEST_REGION, account_id: ACCOUNT, placeholder: &Placeholder::text };
+    let of_host = config.logs.retention_days.map(|days| (days, "`logs.retention_days`".to_owned()));
+    let mut known: BTreeMap<String, _> = of_host
+        .into_iter()
+        .flat_map(|known| host_logs::groups().map(move |suffix| (names.group(suffix), known.clone())))
+        .collect();
+    for (file, index) in files {
+        let Some(days) = file.retention_days.or(config.logs.retention_days) else { continue };
+        let group = names.group_of(file);
+        let (first, of) = known.entry(group.clone()).or_insert((days, format!("`logs.files[{index}]`")));
+        if *first != days {
+            let message = format!("the log group `{group}` gets another retention from {of}");
+            let at = ["logs", "files", &index.to_string(), "retention_days"];
+            report(&at, message, "give all entries of a log group the same `retention_days`");
+        }
+    }
+}

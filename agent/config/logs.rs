@@ -1,0 +1,237 @@
+//! `logs`: what is sent to CloudWatch Logs, and under which names.
+
+use serde::{Deserialize, Serialize};
+
+use super::Config;
+use super::types::*;
+
+/// `logs`: what is sent to CloudWatch Logs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Logs {
+    /// The agent that sends them; `auto` is the one that the image has.
+    pub agent: LogAgent,
+    /// Prefix of the log groups' names. `${stack}`, `${resource}`, `${region}`, `${account}` and `${cluster}` are filled in;
+    /// inside `Fn::Sub` they are written as `${!stack}`. Unless given: `${stack}/ec2/${resource}`, without a stack
+    /// `${cluster}/ec2`, without a cluster `ecs-firstrun/${account}`.
+    pub group: Option<LogGroupName>,
+    /// Name of the log streams, with the same variables. The log agent fills in `{instance_id}`, `{hostname}`,
+    /// `{local_hostname}`, `{ip_address}`, `{aws_region}`, `{account_id}` and `{date}`, in groups too.
+    pub stream: LogStreamName,
+    /// Days that CloudWatch Logs keeps events; for ever unless given.
+    pub retention_days: Option<RetentionDays>,
+    /// Class of the log groups that the log agent makes; it can't be changed later. Groups of the journal are `STANDARD`.
+    pub class: Option<LogGroupClass>,
+    /// The role that the log agent sends as; the instance's own unless given.
+    pub role_arn: Option<RoleArn>,
+    /// The region that the logs are sent to; the instance's unless given. The CloudWatch agent's metrics go there too.
+    pub region: Option<Region>,
+    /// Files that are sent beside the host's own logs, at most 10,000 entries.
+    pub files: Vec<LogFile>,
+    /// Whether the journal is sent, where the CloudWatch agent can read it (from 1.300070): from the boot's first line on.
+    pub journal: bool,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Logs {
+            agent: LogAgent::Auto,
+            group: None,
+            stream: constant("{instance_id}"),
+            retention_days: None,
+            class: None,
+            role_arn: None,
+            region: None,
+            files: Vec::new(),
+            journal: true,
+        }
+    }
+}
+
+fn constant<T: TryFrom<String, Error = String>>(text: &'static str) -> T {
+    #[expect(clippy::unwrap_used, reason = "the text is a constant of this file, and a test makes each")]
+    T::try_from(text.to_owned()).unwrap()
+}
+
+/// The agents that can send logs to CloudWatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum LogAgent {
+    /// The one that the image has.
+    Auto,
+    /// The CloudWatch agent.
+    Cloudwatch,
+    /// The older CloudWatch Logs agent of Amazon Linux 2.
+    Awslogs,
+    /// No logs are sent.
+    None,
+}
+
+/// The classes of log groups that an agent can write to.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LogGroupClass {
+    /// All features of CloudWatch Logs.
+    Standard,
+    /// Half the price of ingestion; no metric filters, no subscriptions, no live tail.
+    InfrequentAccess,
+}
+
+/// A file of `logs.files`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LogFile {
+    /// The file, or a pattern such as `/var/log/app/*.log` or `/var/log/**.log`: every file that matches is sent, each in a
+    /// stream of its own. Archives and folders never are.
+    pub path: LogPath,
+    /// Name of the log group, with the same variables as `logs.group`; unless given, the path below `logs.group`.
+    pub group: Option<LogGroupName>,
+    /// Name of the log stream; `logs.stream` unless given.
+    pub stream: Option<LogStreamName>,
+    /// Days that CloudWatch Logs keeps events; `logs.retention_days` unless given.
+    pub retention_days: Option<RetentionDays>,
+    /// How its lines tell the time, as `%Y-%m-%d %H:%M:%S`: `%Y %y %m %-m %b %B %d %-d %a %A %H %I %-I %p %M %-M %S %-S %f %z %Z`
+    /// and no others. Unless given, a line has the time at which it is read.
+    pub timestamp_format: Option<TimestampFormat>,
+    /// Time zone of these times: `local`, the instance's own, unless given. A format that ends in a plain `Z` is `utc`.
+    pub timezone: Option<LogTimeZone>,
+    /// Regular expression of the first line of an event; or `{timestamp_format}`. Unless given, a line that doesn't begin with
+    /// a blank begins an event.
+    pub multi_line_start_pattern: Option<StartPattern>,
+    /// Encoding of the file, such as `utf-16` or `iso-8859-1`; `utf-8` unless given.
+    pub encoding: Option<Encoding>,
+    /// Which events are sent: those that pass every filter.
+    #[serde(default)]
+    pub filters: Vec<LogFilter>,
+    /// Regular expression of names of files that are not sent, although their paths match.
+    pub exclude: Option<RegularExpression>,
+}
+
+/// The time zones in which the lines of a log can tell the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum LogTimeZone {
+    /// Coordinated Universal Time.
+    Utc,
+    /// The time zone of the instance.
+    Local,
+}
+
+/// A filter of the events of a file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LogFilter {
+    /// Whether events that match are sent, or those that don't.
+    #[serde(rename = "type")]
+    pub kind: LogFilterType,
+    /// The regular expression, in the syntax of Go.
+    pub expression: RegularExpression,
+}
+
+/// The kinds of filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum LogFilterType {
+    /// Only events that match are sent.
+    Include,
+    /// Events that match are not sent.
+    Exclude,
+}
+
+impl Logs {
+    /// The keys that are set and that the awslogs agent has nothing for.
+    pub fn unknown_to_awslogs(&self) -> Vec<&'static str> {
+        let any = |has: fn(&LogFile) -> bool| self.files.iter().any(has);
+        let keys = [
+            ("retention_days", self.retention_days.is_some() || any(|file| file.retention_days.is_some())),
+            ("class", self.class.is_some()),
+            ("role_arn", self.role_arn.is_some()),
+            ("filters", any(|file| !file.filters.is_empty())),
+            ("exclude", any(|file| file.exclude.is_some())),
+        ];
+        keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
+    }
+}
+
+impl LogFile {
+    /// Tells whether its times are in UTC.
+    pub fn is_utc(&self) -> bool {
+        let ends_in_z = self.timestamp_format.as_ref().is_some_and(TimestampFormat::ends_in_z);
+        ends_in_z || self.timezone == Some(LogTimeZone::Utc)
+    }
+
+    /// Its path as a part of a log group's name: what CloudWatch Logs doesn't allow there becomes `_`.
+    pub fn group_suffix(&self) -> String {
+        let allowed = |c: char| if c.is_ascii_alphanumeric() || "-_/.#".contains(c) { c } else { '_' };
+        self.path.as_str().chars().map(allowed).collect()
+    }
+}
+
+impl Config {
+    /// The prefix of the log groups: as given, else named after the stack's resource, else after the cluster.
+    pub fn log_group(&self) -> LogGroupName {
+        let signal = self.signal.as_ref();
+        let names_stack = signal.is_some_and(|signal| signal.stack.is_some() && signal.resource.is_some());
+        self.logs.group.clone().unwrap_or_else(|| match (names_stack, &self.ecs) {
+            (true, _) => constant("${stack}/ec2/${resource}"),
+            (false, Some(_)) => constant("${cluster}/ec2"),
+            (false, None) => constant("ecs-firstrun/${account}"),
+        })
+    }
+}
+
+/// The names of the log groups and streams on an instance.
+#[derive(Clone, Copy)]
+pub(crate) struct LogNames<'a> {
+    /// The configuration.
+    pub(crate) config: &'a Config,
+    /// The region of the instance.
+    pub(crate) region: &'a str,
+    /// The id of its AWS account.
+    pub(crate) account_id: &'a str,
+    /// What a placeholder becomes.
+    pub(crate) placeholder: &'a dyn Fn(Placeholder) -> String,
+}
+
+impl LogNames<'_> {
+    /// The name of the log group below the prefix.
+    pub(crate) fn group(&self, suffix: &str) -> String {
+        let prefix = self.expand(&self.config.log_group());
+        format!("{}/{}", prefix.trim_end_matches('/'), suffix.trim_start_matches('/'))
+    }
+
+    /// The name of the log group of a file.
+    pub(crate) fn group_of(&self, file: &LogFile) -> String {
+        file.group.as_ref().map_or_else(|| self.group(&file.group_suffix()), |group| self.expand(group))
+    }
+
+    /// The name of the log stream, of a file that may have its own.
+    pub(crate) fn stream(&self, file: Option<&LogFile>) -> String {
+        let own = file.and_then(|file| file.stream.as_ref());
+        self.expand(own.unwrap_or(&self.config.logs.stream))
+    }
+
+    fn expand(&self, name: &NameTemplate) -> String {
+        name.expand(|variable| self.variable(variable), |placeholder| (self.placeholder)(placeholder))
+    }
+
+    fn variable(&self, variable: Variable) -> String {
+        let signal = self.config.signal.as_ref();
+        match variable {
+            Variable::Stack => signal.and_then(|signal| signal.stack.as_ref()).map(|stack| stack.name().to_owned()),
+            Variable::Resource => signal.and_then(|signal| signal.resource.as_ref()).map(ToString::to_string),
+            Variable::Cluster => self.config.ecs.as_ref().map(|ecs| ecs.cluster.name().to_owned()),
+            Variable::Region => Some(self.region.to_owned()),
+            Variable::Account => Some(self.account_id.to_owned()),
+        }
+        .unwrap_or_default()
+    }
+}

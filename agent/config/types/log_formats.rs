@@ -1,0 +1,165 @@
+//! How the lines of a log are read: the format of their times, their encoding, and which files they are in.
+
+use globset::GlobBuilder;
+
+use super::{AbsolutePath, OneLine};
+use crate::text::did_you_mean;
+
+/// The longest text that the schema of the CloudWatch agent takes for a format or a pattern, in characters.
+pub(super) const LONGEST: usize = 4096;
+
+/// The directives of a time that the CloudWatch agent knows: `internal/util/timestamp` of its sources.
+const DIRECTIVES: [&str; 21] = [
+    "%Y", "%y", "%m", "%-m", "%b", "%B", "%d", "%-d", "%a", "%A", "%H", "%I", "%-I", "%p", "%M", "%-M", "%S", "%-S",
+    "%f", "%z", "%Z",
+];
+
+/// What stands for a part of the time in the layouts of Go, which the CloudWatch agent makes of a format; digits too.
+const GO_LAYOUT: [&str; 5] = ["Jan", "Mon", "MST", "PM", "pm"];
+
+/// Takes a format of times as the CloudWatch agent reads it: with its directives only, and with a date, since a time
+/// without one is of 1 January and soon too old for CloudWatch Logs.
+pub(super) fn check_timestamp_format(text: &str) -> Result<(), String> {
+    OneLine::try_from(text.to_owned())?;
+    if text.chars().count() > LONGEST {
+        return Err(format!(
+            "the format is longer than {LONGEST} characters\nthe CloudWatch agent takes no longer one"
+        ));
+    }
+    let (directives, literals) = parts(text)?;
+    if let Some(c) = literals.chars().find(|c| *c == '\\' || c.is_ascii_digit()) {
+        return Err(format!(
+            "`{c}` can't stand in a format of times\nthe CloudWatch agent reads it as something else; {EXAMPLE}"
+        ));
+    }
+    if let Some(word) = GO_LAYOUT.into_iter().find(|word| literals.contains(word)) {
+        return Err(format!(
+            "`{word}` can't stand in a format of times\nthe CloudWatch agent takes it for a part of the time; {EXAMPLE}"
+        ));
+    }
+    let has = |kind: &[char]| directives.iter().any(|directive| directive.ends_with(kind));
+    match has(&['d']) && has(&['m', 'b', 'B']) {
+        true => Ok(()),
+        false => Err(format!(
+            "`{text}` has no date: the CloudWatch agent takes each line for one of 1 January\nadd the month and the day, as %m and %d; {EXAMPLE}"
+        )),
+    }
+}
+
+const EXAMPLE: &str = "an example is %Y-%m-%d %H:%M:%S";
+
+/// The directives of a format, and what stands between them.
+fn parts(text: &str) -> Result<(Vec<&str>, String), String> {
+    let mut directives = Vec::new();
+    let mut pieces = text.split('%');
+    let mut literals = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let length = if piece.starts_with('-') { 2 } else { 1 };
+        let end = piece.char_indices().nth(length).map_or(piece.len(), |(end, _)| end);
+        let (name, literal) = piece.split_at(end);
+        let directive = DIRECTIVES.into_iter().find(|known| known[1..] == *name).ok_or_else(|| unknown(name))?;
+        directives.push(directive);
+        // A space keeps apart what did not stand side by side.
+        literals += " ";
+        literals += literal;
+    }
+    Ok((directives, literals))
+}
+
+fn unknown(name: &str) -> String {
+    let instead = match name {
+        "F" => Some("%Y-%m-%d"),
+        "T" => Some("%H:%M:%S"),
+        "R" => Some("%H:%M"),
+        "D" => Some("%m/%d/%y"),
+        "c" => Some("%a %b %d %H:%M:%S %Y"),
+        "e" => Some("%-d"),
+        "h" => Some("%b"),
+        "k" => Some("%H"),
+        "l" => Some("%-I"),
+        "L" | "N" => Some("%f"),
+        "P" => Some("%p"),
+        _ => None,
+    };
+    let directive = format!("%{name}");
+    let nearest = || did_you_mean(&directive, DIRECTIVES);
+    let remedy = instead.map(|instead| format!("write {instead}")).or_else(nearest);
+    let remedy = remedy.map(|remedy| format!("{remedy}; ")).unwrap_or_default();
+    format!("the CloudWatch agent has no directive `{directive}` for times\n{remedy}it has {}", DIRECTIVES.join(" "))
+}
+
+/// What the CloudWatch agent does otherwise than documented with a format that it takes.
+pub fn timestamp_pitfall(format: &str) -> Option<(&'static str, &'static str)> {
+    let (directives, _) = parts(format).ok()?;
+    let pitfalls = [
+        (
+            "%z",
+            "the CloudWatch agent takes +0100 for `%z`, not +01:00 and not Z: other lines get no time",
+            "let the program write its offset so; where it writes Z, write Z instead of %z",
+        ),
+        (
+            "%Z",
+            "the CloudWatch agent takes three letters for `%Z`, and knows only those of UTC and of the instance's own zone",
+            "let the program write its offset, and use %z",
+        ),
+        (
+            "%B",
+            "the CloudWatch agent takes only names of seven letters for `%B`: January and October",
+            "let the program write the month short, and use %b, or as a number, and use %m",
+        ),
+    ];
+    pitfalls
+        .into_iter()
+        .find(|(directive, ..)| directives.contains(directive))
+        .map(|(_, message, remedy)| (message, remedy))
+}
+
+/// The endings of the archives that the CloudWatch agent passes over, whatever pattern finds them.
+const ARCHIVES: [&str; 6] = [".gz", ".zip", ".bz2", ".tar", ".zst", ".rar"];
+
+/// Takes a path or a pattern of paths that the CloudWatch agent can send.
+pub(super) fn check_log_path(text: &str) -> Result<(), String> {
+    AbsolutePath::try_from(text.to_owned())?;
+    if text == "/" {
+        return Err("`/` is no file\nname a file, or a pattern such as /var/log/app/*.log".to_owned());
+    }
+    if let Some(ending) = ARCHIVES.into_iter().find(|ending| text.ends_with(ending)) {
+        return Err(format!(
+            "`{text}` names archives ({ending}), which the CloudWatch agent never sends\nname the file that is written, before it is packed"
+        ));
+    }
+    if !is_pattern(text) {
+        return Ok(());
+    }
+    let why_not = match GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build() {
+        Err(error) => Some(error.kind().to_string()),
+        // globset takes `]` for the first sign of such a class.
+        Ok(_) => ["[]", "[!]", "[^]"]
+            .into_iter()
+            .find(|class| text.contains(class))
+            .map(|class| format!("`{class}` is empty")),
+    };
+    why_not.map_or(Ok(()), |why| {
+        Err(format!(
+            "`{text}` is not a pattern of paths: {why}\nthe CloudWatch agent reads * ? [a-z] and **, and takes a sign after \\ as it is"
+        ))
+    })
+}
+
+/// Tells whether a path stands for several files.
+pub fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
+/// Takes the name of an encoding that the CloudWatch agent finds: those of the WHATWG's Encoding Standard, which browsers
+/// know. It finds some of IANA's beside them.
+/// <https://encoding.spec.whatwg.org/#names-and-labels>
+pub(super) fn check_encoding(text: &str) -> Result<(), String> {
+    let found = encoding_rs::Encoding::for_label_no_replacement(text.as_bytes());
+    match found.is_some() && text.trim() == text {
+        true => Ok(()),
+        false => Err(format!(
+            "there is no encoding `{text}`\nwrite a name such as utf-8, utf-16, iso-8859-1, windows-1252, shift_jis, euc-kr or gb18030"
+        )),
+    }
+}

@@ -1,0 +1,53 @@
+//! The logs of the host that are sent to CloudWatch Logs, and the log groups in which they end.
+
+use crate::well_known::{ECS_AGENT_LOG, LOG_FILE};
+
+/// Where a log of the host comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Origin {
+    /// The program writes it itself.
+    Program,
+    /// Amazon Linux 2 writes it at boot, newer systems do not.
+    BootMessages,
+    /// rsyslogd writes it.
+    Syslog,
+}
+
+/// A log of the host: those of the shell script that this agent replaces, under the same log groups, and our own.
+#[derive(Clone, Copy, Debug)]
+pub struct HostLog {
+    /// The file.
+    pub path: &'static str,
+    /// What follows the prefix in the log group's name. The original kept `.log` in one name only.
+    pub group: &'static str,
+    /// How its lines tell the time. One that ends in Z is UTC.
+    pub timestamp_format: Option<&'static str>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+const ISO: Option<&str> = Some("%Y-%m-%dT%H:%M:%SZ");
+
+/// The logs of the host.
+#[rustfmt::skip]
+pub const ALL_HOST_LOGS: [HostLog; 6] = [
+    HostLog { path: "/var/log/dmesg", group: "/var/log/dmesg", timestamp_format: None, origin: Origin::BootMessages },
+    HostLog { path: "/var/log/messages", group: "/var/log/messages", timestamp_format: Some("%b %d %H:%M:%S"), origin: Origin::Syslog },
+    HostLog { path: "/var/log/ecs/ecs-init.log", group: "/var/log/ecs/ecs-init", timestamp_format: ISO, origin: Origin::Program },
+    HostLog { path: ECS_AGENT_LOG, group: "/var/log/ecs/ecs-agent", timestamp_format: ISO, origin: Origin::Program },
+    HostLog { path: "/var/log/ecs/audit.log", group: "/var/log/ecs/audit.log", timestamp_format: ISO, origin: Origin::Program },
+    HostLog { path: LOG_FILE, group: "/var/log/ecs-firstrun", timestamp_format: ISO, origin: Origin::Program },
+];
+
+/// Where the journal of Docker ends.
+pub const DOCKER_GROUP: &str = "/var/log/docker";
+/// Where the kernel's messages end.
+pub const KERNEL_GROUP: &str = "/var/log/dmesg";
+/// Where the host's messages end.
+pub const MESSAGES_GROUP: &str = "/var/log/messages";
+
+/// The names of all log groups of a host, without the prefix.
+pub fn groups() -> impl Iterator<Item = &'static str> {
+    let of_journal = [DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP];
+    ALL_HOST_LOGS.iter().map(|log| log.group).chain(of_journal)
+}

@@ -1,0 +1,187 @@
+//! The configuration of the CloudWatch agent: JSON for files, OpenTelemetry's YAML for the journal.
+
+use serde_json::{Map, Value, json};
+
+use super::{Entry, HostLogs, Planned};
+use crate::config::types::{Placeholder, RegularExpression, is_pattern};
+use crate::host_logs::{DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP};
+use crate::well_known::{CLOUDWATCH_UNIT, DOCKER_UNIT};
+
+/// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
+pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
+/// Our pipelines of the CloudWatch agent, which merges the OpenTelemetry configurations of this folder: only they can read the
+/// journal from its beginning. `journald` in the JSON begins with the last ten entries.
+pub const CLOUDWATCH_YAML: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.yaml";
+
+/// The folder in which the CloudWatch agent keeps how far it has read the journal; one for each instance, since an image may
+/// be made of an instance that has booted.
+const CURSORS: &str = "/opt/aws/amazon-cloudwatch-agent/logs/state/ecs-firstrun";
+
+/// The name of the extension that keeps there how far the journal is read, and what is not yet sent.
+const STORAGE: &str = "file_storage/ecs-firstrun";
+
+/// What the CloudWatch agent says of its proxy when it starts, with the password: `cfg/envconfig/file.go` of its sources.
+const NAMES_PROXY: &str = "_PROXY is set to";
+
+/// Days of retention that the CloudWatch agent takes for files and not for the journal: `ValidateRetentionValue` of its
+/// `awscloudwatchlogs` exporter doesn't have them, and the agent doesn't start.
+const NO_RETENTION_OF_JOURNAL: i64 = 1096;
+
+/// An entry of the journal: a name of its own, where it ends, and which of the journal it takes.
+struct JournalEntry {
+    name: &'static str,
+    group: &'static str,
+    filter: Value,
+}
+
+impl HostLogs<'_> {
+    pub(super) fn cloudwatch_json(&self) -> Planned {
+        let entries = self.entries(self.names(&Placeholder::text));
+        let files: Vec<Value> = entries.iter().map(|entry| self.file_entry(entry)).collect();
+        let mut logs = json!({ "logs_collected": { "files": { "collect_list": files } } });
+        if let Some(role) = &self.config.logs.role_arn {
+            logs["credentials"] = json!({ "role_arn": role });
+        }
+        let mut all = Map::new();
+        if let Some(region) = &self.config.logs.region {
+            all.insert("agent".to_owned(), json!({ "region": region }));
+        }
+        all.insert("logs".to_owned(), logs);
+        let why = format!("the host's logs go to CloudWatch Logs, under {}", self.destination());
+        self.file(CLOUDWATCH_JSON, format!("{:#}\n", Value::Object(all)), CLOUDWATCH_UNIT, why)
+    }
+
+    fn file_entry(&self, entry: &Entry<'_>) -> Value {
+        let mut json =
+            json!({ "file_path": entry.path, "log_group_name": entry.group, "log_stream_name": entry.stream });
+        let mut set = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                json[key] = value;
+            }
+        };
+        set("log_group_class", self.config.logs.class.map(|class| json!(class)));
+        set("retention_in_days", entry.retention.map(|days| i64::from(days).into()));
+        set("timestamp_format", entry.timestamp_format.map(Value::from));
+        set("timezone", entry.is_utc.then(|| "UTC".into()));
+        set("publish_multi_logs", is_pattern(entry.path).then_some(true.into()));
+        let file = entry.file;
+        set(
+            "multi_line_start_pattern",
+            file.and_then(|file| Some(file.multi_line_start_pattern.as_ref()?.as_str().into())),
+        );
+        set("encoding", file.and_then(|file| Some(file.encoding.as_ref()?.as_str().into())));
+        set("blacklist", file.and_then(|file| Some(file.exclude.as_ref().map(RegularExpression::as_str)?.into())));
+        let own = file.iter().flat_map(|file| &file.filters).map(|filter| json!(filter));
+        let password = entry.may_be_anything.then(|| json!({ "type": "exclude", "expression": NAMES_PROXY }));
+        let filters: Vec<Value> = own.chain(password).collect();
+        set("filters", (!filters.is_empty()).then(|| filters.into()));
+        json
+    }
+
+    /// The part for the journal, where the installed agent reads it. JSON is YAML.
+    pub(super) fn cloudwatch_yaml(&self) -> Option<Planned> {
+        if !self.reads_journal() {
+            return None;
+        }
+        let common = ["filter/ecs-firstrun", "batch/ecs-firstrun"];
+        let (mut receivers, mut exporters, mut pipelines) = (Map::new(), Map::new(), Map::new());
+        for JournalEntry { name, group, filter } in self.journal_entries() {
+            let [receiver, exporter, pipeline] =
+                ["journald", "awscloudwatchlogs", "logs"].map(|kind| format!("{kind}/ecs-firstrun-{name}"));
+            let mut reads = json!({ "start_at": "beginning", "storage": STORAGE, "priority": "debug" });
+            if let (Value::Object(reads), Value::Object(filter)) = (&mut reads, filter) {
+                reads.extend(filter);
+            }
+            let whole = json!({ "receivers": [receiver], "processors": common, "exporters": [exporter] });
+            receivers.insert(receiver, reads);
+            exporters.insert(exporter, self.journal_exporter(group));
+            pipelines.insert(pipeline, whole);
+        }
+        let directory = format!("{CURSORS}/{}", self.instance.instance_id);
+        let configuration = json!({
+            "receivers": receivers,
+            "processors": {
+                common[0]: { "error_mode": "ignore", "logs": { "log_record": [format!("IsMatch(body, \"{NAMES_PROXY}\")")] } },
+                common[1]: { "timeout": "5s" },
+            },
+            "exporters": exporters,
+            "extensions": { STORAGE: { "directory": directory, "create_directory": true } },
+            "service": { "extensions": [STORAGE], "pipelines": pipelines },
+        });
+        let why = "the journal goes to CloudWatch Logs, from the boot's first line on".to_owned();
+        Some(self.file(CLOUDWATCH_YAML, format!("{configuration:#}\n"), CLOUDWATCH_UNIT, why))
+    }
+
+    fn reads_journal(&self) -> bool {
+        self.config.logs.journal && self.instance.cloudwatch_agent_reads_journal()
+    }
+
+    fn journal_entries(&self) -> Vec<JournalEntry> {
+        let docker = JournalEntry { name: "docker", group: DOCKER_GROUP, filter: json!({ "units": [DOCKER_UNIT] }) };
+        if self.instance.image.rsyslog {
+            return vec![docker];
+        }
+        let kernel = json!({ "matches": [{ "_TRANSPORT": "kernel" }] });
+        vec![
+            docker,
+            JournalEntry { name: "dmesg", group: KERNEL_GROUP, filter: kernel },
+            JournalEntry { name: "messages", group: MESSAGES_GROUP, filter: json!({}) },
+        ]
+    }
+
+    fn journal_exporter(&self, group: &str) -> Value {
+        let fill_in = |placeholder| self.fill_in(placeholder);
+        let names = self.names(&fill_in);
+        // The agent expands variables of the environment twice, when it merges its configurations and when it reads the whole.
+        let plain = |name: String| name.replace('$', "$$$$");
+        let mut exporter = json!({
+            "log_group_name": plain(names.group(group)),
+            "log_stream_name": plain(names.stream(None)),
+            "region": self.region(),
+            // What can't be sent is kept and sent later, after a restart too; the agent's own limit is five minutes.
+            "retry_on_failure": { "max_elapsed_time": "0s" },
+            "sending_queue": { "storage": STORAGE },
+        });
+        let days = self.config.logs.retention_days.map(i64::from);
+        if let Some(days) = days.filter(|days| *days != NO_RETENTION_OF_JOURNAL) {
+            exporter["log_retention"] = days.into();
+        }
+        if let Some(role) = &self.config.logs.role_arn {
+            exporter["role_arn"] = json!(role);
+        }
+        exporter
+    }
+
+    pub(super) fn cloudwatch_notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.config.logs.journal && !self.reads_journal() {
+            notes.push("the journal is not sent: the CloudWatch agent reads it from 1.300070 on".to_owned());
+        }
+        if !self.reads_journal() {
+            return notes;
+        }
+        if self.config.logs.retention_days.map(i64::from) == Some(NO_RETENTION_OF_JOURNAL) {
+            notes.push(format!(
+                "the journal's log groups keep events for ever: the CloudWatch agent takes {NO_RETENTION_OF_JOURNAL} days for files only"
+            ));
+        }
+        if self.config.logs.class.is_some() {
+            notes.push(
+                "the journal's log groups are of the class STANDARD: the CloudWatch agent gives them no other"
+                    .to_owned(),
+            );
+        }
+        let is_known = |held: &Placeholder| {
+            matches!(held, Placeholder::InstanceId | Placeholder::AwsRegion | Placeholder::AccountId)
+        };
+        let group = self.config.log_group();
+        let unknown = group.placeholders().chain(self.config.logs.stream.placeholders()).find(|held| !is_known(held));
+        if let Some(placeholder) = unknown {
+            notes.push(format!(
+                "in names for the journal {} is the instance's id: the CloudWatch agent fills in nothing there",
+                placeholder.text()
+            ));
+        }
+        notes
+    }
+}

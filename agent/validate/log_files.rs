@@ -1,0 +1,89 @@
+//! Settings of `logs` with which nothing is sent, or not as one would think.
+
+use std::collections::BTreeMap;
+
+use crate::config::types::{Placeholder, is_pattern, timestamp_pitfall};
+use crate::config::{Config, LogAgent, LogNames};
+use crate::host_logs::{ALL_HOST_LOGS, groups};
+use crate::instance::Instance;
+
+/// Folders of every host; a log agent sends files only.
+const FOLDERS: [&str; 10] =
+    ["/etc", "/home", "/opt", "/root", "/run", "/tmp", "/var", "/var/lib", "/var/log", "/var/log/ecs"];
+
+/// Warns of files that are not sent, of times that are not read, and of two logs in one stream.
+pub(super) fn check(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
+    for (index, file) in config.logs.files.iter().enumerate() {
+        let index = index.to_string();
+        if let Some((message, remedy)) =
+            file.timestamp_format.as_ref().and_then(|format| timestamp_pitfall(format.as_str()))
+        {
+            warn(&["logs", "files", &index, "timestamp_format"], message.to_owned(), remedy);
+        }
+        if let Some((message, remedy)) = never_sent(config, file.path.as_str()) {
+            warn(&["logs", "files", &index, "path"], message, remedy);
+        }
+        if config.logs.agent == LogAgent::Awslogs && is_pattern(file.path.as_str()) {
+            let message = format!("of the files that match {} the awslogs agent sends the newest alone", file.path);
+            warn(&["logs", "files", &index, "path"], message, "list each file, or use the CloudWatch agent");
+        }
+    }
+    shared_streams(config, warn);
+    if config.logs.agent == LogAgent::Awslogs {
+        unknown_to_awslogs(config, warn);
+    }
+}
+
+fn never_sent(config: &Config, path: &str) -> Option<(String, &'static str)> {
+    let directories = config.storage.iter().flat_map(|volume| {
+        let below = volume.directories.iter().map(|directory| format!("{}/{}", volume.mount, directory.path));
+        below.chain([volume.mount.to_string()])
+    });
+    if FOLDERS.contains(&path) || directories.into_iter().any(|directory| directory == path) {
+        return Some((format!("{path} is a folder: nothing is sent"), "name files, such as /var/log/app/*.log"));
+    }
+    // Its pattern is that of Go's filepath.Glob then, which has no alternatives.
+    // A variable that nothing fills in is warned of by itself.
+    (path.contains(['{', '}']) && !path.contains("**") && !path.contains("${")).then(|| {
+        let message = format!("the CloudWatch agent takes the braces in {path} for signs of a file's name");
+        (message, "list each path by itself: alternatives work beside ** only")
+    })
+}
+
+/// Entries whose lines end in one stream, mixed.
+fn shared_streams(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
+    let Instance { region, account_id, .. } = Instance::example();
+    let names = LogNames { config, region: &region, account_id: &account_id, placeholder: &Placeholder::text };
+    let listed = |group: &str| {
+        let log = ALL_HOST_LOGS.iter().find(|log| log.group == group);
+        log.is_some_and(|log| config.logs.files.iter().any(|file| file.path.as_str() == log.path))
+    };
+    let of_host = groups().filter(|group| !listed(group));
+    let mut ends: BTreeMap<_, _> =
+        of_host.map(|group| ((names.group(group), names.stream(None)), group.to_owned())).collect();
+    for (index, file) in config.logs.files.iter().enumerate().filter(|(_, file)| !is_pattern(file.path.as_str())) {
+        let end = (names.group_of(file), names.stream(Some(file)));
+        let Some(other) = ends.insert(end, file.path.to_string()) else { continue };
+        let key = if file.group.is_some() { "group" } else { "path" };
+        let message = format!("{} ends in the same log stream as {other}", file.path);
+        let remedy = "give it a `group` or a `stream` of its own";
+        warn(&["logs", "files", &index.to_string(), key], message, remedy);
+    }
+}
+
+fn unknown_to_awslogs(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
+    for key in config.logs.unknown_to_awslogs() {
+        let message = format!("the awslogs agent has no `{key}`: logs are sent as without");
+        let holder = config.logs.files.iter().position(|file| match key {
+            "filters" => !file.filters.is_empty(),
+            "exclude" => file.exclude.is_some(),
+            "retention_days" => config.logs.retention_days.is_none() && file.retention_days.is_some(),
+            _ => false,
+        });
+        let remedy = "leave it out, or use the CloudWatch agent";
+        match holder {
+            Some(index) => warn(&["logs", "files", &index.to_string(), key], message, remedy),
+            None => warn(&["logs", key], message, remedy),
+        }
+    }
+}
