@@ -84,14 +84,14 @@ impl Host {
     pub async fn perform(&self, action: &Action, deadline: Instant) -> Result<Change> {
         match action {
             Action::WriteFile(file) => {
-                self.mark(&file.path, file.read_by.as_deref(), || {
+                self.mark(&file.path, &file.read_by, || {
                     Ok(!self.holds(&file.path, file.contents.reveal().as_bytes(), file.mode.0)?)
                 })?;
                 self.write(&file.path, file.contents.reveal().as_bytes(), file.mode.0)
             }
             Action::EditFile(edit) => self.edit(edit),
             Action::RemoveFile { path, read_by } => {
-                self.mark(path, read_by.as_deref(), || Ok(self.at(path).exists()))?;
+                self.mark(path, read_by, || Ok(self.at(path).exists()))?;
                 self.remove(path)
             }
             Action::EnsureDirectory { path, owner, mode } => self.ensure_directory(path, *owner, mode.0),

@@ -76,8 +76,9 @@ pub enum Action {
     RemoveFile {
         /// The file.
         path: String,
-        /// The unit that must be restarted if it was there.
-        read_by: Option<String>,
+        /// The units that must be restarted if it was there.
+        #[serde(serialize_with = "one_or_list")]
+        read_by: Vec<String>,
     },
     /// This directory exists, with this owner and mode.
     EnsureDirectory {
@@ -148,8 +149,9 @@ pub struct File {
     pub contents: Contents,
     /// Permissions.
     pub mode: Mode,
-    /// The unit that must be restarted when it changes.
-    pub read_by: Option<String>,
+    /// The units that must be restarted when it changes.
+    #[serde(serialize_with = "one_or_list")]
+    pub read_by: Vec<String>,
 }
 
 /// The contents of a file; shown only if they hold no secret.
@@ -239,6 +241,15 @@ impl Condition {
     }
 }
 
+/// One unit stands for itself, as in plans of the time when a file had one reader at most.
+fn one_or_list<S: serde::Serializer>(units: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match units {
+        [] => serializer.serialize_none(),
+        [unit] => serializer.serialize_str(unit),
+        units => units.serialize(serializer),
+    }
+}
+
 fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_secs())
 }
@@ -281,14 +292,15 @@ impl Plan {
 }
 
 /// A file of ours that is wanted now, or that an earlier run left and nobody wants any more.
-fn wanted_or_removed(
+fn wanted_or_removed<'a>(
     wanted: Option<Planned>,
     path: &str,
-    read_by: Option<&str>,
+    read_by: impl IntoIterator<Item = &'a str>,
     instance: &Instance,
 ) -> Option<Planned> {
     let removed = || {
-        let action = Action::RemoveFile { path: path.to_owned(), read_by: read_by.map(str::to_owned) };
+        let read_by = read_by.into_iter().map(str::to_owned).collect();
+        let action = Action::RemoveFile { path: path.to_owned(), read_by };
         instance.ours.contains(path).then(|| Planned {
             action,
             why: "an earlier run wrote it; the configuration doesn't need it any more".to_owned(),
@@ -314,6 +326,7 @@ pub mod leftovers {
         let others = [
             docker::image_daemon_json(),
             format!("{UNITS}/{DOCKER_UNIT}.d/ecs-firstrun-mounts.conf"),
+            proxy::ENVIRONMENT.to_owned(),
             logs::CLOUDWATCH_JSON.to_owned(),
             logs::CLOUDWATCH_YAML.to_owned(),
         ];

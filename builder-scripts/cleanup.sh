@@ -24,7 +24,7 @@ rm -rf "$root"/var/lib/ecs/data/* "$root/etc/docker/key.json"
 if [[ -f $root/etc/ecs/ecs.config ]]; then
 	sed -i '/^[[:space:]]*ECS_CLUSTER=/d' "$root/etc/ecs/ecs.config"
 fi
-rm -rf "$root"/var/lib/ecs-firstrun/* "$root"/etc/systemd/system/*.d/ecs-firstrun-*.conf \
+rm -rf "$root"/var/lib/ecs-firstrun/* "$root"/etc/systemd/system/*.d/ecs-firstrun-*.conf "$root/etc/ecs-firstrun/proxy.env" \
 	"$root/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json"
 
 # cloud-init runs anew, and makes other host keys.

@@ -48,6 +48,7 @@ fn a_proxy_that_is_asked_for_the_instance_metadata_is_found() {
     let host = host_with(|_| {});
     assert_eq!(host.run().code, Some(0));
     let endpoint = host.rehearsal.cloud.cloudformation_endpoint();
+    host.put("/etc/sysconfig/proxy", "# ours\nhttps_proxy='http://proxy:3128'\nNO_PROXY=\"169.254.169.254,\\$x\"\n");
     for (path, text, words) in [
         (
             "/etc/ecs/ecs.config",
@@ -63,6 +64,16 @@ fn a_proxy_that_is_asked_for_the_instance_metadata_is_found() {
             "/etc/systemd/system/docker.service.d/http-proxy.conf",
             "[Service]\nEnvironment=HTTPS_PROXY=http://proxy:3128\nEnvironment=NO_PROXY=169.254.169.254\n",
             "NO_PROXY lacks 169.254.170.2 in the drop-ins of docker.service",
+        ),
+        (
+            "/etc/systemd/system/docker.service.d/http-proxy.conf",
+            "[Service]\nEnvironmentFile=/etc/sysconfig/proxy\nEnvironment=NO_PROXY=169.254.169.254,169.254.170.2\n",
+            "NO_PROXY lacks 169.254.170.2 in the drop-ins of docker.service",
+        ),
+        (
+            "/etc/systemd/system/ecs.service.d/http-proxy.conf",
+            "[Service]\nEnvironmentFile=-/etc/sysconfig/none\nEnvironmentFile=/etc/sysconfig/gone\n",
+            "/etc/sysconfig/gone is missing, which a drop-in of ecs.service names",
         ),
     ] {
         let before = host.at(path).exists().then(|| host.text(path));

@@ -188,12 +188,15 @@ fn a_proxy_that_is_asked_for_is_used_for_cloudformation_and_never_for_the_instan
     let url = host.rehearsal.cloud.proxy_endpoint();
     for unit in ["docker.service", "ecs.service", "amazon-ssm-agent.service"] {
         let drop_in = host.text(&format!("/etc/systemd/system/{unit}.d/ecs-firstrun-proxy.conf"));
-        let upper = drop_in.to_uppercase();
-        assert!(upper.contains(&format!("HTTPS_PROXY={}", url.to_uppercase())), "{unit}: {drop_in}");
-        assert!(
-            upper.contains("NO_PROXY=LOCALHOST,127.0.0.1,::1,169.254.169.254,FD00:EC2::254,169.254.170.2"),
-            "{drop_in}"
-        );
+        assert!(drop_in.ends_with("[Service]\nEnvironmentFile=/etc/ecs-firstrun/proxy.env\n"), "{unit}: {drop_in}");
+    }
+    let variables = host.text("/etc/ecs-firstrun/proxy.env");
+    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
+        assert!(variables.contains(&format!("\n{name}=\"{url}\"\n")), "{name}: {variables}");
+    }
+    for name in ["NO_PROXY", "no_proxy"] {
+        let direct = "localhost,127.0.0.1,::1,169.254.169.254,fd00:ec2::254,169.254.170.2,";
+        assert!(variables.contains(&format!("\n{name}=\"{direct}")), "{name}: {variables}");
     }
     assert!(host.text("/etc/ecs/ecs.config").contains("NO_PROXY=localhost,127.0.0.1,::1,169.254.169.254"));
     assert!(host.text("/etc/dnf/dnf.conf").contains(&format!("proxy={url}")));
@@ -248,6 +251,100 @@ fn a_proxys_password_that_is_not_there_any_more_leaves_the_files_with_the_modes_
     assert_eq!(before, shared.map(|(path, _)| host.text(path)));
     let records = host.tree().into_keys().filter(|path| path.starts_with("var/lib/ecs-firstrun/modes"));
     assert_eq!(records.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+/// The restarted units, since the calls of before.
+fn restarted(host: &Host, before: usize) -> BTreeSet<String> {
+    let calls = host.rehearsal.programs.calls().into_iter().skip(before);
+    calls
+        .filter(|call| call.args.iter().any(|arg| arg == "restart"))
+        .filter_map(|call| call.args.last().cloned())
+        .collect()
+}
+
+const PROXIED: [&str; 3] = ["docker.service", "ecs.service", "amazon-ssm-agent.service"];
+
+#[test]
+fn a_password_that_changes_restarts_whoever_reads_it() {
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    let calls = || host.rehearsal.programs.calls().len();
+    let run = |proxy: &str| {
+        let before = calls();
+        let ended = host.run_with(&[("PROXY_URL", proxy)]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        restarted(&host, before)
+    };
+    let (first, second) = ("http://squid:hunter2canary@proxy:3128", "http://squid:hunter3canary@proxy:3128");
+    run(first);
+    assert_eq!(run(first), BTreeSet::new());
+    let after = run(second);
+    assert!(PROXIED.iter().all(|unit| after.contains(*unit)), "{after:?}");
+    assert!(host.text("/etc/ecs-firstrun/proxy.env").contains("hunter3canary"));
+    assert_eq!(run(second), BTreeSet::new());
+}
+
+/// A host that an older release has configured: its drop-ins have the password in `Environment=`.
+fn with_older_drop_ins(user_data: &str) -> Host {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::in_cloud(user_data, |_| {});
+    for unit in PROXIED {
+        let path = format!("/etc/systemd/system/{unit}.d/ecs-firstrun-proxy.conf");
+        let text =
+            "# Written by ecs-firstrun.\n[Service]\nEnvironment=\"HTTP_PROXY=http://squid:oldcanary@proxy:3128\"\n";
+        host.put(&path, text);
+        std::fs::set_permissions(host.at(&path), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    host
+}
+
+#[test]
+fn drop_ins_of_an_older_release_leave_no_password_behind() {
+    let with_proxy = "http://squid:newcanary@proxy:3128";
+    let without_ecs = "#ecs-firstrun\ndocker: {daemon: {debug: true}}\nsignal: {stack: web, resource: Instances}\n";
+    for (user_data, proxy, has_ssm_agent, left) in [
+        (SMALLEST, with_proxy, true, &PROXIED[..]),
+        (SMALLEST, "http://proxy:3128", true, &PROXIED[..]),
+        (SMALLEST, "", true, &[]),
+        (without_ecs, with_proxy, true, &["docker.service", "amazon-ssm-agent.service"]),
+        (SMALLEST, with_proxy, false, &["docker.service", "ecs.service"]),
+        (SMALLEST, "", false, &[]),
+    ] {
+        let host = with_older_drop_ins(user_data);
+        if !has_ssm_agent {
+            std::fs::remove_file(host.at("/usr/bin/amazon-ssm-agent")).unwrap();
+        }
+        let ended = host.run_with(&[("PROXY_URL", proxy)]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let tree = host.tree();
+        for (path, (mode, bytes)) in &tree {
+            let text = String::from_utf8_lossy(bytes);
+            assert!(!text.contains("oldcanary"), "{path}: {text}");
+            let is_of_systemd = path.starts_with("etc/systemd/");
+            assert!(!text.contains("newcanary") || (*mode == 0o600 && !is_of_systemd), "{path}: {mode:o}");
+            assert!(!is_of_systemd || !text.contains("Environment="), "{path}: {text}");
+        }
+        let expected: BTreeSet<_> =
+            left.iter().map(|unit| format!("etc/systemd/system/{unit}.d/ecs-firstrun-proxy.conf")).collect();
+        let drop_ins: BTreeSet<_> = tree.into_keys().filter(|path| path.ends_with("-proxy.conf")).collect();
+        assert_eq!(drop_ins, expected, "{proxy}");
+        assert_eq!(host.at("/etc/ecs-firstrun/proxy.env").exists(), !proxy.is_empty());
+    }
+}
+
+#[test]
+fn awslogs_gets_the_password_in_a_file_of_root_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    std::fs::remove_dir_all(host.at("/opt/aws/amazon-cloudwatch-agent")).unwrap();
+    host.put("/usr/sbin/awslogsd", "");
+    let units = host.folder.path().join("rehearsal/units");
+    std::fs::write(&units, format!("{}\nawslogsd.service", std::fs::read_to_string(&units).unwrap())).unwrap();
+    let ended = host.run_with(&[("PROXY_URL", "http://squid:hunter2canary@proxy:3128")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let path = "/etc/awslogs/proxy.conf";
+    assert!(host.text(path).contains("HTTPS_PROXY=http://squid:hunter2canary@proxy:3128\n"));
+    assert_eq!(host.at(path).metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+    assert!(!host.at("/opt/aws/amazon-cloudwatch-agent").exists(), "it is not the agent that is used");
 }
 
 #[test]

@@ -88,6 +88,22 @@ fn units_are_reloaded_in_time(plan: &Plan) -> bool {
     })
 }
 
+/// A unit does not start without the file that its drop-in names, and who reads that file is restarted with it.
+fn the_proxys_file_is_there_before_its_drop_ins(plan: &Plan) -> bool {
+    let mut readers = Vec::new();
+    actions(plan).into_iter().all(|action| match action {
+        Action::WriteFile(file) if file.path == "/etc/ecs-firstrun/proxy.env" => {
+            readers.clone_from(&file.read_by);
+            file.mode.0 == 0o600
+        }
+        Action::WriteFile(file) if file.path.ends_with("/ecs-firstrun-proxy.conf") => {
+            file.contents.reveal().ends_with("\nEnvironmentFile=/etc/ecs-firstrun/proxy.env\n")
+                && readers.contains(&file.read_by[0])
+        }
+        _ => true,
+    })
+}
+
 const STEPS: [&str; 7] = ["logs", "proxy", "storage", "docker", "ecs", "start", "wait"];
 
 proptest! {
@@ -119,6 +135,7 @@ proptest! {
         let is_swept = |(_, file): (_, &File)| folders.contains(file.path.rsplit_once('/').unwrap().0);
         prop_assert!(plan.files().all(is_swept), "{:?}", folders);
         prop_assert!(units_are_reloaded_in_time(&plan), "{}", plan);
+        prop_assert!(the_proxys_file_is_there_before_its_drop_ins(&plan), "{}", plan);
         // For all volumes at once.
         let reloads = |step: &Step| step.actions.iter().filter(|planned| planned.action == Action::ReloadUnits).count();
         prop_assert!(plan.steps.iter().all(|step| reloads(step) <= 1), "{}", plan);
@@ -138,6 +155,11 @@ proptest! {
         // The files that hold one are readable by root alone.
         for (_, file) in plan.files().filter(|(_, file)| file.contents.reveal().contains(CANARY)) {
             prop_assert_eq!(file.mode.0, 0o600, "{}", &file.path);
+            // Of a unit every user may see what systemd has read, whatever the mode of its files.
+            prop_assert!(!file.path.starts_with("/etc/systemd/"), "{}", &file.path);
+        }
+        for (_, file) in plan.files().filter(|(_, file)| file.path.starts_with("/etc/systemd/")) {
+            prop_assert!(!file.contents.reveal().contains("\nEnvironment="), "{}", &file.path);
         }
     }
 

@@ -23,6 +23,8 @@ use crate::support::skip;
 
 const SYSTEMD: &str = "/lib/systemd/systemd";
 const ENVIRONMENT: &str = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
+/// The file of the proxy's variables.
+const PROXY: &str = "/etc/ecs-firstrun/proxy.env";
 /// The user and group `nobody`.
 const NOBODY: u32 = 65534;
 /// The number of values that are tried.
@@ -106,20 +108,34 @@ fn a_volume_is_mounted_where_the_configuration_says() {
 
 #[test]
 fn docker_gets_the_proxy_that_the_configuration_names() {
-    if is_missing(SYSTEMD, "drop-ins") {
+    if is_missing(SYSTEMD, "drop-ins") || is_missing(ENVIRONMENT, "the proxy's variables") {
         return;
     }
     let passwords = some(vec(select(HOSTILE.to_vec()), 1..8).prop_map(|parts| parts.concat()));
-    for password in passwords {
+    let direct = ["#", ";", "a=b", "$A", "`", "{", "~", "[::1]", "*.corp"];
+    for (at, password) in passwords.into_iter().enumerate() {
         let mut url = url::Url::parse("http://me@proxy.internal:3128").unwrap();
         url.set_password(Some(&password)).unwrap();
-        let document = json!({ "proxy": { "url": url.as_str() }, "docker": { "data_root": "/data" } });
+        let entry = direct[at % direct.len()];
+        let document = json!({ "proxy": { "url": url.as_str(), "no_proxy": [entry, "last"] }, "docker": { "data_root": "/data" } });
         let config = configuration(&document).unwrap();
         let said = loaded(&config);
-        let proxy = said.lines().find_map(|line| line.trim_start().strip_prefix("Environment: HTTP_PROXY=")).unwrap();
-        let read = url::Url::parse(proxy).unwrap();
-        let decode = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
-        assert_eq!(decode(read.password().unwrap()), decode(url.password().unwrap()), "{proxy}");
+        let lines: Vec<_> = said.lines().map(str::trim_start).collect();
+        assert!(lines.contains(&format!("EnvironmentFile: {PROXY}").as_str()), "{said}");
+        assert!(!lines.iter().any(|line| line.starts_with("Environment:")), "{said}");
+
+        let plan = plan(&config, &Instance::example());
+        let (_, file) = plan.files().find(|(_, file)| file.path == PROXY).unwrap();
+        // The generator would fill in variables, which EnvironmentFile= does not.
+        let variables = environment(&file.contents.reveal().replace("\\$", "\\$\\$"));
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            let read = url::Url::parse(&variables[name]).unwrap();
+            let decode = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+            assert_eq!(decode(read.password().unwrap()), decode(url.password().unwrap()), "{name}");
+        }
+        for name in ["NO_PROXY", "no_proxy"] {
+            assert!(variables[name].ends_with(&format!(",{entry},last")), "{name}: {}", variables[name]);
+        }
     }
 }
 
@@ -145,7 +161,7 @@ fn ecs_init_gets_the_value_that_the_configuration_has_and_the_line_after_it_stay
             tried += 1;
             let plan = plan(&config, &Instance::example());
             let (_, file) = plan.files().find(|(_, file)| file.path == "/etc/ecs/ecs.config").unwrap();
-            let read = environment(file.contents.reveal());
+            let read = environment(&file.contents.reveal().replace('$', ""));
             // The agent's own variables are read from the line as it stands.
             if name != "ECS_BACKEND_HOST" {
                 assert_eq!(read.get(name), Some(&written), "{}", file.contents.reveal());
@@ -161,7 +177,7 @@ fn ecs_init_gets_the_value_that_the_configuration_has_and_the_line_after_it_stay
 fn environment(text: &str) -> std::collections::BTreeMap<String, String> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("environment.d")).unwrap();
-    std::fs::write(folder.path().join("environment.d/ecs.conf"), text.replace('$', "")).unwrap();
+    std::fs::write(folder.path().join("environment.d/ecs.conf"), text).unwrap();
     let script = format!("set -a; eval \"$({ENVIRONMENT})\"; exec env -0");
     let mut command = Command::new("sh");
     command.args(["-c", &script]).env_clear().env("XDG_CONFIG_HOME", folder.path()).env("PATH", "/usr/bin:/bin");

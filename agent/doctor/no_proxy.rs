@@ -16,6 +16,14 @@ const TASKS: (&str, &str) = (ECS_CREDENTIALS_ADDRESS, "the credentials of tasks"
 const DOCKER: (&str, &str) =
     (DOCKER_SOCKET_OF_CLIENTS, "Docker (its client treats the path of the socket as a host name)");
 
+/// A file that a unit's drop-in names, and that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} is missing, which a drop-in of {unit} names")]
+struct Missing {
+    path: String,
+    unit: String,
+}
+
 /// A finding for each place that sends these through the proxy.
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
     let places = [
@@ -31,7 +39,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
                 is_proxied |= has_proxy(&variables);
                 findings.extend(judge(&place, &variables, needed));
             }
-            Err(error) => findings.push(Finding::not_made(Check::NoProxy, &error)),
+            Err(error) => findings.push(not_read(&error)),
         }
     }
     if findings.is_empty() {
@@ -40,6 +48,18 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         findings.push(Finding::ok(Check::NoProxy, words));
     }
     findings
+}
+
+fn not_read(error: &anyhow::Error) -> Finding {
+    match error.downcast_ref::<Missing>() {
+        Some(missing) => Finding::problem(
+            Check::NoProxy,
+            missing.to_string(),
+            format!("systemd does not start {} without it", missing.unit),
+            "`systemctl restart ecs-firstrun.service`, which writes it where a proxy is configured",
+        ),
+        None => Finding::not_made(Check::NoProxy, error),
+    }
 }
 
 type Variables = BTreeMap<String, String>;
@@ -85,19 +105,47 @@ pub(super) fn proxy_of_agent(host: &Host) -> Option<http::Proxy> {
     Some(http::Proxy { url: url.parse().ok()?, no_proxy })
 }
 
-/// `Environment=` of a unit's drop-ins, the image's before those of `/etc`; a later one wins.
+/// The environment that a unit's drop-ins give it, the image's before those of `/etc`. A later setting wins, and one of a
+/// file over `Environment=` (systemd.exec(5)).
 fn of_drop_ins(host: &Host, unit: &str) -> anyhow::Result<Variables> {
-    let mut variables = Variables::new();
+    let (mut variables, mut of_files) = (Variables::new(), Variables::new());
     for folder in [VENDOR_UNITS, UNITS] {
         for (_, text) in host.read_folder(&format!("{folder}/{unit}.d"), ".conf")? {
-            for assignments in text.lines().filter_map(|line| line.trim().strip_prefix("Environment=")) {
-                let words = words(assignments);
-                let pairs = words.iter().filter_map(|word| word.split_once('='));
-                variables.extend(pairs.map(|(name, value)| (name.to_uppercase(), value.to_owned())));
+            for (setting, value) in text.lines().filter_map(|line| line.trim().split_once('=')) {
+                match setting.trim_end() {
+                    "Environment" => {
+                        let words = words(value);
+                        let pairs = words.iter().filter_map(|word| word.split_once('='));
+                        variables.extend(pairs.map(|(name, value)| (name.to_uppercase(), value.to_owned())));
+                    }
+                    "EnvironmentFile" if value.trim().is_empty() => of_files.clear(),
+                    "EnvironmentFile" => of_files.extend(of_file(host, unit, value.trim())?),
+                    _ => {}
+                }
             }
         }
     }
+    variables.extend(of_files);
     Ok(variables)
+}
+
+/// The variables of a file that an `EnvironmentFile=` names.
+fn of_file(host: &Host, unit: &str, named: &str) -> anyhow::Result<Variables> {
+    let path = named.trim_start_matches('-');
+    let text = match host.read(path)? {
+        Some(text) => text,
+        None if path != named => String::new(),
+        None => return Err(Missing { path: path.to_owned(), unit: unit.to_owned() }.into()),
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    Ok(pairs.map(|(name, value)| (name.trim().to_uppercase(), unquoted(value.trim()))).collect())
+}
+
+/// A value of such a file, which may be quoted as in a shell.
+fn unquoted(value: &str) -> String {
+    let inner = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    inner.unwrap_or(value).replace('\\', "")
 }
 
 /// The words of a systemd setting: separated by blanks, which quotes hold together.

@@ -12,7 +12,7 @@ impl Host {
         let Edited { before, after, mode } = self.edited(edit)?;
         let record = mode_record(&edit.path);
         let Some(after) = after else {
-            self.mark(&edit.path, edit.read_by.as_deref(), || Ok(before.is_some()))?;
+            self.mark(&edit.path, edit.read_by.as_slice(), || Ok(before.is_some()))?;
             let change = self.remove(&edit.path)?;
             self.remove(&record)?;
             return Ok(change);
@@ -21,7 +21,7 @@ impl Host {
         if own_mode != mode {
             self.write(&record, format!("{own_mode:04o}\n").as_bytes(), 0o600)?;
         }
-        self.mark(&edit.path, edit.read_by.as_deref(), || Ok(!self.holds(&edit.path, after.as_bytes(), mode)?))?;
+        self.mark(&edit.path, edit.read_by.as_slice(), || Ok(!self.holds(&edit.path, after.as_bytes(), mode)?))?;
         let change = self.write(&edit.path, after.as_bytes(), mode)?;
         if !edit.has_secret() {
             self.remove(&record)?;

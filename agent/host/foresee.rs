@@ -47,7 +47,7 @@ impl Host {
                 });
                 let is_done = foreseen == Foreseen::AlreadyDone;
                 if let Some((path, read_by)) = file_of(&planned.action).filter(|_| !is_done) {
-                    changed.marks.extend(read_by.map(str::to_owned));
+                    changed.marks.extend(read_by.iter().cloned());
                     changed.marks.extend(is_unit_file(path).then(|| UNIT_FILES.to_owned()));
                 }
                 if planned.action == Action::ReloadUnits && !is_done {
@@ -136,12 +136,12 @@ impl Host {
     }
 }
 
-/// The file that an action is about, and the unit that reads it.
-fn file_of(action: &Action) -> Option<(&str, Option<&str>)> {
+/// The file that an action is about, and the units that read it.
+fn file_of(action: &Action) -> Option<(&str, &[String])> {
     match action {
-        Action::WriteFile(file) => Some((&file.path, file.read_by.as_deref())),
-        Action::EditFile(edit) => Some((&edit.path, edit.read_by.as_deref())),
-        Action::RemoveFile { path, read_by } => Some((path, read_by.as_deref())),
+        Action::WriteFile(file) => Some((&file.path, &file.read_by)),
+        Action::EditFile(edit) => Some((&edit.path, edit.read_by.as_slice())),
+        Action::RemoveFile { path, read_by } => Some((path, read_by)),
         _ => None,
     }
 }

@@ -16,12 +16,12 @@ pub(super) const UNIT_FILES: &str = "unit-files";
 
 impl Host {
     /// Leaves the marks for a file that is about to change.
-    pub(super) fn mark(&self, path: &str, read_by: Option<&str>, changes: impl FnOnce() -> Result<bool>) -> Result<()> {
+    pub(super) fn mark(&self, path: &str, read_by: &[String], changes: impl FnOnce() -> Result<bool>) -> Result<()> {
         let is_unit_file = is_unit_file(path);
-        if (read_by.is_none() && !is_unit_file) || !changes()? {
+        if (read_by.is_empty() && !is_unit_file) || !changes()? {
             return Ok(());
         }
-        for name in read_by.into_iter().chain(is_unit_file.then_some(UNIT_FILES)) {
+        for name in read_by.iter().map(String::as_str).chain(is_unit_file.then_some(UNIT_FILES)) {
             self.write(&mark_path(name), b"", 0o600)?;
         }
         Ok(())
@@ -82,18 +82,18 @@ mod tests {
     use crate::plan::{Action, Contents, File};
 
     #[tokio::test]
-    async fn a_file_is_written_once_and_marks_its_reader() {
+    async fn a_file_is_written_once_and_marks_its_readers() {
         let (_root, host) = scratch();
         let file = File {
             path: "/etc/systemd/system/x.service.d/y.conf".to_owned(),
             contents: Contents::Open("a\n".to_owned()),
             mode: Mode(0o640),
-            read_by: Some("x.service".to_owned()),
+            read_by: vec!["x.service".to_owned(), "y.service".to_owned()],
         };
         let action = Action::WriteFile(file);
         let deadline = Instant::now();
         assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::Made);
-        assert!(host.is_marked("x.service") && host.is_marked(UNIT_FILES));
+        assert!(["x.service", "y.service", UNIT_FILES].iter().all(|name| host.is_marked(name)));
         host.remove(&mark_path("x.service")).unwrap();
         assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::AlreadyDone);
         assert!(!host.is_marked("x.service"));

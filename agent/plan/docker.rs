@@ -45,18 +45,23 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     }
     let image = &instance.image.daemon_json;
     let merged = merged(image.clone(), wanted);
-    let file = |path: &str, json: &Map<String, Value>, read_by: Option<&str>| {
+    let file = |path: &str, json: &Map<String, Value>, read_by: &[&str]| {
         let json = Value::Object(json.clone());
         let text = format!("{json:#}\n");
         // A proxy may be named with its password, and a log driver with its token.
         let secret = holds_secret(&json);
         let contents = if secret { Contents::Secret(text) } else { Contents::Open(text) };
         let mode = proxy::mode(&contents);
-        Action::WriteFile(File { path: path.to_owned(), contents, mode, read_by: read_by.map(str::to_owned) })
+        Action::WriteFile(File {
+            path: path.to_owned(),
+            contents,
+            mode,
+            read_by: read_by.iter().map(|unit| (*unit).to_owned()).collect(),
+        })
     };
     vec![
-        planned(file(&kept, image, None), "a copy of the image's own daemon.json, for later runs to merge into"),
-        planned(file(DAEMON_JSON, &merged, Some(DOCKER_UNIT)), "Docker's settings, over those of the image"),
+        planned(file(&kept, image, &[]), "a copy of the image's own daemon.json, for later runs to merge into"),
+        planned(file(DAEMON_JSON, &merged, &[DOCKER_UNIT]), "Docker's settings, over those of the image"),
     ]
 }
 
@@ -91,7 +96,7 @@ pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
             path: path.clone(),
             contents: Contents::Open(text),
             mode: Mode(0o644),
-            read_by: Some(DOCKER_UNIT.to_owned()),
+            read_by: vec![DOCKER_UNIT.to_owned()],
         };
         planned(Action::WriteFile(file), "Docker must not start on the bare directory under a mount")
     };

@@ -22,7 +22,7 @@ pub fn actions(config: &Config) -> Vec<Planned> {
             path: ECS_CONFIG.to_owned(),
             contents: ecs_config(ecs, config),
             mode: Mode(0o600),
-            read_by: Some(ECS_UNIT.to_owned()),
+            read_by: vec![ECS_UNIT.to_owned()],
         };
         planned(Action::WriteFile(file), format!("the ECS agent joins the cluster `{}`", ecs.cluster))
     };

@@ -191,7 +191,7 @@ impl<'a> HostLogs<'a> {
             path: path.to_owned(),
             contents: Contents::Open(text),
             mode: Mode(0o644),
-            read_by: Some(unit.to_owned()),
+            read_by: vec![unit.to_owned()],
         };
         planned(Action::WriteFile(file), why)
     }

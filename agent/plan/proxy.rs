@@ -1,24 +1,38 @@
-//! The proxy's renderings: drop-ins of the units that go through it, and the package manager.
+//! The proxy's renderings: the environment of the units that go through it, and the package manager.
 
-use super::systemd::quoted;
+use super::systemd::assignment;
 use super::{Action, Contents, Edit, File, Planned, Start, planned, wanted_or_removed};
 use crate::config::types::Mode;
 use crate::config::{Config, Proxy};
 use crate::instance::Instance;
 use crate::well_known::{DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT, UNITS};
 
+/// The file of the variables for the units that go through the proxy; their drop-ins name it.
+///
+/// Every user of the host may ask systemd for the `Environment=` of a unit, but only for the path of its
+/// `EnvironmentFile=` (systemd.exec(5)).
+pub const ENVIRONMENT: &str = "/etc/ecs-firstrun/proxy.env";
+
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let mut actions: Vec<_> = drop_in(DOCKER_UNIT, config, instance).into_iter().collect();
     // A unit that is not started needs no proxy; what an earlier run left is taken away all the same.
-    let wants_ecs = config.ecs.is_some() || config.proxy.is_none();
-    actions.extend(drop_in(ECS_UNIT, config, instance).filter(|_| wants_ecs));
-    let ssm_agent = drop_in(SSM_AGENT_UNIT, config, instance).filter(|_| instance.image.ssm_agent);
-    if let Some(ssm_agent) = ssm_agent {
-        actions.push(ssm_agent);
+    let units = [(DOCKER_UNIT, true), (ECS_UNIT, config.ecs.is_some()), (SSM_AGENT_UNIT, instance.image.ssm_agent)];
+    let readers: Vec<_> = units.iter().filter(|(_, is_used)| *is_used).map(|(unit, _)| *unit).collect();
+    let drop_in = |(unit, is_used)| drop_in(unit, config.proxy.as_ref().filter(|_| is_used), instance);
+    let drop_ins = units.map(drop_in);
+    let starts_ssm_agent = instance.image.ssm_agent && drop_ins[2].is_some();
+    let mut actions: Vec<_> = drop_ins.into_iter().flatten().collect();
+    if !actions.is_empty() {
         actions.push(planned(Action::ReloadUnits, "a drop-in changed"));
+    }
+    if starts_ssm_agent {
         let start = Action::StartUnit { unit: SSM_AGENT_UNIT.to_owned(), start: Start::Queue };
         actions.push(planned(start, "it reads its environment when it starts"));
     }
+    // A unit does not start without the file that its drop-in names, so that is there before the drop-in, and goes after it.
+    let environment =
+        wanted_or_removed(config.proxy.as_ref().map(|proxy| environment(proxy, &readers)), ENVIRONMENT, [], instance);
+    let at = if config.proxy.is_some() { 0 } else { actions.len() };
+    actions.splice(at..at, environment);
     actions.extend(package_manager(config, instance));
     actions
 }
@@ -39,22 +53,32 @@ pub fn mode(contents: &Contents) -> Mode {
     Mode(if matches!(contents, Contents::Secret(_)) { 0o600 } else { 0o644 })
 }
 
-/// The drop-in that gives a unit the proxy, or the removal of an earlier one.
-fn drop_in(unit: &str, config: &Config, instance: &Instance) -> Option<Planned> {
-    let path = drop_in_path(unit);
-    let write = |proxy: &Proxy| {
-        let lower = unit == SSM_AGENT_UNIT;
-        let line = |(name, value): (&str, String)| {
-            let name = if lower { name.to_ascii_lowercase() } else { name.to_owned() };
-            format!("Environment={}\n", quoted(&format!("{name}={value}")))
-        };
-        let lines: String = variables(proxy).into_iter().map(line).collect();
-        let contents = contents(proxy, format!("# Written by ecs-firstrun.\n[Service]\n{lines}"));
-        let mode = mode(&contents);
-        let file = File { path: path.clone(), contents, mode, read_by: Some(unit.to_owned()) };
-        planned(Action::WriteFile(file), format!("{unit} goes through the proxy {}", proxy.url.0))
+/// The file of the variables, in both spellings: the SSM agent reads the names in lower case.
+fn environment(proxy: &Proxy, readers: &[&str]) -> Planned {
+    let variables = variables(proxy);
+    let lower = variables.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let both = variables.iter().map(|(name, value)| ((*name).to_owned(), value)).chain(lower);
+    let lines: String = both.map(|(name, value)| assignment(&name, value)).collect();
+    let file = File {
+        path: ENVIRONMENT.to_owned(),
+        contents: contents(proxy, format!("# Written by ecs-firstrun.\n{lines}")),
+        mode: Mode(0o600),
+        read_by: readers.iter().map(|unit| (*unit).to_owned()).collect(),
     };
-    wanted_or_removed(config.proxy.as_ref().map(write), &path, Some(unit), instance)
+    planned(Action::WriteFile(file), format!("{} go through the proxy {}", readers.join(", "), proxy.url.0))
+}
+
+/// The drop-in that gives a unit the proxy, or the removal of an earlier one.
+fn drop_in(unit: &str, proxy: Option<&Proxy>, instance: &Instance) -> Option<Planned> {
+    let path = drop_in_path(unit);
+    let write = |_| {
+        // No `-` before the path: a unit that must go through the proxy does not start without it.
+        let text = format!("# Written by ecs-firstrun.\n[Service]\nEnvironmentFile={ENVIRONMENT}\n");
+        let read_by = vec![unit.to_owned()];
+        let file = File { path: path.clone(), contents: Contents::Open(text), mode: Mode(0o644), read_by };
+        planned(Action::WriteFile(file), format!("{unit} reads the proxy's variables from there"))
+    };
+    wanted_or_removed(proxy.map(write), &path, [unit], instance)
 }
 
 /// Where the proxy's drop-in for a unit lies.

@@ -41,7 +41,7 @@ fn unit(volume: &Volume) -> Planned {
         path: format!("{UNITS}/{unit}"),
         contents: Contents::Open(unit_text(volume, &volume.label())),
         mode: Mode(0o644),
-        read_by: Some(unit),
+        read_by: vec![unit],
     };
     let why = format!("{} is mounted by label, whatever the kernel calls the disk", volume.mount);
     planned(Action::WriteFile(file), why)

@@ -14,6 +14,19 @@ pub fn quoted(value: &str) -> String {
     out
 }
 
+/// A line of a file for `EnvironmentFile=`, its value in double quotes as in a shell; `%` is no specifier there.
+pub fn assignment(name: &str, value: &str) -> String {
+    let mut out = format!("{name}=\"");
+    for c in value.chars() {
+        if "\"\\`$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push_str("\"\n");
+    out
+}
+
 /// The name of the unit for a path, as systemd-escape(1) `--path` makes it.
 pub fn escaped_path(path: &str) -> String {
     let trimmed = path.trim_matches('/');
@@ -67,6 +80,7 @@ mod tests {
     #[test]
     fn values_are_quoted_as_systemd_wants() {
         assert_eq!(quoted(r#"A=b%40"c\"#), r#""A=b%%40\"c\\""#);
+        assert_eq!(assignment("A", r#"b%40"c\$`'"#), "A=\"b%40\\\"c\\\\\\$\\`'\"\n");
         assert_eq!(path("/my data/100%"), "/my data/100%%");
         assert_eq!(path_in_list("/data/100%"), "/data/100%%");
         assert_eq!(path_in_list("/my data/100%"), "\"/my data/100%%\"");

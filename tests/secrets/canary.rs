@@ -37,11 +37,9 @@ pub enum Canary {
 }
 
 /// The files of a host that name the proxy.
-const PROXY: [&str; 6] = [
+const PROXY: [&str; 4] = [
     "etc/ecs/ecs.config",
-    "etc/systemd/system/docker.service.d/ecs-firstrun-proxy.conf",
-    "etc/systemd/system/ecs.service.d/ecs-firstrun-proxy.conf",
-    "etc/systemd/system/amazon-ssm-agent.service.d/ecs-firstrun-proxy.conf",
+    "etc/ecs-firstrun/proxy.env",
     "etc/dnf/dnf.conf",
     "opt/aws/amazon-cloudwatch-agent/etc/common-config.toml",
 ];

@@ -87,7 +87,9 @@ fn another_user_sees_no_secret_of_a_run() {
         for words in ["\"outcome\": ", "INFO ", "[Mount]\n"] {
             assert!(ended.stdout.contains(words), "another user can't read what everybody may: no {words}");
         }
-        assert!(ended.stderr.contains("ecs.config: Permission denied"), "{}", ended.stderr);
+        for file in ["ecs.config", "proxy.env"] {
+            assert!(ended.stderr.contains(&format!("{file}: Permission denied")), "{}", ended.stderr);
+        }
         seen.open(&format!("what nobody can read {when}"), ended.stdout);
     };
     let mut command = host.rehearsal.command(Path::new(BINARY)).into_std();
