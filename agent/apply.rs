@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(applied.steps.len(), 1);
         assert_eq!(applied.steps[0].outcome, Outcome::Failure);
         let error = format!("{:#}", applied.result.unwrap_err());
-        assert_eq!(error, "logs: start amazon-cloudwatch-agent.service: no such thing");
+        assert_eq!(error, format!("logs: {}: no such thing", plan.steps[0].actions[1].action));
     }
 
     #[tokio::test]

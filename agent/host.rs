@@ -14,6 +14,7 @@ mod files;
 mod foresee;
 mod look;
 mod nvme;
+mod private;
 mod program;
 mod unfinished;
 mod unit_state;
@@ -94,6 +95,7 @@ impl Host {
                 self.mark(path, read_by, || Ok(self.at(path).exists()))?;
                 self.remove(path)
             }
+            Action::EnsurePrivateFile { path, initial } => self.ensure_private(path, initial),
             Action::EnsureDirectory { path, owner, mode } => self.ensure_directory(path, *owner, mode.0),
             Action::EnsureFilesystem { device, filesystem, label, user } => {
                 self.ensure_filesystem(&Wanted { device, filesystem: *filesystem, label, user: *user }).await

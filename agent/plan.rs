@@ -7,6 +7,7 @@ mod docker;
 mod ecs;
 mod edit;
 mod logs;
+mod private;
 mod proxy;
 mod rewrite;
 mod show;
@@ -79,6 +80,13 @@ pub enum Action {
         /// The units that must be restarted if it was there.
         #[serde(serialize_with = "one_or_list")]
         read_by: Vec<String>,
+    },
+    /// This file of another program exists, and its owner alone reads it and the older files that its rotation keeps.
+    EnsurePrivateFile {
+        /// The file.
+        path: String,
+        /// The contents that it gets where it is missing or empty.
+        initial: &'static str,
     },
     /// This directory exists, with this owner and mode.
     EnsureDirectory {
@@ -315,7 +323,7 @@ pub mod leftovers {
 
     pub use super::docker::image_daemon_json;
     pub use super::proxy::drop_in_path;
-    use super::{docker, logs, proxy};
+    use super::{docker, logs, private, proxy};
     use crate::well_known::{
         CLOUDWATCH_COMMON, DAEMON_JSON, DNF_CONF, DOCKER_UNIT, ECS_CONFIG, ECS_UNIT, SSM_AGENT_UNIT, UNITS, YUM_CONF,
     };
@@ -337,7 +345,8 @@ pub mod leftovers {
     pub fn folders() -> BTreeSet<String> {
         let shared = shared_paths().map(str::to_owned);
         let always = [ECS_CONFIG.to_owned(), DAEMON_JSON.to_owned(), format!("{UNITS}/x.mount")];
-        let all = own_paths().into_iter().chain(shared).chain(always);
+        let private = private::FILES.map(|(path, _)| path.to_owned());
+        let all = own_paths().into_iter().chain(shared).chain(always).chain(private);
         all.filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned())).collect()
     }
 
@@ -360,6 +369,7 @@ impl fmt::Display for Action {
             }
             Action::EditFile(edit) => write!(f, "set {} in {}", edit.keys().collect::<Vec<_>>().join(", "), edit.path),
             Action::RemoveFile { path, .. } => write!(f, "remove {path}"),
+            Action::EnsurePrivateFile { path, .. } => write!(f, "close {path} to others"),
             Action::EnsureDirectory { path, owner, mode } => {
                 write!(f, "make directory {path} ({}:{}, {mode})", owner.0, owner.1)
             }

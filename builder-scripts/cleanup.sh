@@ -26,6 +26,8 @@ if [[ -f $root/etc/ecs/ecs.config ]]; then
 fi
 rm -rf "$root"/var/lib/ecs-firstrun/* "$root"/etc/systemd/system/*.d/ecs-firstrun-*.conf "$root/etc/ecs-firstrun/proxy.env" \
 	"$root/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json"
+# The CloudWatch agent's own log, which names the proxy of the build instance, and how far it has read files.
+rm -rf "$root"/opt/aws/amazon-cloudwatch-agent/logs/*
 
 # cloud-init runs anew, and makes other host keys.
 rm -rf "$root"/var/lib/cloud/{instance,instances,data,sem,handlers}

@@ -332,6 +332,42 @@ fn drop_ins_of_an_older_release_leave_no_password_behind() {
 }
 
 #[test]
+fn the_cloudwatch_agent_finds_its_own_files_closed_and_as_they_were() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = "/opt/aws/amazon-cloudwatch-agent";
+    let (json, log) = (format!("{folder}/etc/env-config.json"), format!("{folder}/logs/amazon-cloudwatch-agent.log"));
+    let older = format!("{folder}/logs/amazon-cloudwatch-agent-2026-11-24T00-00-00.000.log.gz");
+    let found =
+        |host: &Host, path: &str| (host.text(path), host.at(path).metadata().unwrap().permissions().mode() & 0o7777);
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    assert_eq!(host.run().code, Some(0));
+    assert_eq!((found(&host, &json), found(&host, &log)), (("{}".to_owned(), 0o600), (String::new(), 0o600)));
+
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    for (path, text) in
+        [(&json, "{\"HTTPS_PROXY\": \"http://squid:oldcanary@proxy\"}"), (&log, "a line\n"), (&older, "packed")]
+    {
+        host.put(path, text);
+        std::fs::set_permissions(host.at(path), std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let before = [&json, &log, &older].map(|path| host.text(path));
+    assert_eq!(host.run().code, Some(0));
+    for (path, text) in [&json, &log, &older].into_iter().zip(before) {
+        assert_eq!(found(&host, path), (text, 0o600), "{path}");
+    }
+
+    let host = Host::in_cloud(SMALLEST, |_| {});
+    host.put("/etc/elsewhere", "");
+    std::fs::create_dir_all(host.at(&log).parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(host.at("/etc/elsewhere"), host.at(&log)).unwrap();
+    let ended = host.run();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let reason = host.report().reason.unwrap_or_default();
+    assert!(reason.contains(&format!("{log} is a symbolic link")) && reason.ends_with("; remove it"), "{reason}");
+    assert!(!host.started().contains(&"amazon-cloudwatch-agent.service".to_owned()));
+}
+
+#[test]
 fn awslogs_gets_the_password_in_a_file_of_root_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let host = Host::in_cloud(SMALLEST, |_| {});

@@ -70,7 +70,9 @@ fn path_of(action: &Action) -> Option<&str> {
     match action {
         Action::WriteFile(file) => Some(&file.path),
         Action::EditFile(edit) => Some(&edit.path),
-        Action::RemoveFile { path, .. } | Action::EnsureDirectory { path, .. } => Some(path),
+        Action::RemoveFile { path, .. }
+        | Action::EnsurePrivateFile { path, .. }
+        | Action::EnsureDirectory { path, .. } => Some(path),
         _ => None,
     }
 }
@@ -102,6 +104,16 @@ fn the_proxys_file_is_there_before_its_drop_ins(plan: &Plan) -> bool {
         }
         _ => true,
     })
+}
+
+/// The CloudWatch agent starts only once its own files are closed.
+fn the_cloudwatch_agents_files_are_closed_in_time(plan: &Plan) -> bool {
+    let actions = actions(plan);
+    let is_start =
+        |action: &&Action| matches!(action, Action::StartUnit { unit, .. } if unit.starts_with("amazon-cloudwatch"));
+    let before = actions.iter().position(is_start).map(|at| &actions[..at]);
+    let closes = |action: &&&Action| matches!(action, Action::EnsurePrivateFile { .. });
+    before.is_none_or(|before| before.iter().filter(closes).count() == 2)
 }
 
 const STEPS: [&str; 7] = ["logs", "proxy", "storage", "docker", "ecs", "start", "wait"];
@@ -136,6 +148,7 @@ proptest! {
         prop_assert!(plan.files().all(is_swept), "{:?}", folders);
         prop_assert!(units_are_reloaded_in_time(&plan), "{}", plan);
         prop_assert!(the_proxys_file_is_there_before_its_drop_ins(&plan), "{}", plan);
+        prop_assert!(the_cloudwatch_agents_files_are_closed_in_time(&plan), "{}", plan);
         // For all volumes at once.
         let reloads = |step: &Step| step.actions.iter().filter(|planned| planned.action == Action::ReloadUnits).count();
         prop_assert!(plan.steps.iter().all(|step| reloads(step) <= 1), "{}", plan);

@@ -67,6 +67,7 @@ impl Host {
             Action::WriteFile(file) => self.holds(&file.path, file.contents.reveal().as_bytes(), file.mode.0)?,
             Action::EditFile(edit) => self.has_edit(edit)?,
             Action::RemoveFile { path, .. } => !self.at(path).exists(),
+            Action::EnsurePrivateFile { path, initial } => self.is_private(path, initial)?,
             Action::EnsureDirectory { path, owner, mode } => self.has_directory(path, *owner, mode.0),
             Action::EnsureFilesystem { device, filesystem, label, user } => {
                 let wanted = Wanted { device, filesystem: *filesystem, label, user: *user };

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 pub use self::awslogs::{AWSLOGS_CLI_CONF, AWSLOGS_CONF};
 pub use self::cloudwatch::{CLOUDWATCH_JSON, CLOUDWATCH_YAML};
-use super::{Action, Contents, Edit, File, Planned, Start, planned, proxy, wanted_or_removed};
+use super::{Action, Contents, Edit, File, Planned, Start, planned, private, proxy, wanted_or_removed};
 use crate::config::types::{Mode, Placeholder, Region, RetentionDays, TimestampFormat};
 use crate::config::{Config, LogAgent, LogFile, LogNames, Proxy};
 use crate::host_logs::{ALL_HOST_LOGS, HostLog, Origin};
@@ -68,6 +68,9 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     .into_iter()
     .flatten()
     .collect();
+    if cloudwatch.is_some() {
+        actions.extend(private::actions());
+    }
     if let Some(used) = used {
         let unit = if used == Agent::Cloudwatch { CLOUDWATCH_UNIT } else { AWSLOGS_UNIT };
         let start = Action::StartUnit { unit: unit.to_owned(), start: Start::Await };

@@ -7,10 +7,10 @@ use super::probe::Found;
 use crate::config::Filesystem;
 use crate::config::types::{Device, FilesystemLabel};
 
-/// A refused disk, of which nothing was changed.
+/// What was found and what to do, where an end state can't be brought about and nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(in crate::host) struct Refusal(String);
+pub(in crate::host) struct Refusal(pub(in crate::host) String);
 
 /// The error for a disk that is refused, with what was found and what to do.
 pub(super) fn refusal(device: &str, node: &Path, what: &str, remedy: &str) -> anyhow::Error {

@@ -1,0 +1,18 @@
+//! Files in which a program of the image writes the proxy's URL, password included, for every user to read.
+
+use super::{Action, Planned, planned};
+
+/// The files of the CloudWatch agent that hold the URL, and what each gets where it is missing. The agent keeps the mode that
+/// they have, over the rotation of its log too; an empty `env-config.json` ends it.
+pub const FILES: [(&str, &str); 2] = [
+    ("/opt/aws/amazon-cloudwatch-agent/etc/env-config.json", "{}"),
+    ("/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log", ""),
+];
+
+/// Closes them before the CloudWatch agent starts, whoever has told it of a proxy.
+pub fn actions() -> impl Iterator<Item = Planned> {
+    FILES.into_iter().map(|(path, initial)| {
+        let action = Action::EnsurePrivateFile { path: path.to_owned(), initial };
+        planned(action, "the CloudWatch agent writes a proxy's URL there, password included")
+    })
+}
