@@ -11,12 +11,13 @@ use crate::support::host::BINARY;
 use crate::support::repository;
 
 /// The documents with console blocks.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "docs/operations.md",
     "docs/configuration.md",
     "docs/image.md",
     "docs/plan.md",
+    "docs/security.md",
     "docs/status.md",
     "CONTRIBUTING.md",
 ];
