@@ -32,6 +32,7 @@ mod panics;
 mod plan_command;
 mod plans;
 mod properties;
+mod proxy;
 mod refused;
 mod rehearsal;
 mod scenarios;
