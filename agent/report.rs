@@ -3,6 +3,7 @@
 //! It is kept as `report.json` in the state directory, rewritten whenever something changed, and read by `status`.
 
 mod follow;
+mod line;
 mod show;
 mod svg;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 pub use self::follow::Follow;
+pub use self::line::Line;
 use crate::text::json_error;
 
 /// The version of the JSON form of [`Report`].
@@ -32,6 +34,18 @@ pub struct Report {
     pub agent: String,
     /// The instance; none before it is known.
     pub instance_id: Option<String>,
+    /// The image (AMI) of the instance, from its identity document; none before it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// Name of the stack, from `signal.stack`, else from the instance's tags; none where neither tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+    /// Logical id of the group or instance in the stack, from `signal.resource`, else from the instance's tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Which run of the instance this is; none before that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
     /// The cluster that the configuration names; none where it names none, or was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -50,6 +64,18 @@ pub struct Report {
     pub lifecycle_hook: Option<SignalReport>,
     /// The whole run, in milliseconds.
     pub duration_ms: u64,
+}
+
+/// Which run of its instance a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Boot {
+    /// The first that comes to an outcome for service, and those before it that were interrupted.
+    First,
+    /// One that prepares the instance in its warm pool.
+    WarmPool,
+    /// One after that, as at a reboot.
+    Later,
 }
 
 /// How a run, or a step, ended.
@@ -153,6 +179,10 @@ impl Report {
             version: VERSION,
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             instance_id: None,
+            image_id: None,
+            stack: None,
+            resource: None,
+            boot: None,
             cluster: None,
             started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             outcome: Outcome::Running,

@@ -11,6 +11,7 @@ mod hand_over;
 mod lifecycle;
 mod panics;
 mod provision;
+mod record;
 mod signal;
 mod state;
 mod supervise;
@@ -101,6 +102,7 @@ pub async fn run(options: &Options) -> Result<Ending> {
             let line = format!("FAILURE: {}", conclude::bug(&panic));
             tracing::error!("{line}");
             host.say_on_console(&line);
+            record::add_that_of_a_panic(&host, &panic);
             Ok(Ending::Unreported)
         }
     }
@@ -179,6 +181,7 @@ impl<'a> Run<'a> {
         fail_point!("begin");
         let mut state = State::load(&host);
         state.put_in_place(&host);
+        record::add_that_of_a_killed_run(&host);
         Run {
             options,
             host,

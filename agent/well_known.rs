@@ -97,6 +97,8 @@ pub const STATE_FILE: &str = "state.json";
 pub const HANDED_OVER_FILE: &str = "handed-over.json";
 /// The agent's own log.
 pub const LOG_FILE: &str = "/var/log/ecs-firstrun.log";
+/// The log of runs, one line of JSON for each.
+pub const RUNS_FILE: &str = "/var/log/ecs-firstrun-runs.log";
 /// The folder of an image's own documents.
 pub const DOCUMENTS: &str = "/etc/ecs-firstrun/conf.d";
 /// The mark that the host is configured on this boot, asserted by the drop-ins of Docker and ECS in

@@ -35,6 +35,7 @@ mod properties;
 mod proxy;
 mod refused;
 mod rehearsal;
+mod runs;
 mod scenarios;
 mod schema;
 mod schema_validators;

@@ -55,6 +55,7 @@ const MORE: &[More] = &[
                 "The outcome of this instance, and what a reboot without network needs.",
             ),
             ("/var/log/ecs-firstrun.log", "The log, which is sent to CloudWatch Logs, too."),
+            ("/var/log/ecs-firstrun-runs.log", "One line of JSON for each run, sent there as well."),
             (
                 "/etc/ecs/ecs.config, /etc/docker/daemon.json",
                 "Written whole; the image's daemon.json is merged into it.",

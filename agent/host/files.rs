@@ -12,6 +12,9 @@ use crate::report::Change;
 
 /// No file that is read from the host is larger than this, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
+/// A log that is larger, in bytes, is begun anew.
+const LARGEST_LOG: u64 = 1 << 20;
+
 impl Host {
     /// Reads a file; none if there is none.
     ///
@@ -146,12 +149,41 @@ impl Host {
         if let Some(folder) = at.parent() {
             fs::create_dir_all(folder)?;
         }
-        let too_long = fs::metadata(&at).is_ok_and(|found| found.len() > 1 << 20);
+        let too_long = fs::metadata(&at).is_ok_and(|found| found.len() > LARGEST_LOG);
         let file = OpenOptions::new().create(true).append(true).mode(0o644).open(&at)?;
         if too_long {
             file.set_len(0)?;
         }
         Ok(file)
+    }
+
+    /// Adds a line to a log, whole or not at all. What a loss of power left of another line is taken away.
+    ///
+    /// A log that has grown over 1 MiB is moved away first, to the same name with `.1`: who sends it reads it to its end.
+    ///
+    /// # Errors
+    /// The error of the filesystem.
+    pub fn append_line(&self, path: &str, line: &str) -> Result<()> {
+        let at = self.at(path);
+        if let Some(folder) = at.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("make the folder of {path}"))?;
+        }
+        if fs::metadata(&at).is_ok_and(|found| found.is_file() && found.len() > LARGEST_LOG) {
+            self.rename(path, &format!("{path}.1"))?;
+        }
+        let append = || -> std::io::Result<()> {
+            let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o644).open(&at)?;
+            let mut found = Vec::new();
+            (&file).take(LARGEST_LOG + 1).read_to_end(&mut found)?;
+            let whole = found.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1) as u64;
+            if whole < found.len() as u64 {
+                file.set_len(whole)?;
+            }
+            let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_data());
+            // On a disk that is full a part of it may stand there.
+            written.inspect_err(|_| drop(file.set_len(whole)))
+        };
+        append().with_context(|| format!("write {path}"))
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Identity {
     pub availability_zone: String,
     /// Such as `m5.large`; empty when the document doesn't say.
     pub instance_type: String,
+    /// Id of the image (AMI), such as `ami-0c1d2e3f405162738`; empty when the document doesn't say, and in a state that was
+    /// kept before ecs-firstrun read it.
+    #[serde(default)]
+    pub image_id: String,
     /// The DNS suffix of the partition's services (category `services/domain`), such as `amazonaws.com`.
     pub partition_domain: String,
     /// The instance's tags, if it may see them (metadata option `InstanceMetadataTags`), else none.
@@ -72,6 +76,7 @@ struct Document {
     account_id: Option<String>,
     availability_zone: Option<String>,
     instance_type: Option<String>,
+    image_id: Option<String>,
 }
 
 impl Imds {
@@ -118,6 +123,7 @@ impl Identity {
             account_id: read.account_id.unwrap_or_default(),
             availability_zone: read.availability_zone.unwrap_or_default(),
             instance_type: read.instance_type.unwrap_or_default(),
+            image_id: read.image_id.unwrap_or_default(),
             document,
         })
     }

@@ -11,7 +11,7 @@ use super::*;
 
 const DOCUMENT_TEXT: &str = "{\n  \"region\" : \"eu-west-1\",\n  \"instanceId\" : \"i-0123456789abcdef0\",\n  \
      \"accountId\" : \"111122223333\",\n  \"availabilityZone\" : \"eu-west-1a\",\n  \"instanceType\" : \"m5.large\",\n  \
-     \"kernelId\" : null\n}";
+     \"imageId\" : \"ami-0a1b2c3d4e5f60718\",\n  \"kernelId\" : null\n}";
 
 /// Serves `answer(n, method, path, token)`, with `n` counting requests, and returns the address.
 async fn serve<F>(answer: F) -> String
@@ -65,6 +65,7 @@ async fn the_whole_identity_is_read() {
         account_id: "111122223333".to_owned(),
         availability_zone: "eu-west-1a".to_owned(),
         instance_type: "m5.large".to_owned(),
+        image_id: "ami-0a1b2c3d4e5f60718".to_owned(),
         partition_domain: "amazonaws.com.cn".to_owned(),
         tags: [("Name", "web"), ("aws:cloudformation:stack-name", "blue")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))

@@ -53,6 +53,7 @@ impl Run<'_> {
         };
         let line = self.say(outcome, reason.as_deref());
         self.report.reason = reason.clone();
+        self.name_the_stack(&config);
         let status = if outcome == Outcome::Success { Status::Success } else { Status::Failure };
         let waiting = self.waiting(&config, outcome);
         if !waiting.nobody() {
@@ -71,7 +72,7 @@ impl Run<'_> {
         // What was refused, or could not be read, may have named somebody.
         let unknown = waiting.nobody() && (self.may_have_named_somebody(outcome) || !self.fetched());
         self.report.outcome = outcome;
-        self.save();
+        self.finish();
         let told_whom: String = self.report.told().map(|told| format!("; {told}")).collect();
         self.host.say_status(&format!("{line}{told_whom}"));
         match (told, outcome) {
@@ -104,7 +105,7 @@ impl Run<'_> {
         self.say(Outcome::Failure, Some(&reason));
         self.report.outcome = Outcome::Failure;
         self.report.reason = Some(reason);
-        self.save();
+        self.finish();
         Ending::Unreported
     }
 
@@ -131,7 +132,7 @@ impl Run<'_> {
         for step in self.report.steps.iter_mut().filter(|step| step.outcome != Outcome::Success) {
             step.outcome = Outcome::Interrupted;
         }
-        self.save();
+        self.finish();
         Ending::Unreported
     }
 

@@ -34,13 +34,17 @@ impl Run<'_> {
         let instance_id = gathered.instance_id();
         self.stage = Stage::of(&gathered.identity);
         self.report.instance_id = Some(instance_id.clone()).filter(|id| !id.is_empty());
+        self.report.image_id = Some(self.gathered.identity.image_id.clone()).filter(|id| !id.is_empty());
         self.state.begin_instance(&instance_id);
         let parsed = self.gathered.parse();
         self.known = Some(Box::new(parsed.config.clone()));
         self.is_configured = parsed.found || !parsed.problems.is_empty();
+        self.name_the_stack(&parsed.config);
+        let was_decided = self.decision().is_some();
         if parsed.config.signal.is_some() {
             self.state.forget_what_nobody_waited_for(self.stage);
         }
+        self.report.boot = Some(self.boot(was_decided));
         if self.decision().is_none() && !self.has_left_the_pool {
             self.uptime = self.host.uptime();
         }

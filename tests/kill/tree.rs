@@ -8,6 +8,7 @@ use std::path::Path;
 const TOLD: &[&str] = &[
     "var/lib/ecs-firstrun/report.json",
     "var/log/ecs-firstrun.log",
+    "var/log/ecs-firstrun-runs.log",
     "run/ecs-firstrun/status",
     "run/ecs-firstrun/configured",
     "dev/console",

@@ -134,6 +134,7 @@ impl Host {
             "var/lib/ecs-firstrun/report.json",
             "var/lib/ecs-firstrun/state.json",
             "var/log/ecs-firstrun.log",
+            "var/log/ecs-firstrun-runs.log",
             "dev/console",
             "run/ecs-firstrun/configured",
             "run/ecs-firstrun/status",

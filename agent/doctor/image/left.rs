@@ -2,7 +2,7 @@
 
 use super::super::{Check, Finding};
 use crate::host::Host;
-use crate::well_known::{ECS_CONFIG, ECS_DATA, LOG_FILE, STATE_DIRECTORY};
+use crate::well_known::{ECS_CONFIG, ECS_DATA, LOG_FILE, RUNS_FILE, STATE_DIRECTORY};
 
 const CLEANUP: &str = "builder-scripts/cleanup.sh removes it; it comes last before this check";
 /// What cloud-init knows of the instance that it ran on, and that it ran.
@@ -46,7 +46,7 @@ fn ecs_agent(host: &Host) -> Look {
 /// What a run of this agent has left, in its own folder and where it writes for others.
 fn own_state(host: &Host) -> Look {
     let state = host.names(STATE_DIRECTORY)?.into_iter().next().map(|name| format!("{STATE_DIRECTORY}/{name}"));
-    let log = host.has(LOG_FILE).then(|| LOG_FILE.to_owned());
+    let log = [LOG_FILE, RUNS_FILE].into_iter().find(|path| host.has(path)).map(str::to_owned);
     let Some(path) = state.or(log).or(host.ours()?.into_iter().next()) else { return Ok(None) };
     let why = "ecs-firstrun has run on this host, and every instance of the image would find what it wrote here";
     let remedy = "bake from a host on which it has not run, or remove what it wrote: builder-scripts/cleanup.sh does, \
