@@ -93,6 +93,6 @@ fn the_role_of_the_examples_covers_every_log_group() {
     let plan = ecs_firstrun::plan::plan(&parsed.config, &ecs_firstrun::instance::Instance::example());
     let lines = plan.files().filter(|(step, _)| *step == "logs").flat_map(|(_, file)| file.contents.reveal().lines());
     let groups: Vec<_> = lines.filter_map(|line| line.trim().strip_prefix(r#""log_group_name": ""#)).collect();
-    assert_eq!(groups.len(), 8);
+    assert_eq!(groups.len(), 9);
     groups.iter().for_each(|group| assert!(group.starts_with(&covered), "{group} is not covered by {covered}"));
 }
