@@ -30,8 +30,9 @@ fn templates() -> Vec<PathBuf> {
 
 #[test]
 fn the_user_data_of_the_templates_are_right_and_nothing_is_to_be_warned_of() {
-    // The role is for other templates.
-    for path in templates().iter().filter(|path| !path.ends_with("role.yaml")) {
+    // These are for other templates.
+    let has_user_data = |path: &&PathBuf| !["role.yaml", "dashboard.yaml"].iter().any(|name| path.ends_with(name));
+    for path in templates().iter().filter(has_user_data) {
         let verdict = validate::check_template("template", &std::fs::read(path).unwrap());
         let said: Vec<_> =
             verdict.errors.iter().chain(&verdict.warnings).map(|problem| problem.render(false)).collect();

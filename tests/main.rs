@@ -21,6 +21,7 @@ mod documentation;
 mod ends;
 mod examples;
 mod faults;
+mod glance;
 mod hand_over;
 mod help;
 mod images;

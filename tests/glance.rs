@@ -1,0 +1,164 @@
+//! A fleet at a glance: what the dashboard and the documented queries ask for is in lines that the binary wrote.
+
+use std::collections::BTreeSet;
+
+use ecs_firstrun::rehearse::Scenario;
+use ecs_firstrun::rehearse::cloud::CfnAnswer;
+use serde_json::Value;
+
+use crate::runs::lines;
+use crate::support::host::Host;
+use crate::support::repository;
+
+const SMALLEST: &str =
+    "#ecs-firstrun\nsignal: {stack: web, resource: Instances, timeout: 20s}\necs: {cluster: production}\n";
+/// Words of the query language that are no fields, and fields that CloudWatch Logs adds.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html>
+const WORDS: [&str; 15] = [
+    "fields",
+    "filter",
+    "stats",
+    "sort",
+    "limit",
+    "display",
+    "by",
+    "as",
+    "in",
+    "and",
+    "or",
+    "not",
+    "desc",
+    "asc",
+    "@timestamp",
+];
+const FUNCTIONS: [&str; 8] = ["count", "count_distinct", "avg", "max", "min", "pct", "earliest", "latest"];
+
+/// Lines of runs that have all that a line can have: each step, failures, what can become of a signal.
+fn lines_of_all_kinds() -> Vec<Value> {
+    let complete = include_str!("../examples/user-data/complete.yaml");
+    let answered = |answer| Host::in_cloud(SMALLEST, |options| options.cloudformation = vec![answer].into());
+    let error = |text| CfnAnswer::Error(400, "ValidationError", text);
+    let refused = Host::in_cloud(&SMALLEST.replace("cluster", "clusterr"), |_| {});
+    let hosts = [
+        Host::of(Scenario::Proxy, complete),
+        Host::of(Scenario::AgentExits5, SMALLEST),
+        answered(error("Stack web is in ROLLBACK_IN_PROGRESS state and cannot be signaled")),
+        answered(error("Stack:web does not exist")),
+        refused,
+    ];
+    hosts.iter().for_each(|host| drop(host.run()));
+    let undelivered = Host::in_cloud(SMALLEST, |_| {});
+    undelivered.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:9")]);
+    hosts.iter().chain([&undelivered]).flat_map(lines).collect()
+}
+
+/// Names of all fields, with dots for what is nested, and all values that are text.
+fn known() -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut fields, mut values) = (BTreeSet::new(), BTreeSet::new());
+    for line in lines_of_all_kinds() {
+        for (key, value) in line.as_object().unwrap() {
+            fields.insert(key.clone());
+            values.extend(value.as_str().map(str::to_owned));
+            fields.extend(value.as_object().into_iter().flatten().map(|(name, _)| format!("{key}.{name}")));
+        }
+    }
+    (fields, values)
+}
+
+/// What is in double quotes, and the rest.
+fn without_texts(text: &str) -> (Vec<&str>, String) {
+    let parts: Vec<&str> = text.split('"').collect();
+    assert!(parts.len() % 2 == 1, "a quote is open in {text}");
+    let (rest, texts): (Vec<_>, Vec<_>) = parts.iter().enumerate().partition(|(at, _)| at % 2 == 0);
+    (
+        texts.into_iter().map(|(_, text)| *text).collect(),
+        rest.into_iter().map(|(_, rest)| *rest).collect::<Vec<_>>().join(" "),
+    )
+}
+
+/// The fields that a query asks for, and the values that it compares them with.
+fn asked_for(query: &str) -> (BTreeSet<String>, Vec<&str>) {
+    let (texts, rest) = without_texts(query);
+    let is_separator = |c: char| !(c.is_ascii_alphanumeric() || "_.@(".contains(c));
+    // A function keeps its bracket.
+    let spaced = rest.replace('(', "( ");
+    let mut tokens = spaced.split(is_separator).filter(|token| !token.is_empty() && *token != "(").peekable();
+    let (mut fields, mut aliases) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(token) = tokens.next() {
+        if let Some(function) = token.strip_suffix('(') {
+            assert!(FUNCTIONS.contains(&function), "the function {function} in {query}");
+        } else if token == "as" {
+            aliases.extend(tokens.next());
+        } else if !WORDS.contains(&token)
+            && !token.starts_with(|c: char| c.is_ascii_digit())
+            && !aliases.contains(token)
+        {
+            fields.insert(token.to_owned());
+        }
+    }
+    (fields, texts)
+}
+
+/// The queries of the dashboard, each with the log group that it reads.
+fn queries_of_the_dashboard(template: &str) -> Vec<String> {
+    let body = template.split_once("DashboardBody: !Sub |\n").unwrap().1.split("\nOutputs:").next().unwrap();
+    let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("the body of the dashboard: {error}"));
+    let widgets = body["widgets"].as_array().unwrap();
+    widgets.iter().filter_map(|widget| widget["properties"]["query"].as_str()).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_the_dashboard_and_the_documents_ask_for_is_in_lines_that_were_written() {
+    let (fields, values) = known();
+    let template = std::fs::read_to_string(repository("examples/cloudformation/dashboard.yaml")).unwrap();
+    let queries = queries_of_the_dashboard(&template);
+    let group = "SOURCE '${LogGroups}/var/log/ecs-firstrun/runs' | ";
+    let queries = queries.iter().map(|query| query.strip_prefix(group).unwrap_or_else(|| panic!("{query}")).to_owned());
+    let documented = std::fs::read_to_string(repository("docs/operations.md")).unwrap();
+    let section = documented.split_once("\n## A fleet at a glance\n").unwrap().1.split("\n## ").next().unwrap();
+    let documented = section.split("```insights\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
+    let queries: Vec<String> = queries.chain(documented).collect();
+    assert!(queries.len() >= 9, "{queries:?}");
+    for query in &queries {
+        let (asked, texts) = asked_for(query);
+        assert!(asked.len() >= 2, "{query}: {asked:?}");
+        let missing: Vec<_> = asked.difference(&fields).collect();
+        assert!(missing.is_empty(), "no line has {missing:?}, which {query} asks for; lines have {fields:?}");
+        let strange: Vec<_> = texts.iter().filter(|text| !values.contains(**text)).collect();
+        assert!(strange.is_empty(), "no line has a value {strange:?}, as {query} has");
+    }
+}
+
+#[test]
+fn the_metric_filters_match_fields_and_values_of_lines_that_were_written() {
+    let (fields, values) = known();
+    let template = std::fs::read_to_string(repository("examples/cloudformation/dashboard.yaml")).unwrap();
+    let names = template
+        .split("$.")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !(c.is_ascii_alphanumeric() || "_.".contains(c))).next().unwrap());
+    let names: Vec<_> = names.collect();
+    assert!(names.len() >= 10, "{names:?}");
+    names.iter().for_each(|name| assert!(fields.contains(*name), "no line has {name}; lines have {fields:?}"));
+    let patterns: Vec<_> = template.lines().filter_map(|line| line.trim().strip_prefix("FilterPattern: ")).collect();
+    assert!(patterns.len() >= 6, "{patterns:?}");
+    for pattern in patterns {
+        let (texts, _) = without_texts(pattern);
+        let strange: Vec<_> = texts.iter().filter(|text| **text != "*" && !values.contains(**text)).collect();
+        assert!(strange.is_empty() && !texts.is_empty(), "no line has a value {strange:?}, as {pattern} has");
+    }
+}
+
+#[test]
+fn each_key_of_a_line_is_documented() {
+    let (fields, _) = known();
+    let text = std::fs::read_to_string(repository("docs/status.md")).unwrap();
+    let section = text.split_once("\n## The log of runs\n").unwrap().1;
+    let documented: BTreeSet<_> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+        .flat_map(|keys| keys.split("`").map(str::to_owned))
+        .collect();
+    let missing: Vec<_> = fields.iter().filter(|key| !key.contains('.') && !documented.contains(*key)).collect();
+    assert!(missing.is_empty() && fields.len() >= 20, "{missing:?} of {fields:?}");
+}
