@@ -1,6 +1,7 @@
 //! Checks user data offline: in a file, in its encodings, or inside a CloudFormation template.
 
 mod log_files;
+mod logs;
 mod proxy;
 mod template;
 mod volumes;

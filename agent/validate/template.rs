@@ -4,6 +4,7 @@
 mod check;
 mod findings;
 mod functions;
+mod permissions;
 mod policies;
 mod surroundings;
 mod text;
@@ -18,8 +19,9 @@ use crate::config::problem::{Problem, Source, is_secret_key};
 use crate::config::yaml::{self, Node, Value};
 
 pub(super) use self::functions::STACK;
+pub(super) use self::permissions::{Permissions, matches};
 pub(super) use self::policies::{Refresh, Time, Wait, Waits};
-pub(super) use self::surroundings::{Surroundings, matches};
+pub(super) use self::surroundings::Surroundings;
 
 /// The resources whose statements may allow log groups to be made.
 const ROLES: [&str; 4] = ["AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"];
@@ -95,7 +97,7 @@ pub(super) struct Template<'a> {
     /// The values that conditions compare parameters with.
     compared: HashMap<&'a str, Vec<&'a str>>,
     /// The roles and policies, which may allow log groups to be made.
-    roles: Vec<&'a Node>,
+    roles: Vec<(&'a str, &'a Node)>,
     /// Set if all names are known: the text doesn't break off, and no macro adds names.
     is_complete: bool,
 }
@@ -105,8 +107,10 @@ impl<'a> Template<'a> {
         let section = |name: &str| root.get(name).map(children).unwrap_or_default();
         let in_order = section("Resources");
         let is_cut = |name: &str| root.get(name).is_some_and(|node| node.cut);
-        let is_role = |node: &&'a Node| node.get("Type").and_then(Node::text).is_some_and(|kind| ROLES.contains(&kind));
-        let in_order_roles = in_order.iter().map(|(_, node)| *node).filter(is_role).collect();
+        let is_role = |(_, node): &(&str, &'a Node)| {
+            node.get("Type").and_then(Node::text).is_some_and(|kind| ROLES.contains(&kind))
+        };
+        let in_order_roles = in_order.iter().copied().filter(is_role).collect();
         Template {
             parameters: section("Parameters").into_iter().collect(),
             parameter_names: section("Parameters").into_iter().map(|(name, _)| name).collect(),

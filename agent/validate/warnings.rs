@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use super::template::{Refresh, STACK, Surroundings, Time, Wait, Waits, matches};
+use super::template::{Refresh, Surroundings, Time, Wait, Waits};
 pub(super) use super::without_effect::{find as without_effect, replaced_lists};
-use super::{log_files, volumes};
+use super::{log_files, logs, volumes};
 use crate::config::decode::Document;
 use crate::config::ecs_variables::{holds_secret, is_secret};
 use crate::config::problem::{Problem, Span};
-use crate::config::types::{Placeholder, TimeSpan};
-use crate::config::{Config, LogAgent, LogNames, Signal};
-use crate::instance::Instance;
+use crate::config::types::TimeSpan;
+use crate::config::{Config, Signal};
 use crate::text::did_you_mean;
 
 /// The bytes that EC2 takes, before they are encoded.
@@ -26,7 +25,7 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
         |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
     timeouts(config, documents, around, &mut warn);
     refreshes(config, around, &mut warn);
-    logs(config, around, &mut warn);
+    logs::find(config, around, &mut warn);
     log_files::check(config, &mut warn);
     volumes::options(config, &mut warn);
     found
@@ -169,44 +168,4 @@ pub(super) fn secrets(config: &Config, documents: &[Document]) -> Vec<Problem> {
         }
     }
     found
-}
-
-fn logs(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
-    if config.logs.agent == LogAgent::Awslogs && around.tokens_required {
-        warn(
-            &["logs", "agent"],
-            "the awslogs agent gets no credentials here: it knows IMDSv1 only, and `HttpTokens` is `required`"
-                .to_owned(),
-            "use the CloudWatch agent",
-        );
-    }
-    let Some(allowed) = around.log_groups.as_ref().filter(|_| config.logs.agent != LogAgent::None) else { return };
-    let Instance { region, account_id, .. } = Instance::example();
-    let names = LogNames { config, region: &region, account_id: &account_id, placeholder: &Placeholder::text };
-    let prefix = names.group("");
-    let prefix = prefix.trim_end_matches('/');
-    let group = format!("{prefix}/messages");
-    // Policies name a log group with and without what may follow for its streams. In which region and account the stack will
-    // be made nobody knows here.
-    let of_group =
-        |pattern: &str| pattern.split_once(":log-group:").map_or(pattern.to_owned(), |(_, group)| group.to_owned());
-    // What the stack will be called nobody knows either: a star before the first slash may stand for its name.
-    let may_be_stack = |pattern: &str| {
-        let is_of_stack = prefix.starts_with(STACK) && !pattern.starts_with(STACK);
-        is_of_stack && pattern.split('/').next().is_some_and(|name| name.contains(['*', '?']))
-    };
-    let covered = |pattern: &String| {
-        let pattern = of_group(pattern);
-        if may_be_stack(&pattern) {
-            return true;
-        }
-        matches(&pattern, &group) || matches(&pattern, &format!("{group}:*"))
-    };
-    if !allowed.iter().any(covered) {
-        warn(
-            &["logs", "group"],
-            format!("no role in this template allows logs:CreateLogGroup for the log groups under {prefix}/"),
-            "let the statement on `logs:CreateLogGroup` cover them, or choose another `logs.group`",
-        );
-    }
 }

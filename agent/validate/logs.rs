@@ -1,0 +1,141 @@
+//! What of `logs` the role of the instances does not allow.
+
+use super::template::{Permissions, STACK, Surroundings, matches};
+use crate::config::types::Placeholder;
+use crate::config::{Config, LogAgent, LogNames};
+use crate::instance::Instance;
+
+/// The name under which IAM looks for a permission on `logs:DescribeLogGroups`: that of no group, for a list of all.
+const NO_GROUP: &str = ":log-stream:";
+
+/// Warns of log groups that the instances can't make, and of a retention that they can't set.
+pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
+    if config.logs.agent == LogAgent::Awslogs && around.tokens_required {
+        warn(
+            &["logs", "agent"],
+            "the awslogs agent gets no credentials here: it knows IMDSv1 only, and `HttpTokens` is `required`"
+                .to_owned(),
+            "use the CloudWatch agent",
+        );
+    }
+    // With `logs.role_arn` the permissions of another role count, which the template may not have.
+    let sends_as_itself = config.logs.agent != LogAgent::None && config.logs.role_arn.is_none();
+    let Some(permissions) = around.permissions.as_ref().filter(|_| sends_as_itself) else { return };
+    // A template whose statements are about no log group leaves that to somebody else.
+    if permissions.allowed("logs:CreateLogGroup").is_none_or(|allowed| allowed.is_empty()) {
+        return;
+    }
+    let Instance { region, account_id, .. } = Instance::example();
+    let names = LogNames { config, region: &region, account_id: &account_id, placeholder: &Placeholder::text };
+    let group = names.group("messages");
+    let prefix = group.trim_end_matches("/messages");
+    let own = config.logs.files.iter().enumerate().filter(|(_, file)| file.group.is_some());
+    for (index, group) in own.map(|(index, file)| (index.to_string(), names.group_of(file))) {
+        if !allows(permissions, "logs:CreateLogGroup", &group) {
+            warn(
+                &["logs", "files", &index, "group"],
+                format!("no role in this template allows logs:CreateLogGroup for {group}"),
+                CREATE,
+            );
+        }
+    }
+    if !allows(permissions, "logs:CreateLogGroup", &group) {
+        let message = format!("no role in this template allows logs:CreateLogGroup for the log groups under {prefix}/");
+        return warn(&["logs", "group"], message, CREATE);
+    }
+    let of_file = config.logs.files.iter().position(|file| file.retention_days.is_some());
+    // awslogs sets no retention.
+    match of_file.filter(|_| config.logs.retention_days.is_none()) {
+        _ if config.logs.agent == LogAgent::Awslogs => {}
+        Some(index) => {
+            let group = names.group_of(&config.logs.files[index]);
+            let at = ["logs", "files", &index.to_string(), "retention_days"];
+            retention(permissions, prefix, &group, &mut |message, remedy| warn(&at, message, remedy));
+        }
+        None if config.logs.retention_days.is_some() => {
+            retention(permissions, prefix, &group, &mut |message, remedy| {
+                warn(&["logs", "retention_days"], message, remedy)
+            });
+        }
+        None => {}
+    }
+}
+
+const CREATE: &str = "let the statement on `logs:CreateLogGroup` cover them, or choose another `logs.group`";
+
+/// The CloudWatch agent asks what retention a log group has, and sets it where that is another one.
+fn retention(permissions: &Permissions, prefix: &str, group: &str, warn: &mut dyn FnMut(String, &str)) {
+    let sets = allows(permissions, "logs:PutRetentionPolicy", group);
+    let lists = allows(permissions, "logs:DescribeLogGroups", NO_GROUP);
+    let (what, remedy) = match (sets, lists) {
+        (true, true) => return,
+        (true, false) => (
+            "logs:DescribeLogGroups, so log groups that exist don't get `retention_days`".to_owned(),
+            "allow `logs:DescribeLogGroups` for `*`: IAM asks for it of no single log group",
+        ),
+        (false, false) => (
+            "logs:PutRetentionPolicy and logs:DescribeLogGroups, so log groups don't get `retention_days`".to_owned(),
+            "allow `logs:PutRetentionPolicy` where `logs:CreateLogGroup` is, and `logs:DescribeLogGroups` for `*`",
+        ),
+        (false, true) => (
+            format!("logs:PutRetentionPolicy for those under {prefix}/, so log groups don't get `retention_days`"),
+            "let the statement on `logs:CreateLogGroup` allow it, too",
+        ),
+    };
+    let message = format!("the role in this template that makes the log groups lacks {what}");
+    warn(message, remedy);
+}
+
+/// Tells whether an action is allowed for a log group, or may be by what only the stack knows.
+fn allows(permissions: &Permissions, action: &str, group: &str) -> bool {
+    permissions.allowed(action).is_none_or(|allowed| allowed.iter().any(|pattern| covers(pattern, group)))
+}
+
+/// Tells whether a pattern of ARNs covers a log group. Policies name one with and without what may follow for its streams.
+/// In which region and account the stack will be made nobody knows here.
+fn covers(pattern: &str, group: &str) -> bool {
+    let pattern = match pattern.split_once(":log-group:") {
+        Some((_, name)) => name,
+        None => return covers_all_of_logs(pattern),
+    };
+    // What the stack will be called nobody knows either: a star before the first slash may stand for its name.
+    let is_of_stack = group.starts_with(STACK) && !pattern.starts_with(STACK);
+    let may_be_stack = is_of_stack && pattern.split(['/', ':']).next().is_some_and(|name| name.contains(['*', '?']));
+    may_be_stack || matches(pattern, group) || matches(pattern, &format!("{group}:*"))
+}
+
+/// Tells whether a pattern that names no log group covers each: `*`, or `arn:aws:logs:*:*:*`.
+fn covers_all_of_logs(pattern: &str) -> bool {
+    let mut parts = pattern.splitn(6, ':').skip(2);
+    let service = parts.next().unwrap_or("*");
+    pattern.ends_with('*') && matches(service, "logs") && parts.nth(2).is_none_or(|rest| matches(rest, "log-group:x"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_cover_log_groups_as_those_of_iam() {
+        for (pattern, group, expected) in [
+            ("*", "stack/x", true),
+            ("arn:aws:logs:*:*:*", "stack/x", true),
+            ("arn:aws-cn:logs:*", NO_GROUP, true),
+            ("arn:aws:logs:eu-west-1:123456789012:*", NO_GROUP, true),
+            ("arn:aws:s3:::*", "stack/x", false),
+            ("arn:aws:s3*", "stack/x", false),
+            ("arn:aws:logs:*:*:destination:*", "stack/x", false),
+            ("arn:aws:logs:*:*:log-group:*", NO_GROUP, true),
+            ("arn:aws:logs:*:*:log-group:*:*", NO_GROUP, true),
+            ("arn:aws:logs:*:*:log-group::log-stream:*", NO_GROUP, true),
+            ("arn:aws:logs:*:*:log-group:stack/*", NO_GROUP, false),
+            ("arn:aws:logs:*:*:log-group:stack/*", "stack/x", true),
+            ("arn:aws:logs:*:*:log-group:*-web/*", "stack/x", true),
+            ("arn:aws:logs:*:*:log-group:other/*", "stack/x", false),
+            ("arn:aws:logs:*:*:log-group:other:*", "stack/x", false),
+            ("arn:aws:logs:*:*:log-group:stack/x:*", "stack/x", true),
+        ] {
+            assert_eq!(covers(pattern, group), expected, "{pattern} {group}");
+        }
+    }
+}

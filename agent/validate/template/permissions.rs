@@ -1,0 +1,262 @@
+//! What the role of the instances may do, as far as the template tells.
+
+use super::functions::{Resolved, function, items};
+use super::world::World;
+use super::{Place, refers_to};
+use crate::config::yaml::{Node, Value};
+
+const INSTANCE_PROFILE: &str = "AWS::IAM::InstanceProfile";
+const ROLE: &str = "AWS::IAM::Role";
+/// Between the partition and the name of AWS's own policies.
+const OF_AWS: &str = ":aws:policy/";
+
+/// Policies of AWS that a container instance may have, each with what it allows of `logs` for `*`.
+/// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>, as of March 2026.
+const MANAGED: [(&[&str], &[&str]); 3] = [
+    (
+        &[
+            "AdministratorAccess",
+            "AmazonElasticFileSystemsUtils",
+            "AmazonSSMFullAccess",
+            "CloudWatchAgentAdminPolicy",
+            "CloudWatchAgentServerPolicy",
+            "CloudWatchFullAccess",
+            "CloudWatchFullAccessV2",
+            "CloudWatchLogsFullAccess",
+            "PowerUserAccess",
+            "SystemAdministrator",
+        ],
+        &["logs:*"],
+    ),
+    (
+        &["AmazonEC2RolePolicyForLaunchWizard", "AmazonEC2RoleforSSM", "AmazonECS_FullAccess"],
+        &["logs:createloggroup", "logs:describeloggroups"],
+    ),
+    (
+        &[
+            "AWS_ConfigRole",
+            "CloudWatchLogsReadOnlyAccess",
+            "CloudWatchReadOnlyAccess",
+            "ReadOnlyAccess",
+            "SecurityAudit",
+            "ViewOnlyAccess",
+        ],
+        &["logs:describeloggroups"],
+    ),
+];
+
+/// The statements that allow something to the role of the instances.
+#[derive(Debug, Default)]
+pub(in crate::validate) struct Permissions {
+    statements: Vec<Statement>,
+}
+
+/// A statement, as patterns of IAM.
+#[derive(Debug)]
+struct Statement {
+    /// The actions, in small letters.
+    actions: Vec<String>,
+    /// Set if all other actions are allowed.
+    is_of_others: bool,
+    /// The resources; nothing where the template doesn't tell all.
+    resources: Option<Vec<String>>,
+}
+
+impl Permissions {
+    /// Collects the statements of the role in the instance profile beside the user data, or where there is no profile, of
+    /// all roles. Nothing where the role is not the template's own, or has a policy that is not.
+    pub(super) fn of<'a>(world: &World<'a>, place: &Place<'a>) -> Option<Self> {
+        if !world.template.is_complete {
+            return None;
+        }
+        let resources = world.template.roles.iter().copied().filter(|(_, resource)| world.is_made(resource));
+        let resources: Vec<(&str, &Node)> = resources.collect();
+        let roles: Vec<&(&str, &Node)> =
+            resources.iter().filter(|(_, resource)| world.template.kind(resource) == ROLE).collect();
+        let used = match world.at(place.beside, &["IamInstanceProfile"]) {
+            Resolved::NoValue => None,
+            Resolved::Unknown => return None,
+            Resolved::Node(profile) => Some(in_profile(world, profile, &roles)?),
+        };
+        let is_used = |role: &(&str, &Node)| used.as_ref().is_none_or(|used| used.contains(&role.0));
+        let mut found = Permissions::default();
+        let mut attached = Vec::new();
+        for role in roles.into_iter().filter(|role| is_used(role)) {
+            attached.extend(found.add_role(world, role.1, &resources)?);
+        }
+        for (id, policy) in resources.iter().filter(|(_, resource)| world.template.kind(resource) != ROLE) {
+            let properties = policy.get("Properties")?;
+            let names = ["Roles", "RoleName"].iter().filter_map(|key| properties.get(key));
+            let is_of_role = |used: &Vec<&str>| {
+                names.clone().any(|names| used.iter().any(|role| names_resource(world, names, role, "RoleName")))
+            };
+            if attached.contains(id) || used.as_ref().is_none_or(is_of_role) {
+                found.add_document(world, properties)?;
+            }
+        }
+        Some(found)
+    }
+
+    /// Gives the patterns of ARNs for which an action is allowed; nothing where the template doesn't tell them all.
+    pub(in crate::validate) fn allowed(&self, action: &str) -> Option<Vec<&str>> {
+        let action = action.to_ascii_lowercase();
+        let is_about = |statement: &&Statement| {
+            statement.actions.iter().any(|pattern| matches(pattern, &action)) != statement.is_of_others
+        };
+        let mut allowed = Vec::new();
+        for statement in self.statements.iter().filter(is_about) {
+            allowed.extend(statement.resources.as_ref()?.iter().map(String::as_str));
+        }
+        Some(allowed)
+    }
+
+    /// Adds what a role has itself, and gives the template's own policies that it names.
+    fn add_role<'a, 'n>(
+        &mut self,
+        world: &World<'a>,
+        role: &'a Node,
+        resources: &[(&'n str, &'a Node)],
+    ) -> Option<Vec<&'n str>> {
+        let properties = role.get("Properties")?;
+        let mut attached = Vec::new();
+        for arn in known(world, world.at(properties, &["ManagedPolicyArns"]))? {
+            if let Some((id, _)) = resources.iter().find(|(id, _)| refers_to(arn, id)) {
+                attached.push(*id);
+                continue;
+            }
+            // One that is named by a parameter, or is the account's own, may allow anything.
+            let arn = world.text(arn).string();
+            let (_, name) = arn.split_once(OF_AWS)?;
+            let name = name.rsplit('/').next().unwrap_or_default();
+            let of_policy = MANAGED.iter().filter(|(names, _)| names.contains(&name));
+            self.statements.extend(of_policy.map(|(_, actions)| Statement {
+                actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+                is_of_others: false,
+                resources: Some(vec!["*".to_owned()]),
+            }));
+        }
+        for policy in known(world, world.at(properties, &["Policies"]))? {
+            if function(policy).is_some() {
+                return None;
+            }
+            self.add_document(world, policy)?;
+        }
+        Some(attached)
+    }
+
+    fn add_document<'a>(&mut self, world: &World<'a>, policy: &'a Node) -> Option<()> {
+        for statement in known(world, world.at(policy, &["PolicyDocument", "Statement"]))? {
+            if function(statement).is_some() {
+                return None;
+            }
+            let effect = world.at(statement, &["Effect"]).node().map(|node| world.text(node).string());
+            if effect.as_deref() != Some("Allow") {
+                continue;
+            }
+            let is_of_others = statement.get("NotAction").is_some();
+            let actions = world.at(statement, &[if is_of_others { "NotAction" } else { "Action" }]);
+            let actions = known(world, actions)?.into_iter().map(|node| world.text(node).string().to_ascii_lowercase());
+            let text = |node: &'a Node| {
+                let text = world.text(node);
+                text.words_of_unknown().is_none().then(|| text.string())
+            };
+            let resources = known(world, world.at(statement, &["Resource"]))
+                .filter(|_| statement.get("NotResource").is_none())
+                .and_then(|resources| resources.into_iter().map(text).collect());
+            self.statements.push(Statement { actions: actions.collect(), is_of_others, resources });
+        }
+        Some(())
+    }
+}
+
+/// The roles of the instance profile that a value names; nothing where it is none of the template, or has none of its roles.
+fn in_profile<'a, 'n>(world: &World<'a>, profile: &'a Node, roles: &[&(&'n str, &'a Node)]) -> Option<Vec<&'n str>> {
+    let mut profiles = world.template.of_kind(INSTANCE_PROFILE).filter(|(_, resource)| world.is_made(resource));
+    let named = profiles.find(|(id, _)| names_resource(world, profile, id, "InstanceProfileName"));
+    let names = named.and_then(|(_, resource)| resource.get("Properties")?.get("Roles"))?;
+    let used = roles.iter().filter(|(id, _)| names_resource(world, names, id, "RoleName")).map(|(id, _)| *id);
+    Some(used.collect()).filter(|used: &Vec<&str>| !used.is_empty())
+}
+
+/// Tells whether a value refers to a resource, or has its name, which the template may give under this key.
+fn names_resource<'a>(world: &World<'a>, value: &'a Node, id: &str, key: &str) -> bool {
+    if refers_to(value, id) {
+        return true;
+    }
+    let resource = world.template.resources.get(id).copied();
+    let name = resource.and_then(|resource| world.at(resource, &["Properties", key]).node());
+    let name = name.map(|name| world.text(name)).filter(|name| name.words_of_unknown().is_none());
+    let Some(name) = name.map(|name| name.string()) else { return false };
+    let texts = match &value.value {
+        Value::Mapping(entries) if function(value).is_none() => entries.iter().map(|entry| &entry.value).collect(),
+        _ => one_or_more(value),
+    };
+    texts.into_iter().any(|node| world.text(node).string().rsplit('/').next() == Some(&name))
+}
+
+/// The values of a list, or the one in its place; nothing where only the stack knows one.
+fn known<'a>(world: &World<'a>, value: Resolved<'a>) -> Option<Vec<&'a Node>> {
+    let values = match value {
+        Resolved::Node(node) => one_or_more(node),
+        Resolved::NoValue => return Some(Vec::new()),
+        Resolved::Unknown => return None,
+    };
+    let resolved = values.into_iter().map(|value| match world.resolve(value) {
+        Resolved::Node(node) => Some(Some(node)),
+        Resolved::NoValue => Some(None),
+        Resolved::Unknown => None,
+    });
+    resolved.collect::<Option<Vec<_>>>().map(|values| values.into_iter().flatten().collect())
+}
+
+/// A value that may be one or a list of them.
+fn one_or_more(node: &Node) -> Vec<&Node> {
+    match node.value {
+        Value::Sequence(_) => items(node).iter().collect(),
+        _ => vec![node],
+    }
+}
+
+/// Whether a pattern of IAM, with `*` and `?`, matches.
+pub(in crate::validate) fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    // The last star, and what it has matched up to: it takes one more where the rest does not fit.
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == '?' || *c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    (p, t) = (at + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_those_of_iam() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("logs:*", "logs:createloggroup", true),
+            ("a*b*c", "aXbYbc", true),
+            ("a?c", "abc", true),
+            ("a*c", "ab", false),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}
