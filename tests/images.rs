@@ -319,6 +319,7 @@ fn what_a_run_of_this_agent_has_left_is_refused() {
     for path in [
         "/var/lib/ecs-firstrun/state.json",
         "/var/log/ecs-firstrun.log",
+        "/var/log/ecs-firstrun-runs.log",
         "/etc/systemd/system/docker.service.d/ecs-firstrun-proxy.conf",
         "/etc/ecs-firstrun/proxy.env",
         "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json",
