@@ -73,7 +73,9 @@ fn files_of(plan: &Plan) -> Files {
     for planned in plan.steps.iter().flat_map(|step| &step.actions) {
         let (path, text) = match &planned.action {
             Action::WriteFile(file) => (&file.path, file.contents.reveal().to_owned()),
-            Action::EditFile(edit) if !edit.lines.is_empty() => (&edit.path, edit.applied_to("")),
+            Action::EditFile(edit) if !edit.lines.is_empty() => {
+                (&edit.path, edit.applied_to(None).unwrap().unwrap_or_default())
+            }
             _ => continue,
         };
         let other = files.insert(format!("root{path}"), text);

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::Host;
+use super::disk::Refusal;
 use crate::plan::Edit;
 use crate::report::Change;
 use crate::well_known::STATE_DIRECTORY;
@@ -39,15 +40,19 @@ impl Host {
         Ok(recorded.or_else(|| self.mode_of(&edit.path)).unwrap_or(0o644))
     }
 
-    /// What an edit makes of its file. One of which nothing would be left is to go.
+    /// Says what an edit makes of its file. One of which nothing would be left is to go.
     pub(super) fn edited(&self, edit: &Edit) -> Result<Edited> {
         let before = self.read(&edit.path)?;
-        let after = edit.applied_to(before.as_deref().unwrap_or_default());
+        let after = edit.applied_to(before.as_deref()).map_err(|why| no_toml(&edit.path, &why))?;
         let mode = self.mode_without_secret(edit, before.as_deref())?;
         let mode = if edit.has_secret() { mode & 0o600 } else { mode };
-        let stays = !after.is_empty() || before.as_ref().is_some_and(String::is_empty);
-        Ok(Edited { before, after: stays.then_some(after), mode })
+        Ok(Edited { before, after, mode })
     }
+}
+
+/// The error of a file that its own program can't read either.
+fn no_toml(path: &str, why: &str) -> anyhow::Error {
+    Refusal(format!("{path} is no TOML ({why}); correct it in the image, or remove it there")).into()
 }
 
 /// What an edit makes of a file.

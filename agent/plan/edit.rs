@@ -1,17 +1,23 @@
 //! Lines of ours in a file of somebody else's, put in and taken out again without a trace.
 //!
 //! The files are those of programs that read one file only (`dnf.conf`, the CloudWatch agent's `common-config.toml`).
-//! Our lines stand between two markers; a line of the same key that was there before is kept as a comment.
+//! Our lines stand between two markers; a line of the same key that was there before is kept as a comment. Both are undone
+//! by line, whatever else has been changed in the file since, and however an earlier release had edited it.
+
+mod toml;
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use self::toml::{Entry, is_same_in_go};
 use super::Contents;
 
 const BEGIN: &str = "# BEGIN ecs-firstrun";
 const END: &str = "# END ecs-firstrun";
 const SET_ASIDE: &str = "#ecs-firstrun# ";
+/// Says in our lines that the file had no line break at its end; also of an empty file, which is not taken away for it.
+const NO_BREAK: &str = "# (without a line break before)";
 
 /// Lines `key = value` that a section of a file must have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,30 +50,60 @@ impl Edit {
 
     /// Whether a text holds lines of ours.
     pub fn is_in(text: &str) -> bool {
-        text.lines().any(|line| line == BEGIN)
+        text.lines().any(|line| line.trim_end() == BEGIN)
     }
 
-    /// The text with these lines in place of those of an earlier run.
-    pub fn applied_to(&self, text: &str) -> String {
-        let original = without_ours(text);
+    /// The file with these lines in place of those of an earlier run; none where nothing is left of it.
+    ///
+    /// # Errors
+    /// A TOML file that is none, in words that begin with the line.
+    pub fn applied_to(&self, file: Option<&str>) -> Result<Option<String>, String> {
+        let original = file.and_then(without_ours);
         if self.lines.is_empty() {
-            return original;
+            return Ok(original);
         }
         let mut block = String::new();
         for (key, value) in &self.lines {
             // Writing to a String can't fail.
             let _ = writeln!(block, "{key}{}{}", self.separator, value.reveal());
         }
+        self.table()
+            .map_or_else(
+                || Ok(self.in_section(original.as_deref(), &block)),
+                |table| in_table(original.as_deref(), table, &block),
+            )
+            .map(Some)
+    }
+
+    /// Keys that the program would take for those of ours, though they are spelt otherwise, where they are set aside for ours.
+    ///
+    /// # Errors
+    /// As [`Edit::applied_to`].
+    pub fn other_spellings(&self, file: &str) -> Result<Vec<String>, String> {
+        let (Some(table), Some(original)) = (self.table(), without_ours(file)) else { return Ok(Vec::new()) };
+        let ours = |key: &str| self.keys().chain([table]).any(|ours| ours != key && is_same_in_go(ours, key));
+        let entries = toml::entries(&original, table)?.into_iter();
+        let mut keys: Vec<_> = entries.map(|entry| entry.key).filter(|key| ours(key)).collect();
+        keys.dedup();
+        Ok(keys)
+    }
+
+    /// The table of a TOML file.
+    fn table(&self) -> Option<&'static str> {
+        self.section.filter(|_| self.path.ends_with(".toml"))
+    }
+
+    /// The lines in the section where it begins, or in a section of their own.
+    fn in_section(&self, original: Option<&str>, block: &str) -> String {
         let mut out = String::new();
         let mut inside = self.section.is_none();
         let mut placed = false;
-        for line in original.split_inclusive('\n') {
+        for line in original.unwrap_or_default().split_inclusive('\n') {
             if let (Some(section), Some(header)) = (self.section, header_of(line)) {
                 inside = header == section;
                 out.push_str(line);
                 if inside && !placed {
-                    end_line(&mut out);
-                    let _ = write!(out, "{BEGIN}\n{block}{END}\n");
+                    put(&mut out, true, block);
                     placed = true;
                 }
                 continue;
@@ -79,101 +115,74 @@ impl Edit {
             out.push_str(line);
         }
         if !placed {
-            // The marker stands alone on its line; a line break that was missing goes with it when it is taken out.
-            let gap = if out.is_empty() || out.ends_with('\n') { "" } else { "\n" };
             let header = self.section.map(|section| format!("[{section}]\n")).unwrap_or_default();
-            let _ = write!(out, "{gap}{BEGIN}\n{header}{block}{END}\n");
+            put(&mut out, original.is_some(), &format!("{header}{block}"));
         }
         out
     }
 }
 
-fn end_line(out: &mut String) {
-    if !out.ends_with('\n') {
-        out.push('\n');
+/// The lines in a table of their own at the end of a TOML file, and each other definition of that table set aside: TOML takes
+/// no second one.
+fn in_table(original: Option<&str>, table: &str, block: &str) -> Result<String, String> {
+    let text = original.unwrap_or_default();
+    let entries = toml::entries(text, table)?;
+    let is_set_aside = |number| entries.iter().any(|Entry { lines, .. }| lines.contains(&number));
+    let mut out = String::new();
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if is_set_aside(number) {
+            out.push_str(SET_ASIDE);
+        }
+        out.push_str(line);
     }
+    put(&mut out, original.is_some(), &format!("[{table}]\n{block}"));
+    Ok(out)
+}
+
+/// Puts our lines behind a text, with the markers, each of which stands alone on its line.
+fn put(out: &mut String, is_file: bool, block: &str) {
+    let has_break = if out.is_empty() { !is_file } else { out.ends_with('\n') };
+    let gap = if out.is_empty() || has_break { "" } else { "\n" };
+    let mark = if has_break { String::new() } else { format!("{NO_BREAK}\n") };
+    // Writing to a String can't fail.
+    let _ = write!(out, "{gap}{BEGIN}\n{mark}{block}{END}\n");
 }
 
 fn header_of(line: &str) -> Option<&str> {
     line.trim().strip_prefix('[')?.strip_suffix(']')
 }
 
-fn without_ours(text: &str) -> String {
+/// The file as it was before our lines; none where there was none.
+fn without_ours(file: &str) -> Option<String> {
     let mut out = String::new();
     let mut inside = false;
-    for line in text.split_inclusive('\n') {
-        match line.trim_end_matches('\n') {
+    let mut cut = None;
+    let mut lines = file.split_inclusive('\n');
+    while let Some(line) = lines.next() {
+        match line.trim_end() {
+            // Somebody may have deleted the other marker.
             BEGIN => inside = true,
             END => inside = false,
-            _ if inside => {}
-            _ => out.push_str(line.strip_prefix(SET_ASIDE).unwrap_or(line)),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn edit(section: Option<&'static str>, lines: &[(&'static str, &str)]) -> Edit {
-        let lines = lines.iter().map(|(key, value)| (*key, Contents::Open((*value).to_owned()))).collect();
-        Edit {
-            path: "/etc/x.conf".to_owned(),
-            section,
-            lines,
-            set_aside: &["proxy_user"],
-            separator: "=",
-            read_by: None,
-        }
-    }
-
-    #[test]
-    fn the_lines_stand_in_their_section_and_replace_those_of_the_image() {
-        let text = "[main]\ngpgcheck=1\nproxy=http://old\nproxy_user=me\n[other]\nproxy=kept\n";
-        let edited = edit(Some("main"), &[("proxy", "http://new")]).applied_to(text);
-        assert_eq!(
-            edited,
-            "[main]\n# BEGIN ecs-firstrun\nproxy=http://new\n# END ecs-firstrun\ngpgcheck=1\n#ecs-firstrun# proxy=http://old\n#ecs-firstrun# proxy_user=me\n[other]\nproxy=kept\n"
-        );
-    }
-
-    #[test]
-    fn lines_of_ours_are_known_and_those_that_are_secret() {
-        let mut with = edit(None, &[("user", "x")]);
-        assert!(!with.has_secret() && Edit::is_in(&with.applied_to("")) && !Edit::is_in("user=x\n"));
-        with.lines.push(("password", Contents::Secret("y".to_owned())));
-        assert!(with.has_secret());
-    }
-
-    #[test]
-    fn a_section_that_is_missing_is_added() {
-        let edited = edit(Some("proxy"), &[("http_proxy", "x")]).applied_to("# a comment\n");
-        assert_eq!(edited, "# a comment\n# BEGIN ecs-firstrun\n[proxy]\nhttp_proxy=x\n# END ecs-firstrun\n");
-    }
-
-    #[test]
-    fn a_section_is_found_behind_another_and_where_it_is_there_twice_the_lines_are_not() {
-        let edited = edit(Some("main"), &[("proxy", "x")]).applied_to("[other]\nproxy=kept\n[main]");
-        assert_eq!(edited, "[other]\nproxy=kept\n[main]\n# BEGIN ecs-firstrun\nproxy=x\n# END ecs-firstrun\n");
-        let edited = edit(Some("main"), &[("proxy", "x")]).applied_to("[main]\n[main]\nproxy=old\n");
-        assert_eq!(
-            edited,
-            "[main]\n# BEGIN ecs-firstrun\nproxy=x\n# END ecs-firstrun\n[main]\n#ecs-firstrun# proxy=old\n"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_put_in_is_taken_out_again(lines in proptest::collection::vec("(\\[main\\]|proxy=.{0,5}|[a-z =#\\[\\]]{0,12})", 0..12)) {
-            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-            for section in [None, Some("main")] {
-                let with = edit(section, &[("proxy", "http://new")]);
-                let edited = with.applied_to(&text);
-                prop_assert_eq!(with.applied_to(&edited), edited.clone());
-                prop_assert_eq!(edit(section, &[]).applied_to(&edited), text.clone());
+            NO_BREAK if inside => cut = Some(out.len()),
+            text if inside && (may_be_ours(text) || lines.clone().any(|line| line.trim_end() == END)) => {}
+            _ => {
+                inside = false;
+                out.push_str(line.strip_prefix(SET_ASIDE).unwrap_or(line));
             }
         }
     }
+    // What somebody has added since stands on lines of its own.
+    if cut == Some(out.len()) && out.ends_with('\n') {
+        out.pop();
+    }
+    (!out.is_empty() || cut.is_some() || file.is_empty()).then_some(out)
 }
+
+/// Tells whether a line looks like one of those that this agent has ever put into a file.
+fn may_be_ours(line: &str) -> bool {
+    let key = line.split('=').next().unwrap_or_default().trim();
+    matches!(header_of(line), Some("proxy" | "main")) || key.to_ascii_lowercase().ends_with("proxy")
+}
+
+#[cfg(test)]
+mod tests;
