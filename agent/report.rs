@@ -55,6 +55,9 @@ pub struct Report {
     pub outcome: Outcome,
     /// Why, when it failed; what a person should know, when it did not.
     pub reason: Option<String>,
+    /// Troubles that did not fail the run, such as a log agent that ended; each with its remedy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The steps so far.
     pub steps: Vec<StepReport>,
     /// What was told to CloudFormation; none where nothing was to be told.
@@ -187,6 +190,7 @@ impl Report {
             started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             outcome: Outcome::Running,
             reason: None,
+            warnings: Vec::new(),
             steps: Vec::new(),
             signal: None,
             lifecycle_hook: None,

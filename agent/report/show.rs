@@ -31,6 +31,9 @@ impl Report {
             };
             out.push_str(&labelled(label, reason, style, paint));
         }
+        for warning in &self.warnings {
+            out.push_str(&labelled("warning", warning, NOTE, paint));
+        }
         if !self.steps.is_empty() {
             out.push_str(&self.timeline(paint));
         }
