@@ -13,6 +13,7 @@
 //! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
 //!   be repeated.
 //! - [`report`] says how it went; [`cloudformation`] and [`auto_scaling`] pass that on, each by a [`delivery`].
+//! - [`cloudwatch_agent`] says where an image's configuration of that agent and ours contradict each other.
 //! - [`denial`] says which policy keeps a request of ours, or of the ECS agent, out.
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`run`] is the pipeline, and the only module that knows all of these; [`mod@signal`] sends one signal by hand.
@@ -52,6 +53,7 @@ pub mod apply;
 pub mod auto_scaling;
 pub mod cli;
 pub mod cloudformation;
+pub mod cloudwatch_agent;
 pub mod config;
 pub mod delivery;
 pub mod denial;

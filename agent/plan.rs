@@ -21,6 +21,7 @@ use serde::Serialize;
 
 pub use self::ecs::{RESERVED_MEMORY, more_than_memory, obstacle};
 pub use self::edit::Edit;
+pub use self::logs::CLOUDWATCH_JSON;
 pub use self::rewrite::{Before, Rewrite};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};
 use crate::config::types::{Device, Mode};

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::Host;
+use crate::cloudwatch_agent;
 use crate::config::problem::redact;
 use crate::ecs_agent::Seen;
 use crate::well_known::{DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
@@ -77,6 +78,37 @@ impl Host {
             Ok((head, executable))
         };
         read().map(Some).with_context(|| format!("read {path}"))
+    }
+
+    /// The files below a folder, by path, with their bytes: without those whose links lead nowhere, or to a folder.
+    ///
+    /// # Errors
+    /// A folder or a file that can't be read, or a file larger than 4 MiB.
+    pub fn files_below(&self, folder: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut folders = vec![folder.to_owned()];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for path in self.names(&folder)?.into_iter().map(|name| format!("{folder}/{name}")) {
+                if fs::symlink_metadata(self.at(&path)).is_ok_and(|found| found.is_dir()) {
+                    folders.push(path);
+                } else if fs::metadata(self.at(&path)).is_ok_and(|found| found.is_file()) {
+                    let bytes = self.read_bytes(&path)?.unwrap_or_default();
+                    files.push((path, bytes));
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// The files from which the CloudWatch agent makes its configuration.
+    ///
+    /// # Errors
+    /// As [`Host::files_below`].
+    pub fn cloudwatch_files(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut files = self.files_below(cloudwatch_agent::FOLDER)?;
+        let main = self.read_bytes(cloudwatch_agent::MAIN_FILE)?;
+        files.extend(main.map(|bytes| (cloudwatch_agent::MAIN_FILE.to_owned(), bytes)));
+        Ok(files)
     }
 
     /// Whether there is something of that name, a link to nowhere included.

@@ -1,0 +1,227 @@
+//! How the CloudWatch agent merges its files, and where ours and those of an image contradict each other.
+//!
+//! It reads `amazon-cloudwatch-agent.json`, then the folder `amazon-cloudwatch-agent.d` with all below it, by name. Files of
+//! which one says another thing than the other end it, while `systemctl start` has succeeded long since. The rules are those
+//! of its translator (`translator/jsonconfig` of 1.300071).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::plan::CLOUDWATCH_JSON;
+use crate::text::json_error;
+
+/// The folder whose files the CloudWatch agent merges.
+pub const FOLDER: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d";
+/// The file that the CloudWatch agent reads before them.
+pub const MAIN_FILE: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json";
+
+/// Objects that are merged key by key. Any other value must be the same in each file that has it.
+const SECTIONS: [&str; 16] = [
+    "agent",
+    "csm",
+    "logs",
+    "logs.logs_collected",
+    "logs.logs_collected.files",
+    "logs.logs_collected.windows_events",
+    "logs.metrics_collected",
+    "logs.metrics_collected.ecs",
+    "logs.metrics_collected.kubernetes",
+    "logs.metrics_collected.prometheus",
+    "metrics",
+    "metrics.metrics_collected",
+    "opentelemetry",
+    "opentelemetry.collect",
+    "traces",
+    "traces.traces_collected",
+];
+/// Lists of which each file may have entries of its own.
+const LISTS: [&str; 4] = [
+    "agent.usage_metadata",
+    FILES,
+    "logs.logs_collected.windows_events.collect_list",
+    "metrics.metrics_collected.procstat",
+];
+/// The files whose lines are sent.
+const FILES: &str = "logs.logs_collected.files.collect_list";
+/// Keys of which several files make a list, wherever they stand.
+const ANYWHERE: [&str; 2] = ["jmx", "otlp"];
+/// Keys that must have one value in all entries of a log group.
+const OF_A_GROUP: [&str; 2] = ["retention_in_days", "log_group_class"];
+
+const DOES_NOT_START: &str = "the CloudWatch agent does not start";
+/// The remedy for a file that can't be read.
+const REMEDY: &str = "correct it in the image, or move it out of that folder";
+
+/// The classes that count; the CloudWatch agent takes no notice of others.
+const CLASSES: [&str; 2] = ["STANDARD", "INFREQUENT_ACCESS"];
+
+/// A file of the image because of which the CloudWatch agent does not do what ours says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The fault, with the names of the files.
+    pub found: String,
+    /// The consequence of the fault.
+    pub why: &'static str,
+    /// The remedy for the fault.
+    pub remedy: String,
+    /// True where our logs are sent all the same.
+    pub is_harmless: bool,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, so {}; {}", self.found, self.why, self.remedy)
+    }
+}
+
+/// Finds what contradicts each other among the files, by path, that the CloudWatch agent reads in this region; empty where that
+/// is not known.
+pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
+    let mut files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with(".tmp")).collect();
+    files.sort_by_key(|(path, _)| (path != MAIN_FILE, path.split('/').collect::<Vec<_>>()));
+    let (yaml, json): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| path.ends_with(".yaml"));
+    let mut conflicts: Vec<_> = yaml.into_iter().filter_map(|(path, text)| broken_yaml(path, text)).collect();
+    let mut merged = Merged::default();
+    let mut is_ours_read = false;
+    for (path, text) in json {
+        // Go takes bytes that are no UTF-8 for a sign that stands for them, and `null` for no object at all.
+        match serde_json::from_str::<Option<Map<String, Value>>>(&String::from_utf8_lossy(text)) {
+            Ok(object) => {
+                is_ours_read |= path == CLOUDWATCH_JSON;
+                merged.add(path, object.unwrap_or_default());
+            }
+            Err(error) => {
+                conflicts.push(broken(path, &json_error(&error), is_ours_read));
+                break;
+            }
+        }
+    }
+    conflicts.extend(elsewhere(&merged, region).filter(|_| merged.conflicts.is_empty()));
+    conflicts.extend(merged.conflicts);
+    conflicts
+}
+
+/// The conflict with a region that the image, and not our configuration, gives to all logs.
+fn elsewhere(merged: &Merged, region: &str) -> Option<Conflict> {
+    let (file, value) = merged.values.get("agent.region")?;
+    let other = value.as_str().filter(|other| !region.is_empty() && *other != region && file != CLOUDWATCH_JSON)?;
+    Some(Conflict {
+        found: format!("{file} sets `agent.region` to {other}, and the instance is in {region}"),
+        why: "the CloudWatch agent sends all logs to that region",
+        remedy: format!("take it out of {file} in the image"),
+        is_harmless: true,
+    })
+}
+
+/// The conflict with a file of the agent's collector that is no YAML.
+fn broken_yaml(path: &str, text: &[u8]) -> Option<Conflict> {
+    let text = String::from_utf8_lossy(text);
+    let error = saphyr_parser::Parser::new_from_str(&text).find_map(Result::err)?;
+    Some(Conflict {
+        found: format!("{path} is no YAML (line {})", error.marker().line()),
+        why: DOES_NOT_START,
+        remedy: REMEDY.to_owned(),
+        is_harmless: false,
+    })
+}
+
+/// The conflict with a file that is no JSON, whatever the end of its name: `notes.txt` and `x.json.bak` are read, too.
+fn broken(path: &str, error: &str, is_ours_read: bool) -> Conflict {
+    let is_main = path == MAIN_FILE;
+    let why = match (is_main, is_ours_read) {
+        (true, _) => DOES_NOT_START,
+        (_, true) => "the CloudWatch agent reads no file after it",
+        (_, false) => "the CloudWatch agent reads no file after it, ecs-firstrun.json included",
+    };
+    Conflict {
+        found: format!("{path} is no JSON object ({error})"),
+        why,
+        remedy: REMEDY.to_owned(),
+        is_harmless: is_ours_read,
+    }
+}
+
+/// The values of the files so far, and where the files contradict each other.
+#[derive(Default)]
+struct Merged {
+    /// Values by path, with the file that has set them.
+    values: BTreeMap<String, (String, Value)>,
+    conflicts: Vec<Conflict>,
+}
+
+impl Merged {
+    fn add(&mut self, file: &str, object: Map<String, Value>) {
+        // What is no section at the top is read by nobody.
+        for (key, value) in object.into_iter().filter(|(key, _)| SECTIONS.contains(&key.as_str())) {
+            self.add_value(file, key, value);
+        }
+    }
+
+    fn add_value(&mut self, file: &str, path: String, value: Value) {
+        let key = path.rsplit('.').next().unwrap_or_default();
+        match value {
+            Value::Object(object) if SECTIONS.contains(&path.as_str()) => {
+                for (key, value) in object {
+                    self.add_value(file, format!("{path}.{key}"), value);
+                }
+            }
+            Value::Array(entries) if path == FILES => {
+                entries.into_iter().for_each(|entry| self.add_entry(file, &entry))
+            }
+            _ if SECTIONS.contains(&path.as_str()) || LISTS.contains(&path.as_str()) || ANYWHERE.contains(&key) => {}
+            value => self.set(file, path.clone(), value, &format!("`{path}`")),
+        }
+    }
+
+    /// Adds what an entry says of its log group, whose name is taken without regard to case.
+    fn add_entry(&mut self, file: &str, entry: &Value) {
+        let Some(group) = entry["log_group_name"].as_str() else { return };
+        for key in OF_A_GROUP {
+            let value = match &entry[key] {
+                Value::Number(days) if days.as_f64().is_some_and(|days| days >= 1.0) => entry[key].clone(),
+                Value::String(class) if CLASSES.contains(&class.to_uppercase().as_str()) => class.to_uppercase().into(),
+                _ => continue,
+            };
+            let words = format!("`{key}` of the log group {group}");
+            self.set(file, format!("{key} {}", group.to_lowercase()), value, &words);
+        }
+    }
+
+    fn set(&mut self, file: &str, path: String, value: Value, words: &str) {
+        let (other, before) = self.values.entry(path).or_insert_with(|| (file.to_owned(), value.clone()));
+        if is_same(before, &value) {
+            return;
+        }
+        let (other, file) = (other.as_str(), file);
+        let of_image = if file == CLOUDWATCH_JSON { other } else { file };
+        let found = match other == file {
+            true => format!("{file} gives two values for {words}"),
+            false => format!("{other} and {file} give different values for {words}"),
+        };
+        let journal = if words.ends_with(".journald`") { ", or set `logs.journal: false`" } else { "" };
+        let remedy = format!("take it out of {of_image} in the image{journal}");
+        let conflict = Conflict { found, why: DOES_NOT_START, remedy, is_harmless: false };
+        if !self.conflicts.contains(&conflict) {
+            self.conflicts.push(conflict);
+        }
+    }
+}
+
+/// Tells whether two values are the same for Go, to which each number is one with a fraction.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let same = |(key, value): (&String, &Value)| other.get(key).is_some_and(|other| is_same(value, other));
+            one.len() == other.len() && one.iter().all(same)
+        }
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+use super::*;
+
+const OURS: &str = r#"{"logs": {"logs_collected": {
+    "files": {"collect_list": [{"file_path": "/var/log/messages", "log_group_name": "shop/messages", "retention_in_days": 14}]},
+    "journald": {"collect_list": [{"log_group_name": "shop/docker", "units": ["docker.service"]}]}}}}"#;
+
+/// What is found with these files beside ours, by their names below the folder, or with the main one.
+fn found(others: &[(&str, &str)]) -> Vec<Conflict> {
+    let at = |name: &str| match name {
+        "amazon-cloudwatch-agent.json" => MAIN_FILE.to_owned(),
+        name => format!("{FOLDER}/{name}"),
+    };
+    let others = others.iter().map(|(name, text)| (at(name), text.as_bytes().to_vec()));
+    let files: Vec<_> = others.chain([(CLOUDWATCH_JSON.to_owned(), OURS.into())]).collect();
+    conflicts(&files, "eu-west-1")
+}
+
+/// The one thing that is wrong with a file of the image, whose name is told.
+fn one(name: &str, text: &str) -> Conflict {
+    let conflicts = found(&[(name, text)]);
+    let [conflict] = conflicts.as_slice() else { panic!("{name}: {conflicts:?}") };
+    assert!(conflict.to_string().contains(name), "{conflict}");
+    conflict.clone()
+}
+
+// Each of these was given to the translator of the CloudWatch agent 1.300071.0, which judged alike.
+
+#[test]
+fn what_goes_together_is_not_complained_of() {
+    let metrics = r#"{"agent": {"metrics_collection_interval": 60, "region": "eu-west-1"},
+        "metrics": {"metrics_collected": {"mem": {"measurement": ["mem_used_percent"]}, "procstat": [{"exe": "a", "measurement": ["pid_count"]}]}}}"#;
+    for others in [
+        vec![],
+        vec![("metrics.json", metrics)],
+        vec![
+            ("a.json", metrics),
+            (
+                "b.json",
+                r#"{"agent": {"metrics_collection_interval": 60.0}, "metrics": {"metrics_collected": {"procstat": [{"exe": "b", "measurement": ["pid_count"]}]}}}"#,
+            ),
+        ],
+        vec![("amazon-cloudwatch-agent.json", metrics)],
+        // Another file, the same one with the same retention, and one that leaves it open.
+        vec![(
+            "own",
+            r#"{"logs": {"logs_collected": {"files": {"collect_list": [
+            {"file_path": "/a", "log_group_name": "a", "retention_in_days": 1},
+            {"file_path": "/b", "log_group_name": "SHOP/messages", "retention_in_days": 14},
+            {"file_path": "/c", "log_group_name": "shop/messages"},
+            {"file_path": "/d", "log_group_name": "shop/messages", "retention_in_days": -1},
+            {"file_path": "/e", "log_group_name": "e", "log_group_class": "DELIVERY"},
+            {"file_path": "/f", "log_group_name": "e", "log_group_class": "standard"}]}}}}"#,
+        )],
+        vec![("copy.json", OURS)],
+        vec![("null.json", "null"), ("empty.json", "{}")],
+        vec![("otel.yaml", "receivers:\n  nop:\nexporters:\n  a: 1\n")],
+        vec![("old.json.tmp", "{")],
+        vec![
+            ("other.json", r#"{"logs": {"logs_collected": {}}, "unknown": {"a": 1}}"#),
+            ("other2.json", r#"{"unknown": {"a": 2}}"#),
+        ],
+    ] {
+        assert_eq!(found(&others), [], "{others:?}");
+    }
+}
+
+#[test]
+fn values_that_differ_are_named_with_both_files() {
+    let journal =
+        one("z.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "own"}]}}}}"#);
+    assert_eq!(
+        journal.to_string(),
+        format!(
+            "{CLOUDWATCH_JSON} and {FOLDER}/z.json give different values for `logs.logs_collected.journald`, so the CloudWatch \
+             agent does not start; take it out of {FOLDER}/z.json in the image, or set `logs.journal: false`"
+        )
+    );
+    assert!(!journal.is_harmless);
+    let before = one("a.json", r#"{"logs": {"logs_collected": {"journald": {}}}}"#);
+    assert!(before.remedy.starts_with(&format!("take it out of {FOLDER}/a.json ")), "{before}");
+    let retention = r#"{"logs": {"logs_collected": {"files": {"collect_list": [{"file_path": "/x", "log_group_name": "Shop/Messages", "retention_in_days": 7}]}}}}"#;
+    for name in ["own.json", "amazon-cloudwatch-agent.json", "below/own.json", "own.json.bak", ".own.swp"] {
+        let words = one(name, retention).found;
+        assert!(words.contains("`retention_in_days` of the log group ") && words.contains(CLOUDWATCH_JSON), "{words}");
+    }
+}
+
+#[test]
+fn files_of_the_image_that_contradict_each_other_are_found_as_well() {
+    for (one, other, path) in [
+        (r#"{"agent": {"region": "us-east-1"}}"#, r#"{"agent": {"region": "eu-west-1"}}"#, "`agent.region`"),
+        (
+            r#"{"logs": {"endpoint_override": "https://a"}}"#,
+            r#"{"logs": {"endpoint_override": "https://b"}}"#,
+            "`logs.endpoint_override`",
+        ),
+        (
+            r#"{"metrics": {"metrics_collected": {"mem": {"measurement": ["a"]}}}}"#,
+            r#"{"metrics": {"metrics_collected": {"mem": {"measurement": ["b"]}}}}"#,
+            "`metrics.metrics_collected.mem`",
+        ),
+        (
+            r#"{"logs": {"logs_collected": {"files": {"collect_list": [{"file_path": "/x", "log_group_name": "g", "log_group_class": "standard"}]}}}}"#,
+            r#"{"logs": {"logs_collected": {"files": {"collect_list": [{"file_path": "/x", "log_group_name": "G", "log_group_class": "INFREQUENT_ACCESS"}]}}}}"#,
+            "`log_group_class` of the log group G",
+        ),
+    ] {
+        let conflicts = found(&[("m.json", one), ("n.json", other)]);
+        assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+        let words = conflicts[0].to_string();
+        assert!(words.contains(path) && words.contains("/m.json") && words.contains("/n.json"), "{words}");
+        assert!(!words.contains("ecs-firstrun"), "{words}");
+    }
+}
+
+#[test]
+fn what_is_no_json_keeps_those_after_it_from_being_read() {
+    let ours = "reads no file after it, ecs-firstrun.json included";
+    for (name, text, why, is_harmless) in [
+        ("aa.json", "{broken", ours, false),
+        ("aa.txt", "", ours, false),
+        ("README", "Put files here", ours, false),
+        ("a/b.json", "[]", ours, false),
+        ("ecs-firstrun", "{}{}", ours, false),
+        ("dump.yml", "a: 1", ours, false),
+        ("bom.json", "\u{feff}{}", ours, false),
+        ("ecs-firstrun.json.bak", "{", "reads no file after it", true),
+        ("zz.json", "{\"a\": hunter2}", "reads no file after it", true),
+        ("amazon-cloudwatch-agent.json", "{,}", "does not start", false),
+    ] {
+        let conflict = one(name, text);
+        assert!(conflict.why.ends_with(why), "{name}: {conflict}");
+        assert_eq!(conflict.is_harmless, is_harmless, "{name}");
+        assert!(conflict.found.contains(" is no JSON object (") && !conflict.found.contains("hunter2"), "{conflict}");
+    }
+    let yaml = one("otel.yaml", "a: 1\nreceivers: [\n");
+    assert!(yaml.found.ends_with("otel.yaml is no YAML (line 3)") && yaml.why.ends_with("does not start"), "{yaml}");
+    // What is read before it is compared all the same.
+    let both = found(&[
+        ("a.json", r#"{"agent": {"region": "a"}}"#),
+        ("b.json", r#"{"agent": {"region": "b"}}"#),
+        ("c.json", "x"),
+    ]);
+    assert_eq!(both.len(), 2, "{both:?}");
+}
+
+#[test]
+fn a_region_that_the_image_gives_to_all_logs_is_told() {
+    let region = one("region.json", r#"{"agent": {"region": "us-east-1"}}"#);
+    assert!(region.found.ends_with("sets `agent.region` to us-east-1, and the instance is in eu-west-1"), "{region}");
+    assert!(region.is_harmless && region.remedy.contains("region.json"), "{region}");
+    assert_eq!(found(&[("region.json", r#"{"agent": {"region": "eu-west-1"}}"#)]), []);
+    let files = [(format!("{FOLDER}/x"), br#"{"agent": {"region": "us-east-1"}}"#.to_vec())];
+    assert_eq!(conflicts(&files, ""), [], "the region of an image's instances is not known");
+    let ours = [(CLOUDWATCH_JSON.to_owned(), files[0].1.clone())];
+    assert_eq!(conflicts(&ours, "eu-west-1"), []);
+}
