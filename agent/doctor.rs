@@ -12,6 +12,7 @@ mod docker_log;
 mod earlier;
 mod image;
 mod local;
+mod log_agent;
 mod metadata;
 mod network;
 mod no_proxy;
@@ -30,6 +31,7 @@ pub use self::agent_log::{Cause, cause};
 pub use self::causes::Kind;
 pub use self::earlier::Configured;
 pub use self::image::{INSTALLED, examine_image};
+pub use self::log_agent::trouble as log_agent_trouble;
 pub use self::metadata::Metadata;
 use crate::config::Config;
 use crate::ecs_agent::{Seen, same_cluster};
@@ -77,7 +79,7 @@ pub enum Check {
     Endpoints,
     /// What the ECS agent has saved.
     State,
-    /// Whether an image has an agent for its logs.
+    /// The agent for the logs: that an image has one, that it stays up, and what is in its way.
     LogAgent,
     /// Whether an image has settings of the ECS agent that would be lost.
     EcsConfig,
@@ -287,15 +289,17 @@ pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, 
 
 /// The checks that need no network, each within the limit: one that is late costs the others nothing.
 async fn local(host: &Host, config: Option<&Config>, identity: &Identity, limit: Duration) -> Vec<Finding> {
-    let (units, docker, log) = tokio::join!(
+    let (units, docker, log, log_agent) = tokio::join!(
         bounded(Check::Units, limit, units::findings(host, config, identity)),
         bounded(Check::Docker, limit, local::docker(host, config)),
         bounded(Check::AgentLog, limit, local::agent_log(host, config)),
+        bounded(Check::LogAgent, limit, log_agent::findings(host, config, identity)),
     );
     let mut findings = [units, docker, local::disks(host, config), log].concat();
     findings.extend(local::memory(host, config));
     findings.push(agent_state::finding(host, config, identity));
     findings.extend(no_proxy::findings(host));
+    findings.extend(log_agent);
     findings
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use self::ecs::{RESERVED_MEMORY, more_than_memory, obstacle};
-pub use self::edit::Edit;
+pub use self::edit::{Edit, toml_error};
 pub use self::logs::CLOUDWATCH_JSON;
 pub use self::rewrite::{Before, Rewrite};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};

@@ -363,3 +363,57 @@ fn the_documentation_shows_the_check_as_it_is() {
     let shown = std::fs::read_to_string(repository("docs/image.md")).unwrap();
     assert!(shown.contains(refused), "{refused}");
 }
+
+/// A file that an image brings for the CloudWatch agent.
+const FOLDER: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d";
+
+#[test]
+fn files_for_the_log_agent_that_go_with_ours_are_right() {
+    let image = Image::new();
+    let metrics =
+        r#"{"agent": {"run_as_user": "root"}, "metrics": {"metrics_collected": {"disk": {"measurement": ["used"]}}}}"#;
+    image.put(&format!("{FOLDER}/metrics.json"), metrics);
+    image.put("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml", "[proxy]\nHTTP_PROXY = \"http://image:1\"\n");
+    assert_eq!(image.findings().0, Some(0));
+    // With the journal left to the image.
+    image.put(
+        &format!("{FOLDER}/journal.json"),
+        r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "j"}]}}}}"#,
+    );
+    assert_eq!(image.findings().0, Some(1));
+    image.put("/etc/ecs-firstrun/conf.d/50.yaml", "logs: {journal: false}\n");
+    image.put("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION", "1.300070.0b123\n");
+    assert_eq!(image.findings().0, Some(0), "{:#?}", image.findings().1);
+}
+
+#[test]
+fn a_file_that_keeps_the_log_agent_from_its_work_is_refused() {
+    let put =
+        |name: &'static str, text: &'static str| move |image: &Image| image.put(&format!("{FOLDER}/{name}"), text);
+    is_refused(
+        put("journal.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": []}}}}"#),
+        "log_agent",
+        &["/journal.json give different values for `logs.logs_collected.journald`", "set `logs.journal: false`"],
+    );
+    is_refused(
+        put("README.txt", "nothing to see\n"),
+        "log_agent",
+        &["/README.txt is no JSON object (", "correct it in the image"],
+    );
+    is_refused(put("sub/x.json", "{\"agent\": "), "log_agent", &["/sub/x.json is no JSON object ("]);
+    is_refused(put("otel.yaml", "receivers: ["), "log_agent", &["/otel.yaml is no YAML (line "]);
+    let main = |image: &Image| image.put("/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json", "");
+    is_refused(main, "log_agent", &["/amazon-cloudwatch-agent.json is no JSON object ("]);
+    let common = |image: &Image| image.put("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml", "[proxy\n");
+    is_refused(common, "log_agent", &["common-config.toml is no TOML (line 1: "]);
+    let retention = |image: &Image| {
+        let entry = |days: u32| {
+            format!(
+                r#"{{"logs": {{"logs_collected": {{"files": {{"collect_list": [{{"file_path": "/x", "log_group_name": "web/ec2/Instances/var/log/ecs/ecs-agent", "retention_in_days": {days}}}]}}}}}}}}"#
+            )
+        };
+        image.put(&format!("{FOLDER}/a.json"), entry(7));
+        image.put(&format!("{FOLDER}/b.json"), entry(14));
+    };
+    is_refused(retention, "log_agent", &["/a.json and ", "/b.json give different values for `retention_in_days`"]);
+}

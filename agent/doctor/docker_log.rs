@@ -36,10 +36,14 @@ const OF_SYSTEMD: [&str; 8] =
 
 /// The last error that Docker has logged on this boot, without what looks like a secret.
 pub(super) async fn last_error(host: &Host) -> Option<String> {
-    let unit = format!("--unit={DOCKER_UNIT}");
+    decisive(&journal(host, DOCKER_UNIT).await?).map(message)
+}
+
+/// The end of what a unit has logged on this boot.
+pub(super) async fn journal(host: &Host, unit: &str) -> Option<String> {
+    let unit = format!("--unit={unit}");
     let arguments = [unit.as_str(), "--boot", LINES, "--output=cat", "--no-pager", "--quiet"];
-    let journal = timeout(ANSWER, host.run("journalctl", &arguments)).await.ok()?.ok()?;
-    decisive(&journal).map(message)
+    timeout(ANSWER, host.run("journalctl", &arguments)).await.ok()?.ok()
 }
 
 /// The line that says the most about why Docker ended.
@@ -57,7 +61,12 @@ fn message(line: &str) -> String {
         (Some(text), None) | (None, Some(text)) => text,
         (None, None) => line.trim().to_owned(),
     };
-    let text = redact(&text);
+    quoted(&text)
+}
+
+/// A text to be quoted: without what looks like a secret, and cut off where it is long.
+pub(super) fn quoted(text: &str) -> String {
+    let text = redact(text);
     match text.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

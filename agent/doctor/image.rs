@@ -18,7 +18,8 @@ use crate::host::Host;
 use crate::well_known::{CLOUDWATCH_UNIT, DAEMON_JSON};
 
 /// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
-pub async fn examine_image(host: &Host, baked: Option<&Parsed>) -> Diagnosis {
+/// `for_cloudwatch` is the file that its instances would write for the CloudWatch agent.
+pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: Option<&str>) -> Diagnosis {
     let agent = baked.map_or(LogAgent::Auto, |parsed| parsed.config.logs.agent);
     Diagnosis::new(
         [
@@ -28,6 +29,7 @@ pub async fn examine_image(host: &Host, baked: Option<&Parsed>) -> Diagnosis {
             units::ours(host),
             units::started_by_us(host),
             vec![documents(baked), docker(host).await, log_agent(host, agent)],
+            for_cloudwatch.map(|ours| super::log_agent::of_files(host, Some(ours), "")).unwrap_or_default(),
             left::findings(host),
         ]
         .concat(),

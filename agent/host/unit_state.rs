@@ -9,7 +9,7 @@ use super::Host;
 
 /// The properties that are asked for (org.freedesktop.systemd1(5)).
 const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,Job,NRestarts,\
-    InactiveExitTimestampMonotonic,ActiveExitTimestampMonotonic,ExecMainExitTimestampMonotonic";
+    InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,ExecMainExitTimestampMonotonic";
 /// The longest that systemd may take to say whether it shuts the host down.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -34,6 +34,8 @@ pub struct UnitState {
     pub restarts: String,
     /// True once the unit has left the state `inactive` on this boot.
     pub was_started: bool,
+    /// How long the host had been up when the unit last became active; zero where that is not known.
+    pub active_since: Duration,
     /// True where the main process ended before systemd began to stop the unit.
     pub ended_by_itself: bool,
 }
@@ -76,6 +78,7 @@ impl UnitState {
             is_killed: matches!(value("ExecMainCode").as_str(), "2" | "3"),
             restarts: value("NRestarts"),
             was_started: time("InactiveExitTimestampMonotonic") > 0,
+            active_since: Duration::from_micros(time("ActiveEnterTimestampMonotonic")),
             // `systemctl stop` makes the unit leave `active` first, and then ends its process.
             ended_by_itself: main_ended > 0 && main_ended <= stopped,
         }

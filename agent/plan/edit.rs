@@ -80,7 +80,8 @@ impl Edit {
     /// # Errors
     /// As [`Edit::applied_to`].
     pub fn other_spellings(&self, file: &str) -> Result<Vec<String>, String> {
-        let (Some(table), Some(original)) = (self.table(), without_ours(file)) else { return Ok(Vec::new()) };
+        let table = self.table().filter(|_| !self.lines.is_empty());
+        let (Some(table), Some(original)) = (table, without_ours(file)) else { return Ok(Vec::new()) };
         let ours = |key: &str| self.keys().chain([table]).any(|ours| ours != key && is_same_in_go(ours, key));
         let entries = toml::entries(&original, table)?.into_iter();
         let mut keys: Vec<_> = entries.map(|entry| entry.key).filter(|key| ours(key)).collect();
@@ -120,6 +121,11 @@ impl Edit {
         }
         out
     }
+}
+
+/// Says why a text is no TOML, in words that begin with the line; nothing where it is.
+pub fn toml_error(text: &str) -> Option<String> {
+    toml::entries(text, "").err()
 }
 
 /// The lines in a table of their own at the end of a TOML file, and each other definition of that table set aside: TOML takes

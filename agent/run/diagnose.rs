@@ -8,6 +8,8 @@ use crate::config::decode::Document;
 use crate::config::{self, Config};
 use crate::doctor::{self, Configured, Diagnosis, Metadata, Subject};
 use crate::host::{Host, Unmet};
+use crate::imds::Identity;
+use crate::plan::{self, CLOUDWATCH_JSON, Plan};
 use crate::report::Change;
 use crate::well_known::ECS_UNIT;
 
@@ -52,11 +54,14 @@ pub async fn diagnose_image(options: &Options) -> Result<Diagnosis> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
     let baked = gather::baked_documents(&host)?;
     let user_data = Document::read("user data", USER_DATA, false);
-    let parsed = (!baked.is_empty()).then(|| {
-        let all: Vec<_> = [user_data].into_iter().chain(baked).collect();
-        config::parse(&all)
-    });
-    Ok(doctor::examine_image(&host, parsed.as_ref()).await)
+    let has_documents = !baked.is_empty();
+    let parsed = config::parse(&[user_data].into_iter().chain(baked).collect::<Vec<_>>());
+    // Of what an instance has beside its image nothing is known.
+    let instance = host.instance(&Identity::default()).ok();
+    let plan = instance.map(|instance| plan::plan(&parsed.config, &instance));
+    let mut files = plan.iter().flat_map(Plan::files).map(|(_, file)| file);
+    let for_cloudwatch = files.find(|file| file.path == CLOUDWATCH_JSON).map(|file| file.contents.reveal());
+    Ok(doctor::examine_image(&host, has_documents.then_some(&parsed), for_cloudwatch).await)
 }
 
 impl Run<'_> {

@@ -103,6 +103,7 @@ fn a_toml_file_has_one_table_whatever_way_the_image_spells_it_and_gets_its_own_b
         let mut found = with.other_spellings(&edited).unwrap();
         found.dedup();
         assert_eq!(found, *told, "{text}");
+        assert!(toml(&[]).other_spellings(&edited).unwrap().is_empty(), "nothing is set aside any more");
         // What is no part of the table stands there as before.
         for line in text.lines().filter(|line| line.contains("ssl") || line.contains("kept") || line.contains("cred")) {
             assert!(edited.lines().any(|kept| kept == line), "{edited}");

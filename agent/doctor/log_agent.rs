@@ -1,0 +1,227 @@
+//! The log agent: whether it stays up, what it says itself where it does not, and what of the image is in its way.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::docker_log::{journal, quoted};
+use super::local::since;
+use super::{Check, Finding, LOCAL};
+use crate::cloudwatch_agent;
+use crate::config::{Config, LogAgent};
+use crate::host::{Host, Life, UnitState};
+use crate::imds::Identity;
+use crate::plan::{CLOUDWATCH_JSON, toml_error};
+use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT};
+
+/// The time after which a unit that systemd has started again is taken to stay up.
+const STAYS_UP: Duration = Duration::from_secs(120);
+/// The files in which the log agents write once they run.
+const LOGS: [(&str, &str); 2] = [
+    (CLOUDWATCH_UNIT, "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log"),
+    (AWSLOGS_UNIT, "/var/log/awslogs.log"),
+];
+/// Bytes that are read of the end of such a log.
+const LOG_TAIL: u64 = 32 << 10;
+/// The words with which a line begins to say why an agent ended, the most decisive ones first.
+const DECISIVE: [&[&str]; 2] = [
+    &[
+        "Under path : ",
+        "failed to parse common-config",
+        "failed to open common-config",
+        "unable to scan config dir",
+        "unable to get old json config",
+    ],
+    &["panic: ", "fatal error: ", "Error running agent: "],
+];
+/// Words before an error that is named by no other.
+const ERRORS: [&[&str]; 1] = [&["E! ", "ERROR", "Error: "]];
+/// Words of lines that only follow from others, and of those that hold the proxy's password.
+const IGNORED: [&str; 4] = [
+    "_PROXY is set to",
+    "process exited with non-zero status",
+    "Cannot translate JSON",
+    "configuration validation first phase failed",
+];
+const WHY: &str = "no log leaves the instance, so nobody could tell from outside why it has failed";
+
+/// Judges the log agent of a host with this configuration.
+pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Vec<Finding> {
+    let Some(config) = config else { return Vec::new() };
+    let unit = match unit(host, config.logs.agent) {
+        Ok(Some(unit)) => unit,
+        Ok(None) => return Vec::new(),
+        Err(error) => return vec![Finding::not_made(Check::LogAgent, &error)],
+    };
+    let mut findings = if unit == CLOUDWATCH_UNIT { of_files(host, None, &identity.region) } else { Vec::new() };
+    findings.push(match host.unit_state(unit).await {
+        Ok(state) => match judge(host, unit, &state).await {
+            Some(trouble) => trouble,
+            None => Finding::ok(Check::LogAgent, format!("{unit} is {} ({})", state.active, state.sub)),
+        },
+        Err(error) => Finding::not_made(Check::LogAgent, &error),
+    });
+    findings.into_iter().map(Finding::that_causes_nothing).collect()
+}
+
+/// Says why a log agent that a run has started does not stay up, and what to do; nothing where that can't be seen in time.
+pub async fn trouble(host: &Host, unit: &str) -> Option<String> {
+    let look = async {
+        let state = host.unit_state(unit).await.ok()?;
+        // A shutdown stops it, too.
+        if state.life() == Life::Stopped { None } else { judge(host, unit, &state).await }
+    };
+    timeout(LOCAL, look).await.ok()?.map(|finding| finding.line())
+}
+
+/// Finds files with which the CloudWatch agent does not start, or not do what ours says. `ours` stands for the one that a run
+/// would write.
+pub(super) fn of_files(host: &Host, ours: Option<&str>, region: &str) -> Vec<Finding> {
+    let check = Check::LogAgent;
+    let mut findings = Vec::new();
+    match host.cloudwatch_files() {
+        Ok(mut files) => {
+            if let Some(text) = ours {
+                files.retain(|(path, _)| path != CLOUDWATCH_JSON);
+                files.push((CLOUDWATCH_JSON.to_owned(), text.as_bytes().to_vec()));
+            }
+            findings.extend(
+                cloudwatch_agent::conflicts(&files, region)
+                    .into_iter()
+                    .map(|conflict| Finding::problem(check, conflict.found, conflict.why, conflict.remedy)),
+            );
+        }
+        Err(error) => findings.push(Finding::not_made(check, &error)),
+    }
+    let common = host.read(CLOUDWATCH_COMMON).ok().flatten();
+    findings.extend(common.and_then(|text| toml_error(&text)).map(|why| {
+        let found = format!("{CLOUDWATCH_COMMON} is no TOML ({why})");
+        Finding::problem(
+            check,
+            found,
+            "the CloudWatch agent does not start",
+            "correct it in the image, or remove it there",
+        )
+    }));
+    findings
+}
+
+/// The unit of the log agent: of the one asked for, else of the one that the image has.
+fn unit(host: &Host, wanted: LogAgent) -> anyhow::Result<Option<&'static str>> {
+    Ok(match (wanted, host.log_agents()?) {
+        (LogAgent::None, _) => None,
+        (LogAgent::Cloudwatch, _) | (LogAgent::Auto, (Some(_), _)) => Some(CLOUDWATCH_UNIT),
+        (LogAgent::Awslogs, _) | (LogAgent::Auto, (None, true)) => Some(AWSLOGS_UNIT),
+        (LogAgent::Auto, (None, false)) => None,
+    })
+}
+
+/// The problem of a log agent that does not stay up.
+async fn judge(host: &Host, unit: &str, state: &UnitState) -> Option<Finding> {
+    let words = ending(unit, state, host.uptime())?;
+    let check = Check::LogAgent;
+    let log = LOGS.iter().find(|(of, _)| *of == unit).map(|(_, log)| *log).unwrap_or_default();
+    Some(match last_words(host, unit, log).await {
+        Some(said) => {
+            let remedy = format!("remove the cause that it names, then `systemctl restart {unit}`");
+            Finding::problem(check, format!("{words}: it says `{said}`"), WHY, remedy)
+        }
+        None => Finding::problem(check, words, WHY, format!("`journalctl -u {unit}` and {log} say why")),
+    })
+}
+
+/// Says how a unit that should stay up has ended.
+fn ending(unit: &str, state: &UnitState, uptime: Duration) -> Option<String> {
+    let ended = format!("{unit} {}", state.ending());
+    let again = state.restarts.parse().unwrap_or(0_u32);
+    let is_new = state.active_since.is_zero() || uptime.saturating_sub(state.active_since) < STAYS_UP;
+    Some(match state.life() {
+        _ if state.load == "not-found" => format!("{unit} is not installed"),
+        Life::Running if again > 0 && is_new => {
+            format!("{unit} does not stay up: systemd has started it again, {again} times until now")
+        }
+        Life::Running | Life::Starting => return None,
+        Life::Repeating => format!("{ended}, and systemd starts it again"),
+        Life::Failed => ended,
+        Life::Ended => format!("{ended} soon after its start, which systemd takes for a success"),
+        Life::Stopped => format!("{unit} was stopped on this boot, by hand or by a script"),
+        // systemd forgets how a unit ended that is not enabled.
+        Life::NeverStarted => format!("{unit} is {}: it has ended, or was not started on this boot", state.active),
+    })
+}
+
+/// Finds the agent's own words for why it ended, without what looks like a secret: in its journal, else in its own log.
+async fn last_words(host: &Host, unit: &str, log: &str) -> Option<String> {
+    let journal = journal(host, unit).await.unwrap_or_default();
+    // Its own log is older than this boot.
+    let since = since(host);
+    let log = host.tail(log, LOG_TAIL).ok().flatten().unwrap_or_default();
+    let log = log.lines().filter(|line| line.get(..since.len()).is_some_and(|time| time >= since.as_str()));
+    let log = log.collect::<Vec<_>>().join("\n");
+    let said =
+        decisive(&journal, &DECISIVE).or_else(|| decisive(&log, &DECISIVE)).or_else(|| decisive(&journal, &ERRORS));
+    said.or_else(|| decisive(&log, &ERRORS))
+}
+
+/// Finds the last line with one of the words, and gives it from the word on.
+fn decisive(text: &str, words: &[&[&str]]) -> Option<String> {
+    let lines = || text.lines().rev().filter(|line| !IGNORED.iter().any(|word| line.contains(word)));
+    let from = |line: &str, words: &[&str]| words.iter().find_map(|word| Some(line[line.find(word)?..].to_owned()));
+    let said = words.iter().find_map(|words| lines().find_map(|line| from(line, words)))?;
+    Some(quoted(said.trim_start_matches("E! ").trim().trim_end_matches(']')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_cloudwatch_agent_says_is_told_from_what_follows_of_it_and_from_the_password() {
+        for (said, expected) in [
+            (
+                "2026/11/30 01:16:21 Failed to merge multiple json config files.\n\
+                 2026/11/30 01:16:21 Under path : /logs/logs_collected/journald | Error : Different values are specified for journald\n\
+                 2026/11/30 01:16:21 E! configuration validation first phase failed. Agent version: 1.0.\n\
+                 E! config-translator process exited with non-zero status: 1\n",
+                "Under path : /logs/logs_collected/journald | Error : Different values are specified for journald",
+            ),
+            (
+                "E! failed to generate TOML configuration validation content: [Under path : /logs/x/ | Error : Different retention_in_days]\n",
+                "Under path : /logs/x/ | Error : Different retention_in_days",
+            ),
+            (
+                "Executing config-translator with arguments: [-mode auto]2026/11/30 01:16:28 E! failed to parse common-config file /x with error: toml: line 3: Key 'proxy' has already been defined.\n",
+                "failed to parse common-config file /x with error: toml: line 3: Key 'proxy' has already been defined.",
+            ),
+            (
+                "2026-11-30T01:16:20Z I! HTTPS_PROXY is set to http://u:canary@proxy:3128 E! x\n\
+                 2026-11-30T01:16:20Z E! Error running agent: no route by http://u:canary@proxy:3128\n",
+                "Error running agent: no route by http://***@proxy:3128",
+            ),
+        ] {
+            assert_eq!(decisive(said, &DECISIVE).as_deref(), Some(expected));
+        }
+        assert_eq!(decisive("a\n2026-11-30T01:16:20Z E! no region\nb\n", &ERRORS).as_deref(), Some("no region"));
+        assert_eq!(decisive("HTTP_PROXY is set to http://u:canary@h E! x\n", &ERRORS), None);
+    }
+
+    #[test]
+    fn a_unit_that_systemd_starts_again_and_again_does_not_stay_up() {
+        let state = |restarts: &str, active_since| UnitState {
+            active: "active".to_owned(),
+            restarts: restarts.to_owned(),
+            active_since: Duration::from_secs(active_since),
+            ..UnitState::default()
+        };
+        let day = Duration::from_secs(86_400);
+        for (state, stays) in [
+            (state("0", 86_390), true),
+            (state("", 86_390), true),
+            (state("3", 86_390), false),
+            (state("3", 600), true),
+            (state("1", 0), false),
+        ] {
+            assert_eq!(ending("x.service", &state, day).is_none(), stays, "{state:?}");
+        }
+    }
+}
