@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use self::ecs::{RESERVED_MEMORY, more_than_memory, obstacle};
+pub use self::ecs::{RESERVED_MEMORY, more_than_memory};
 pub use self::edit::{Edit, toml_error};
 pub use self::logs::CLOUDWATCH_JSON;
 pub use self::rewrite::{Before, Rewrite};
@@ -281,6 +281,16 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     let notes =
         logs::notes(config, instance).into_iter().chain(notes.into_iter().chain([obstacle]).flatten()).collect();
     Plan { steps, notes }
+}
+
+/// Says why a run with this configuration fails on this instance before it starts anything.
+pub fn obstacle(config: &Config, instance: &Instance) -> Option<String> {
+    let no_logs = || {
+        logs::missing(config, instance).filter(|_| config.logs.required).map(|note| {
+            format!("logs.required: {note}; bake an image with amazon-cloudwatch-agent, or leave `logs.required` out")
+        })
+    };
+    ecs::obstacle(config, instance).or_else(no_logs)
 }
 
 impl Plan {

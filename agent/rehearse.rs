@@ -158,6 +158,15 @@ impl Rehearsal {
             Scenario::AgentExits5 => {
                 programs.fail_after(ECS_UNIT, Duration::from_millis(500), ECS_EXIT_TERMINAL)?;
             }
+            Scenario::LogAgentEnds => {
+                put(
+                    &root,
+                    "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/image.json",
+                    scenario::JOURNAL_OF_IMAGE,
+                )?;
+                programs.fail_after(CLOUDWATCH_UNIT, Duration::from_millis(500), 1)?;
+                programs.journal(CLOUDWATCH_UNIT, scenario::LAST_WORDS)?;
+            }
             Scenario::ForeignDisk => {
                 for device in devices(&parsed) {
                     programs.existing_filesystem(

@@ -9,6 +9,7 @@ mod dry_run;
 mod gather;
 mod hand_over;
 mod lifecycle;
+mod log_agent;
 mod panics;
 mod provision;
 mod record;
@@ -230,7 +231,13 @@ impl<'a> Run<'a> {
             }
         };
         match told {
-            Some(Ok(ending)) => self.close(concluded, ending),
+            Some(Ok(ending)) => {
+                // Nobody who was to be told had to wait for that.
+                if let Err(panic) = caught(self.look_at_log_agent()).await {
+                    tracing::warn!("{}", conclude::bug(&panic));
+                }
+                self.close(concluded, ending)
+            }
             Some(Err(panic)) => self.given_up(&panic),
             None => {
                 let ending = self.untold();

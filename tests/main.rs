@@ -27,6 +27,7 @@ mod help;
 mod images;
 mod job;
 mod lifecycle;
+mod log_agent;
 mod membership;
 mod packages;
 mod panics;

@@ -31,6 +31,8 @@ pub struct Logs {
     pub files: Vec<LogFile>,
     /// Whether the journal is sent, where the CloudWatch agent can read it (from 1.300070): from the boot's first line on.
     pub journal: bool,
+    /// Fails a boot whose log agent does not stay up; else the report, `status` and `doctor` tell of it.
+    pub required: bool,
 }
 
 impl Default for Logs {
@@ -45,6 +47,7 @@ impl Default for Logs {
             region: None,
             files: Vec::new(),
             journal: true,
+            required: false,
         }
     }
 }

@@ -40,6 +40,24 @@ impl Host {
         Ok(recorded.or_else(|| self.mode_of(&edit.path)).unwrap_or(0o644))
     }
 
+    /// Says which keys of the image's own would win over those of an edit, if they were not set aside.
+    ///
+    /// # Errors
+    /// A file that can't be read, or is no TOML.
+    pub fn other_spellings(&self, edit: &Edit) -> Result<Option<String>> {
+        let Some(text) = self.read(&edit.path)? else { return Ok(None) };
+        let keys = edit.other_spellings(&text).map_err(|why| no_toml(&edit.path, &why))?;
+        let words = || {
+            format!(
+                "{} sets {} in the image, which would win over ecs-firstrun's lines and stands there as a comment now; \
+                 take it out of the image, or `proxy` out of the configuration",
+                edit.path,
+                keys.join(", ")
+            )
+        };
+        Ok((!keys.is_empty()).then(words))
+    }
+
     /// Says what an edit makes of its file. One of which nothing would be left is to go.
     pub(super) fn edited(&self, edit: &Edit) -> Result<Edited> {
         let before = self.read(&edit.path)?;

@@ -35,13 +35,16 @@ fn agent(config: &Config, instance: &Instance) -> Option<Agent> {
     }
 }
 
+/// Says that no agent sends logs, where one was to be found in the image.
+pub fn missing(config: &Config, instance: &Instance) -> Option<String> {
+    let missing = config.logs.agent == LogAgent::Auto && agent(config, instance).is_none();
+    missing.then(|| "the image has no agent for CloudWatch Logs: no logs are sent".to_owned())
+}
+
 pub fn notes(config: &Config, instance: &Instance) -> Vec<String> {
     let logs = HostLogs { config, instance };
     match agent(config, instance) {
-        None if config.logs.agent == LogAgent::Auto => {
-            vec!["the image has no agent for CloudWatch Logs: no logs are sent".to_owned()]
-        }
-        None => Vec::new(),
+        None => missing(config, instance).into_iter().collect(),
         Some(Agent::Cloudwatch) => logs.cloudwatch_notes(),
         Some(Agent::Awslogs) => logs.awslogs_notes(),
     }

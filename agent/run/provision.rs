@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use tokio::time::Instant;
 
-use super::{Failure, Provisioned, Run, Stage, gather, save_report, signal};
+use super::{Failure, Provisioned, Run, Stage, gather, log_agent, save_report, signal};
 use crate::apply::{apply, millis};
 use crate::config::decode::Note;
 use crate::config::{self, Config, Parsed};
@@ -72,6 +72,9 @@ impl Run<'_> {
         drop(heartbeats);
         match applied {
             Ok(()) => {
+                if let Some(trouble) = self.log_agent_that_is_required(&config).await {
+                    return Err(failed(anyhow!(trouble), config));
+                }
                 // The user data may have changed since the first boot.
                 if self.decision().is_some() {
                     self.state.keep_documents(&self.gathered);
@@ -123,16 +126,20 @@ impl Run<'_> {
                 );
             }
         };
+        let region = self.gathered.identity.region.as_str();
+        let mut warnings = Vec::new();
         let perform = async |action: &Action, deadline| {
             // What is read for it takes time, which there is before the ECS agent has registered and not after it.
             if tells && matches!(action, Action::WaitFor(Condition::Registered { .. })) {
                 let _ = signal::client(client, config);
             }
             fail_point!("action");
+            log_agent::look_at_image(host, action, (config, region), &mut warnings)?;
             host.perform(action, deadline).await
         };
         let applied = apply(plan, self.began, deadline, perform, progress).await;
         self.report.steps = before.into_iter().chain(applied.steps).collect();
+        self.report.warnings.extend(warnings);
         applied.result
     }
 }

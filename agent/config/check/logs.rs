@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{indices, is_meant};
 use crate::config::types::{LONGEST_LOG_NAME, LONGEST_REGION, NameTemplate, Placeholder, StartPattern, Variable};
 use crate::config::yaml::{Node, NodeId};
-use crate::config::{Config, LogFile, LogNames, LogTimeZone};
+use crate::config::{Config, LogAgent, LogFile, LogNames, LogTimeZone};
 use crate::host_logs;
 
 /// Takes a path in the document, a message and a remedy.
@@ -18,6 +18,10 @@ const MOST_FILES: usize = 10_000;
 const ACCOUNT: &str = "000000000000";
 
 pub(super) fn check(config: &Config, root: &Node, refused: &HashSet<NodeId>, report: &mut Report<'_>) {
+    if config.logs.required && config.logs.agent == LogAgent::None {
+        let message = "`logs.required` asks for a log agent that stays up, and `logs.agent` for none".to_owned();
+        report(&["logs", "required"], message, "leave one of them out");
+    }
     let files = || config.logs.files.iter().zip(indices(root, &["logs", "files"], refused));
     if config.logs.files.len() > MOST_FILES {
         let message = format!("there are more than {MOST_FILES} files");

@@ -5,7 +5,7 @@ use std::io;
 use super::disks;
 use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STOPPED, State};
 use super::{Outcome, now};
-use crate::well_known::{CLOUD_FINAL_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT, UNITS, VENDOR_UNITS};
+use crate::well_known::{CLOUD_FINAL_UNIT, CLOUDWATCH_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT, UNITS, VENDOR_UNITS};
 
 /// A unit that isn't there: the exit code of the init scripts' standard.
 const NOT_FOUND: i32 = 5;
@@ -225,8 +225,10 @@ fn unit_state(unit: &str, state: &State) -> UnitState {
     let since = started.parse().map_or(0, |started| now().saturating_sub(started));
     match scripted_failure(unit, state) {
         Some((after, 0)) if since >= after => known("inactive", "dead", "success", 0),
-        // Of its unit: Restart=on-failure, RestartSec=10s, RestartPreventExitStatus=5.
-        Some((after, exit)) if since >= after && unit == ECS_UNIT && exit != ECS_EXIT_TERMINAL => {
+        // Of their units: Restart=on-failure, RestartSec=10s and 60s, and of the former RestartPreventExitStatus=5.
+        Some((after, exit))
+            if since >= after && (unit == CLOUDWATCH_UNIT || unit == ECS_UNIT && exit != ECS_EXIT_TERMINAL) =>
+        {
             known("activating", "auto-restart", "exit-code", exit)
         }
         Some((after, exit)) if since >= after => known("failed", "failed", "exit-code", exit),

@@ -1,0 +1,73 @@
+//! The log agent: what keeps it from sending the logs. That is a warning, and fails a boot only with `logs.required`.
+
+use anyhow::{Result, bail};
+
+use super::Run;
+use crate::cloudwatch_agent;
+use crate::config::Config;
+use crate::doctor;
+use crate::host::Host;
+use crate::plan::Action;
+use crate::report::Change;
+use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_UNIT};
+
+/// Warns of what the image brings against what an action is about to do.
+///
+/// # Errors
+/// Files because of which the CloudWatch agent would not send the logs, where these are required.
+pub(super) fn look_at_image(
+    host: &Host,
+    action: &Action,
+    (config, region): (&Config, &str),
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let mut warn = |words: String| {
+        tracing::warn!("{words}");
+        warnings.push(words);
+    };
+    match action {
+        // What is no TOML is the error of the edit itself.
+        Action::EditFile(edit) => host.other_spellings(edit).unwrap_or_default().into_iter().for_each(warn),
+        Action::StartUnit { unit, .. } if unit == CLOUDWATCH_UNIT => match host.cloudwatch_files() {
+            Ok(files) => {
+                for conflict in cloudwatch_agent::conflicts(&files, region) {
+                    if config.logs.required && !conflict.is_harmless {
+                        bail!("{conflict}");
+                    }
+                    warn(conflict.to_string());
+                }
+            }
+            Err(error) => warn(format!("the files of the CloudWatch agent can't be looked at: {error:#}")),
+        },
+        _ => {}
+    }
+    Ok(())
+}
+
+impl Run<'_> {
+    /// Warns of a log agent that has ended since this run started it.
+    pub(super) async fn look_at_log_agent(&mut self) {
+        let Some(trouble) = self.trouble_of_log_agent().await else { return };
+        // Where it has failed the run, that is told already.
+        if self.report.reason.as_ref().is_none_or(|reason| !reason.contains(&trouble)) {
+            tracing::warn!("{trouble}");
+            self.report.warnings.push(trouble);
+        }
+    }
+
+    /// Says why a boot has failed whose logs are required.
+    pub(super) async fn log_agent_that_is_required(&self, config: &Config) -> Option<String> {
+        let trouble = if config.logs.required { self.trouble_of_log_agent().await } else { None };
+        trouble.map(|trouble| format!("logs: {trouble}"))
+    }
+
+    async fn trouble_of_log_agent(&self) -> Option<String> {
+        let actions = || self.report.steps.iter().flat_map(|step| &step.actions);
+        let is_started = |unit: &&str| {
+            let start = format!("start {unit}");
+            actions().any(|done| done.action == start && done.change != Change::Failed)
+        };
+        let unit = [CLOUDWATCH_UNIT, AWSLOGS_UNIT].into_iter().find(is_started)?;
+        doctor::log_agent_trouble(&self.host, unit).await
+    }
+}

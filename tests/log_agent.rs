@@ -1,0 +1,258 @@
+//! The log agent: what of an image is in its way, a start after which it ends, and the proxy in its own file.
+
+use std::time::Duration;
+
+use ecs_firstrun::rehearse::Scenario;
+use ecs_firstrun::report::Outcome;
+
+use crate::doctor::{SMALLEST, assert_has, doctor, findings, host_with};
+use crate::support::host::Host;
+
+const UNIT: &str = "amazon-cloudwatch-agent.service";
+const ETC: &str = "/opt/aws/amazon-cloudwatch-agent/etc";
+const REQUIRED: &str = "logs: {required: true}\n";
+/// The end of a CloudWatch agent, as 1.300071.0 words it.
+const SAID: &str = "Under path : /agent/region | Error : Different values are specified for region\n\
+    E! config-translator process exited with non-zero status: 1\n";
+
+fn ends_with(code: i32, said: &str) -> Host {
+    let host = host_with(|_| {});
+    host.rehearsal.programs.fail_after(UNIT, Duration::ZERO, code).unwrap();
+    host.rehearsal.programs.journal(UNIT, said).unwrap();
+    host
+}
+
+fn below(host: &Host, name: &str, text: &str) {
+    host.put(&format!("{ETC}/amazon-cloudwatch-agent.d/{name}"), text);
+}
+
+fn warnings(host: &Host) -> String {
+    host.report().warnings.join("\n")
+}
+
+#[test]
+fn a_log_agent_that_ends_is_told_and_fails_no_boot() {
+    for (code, words) in [
+        (1, "amazon-cloudwatch-agent.service failed (exit-code, exit code 1), and systemd starts it again"),
+        (
+            0,
+            "amazon-cloudwatch-agent.service ended with exit code 0 soon after its start, which systemd takes for a success",
+        ),
+    ] {
+        let host = ends_with(code, SAID);
+        let ended = host.run();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let all = [
+            words,
+            ": it says `Under path : /agent/region | Error : Different values are specified for region`; remove",
+        ];
+        assert_has(&warnings(&host), &all);
+        assert_has(&host.text("/var/log/ecs-firstrun.log"), &all);
+        assert_has(
+            &host.call(&["status"], &[]).stdout,
+            &["success on", "warning: amazon-cloudwatch-agent.service", &all[1][2..]],
+        );
+        host.one_signal("SUCCESS");
+        let ended = doctor(&host);
+        assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+        assert_has(&ended.stdout, &["problem: log agent", words, "Different values are specified for region"]);
+    }
+}
+
+#[test]
+fn a_log_agent_that_stays_up_is_no_matter_on_any_boot() {
+    let host = host_with(|_| {});
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", REQUIRED);
+    assert_eq!(host.run().code, Some(0));
+    assert_eq!(doctor(&host).code, Some(0));
+    let log_agent = findings(&host, &host.rehearsal.cloud.cloudformation_endpoint(), "log_agent");
+    assert_eq!(log_agent.len(), 1, "{log_agent:?}");
+    assert_eq!(log_agent[0]["found"], format!("{UNIT} is active (running)"));
+    host.rehearsal.restart().unwrap();
+    assert_eq!(host.run().code, Some(0));
+    assert!(!host.text("/var/lib/ecs-firstrun/report.json").contains("warnings"));
+}
+
+#[test]
+fn a_reboot_looks_at_the_log_agent_as_well() {
+    let host = host_with(|_| {});
+    assert_eq!(host.run().code, Some(0));
+    host.rehearsal.restart().unwrap();
+    host.rehearsal.programs.fail_after(UNIT, Duration::ZERO, 1).unwrap();
+    host.rehearsal.programs.journal(UNIT, SAID).unwrap();
+    assert_eq!(host.run().code, Some(0));
+    assert_has(
+        &warnings(&host),
+        &["failed (exit-code, exit code 1), and systemd starts it again: it says `Under path"],
+    );
+}
+
+#[test]
+fn logs_that_are_required_and_not_sent_are_a_failure() {
+    let host = ends_with(1, SAID);
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", REQUIRED);
+    let ended = host.run();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let report = host.report();
+    assert_has(
+        report.reason.as_deref().unwrap(),
+        &["logs: amazon-cloudwatch-agent.service failed", "Under path : /agent"],
+    );
+    assert_eq!((report.outcome, report.warnings), (Outcome::Failure, vec![]), "it is told once");
+    host.one_signal("FAILURE");
+
+    // Files with which it can't start fail the boot before it does.
+    let host = host_with(|_| {});
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", REQUIRED);
+    below(&host, "aa.json", "{");
+    assert_eq!(host.run().code, Some(1));
+    assert_has(
+        host.report().reason.as_deref().unwrap(),
+        &["logs: start amazon-cloudwatch-agent.service: ", "/aa.json is no JSON"],
+    );
+    assert!(host.started().is_empty(), "{:?}", host.started());
+
+    // An image that has none at all.
+    let host = host_with(|_| {});
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", REQUIRED);
+    std::fs::remove_file(host.at("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION")).unwrap();
+    assert_eq!(host.run().code, Some(1));
+    assert_has(
+        host.report().reason.as_deref().unwrap(),
+        &["logs.required: the image has no agent for CloudWatch Logs"],
+    );
+    assert!(host.started().is_empty(), "{:?}", host.started());
+}
+
+#[test]
+fn files_of_the_image_that_contradict_ours_are_told_before_the_start_and_by_doctor() {
+    let host = host_with(|_| {});
+    below(&host, "own.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": []}}}}"#);
+    below(
+        &host,
+        "metrics.json",
+        r#"{"metrics": {"metrics_collected": {"mem": {"measurement": ["mem_used_percent"]}}}}"#,
+    );
+    below(&host, "region.json", r#"{"agent": {"region": "eu-central-1"}}"#);
+    below(&host, "zz.txt", "not for the agent");
+    let ended = host.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let own =
+        "own.json give different values for `logs.logs_collected.journald`, so the CloudWatch agent does not start";
+    let warnings = host.report().warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_has(&warnings.join(" "), &[own, "zz.txt is no JSON object (", "reads no file after it"]);
+    let log = host.text("/var/log/ecs-firstrun.log");
+    let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("{words}: {log}"));
+    assert!(at("own.json give different") < at("logs: done"), "{log}");
+    let ended = doctor(&host);
+    assert_eq!(ended.code, Some(1));
+    assert_has(&ended.stdout, &["problem: log agent", "own.json give different values", "zz.txt is no JSON object"]);
+}
+
+#[test]
+fn another_region_of_the_image_is_told() {
+    let host = host_with(|_| {});
+    below(&host, "metrics.json", r#"{"agent": {"region": "us-east-1"}}"#);
+    assert_eq!(host.run().code, Some(0));
+    let words = "metrics.json sets `agent.region` to us-east-1, and the instance is in eu-central-1";
+    assert_has(&warnings(&host), &[words]);
+    assert_has(&doctor(&host).stdout, &[words]);
+}
+
+#[test]
+fn the_password_that_the_log_agent_prints_is_quoted_nowhere() {
+    for said in [
+        "I! HTTPS_PROXY is set to http://me:hunter2canary@proxy:3128 E! x\n",
+        "E! Error running agent: proxy http://me:hunter2canary@proxy:3128 refused\n",
+    ] {
+        let host = ends_with(1, said);
+        let ended = host.run();
+        let text = [
+            host.text("/var/lib/ecs-firstrun/report.json"),
+            host.text("/var/log/ecs-firstrun.log"),
+            ended.stderr,
+            doctor(&host).stdout,
+        ]
+        .concat();
+        assert!(text.contains("exit code 1), and systemd starts it again"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("is set to"), "{text}");
+    }
+}
+
+#[test]
+fn what_its_own_log_says_counts_only_since_this_boot() {
+    let host = ends_with(1, "I! Detecting run_as_user...\n");
+    host.put("/proc/stat", "btime 1764461400\n");
+    let log = "2025-11-29T20:00:00Z E! Error running agent: of an earlier boot\n\
+        2025-11-30T01:16:20Z E! Error running agent: failed to load OTEL configs\n\
+        2025-11-30T01:16:20Z I! the end\n";
+    host.put("/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log", log);
+    assert_eq!(host.run().code, Some(0));
+    assert_has(&warnings(&host), &["it says `Error running agent: failed to load OTEL configs`"]);
+    host.put("/proc/stat", "btime 1764470000\n");
+    assert_has(&doctor(&host).stdout, &["`journalctl -u amazon-cloudwatch-agent.service` and /opt/aws/"]);
+}
+
+/// A document that sends the log agent, and nothing else, through a proxy.
+fn with_proxy(host: &Host) {
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", "proxy: {url: 'http://127.0.0.1:9'}\n");
+}
+
+#[test]
+fn the_image_gets_its_common_config_back_however_it_spells_the_proxy() {
+    for text in [
+        "# as shipped\n[credentials]\n  shared_credential_profile = \"p\"\n",
+        "[proxy] # ours\nhttp_proxy = \"http://image:1\"\n",
+        "proxy = { HTTP_PROXY = \"http://image:1\" }",
+        "[ \"proxy\" ]\r\n'no_proxy' = 'a'\r\n",
+        "",
+    ] {
+        let host = host_with(|_| {});
+        let common = format!("{ETC}/common-config.toml");
+        host.put(&common, text);
+        with_proxy(&host);
+        assert_eq!(host.run().code, Some(0));
+        let edited = host.text(&common);
+        assert!(edited.contains("\n[proxy]\nhttp_proxy = \"http://127.0.0.1:9\"\n") || text.is_empty(), "{edited}");
+        assert_eq!(warnings(&host).contains("sets HTTP_PROXY in the image"), text.contains("HTTP_PROXY"), "{edited}");
+        host.rehearsal.restart().unwrap();
+        std::fs::remove_file(host.at("/etc/ecs-firstrun/conf.d/50.yaml")).unwrap();
+        assert_eq!(host.run().code, Some(0));
+        assert_eq!(host.text(&common), text);
+    }
+}
+
+#[test]
+fn a_common_config_that_is_no_toml_is_named_with_its_line_and_left_as_it_is() {
+    let host = host_with(|_| {});
+    let common = format!("{ETC}/common-config.toml");
+    let text = "[proxy]\nhttp_proxy = http://me:hunter2canary@image\n";
+    host.put(&common, text);
+    with_proxy(&host);
+    let ended = host.run();
+    assert_eq!(ended.code, Some(1));
+    let reason = host.report().reason.unwrap();
+    assert_has(
+        &reason,
+        &[
+            "logs: set http_proxy, https_proxy, no_proxy in",
+            "common-config.toml is no TOML (line 2: ",
+            "correct it in the image",
+        ],
+    );
+    assert!(!reason.contains("hunter2"), "{reason}");
+    assert_eq!(host.text(&common), text);
+    assert_has(&host.call(&["plan"], &[]).stdout, &["common-config.toml is no TOML (line 2: "]);
+    assert_has(&doctor(&host).stdout, &["common-config.toml is no TOML (line 2: "]);
+}
+
+#[test]
+fn the_rehearsal_of_a_log_agent_that_ends_says_why() {
+    let host = Host::of(Scenario::LogAgentEnds, SMALLEST);
+    assert_eq!(host.run().code, Some(0));
+    assert_has(
+        &warnings(&host),
+        &["image.json give different values", "it says `Under path : /logs/logs_collected/journald"],
+    );
+}
