@@ -13,6 +13,7 @@ mod anything;
 mod builder;
 mod checks;
 mod cloudwatch_agent;
+mod cloudwatch_double;
 mod command_line;
 mod disks;
 mod dockerd;

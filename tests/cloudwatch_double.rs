@@ -1,0 +1,19 @@
+//! The CloudWatch agent's double of the virtual machines: it does what the real agent was seen to do.
+
+use std::process::Command;
+
+use crate::support::{repository, skip};
+
+/// What the double needs beside Python's own library.
+const NEEDS: &str = "import tomllib, yaml";
+
+#[test]
+fn does_what_the_real_agent_does() {
+    if !Command::new("python3").args(["-c", NEEDS]).output().is_ok_and(|output| output.status.success()) {
+        skip("the CloudWatch agent's double: python3 from 3.11 on and its yaml are missing");
+        return;
+    }
+    let tests = repository("tests/e2e/cloudwatch_agent_test.py");
+    let output = Command::new("python3").arg(tests).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
