@@ -12,7 +12,7 @@ folder=$(realpath "$2")
 exec {lock}>"$folder/lock"
 flock "$lock"
 install=$here/../../builder-scripts
-packages=systemd,systemd-sysv,udev,dbus,cloud-init,docker.io,linux-image-cloud-amd64,xfsprogs,e2fsprogs,mdadm,iproute2
+packages=systemd,systemd-sysv,udev,dbus,cloud-init,docker.io,linux-image-cloud-amd64,xfsprogs,e2fsprogs,mdadm,iproute2,tzdata
 
 # The names, modes and contents of files, in one line.
 fingerprint() {
@@ -28,7 +28,10 @@ debian() {
 		bookworm "$folder/debian"
 	cp -rT "$here/guest" "$folder/debian"
 	local system=(systemctl --root="$folder/debian" --quiet)
-	"${system[@]}" enable systemd-networkd.service e2e-shell.service e2e-instance-store.service ecs.service
+	"${system[@]}" enable systemd-networkd.service e2e-shell.service e2e-instance-store.service ecs.service \
+		amazon-ssm-agent.service
+	# The journal outlives a boot, as on Amazon Linux.
+	mkdir -p "$folder/debian/var/log/journal"
 	"${system[@]}" mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
 		e2scrub_reap.service fstrim.timer getty@tty1.service serial-getty@ttyS0.service \
 		systemd-logind.service systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-binfmt.service \

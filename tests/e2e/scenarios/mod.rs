@@ -3,7 +3,9 @@
 mod disks;
 mod failures;
 mod first_boot;
+mod logs;
 mod power_cut;
+mod private;
 mod proxy;
 mod user_data;
 
@@ -17,6 +19,7 @@ type Scenario = (&'static str, fn(&Stage) -> Result<()>);
 /// All of them; the longest first, so that none runs alone at the end.
 pub const ALL: &[Scenario] = &[
     ("first_boot_and_reboots", first_boot::first_boot_and_reboots),
+    ("logs_with_their_times_and_without_the_password", logs::with_their_times_and_without_the_password),
     ("power_cut_three_times", power_cut::three_times),
     ("instance_store_over_stop_and_start", disks::instance_store),
     ("volume_grown_and_gone", disks::volume_grown_and_gone),
