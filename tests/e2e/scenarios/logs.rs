@@ -90,7 +90,9 @@ pub fn with_their_times_and_without_the_password(stage: &Stage) -> Result<()> {
 
     let mut machine = lab.boot(&life)?;
     same("the agent ended after a reboot", machine.settled()?, Ended::Well)?;
-    let second = Boot::of(&mut machine, 3)?;
+    let mut second = Boot::of(&mut machine, 3)?;
+    // With a cursor of an earlier boot, journalctl begins at this boot's first entry, and skips it as if it were the cursor's.
+    second.journal.remove(0);
     let sent = second.arrives(&mut machine, stage, &mut wrong)?;
     is_well_sent(&sent, &mut wrong);
     is_private(&mut machine, &secret, &mut wrong)?;
