@@ -80,7 +80,7 @@ fn objections(json: &Value) -> Vec<String> {
         found.extend(group_objection(&group));
         found.extend(stream_objection(&filled(text("log_stream_name"))));
         if let Some(days) = entry["retention_in_days"].as_i64()
-            && *retentions.entry(group.clone()).or_insert(days) != days
+            && *retentions.entry(group.to_lowercase()).or_insert(days) != days
         {
             found.push(format!("{group} has two retentions"));
         }

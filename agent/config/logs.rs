@@ -191,6 +191,9 @@ impl Config {
     }
 }
 
+/// An id of an AWS account, for names of instances that are not known: each has 12 digits.
+pub(crate) const ACCOUNT: &str = "000000000000";
+
 /// The names of the log groups and streams on an instance.
 #[derive(Clone, Copy)]
 pub(crate) struct LogNames<'a> {
@@ -205,6 +208,16 @@ pub(crate) struct LogNames<'a> {
 }
 
 impl LogNames<'_> {
+    /// Fills in a placeholder so that names which become the same are the same: `{aws_region}` as `${region}`.
+    pub(crate) fn alike(placeholder: Placeholder) -> String {
+        match placeholder {
+            Placeholder::AwsRegion => LONGEST_REGION.to_owned(),
+            Placeholder::AccountId => ACCOUNT.to_owned(),
+            Placeholder::LocalHostname => Placeholder::Hostname.text(),
+            other => other.text(),
+        }
+    }
+
     /// The name of the log group below the prefix.
     pub(crate) fn group(&self, suffix: &str) -> String {
         let prefix = self.expand(&self.config.log_group());

@@ -209,7 +209,7 @@ texts! {
     Mode, "^[0-7]{3,4}$", "three or four octal digits in quotes, as \"0755\"", ["0755"];
     Device, r"^(instance_store|/dev(?!/nvme)(/(?!\.{1,2}(/|$))[A-Za-z0-9_.:@+-]+)+)$",
         "the name in the block device mapping, as /dev/xvdcy, or instance_store", ["/dev/xvdcy", "instance_store"];
-    LogGroupName, log_name("A-Za-z0-9_/.#-"),
+    LogGroupName, log_name("A-Za-z0-9_/.#-").replacen('^', "^(?!aws/)", 1),
         "letters, digits and - _ / . #, ${stack}, ${resource}, ${region}, ${account}, ${cluster}, and {instance_id} and its like",
         ["${stack}/ec2/${resource}"];
     LogStreamName, log_name(concat!("^:*{}$", control!(), r"\u2028\u2029")),
@@ -235,7 +235,7 @@ texts! {
 /// The names of log groups or streams whose plain characters are those of a class.
 fn log_name(class: &str) -> String {
     let placeholders = "instance_id|hostname|local_hostname|ip_address|aws_region|account_id|date";
-    let dollar = if class.contains('$') { r"|\$(?![{A-Za-z0-9_])" } else { "" };
+    let dollar = if class.contains('$') { r"|\$(?!\$?\{|[A-Za-z0-9_])" } else { "" };
     format!(r"^([{class}]{dollar}|\$\{{(stack|resource|region|account|cluster)\}}|\{{({placeholders})\}})+$")
 }
 

@@ -3,6 +3,8 @@
 mod awslogs;
 mod cloudwatch;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 pub use self::awslogs::{AWSLOGS_CLI_CONF, AWSLOGS_CONF};
@@ -168,7 +170,20 @@ impl<'a> HostLogs<'a> {
             may_be_anything: true,
             file: Some(file),
         });
-        of_host.chain(wanted).collect()
+        let mut entries: Vec<_> = of_host.chain(wanted).collect();
+        self.agree_on_retention(&mut entries);
+        entries
+    }
+
+    /// Gives entries of one log group the retention of the first, since the CloudWatch agent doesn't start with two. The parser
+    /// refuses those that it knows to be of one group; this region or account may make further ones.
+    fn agree_on_retention(&self, entries: &mut [Entry<'_>]) {
+        let mut first: BTreeMap<String, RetentionDays> = BTreeMap::new();
+        for entry in entries {
+            let region = entry.group.replace(&Placeholder::AwsRegion.text(), self.region());
+            let group = region.replace(&Placeholder::AccountId.text(), &self.instance.account_id).to_lowercase();
+            entry.retention = entry.retention.map(|days| *first.entry(group).or_insert(days));
+        }
     }
 
     fn region(&self) -> &str {

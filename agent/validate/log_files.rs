@@ -20,6 +20,10 @@ pub(super) fn check(config: &Config, warn: &mut impl FnMut(&[&str], String, &str
         {
             warn(&["logs", "files", &index, "timestamp_format"], message.to_owned(), remedy);
         }
+        if file.timezone.is_some() && file.timestamp_format.is_none() {
+            let message = "without a `timestamp_format` no time is read, so `timezone` has no effect".to_owned();
+            warn(&["logs", "files", &index, "timezone"], message, "add the format, or leave `timezone` out");
+        }
         if let Some((message, remedy)) = never_sent(config, file.path.as_str()) {
             warn(&["logs", "files", &index, "path"], message, remedy);
         }
@@ -73,7 +77,7 @@ fn shared_streams(config: &Config, warn: &mut impl FnMut(&[&str], String, &str))
 
 fn unknown_to_awslogs(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
     for key in config.logs.unknown_to_awslogs() {
-        let message = format!("the awslogs agent has no `{key}`: logs are sent as without");
+        let message = format!("the awslogs agent has no `{key}`: the key has no effect");
         let holder = config.logs.files.iter().position(|file| match key {
             "filters" => !file.filters.is_empty(),
             "exclude" => file.exclude.is_some(),

@@ -3,19 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{indices, is_meant};
+use crate::config::logs::ACCOUNT;
 use crate::config::types::{LONGEST_LOG_NAME, LONGEST_REGION, NameTemplate, Placeholder, StartPattern, Variable};
 use crate::config::yaml::{Node, NodeId};
 use crate::config::{Config, LogAgent, LogFile, LogNames, LogTimeZone};
-use crate::host_logs;
+use crate::host_logs::{ALL_HOST_LOGS, HostLog, groups};
 
 /// Takes a path in the document, a message and a remedy.
 type Report<'a> = dyn FnMut(&[&str], String, &str) + 'a;
 
 /// The most files that a document can list: with those of the host it stays below the 16,384 of the CloudWatch agent's schema.
 const MOST_FILES: usize = 10_000;
-
-/// An id of an AWS account; each has 12 digits.
-const ACCOUNT: &str = "000000000000";
 
 pub(super) fn check(config: &Config, root: &Node, refused: &HashSet<NodeId>, report: &mut Report<'_>) {
     if config.logs.required && config.logs.agent == LogAgent::None {
@@ -97,7 +95,7 @@ fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, 
         }
         is_too_long
     };
-    let longest = host_logs::groups().map(|suffix| names.group(suffix)).max_by_key(|name| name.chars().count());
+    let longest = groups().map(|suffix| names.group(suffix)).max_by_key(|name| name.chars().count());
     let prefix_is_too_long = check(&["logs", "group"], "group", longest.unwrap_or_default());
     check(&["logs", "stream"], "stream", names.stream(None));
     for (file, index) in files {
@@ -113,20 +111,20 @@ fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, 
     }
 }
 
-/// The CloudWatch agent doesn't start where one log group has two retentions.
+/// The CloudWatch agent doesn't start where one log group has two retentions. Upper case counts as lower case there.
 fn check_retention<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Report<'_>) {
-    let names = LogNames { config, region: LONGEST_REGION, account_id: ACCOUNT, placeholder: &Placeholder::text };
+    let names = LogNames { config, region: LONGEST_REGION, account_id: ACCOUNT, placeholder: &LogNames::alike };
+    let listed = |log: &&HostLog| config.logs.files.iter().any(|file| file.path.as_str() == log.path);
     let of_host = config.logs.retention_days.map(|days| (days, "`logs.retention_days`".to_owned()));
-    let mut known: BTreeMap<String, _> = of_host
-        .into_iter()
-        .flat_map(|known| host_logs::groups().map(move |suffix| (names.group(suffix), known.clone())))
-        .collect();
+    let host_logs = ALL_HOST_LOGS.iter().filter(|log| !listed(log)).map(|log| names.group(log.group).to_lowercase());
+    let mut known: BTreeMap<String, _> =
+        of_host.into_iter().flat_map(|days| host_logs.clone().map(move |group| (group, days.clone()))).collect();
     for (file, index) in files {
         let Some(days) = file.retention_days.or(config.logs.retention_days) else { continue };
-        let group = names.group_of(file);
-        let (first, of) = known.entry(group.clone()).or_insert((days, format!("`logs.files[{index}]`")));
+        let group = names.group_of(file).to_lowercase();
+        let (first, of) = known.entry(group).or_insert((days, format!("`logs.files[{index}]`")));
         if *first != days {
-            let message = format!("the log group `{group}` gets another retention from {of}");
+            let message = format!("this log group gets another retention from {of}");
             let at = ["logs", "files", &index.to_string(), "retention_days"];
             report(&at, message, "give all entries of a log group the same `retention_days`");
         }

@@ -98,14 +98,14 @@ impl Placeholder {
         format!("{{{}}}", Self::ALL.iter().find(|(_, known, _)| *known == self).map_or("", |(name, ..)| name))
     }
 
-    /// A text as long as any that it stands for.
+    /// A text as long as the longest that it becomes.
     pub fn longest(self) -> String {
         "x".repeat(Self::ALL.iter().find(|(_, known, _)| *known == self).map_or(0, |(.., longest)| *longest))
     }
 }
 
 /// One of the longest names of regions.
-pub const LONGEST_REGION: &str = "ap-northeast-1";
+pub const LONGEST_REGION: &str = "us-isof-south-1";
 
 const PLACEHOLDERS: &str =
     "{instance_id}, {hostname}, {local_hostname}, {ip_address}, {aws_region}, {account_id} and {date}";
@@ -115,6 +115,11 @@ impl TryFrom<String> for LogGroupName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        if text.starts_with("aws/") {
+            return Err(format!(
+                "`{text}` begins with aws/, which CloudWatch Logs keeps for AWS\nbegin it otherwise, as with /"
+            ));
+        }
         let rule = "letters, digits and - _ / . #";
         NameTemplate::parse(&text, |literal| is_word(literal, "-_/.#"), rule).map(LogGroupName)
     }
@@ -167,6 +172,10 @@ impl NameTemplate {
                 Some(literal) => (literal, Segment::Variable(variable(name)?)),
                 None => (before, Segment::Placeholder(placeholder(name)?)),
             };
+            // A dollar sign before what is filled in would make a variable of the environment of it.
+            if literal.ends_with('$') {
+                return Err(format!("`{text}` has a $ before a variable\nleave it out"));
+            }
             segments.extend([Segment::Literal(literal.to_owned()), segment]);
         }
         segments.push(Segment::Literal(rest.to_owned()));

@@ -25,11 +25,17 @@ pub(super) fn check_regular_expression(text: &str) -> Result<(), String> {
 
 const GO: &str = "the CloudWatch agent reads the syntax of Go (RE2); \\ before a sign makes it plain";
 
+/// The size that a regular expression can have, well below that of Go: 128 MiB of instructions of 40 bytes
+/// (`regexp/syntax/parse.go`).
+const MOST_SIGNS: u32 = 1_000_000;
+
 /// Finds what Rust's syntax has and Go's has not.
 #[derive(Default)]
 struct OfRust {
     /// The numbers of times of the repetitions that are open.
     repetitions: Vec<u32>,
+    /// The signs that were visited, each as often as it is repeated.
+    size: u32,
 }
 
 impl ast::Visitor for OfRust {
@@ -41,6 +47,10 @@ impl ast::Visitor for OfRust {
     }
 
     fn visit_pre(&mut self, ast: &Ast) -> Result<(), String> {
+        self.size = self.size.saturating_add(self.times());
+        if self.size > MOST_SIGNS {
+            return Err(format!("more than {MOST_SIGNS} signs, each as often as it is repeated"));
+        }
         match ast {
             Ast::Flags(set) => of_go_flags(&set.flags),
             Ast::Group(group) => of_go_group(group),
@@ -97,11 +107,15 @@ impl OfRust {
             _ => 1,
         };
         self.repetitions.push(times.max(1));
-        let all = self.repetitions.iter().try_fold(1_u32, |all, times| all.checked_mul(*times));
-        match all.is_some_and(|all| all <= 1000) {
+        match self.times() <= 1000 {
             true => Ok(()),
             false => Err("more than 1,000 repetitions".to_owned()),
         }
+    }
+
+    /// The repetitions that are open, multiplied.
+    fn times(&self) -> u32 {
+        self.repetitions.iter().fold(1, |all: u32, times| all.saturating_mul(*times))
     }
 }
 

@@ -50,7 +50,7 @@ impl HostLogs<'_> {
         let unknown = logs.unknown_to_awslogs();
         let mut notes = Vec::new();
         if !unknown.is_empty() {
-            notes.push(format!("the awslogs agent has no {}: logs are sent as without", unknown.join(", ")));
+            notes.push(format!("the awslogs agent has no {}: these keys have no effect", unknown.join(", ")));
         }
         if logs.files.iter().any(|file| is_pattern(file.path.as_str())) {
             notes.push("of files that match a pattern the awslogs agent sends the newest alone".to_owned());

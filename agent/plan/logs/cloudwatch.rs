@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Entry, HostLogs, Planned};
 use crate::config::types::{Placeholder, RegularExpression, is_pattern};
 use crate::host_logs::{DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP};
-use crate::well_known::{CLOUDWATCH_UNIT, DOCKER_UNIT};
+use crate::well_known::{CLOUDWATCH_UNIT, DOCKER_UNIT, RUNS_FILE};
 
 /// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
 pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
@@ -59,7 +59,9 @@ impl HostLogs<'_> {
                 json[key] = value;
             }
         };
-        set("log_group_class", self.config.logs.class.map(|class| json!(class)));
+        // Metric filters, which a dashboard needs, are for the class STANDARD alone.
+        let class = self.config.logs.class.filter(|_| entry.path != RUNS_FILE);
+        set("log_group_class", class.map(|class| json!(class)));
         set("retention_in_days", entry.retention.map(|days| i64::from(days).into()));
         set("timestamp_format", entry.timestamp_format.map(Value::from));
         set("timezone", entry.is_utc.then(|| "UTC".into()));

@@ -51,6 +51,8 @@ fn names_hold_what_cloudwatch_logs_takes_and_the_placeholders_that_there_are() {
     ];
     refuses::<LogGroupName>(&refused);
     refuses::<LogStreamName>(&refused);
+    refuses::<LogGroupName>(&[("aws/x", "begins with aws/")]);
+    refuses::<LogStreamName>(&[("$${cluster}", "a $ before a variable")]);
     refuses::<LogStreamName>(&[("a$HOME", "no $ before a letter"), ("$1", "no $ before a letter")]);
 }
 
@@ -154,6 +156,7 @@ fn regular_expressions_are_those_of_go() {
         (r"\Qa\E", "is not a regular expression"),
         ("a{", "is not a regular expression"),
     ]);
+    refuses::<RegularExpression>(&[(&format!("({}){{1000}}", "a".repeat(1000)), "more than 1000000 signs")]);
     assert!(accepts::<StartPattern>("{timestamp_format}") && accepts::<StartPattern>("^a"));
     refuses::<StartPattern>(&[
         ("{timestamp_regex}", "is not a regular expression"),
