@@ -13,9 +13,12 @@
 ARCH ?= x86_64
 TARGET ?= $(patsubst arm64-%,aarch64-%,$(ARCH)-unknown-linux-gnu)
 # A static binary, at addresses of its own in each run. Its relocations are packed (RELR), which takes 0.4 MB off: glibc's
-# start-up code reads them so from 2.36 on.
+# start-up code reads them so from 2.36 on. Functions of the same code are folded into one, 0.08 MB: LLD can, with which Rust
+# links for this target.
 STATIC = -C target-feature=+crt-static $(shell printf '%s\n' 'glibc 2.36' "$$(getconf GNU_LIBC_VERSION)" | sort -CV && \
-	echo -C link-arg=-Wl,-z,pack-relative-relocs)
+	echo -C link-arg=-Wl,-z,pack-relative-relocs) \
+	$(if $(filter x86_64-unknown-linux-gnu,$(TARGET)),-C link-arg=-Wl$(comma)--icf=all)
+comma := ,
 # As uname names it. The linker for another processor than this machine's has Debian's name for it, unless cargo's own
 # variable says otherwise.
 MACHINE = $(firstword $(subst -, ,$(TARGET)))

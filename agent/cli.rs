@@ -185,7 +185,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
             plan::plan(&places.into(), facts, changes, form).await
         }
         Command::Validate(arguments) => validate::validate(arguments),
-        Command::Schema => print(include_str!("../examples/schema.json")),
+        Command::Schema => print(&schema()?),
         Command::Facts { places } => {
             log.start(None);
             let instance = run::instance_facts(&places.into()).await?;
@@ -224,6 +224,12 @@ fn has_color(stream: &impl IsTerminal) -> bool {
 /// How text on a stream is painted.
 fn paint_for(stream: &impl IsTerminal) -> Paint {
     if has_color(stream) { Paint::Colored } else { Paint::Plain }
+}
+
+/// The JSON Schema of the configuration, as `examples/schema.json` has it.
+fn schema() -> Result<String> {
+    let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/schema.json.gz"));
+    std::io::read_to_string(flate2::bufread::GzDecoder::new(packed)).context("unpack the schema")
 }
 
 /// Prints to standard output. That nobody reads it to its end, as in `| head`, is no error.
