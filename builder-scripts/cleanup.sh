@@ -25,7 +25,7 @@ if [[ -f $root/etc/ecs/ecs.config ]]; then
 	sed -i '/^[[:space:]]*ECS_CLUSTER=/d' "$root/etc/ecs/ecs.config"
 fi
 rm -rf "$root"/var/lib/ecs-firstrun/* "$root"/etc/systemd/system/*.d/ecs-firstrun-*.conf "$root/etc/ecs-firstrun/proxy.env" \
-	"$root/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json"
+	"$root"/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.{json,yaml}
 # The CloudWatch agent's own log, which names the proxy of the build instance, and how far it has read files.
 rm -rf "$root"/opt/aws/amazon-cloudwatch-agent/logs/*
 

@@ -314,18 +314,45 @@ fn settings_of_the_ecs_agent_are_refused_and_their_values_not_shown() {
     assert!(!image.check(&[]).stdout.contains("hunter2canary") && !image.check(&["--json"]).stdout.contains("hunter2"));
 }
 
+/// Files that a run of this agent writes, with names that say so.
+const LEFT_BY_A_RUN: [&str; 7] = [
+    "/var/lib/ecs-firstrun/state.json",
+    "/var/log/ecs-firstrun.log",
+    "/var/log/ecs-firstrun-runs.log",
+    "/etc/systemd/system/docker.service.d/ecs-firstrun-proxy.conf",
+    "/etc/ecs-firstrun/proxy.env",
+    "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json",
+    "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.yaml",
+];
+
 #[test]
 fn what_a_run_of_this_agent_has_left_is_refused() {
-    for path in [
-        "/var/lib/ecs-firstrun/state.json",
-        "/var/log/ecs-firstrun.log",
-        "/var/log/ecs-firstrun-runs.log",
-        "/etc/systemd/system/docker.service.d/ecs-firstrun-proxy.conf",
-        "/etc/ecs-firstrun/proxy.env",
-        "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json",
-    ] {
+    for path in LEFT_BY_A_RUN {
         is_refused(|image| image.put(path, "{}"), "last_run", &[&format!("{path} is left"), "cleanup.sh"]);
     }
+}
+
+#[test]
+fn the_script_that_the_remedy_names_removes_what_is_refused() {
+    let image = Image::new();
+    let logs = "/opt/aws/amazon-cloudwatch-agent/logs";
+    let of_the_log_agent = [
+        format!("{logs}/amazon-cloudwatch-agent.log"),
+        format!("{logs}/state/ecs-firstrun/i-0builder/receiver_journald_"),
+    ];
+    let others =
+        ["/var/lib/ecs/data/agent.db", "/var/lib/cloud/instances/i-0builder/datasource", "/root/.ssh/authorized_keys"];
+    let left: Vec<&str> =
+        LEFT_BY_A_RUN.into_iter().chain(others).chain(of_the_log_agent.iter().map(String::as_str)).collect();
+    left.iter().for_each(|path| image.put(path, "left"));
+    assert_eq!(image.findings().0, Some(1));
+    let mut script = Command::new("bash");
+    script.arg(repository("builder-scripts/cleanup.sh")).env("ROOT", image.folder.path());
+    let ended = Ended::from(script.output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let still: Vec<_> = left.iter().filter(|path| image.at(path).exists()).collect();
+    assert!(still.is_empty(), "{still:?}");
+    assert_eq!(image.findings(), (Some(0), image.findings().1), "{}", image.check(&[]).stdout);
 }
 
 #[test]
