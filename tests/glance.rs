@@ -1,6 +1,7 @@
 //! A fleet at a glance: what the dashboard and the documented queries ask for is in lines that the binary wrote.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::CfnAnswer;
@@ -8,13 +9,13 @@ use serde_json::Value;
 
 use crate::runs::lines;
 use crate::support::host::Host;
-use crate::support::repository;
+use crate::support::{repository, skip};
 
 const SMALLEST: &str =
     "#ecs-firstrun\nsignal: {stack: web, resource: Instances, timeout: 20s}\necs: {cluster: production}\n";
 /// Words of the query language that are no fields, and fields that CloudWatch Logs adds.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html>
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 17] = [
     "fields",
     "filter",
     "stats",
@@ -29,7 +30,9 @@ const WORDS: [&str; 15] = [
     "not",
     "desc",
     "asc",
+    "like",
     "@timestamp",
+    "@logStream",
 ];
 const FUNCTIONS: [&str; 8] = ["count", "count_distinct", "avg", "max", "min", "pct", "earliest", "latest"];
 
@@ -65,7 +68,7 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
     (fields, values)
 }
 
-/// What is in double quotes, and the rest.
+/// Splits a text into what is in double quotes, and the rest.
 fn without_texts(text: &str) -> (Vec<&str>, String) {
     let parts: Vec<&str> = text.split('"').collect();
     assert!(parts.len() % 2 == 1, "a quote is open in {text}");
@@ -107,6 +110,13 @@ fn queries_of_the_dashboard(template: &str) -> Vec<String> {
     widgets.iter().filter_map(|widget| widget["properties"]["query"].as_str()).map(str::to_owned).collect()
 }
 
+/// The queries of a section of the documentation.
+fn documented(section: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(repository("docs/operations.md")).unwrap();
+    let section = text.split_once(&format!("\n## {section}\n")).unwrap().1.split("\n## ").next().unwrap();
+    section.split("```insights\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn what_the_dashboard_and_the_documents_ask_for_is_in_lines_that_were_written() {
     let (fields, values) = known();
@@ -114,10 +124,7 @@ fn what_the_dashboard_and_the_documents_ask_for_is_in_lines_that_were_written() 
     let queries = queries_of_the_dashboard(&template);
     let group = "SOURCE '${LogGroups}/var/log/ecs-firstrun/runs' | ";
     let queries = queries.iter().map(|query| query.strip_prefix(group).unwrap_or_else(|| panic!("{query}")).to_owned());
-    let documented = std::fs::read_to_string(repository("docs/operations.md")).unwrap();
-    let section = documented.split_once("\n## A fleet at a glance\n").unwrap().1.split("\n## ").next().unwrap();
-    let documented = section.split("```insights\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
-    let queries: Vec<String> = queries.chain(documented).collect();
+    let queries: Vec<String> = queries.chain(documented("A fleet at a glance")).collect();
     assert!(queries.len() >= 9, "{queries:?}");
     for query in &queries {
         let (asked, texts) = asked_for(query);
@@ -127,6 +134,34 @@ fn what_the_dashboard_and_the_documents_ask_for_is_in_lines_that_were_written() 
         let strange: Vec<_> = texts.iter().filter(|text| !values.contains(**text)).collect();
         assert!(strange.is_empty(), "no line has a value {strange:?}, as {query} has");
     }
+}
+
+/// Fields of journald: systemd.journal-fields(7).
+const JOURNAL_FIELDS: [&str; 7] =
+    ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "UNIT", "_BOOT_ID", "_SYSTEMD_UNIT", "_TRANSPORT"];
+
+#[test]
+fn what_the_documents_ask_the_journal_for_is_in_journals() {
+    let queries = documented("The journal in CloudWatch Logs");
+    assert!(queries.len() >= 3, "{queries:?}");
+    let mut fields = BTreeSet::new();
+    for query in &queries {
+        for field in asked_for(query).0 {
+            let name =
+                field.strip_prefix("body.").unwrap_or_else(|| panic!("{field} is outside of the entry, in {query}"));
+            assert!(JOURNAL_FIELDS.contains(&name), "journald has no {name}, which {query} asks for");
+            fields.insert(name.to_owned());
+        }
+    }
+    assert!(fields.len() >= 6, "{fields:?}");
+    let of_machine = Command::new("journalctl").args(["--fields", "--no-pager"]).output().map(|output| output.stdout);
+    let of_machine = String::from_utf8(of_machine.unwrap_or_default()).unwrap();
+    if of_machine.is_empty() {
+        skip("the fields of the journal, by a real one: this machine has none that this user can read");
+        return;
+    }
+    let missing: Vec<_> = JOURNAL_FIELDS.iter().filter(|name| !of_machine.lines().any(|line| line == **name)).collect();
+    assert!(missing.is_empty(), "no entry of this machine has {missing:?}; entries have {of_machine}");
 }
 
 #[test]
