@@ -2,7 +2,7 @@
 
 use crate::well_known::{ECS_AGENT_LOG, LOG_FILE, RUNS_FILE};
 
-/// Where a log of the host comes from.
+/// The writer of a log of the host.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Origin {
     /// The program writes it itself.
@@ -18,11 +18,11 @@ pub enum Origin {
 pub struct HostLog {
     /// The file.
     pub path: &'static str,
-    /// What follows the prefix in the log group's name. The original kept `.log` in one name only.
+    /// The end of the log group's name, after the prefix. The original kept `.log` in one name only.
     pub group: &'static str,
-    /// How its lines tell the time. One that ends in Z is UTC.
+    /// The format of the time in its lines. One that ends in Z is UTC.
     pub timestamp_format: Option<&'static str>,
-    /// Where it comes from.
+    /// The writer of the file.
     pub origin: Origin,
 }
 
@@ -40,11 +40,11 @@ pub const ALL_HOST_LOGS: [HostLog; 7] = [
     HostLog { path: RUNS_FILE, group: "/var/log/ecs-firstrun/runs", timestamp_format: ISO, origin: Origin::Program },
 ];
 
-/// Where the journal of Docker ends.
+/// The log group of Docker's entries in the journal.
 pub const DOCKER_GROUP: &str = "/var/log/docker";
-/// Where the kernel's messages end.
+/// The log group of the kernel's messages.
 pub const KERNEL_GROUP: &str = "/var/log/dmesg";
-/// Where the host's messages end.
+/// The log group of the host's messages.
 pub const MESSAGES_GROUP: &str = "/var/log/messages";
 
 /// The names of all log groups of a host, without the prefix.

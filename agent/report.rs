@@ -43,7 +43,7 @@ pub struct Report {
     /// Logical id of the group or instance in the stack, from `signal.resource`, else from the instance's tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// Which run of the instance this is; none before that is known.
+    /// The kind of this run among those of the instance; none before that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
     /// The cluster that the configuration names; none where it names none, or was refused.
@@ -69,7 +69,7 @@ pub struct Report {
     pub duration_ms: u64,
 }
 
-/// Which run of its instance a run is.
+/// The kind of a run among those of its instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Boot {

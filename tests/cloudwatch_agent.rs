@@ -69,7 +69,7 @@ fn filled(name: &str) -> String {
     held.iter().fold(name.to_owned(), |name, (placeholder, longest)| name.replace(placeholder, &"x".repeat(*longest)))
 }
 
-/// Why the agent would not start with this JSON, or CloudWatch Logs refuse its names.
+/// Lists why the agent would not start with this JSON, or CloudWatch Logs refuse its names.
 fn objections(json: &Value) -> Vec<String> {
     let mut found: Vec<String> =
         schema().iter_errors(json).map(|error| format!("{}: {error}", error.instance_path())).collect();
@@ -115,7 +115,7 @@ fn time_objection(format: &str) -> Option<String> {
     (rest.contains(['%', '\\']) || !has_date).then(|| format!("`{format}` is no format of times"))
 }
 
-/// Why the agent would not start with this OpenTelemetry configuration, or CloudWatch Logs refuse its names.
+/// Lists why the agent would not start with this OpenTelemetry configuration, or CloudWatch Logs refuse its names.
 fn objections_of_pipelines(yaml: &Value) -> Vec<String> {
     let names = |section: &str| {
         yaml[section].as_object().into_iter().flat_map(|entries| entries.keys().cloned()).collect::<BTreeSet<_>>()

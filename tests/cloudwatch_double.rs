@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::{repository, skip};
 
-/// What the double needs beside Python's own library.
+/// The modules that the double needs, and that not every Python has.
 const NEEDS: &str = "import tomllib, yaml";
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a run does with a proxy: who gets it, who can read its password, and what is left when it goes.
+//! The work of a run with a proxy: who gets it, who can read its password, and what is left when it goes.
 
 use std::collections::BTreeSet;
 

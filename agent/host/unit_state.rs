@@ -34,7 +34,7 @@ pub struct UnitState {
     pub restarts: String,
     /// True once the unit has left the state `inactive` on this boot.
     pub was_started: bool,
-    /// How long the host had been up when the unit last became active; zero where that is not known.
+    /// The time that the host had been up when the unit last became active; zero where that is not known.
     pub active_since: Duration,
     /// True where the main process ended before systemd began to stop the unit.
     pub ended_by_itself: bool,

@@ -16,7 +16,7 @@ const REASON: usize = 2000;
 /// Its secrets are masked, since it is made of a [`Report`] alone. The keys are a wire form: `docs/status.md` has them.
 #[derive(Clone, Debug, Serialize)]
 pub struct Line<'a> {
-    /// When the line was made, at the end of the run: RFC 3339 in UTC, whole seconds. It comes first, where a log agent looks for a time.
+    /// The time of the line, at the end of the run: RFC 3339 in UTC, whole seconds. It comes first, where a log agent looks for it.
     pub time: String,
     /// The instance, as the instance metadata or the firmware name it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,12 +33,12 @@ pub struct Line<'a> {
     /// The cluster that the configuration names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<&'a str>,
-    /// Which run of the instance it was, by what earlier runs have kept.
+    /// The kind of the run among those of the instance, by what earlier runs have kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
-    /// How it ended.
+    /// The outcome of the run.
     pub outcome: Outcome,
-    /// Why it failed, or what a person should know; at most 2000 characters.
+    /// The reason of a failure, or what a person should know; at most 2000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Name of the step that failed, or that was cut off by a panic; none where it was none of the steps.
@@ -54,10 +54,10 @@ pub struct Line<'a> {
     /// Seconds of that step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slowest_step_seconds: Option<f64>,
-    /// What became of the signal to CloudFormation; none where none was to be sent.
+    /// The delivery of the signal to CloudFormation; none where none was to be sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<DeliveryState>,
-    /// What became of the lifecycle action; none where there is no hook.
+    /// The delivery of the lifecycle action; none where there is no hook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycle_hook: Option<DeliveryState>,
     /// Version of ecs-firstrun.

@@ -1,4 +1,4 @@
-//! What of `logs` the role of the instances does not allow.
+//! Warnings of what `logs` asks for and the role of the instances does not allow.
 
 use super::template::{Permissions, STACK, Surroundings, matches};
 use crate::config::types::Placeholder;

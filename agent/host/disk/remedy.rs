@@ -7,7 +7,7 @@ use super::probe::Found;
 use crate::config::Filesystem;
 use crate::config::types::{Device, FilesystemLabel};
 
-/// What was found and what to do, where an end state can't be brought about and nothing was changed.
+/// A finding and its remedy, where an end state can't be brought about and nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(in crate::host) struct Refusal(pub(in crate::host) String);

@@ -1,4 +1,4 @@
-//! What the role of the instances may do, as far as the template tells.
+//! The permissions of the instances' role, as far as the template tells.
 
 use super::functions::{Resolved, function, items};
 use super::world::World;
@@ -217,7 +217,7 @@ fn one_or_more(node: &Node) -> Vec<&Node> {
     }
 }
 
-/// Whether a pattern of IAM, with `*` and `?`, matches.
+/// Tells if a pattern of IAM, with `*` and `?`, matches.
 pub(in crate::validate) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);

@@ -1,4 +1,4 @@
-//! What reaches CloudWatch Logs, from an instance in a time zone of its own, through a proxy with a password.
+//! The events that reach CloudWatch Logs, from an instance in a time zone of its own, through a proxy with a password.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::lab::{Lab, Life, PROXY, Stage};
 use crate::machine::Machine;
 
 const USER: &str = "instance";
-/// What a drop-in, a shell, a URL and JSON have a meaning for.
+/// A password of signs that have a meaning in a drop-in, a shell, a URL or JSON.
 const PASSWORD: &str = "pa#ss%w/$Zq7xVbn4T&";
 const ENCODED: &str = "pa%23ss%25w%2F%24Zq7xVbn4T%26";
-/// What is in the password however it is written, but for base64.
+/// The part of the password that is in each spelling of it, but for base64.
 const CORE: &str = "Zq7xVbn4T";
 
 const CLOUDWATCH_LOG: &str = "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log";
@@ -127,7 +127,7 @@ fn sent(machine: &mut Machine) -> Result<Vec<Event>> {
     machine.sh(SENT)?.lines().map(Event::parse).collect()
 }
 
-/// What the boot's journal had when the CloudWatch agent had started so many times, over all boots.
+/// The boot's journal as it was when the CloudWatch agent had started so many times, over all boots.
 struct Boot {
     start: usize,
     /// Cursor and text of each entry.
@@ -148,7 +148,7 @@ impl Boot {
         Ok(Self { start, journal: journal.collect::<Result<_>>()? })
     }
 
-    /// What has been sent when all is there, or nothing more comes; each entry must be there once.
+    /// Waits until all is sent, or nothing more comes; each entry must be there once.
     fn arrives(&self, machine: &mut Machine, stage: &Stage, wrong: &mut Vec<String>) -> Result<Vec<Event>> {
         let began = Instant::now();
         let (mut events, mut missing) = (Vec::new(), Vec::new());

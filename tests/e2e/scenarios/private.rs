@@ -1,4 +1,4 @@
-//! What a user of the machine can read who has no rights and is in no group.
+//! The things that a user of the machine can read who has no rights and is in no group.
 
 use anyhow::{Result, ensure};
 
@@ -9,7 +9,7 @@ use crate::machine::Machine;
 const NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs";
 /// The units that get the proxy.
 const UNITS: &str = "docker ecs amazon-ssm-agent amazon-cloudwatch-agent ecs-firstrun containerd";
-/// What this boot or an earlier one has written: systemd made the machine's id before all else at the first one.
+/// Finds the files that this boot or an earlier one has written: systemd made the machine's id before all else at the first one.
 const WRITTEN: &str = "find / /run /dev/shm -xdev -type f -cnewer /etc/machine-id -print0";
 
 /// A text that is secret, as an expression that doesn't match itself where it stands in a command.
@@ -27,7 +27,7 @@ impl Secret {
         Self { expression: texts.iter().map(hide).collect::<Vec<_>>().join("|") }
     }
 
-    /// Where anybody finds it: properties of units, processes, the journal, files.
+    /// Lists where anybody finds it: properties of units, processes, the journal, files.
     pub(super) fn found_by_nobody(&self, machine: &mut Machine) -> Result<Vec<String>> {
         let places = [
             ("properties of units", format!("for unit in {UNITS}; do systemctl show $unit; done")),
