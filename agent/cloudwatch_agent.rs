@@ -199,8 +199,7 @@ impl Merged {
             true => format!("{file} gives two values for {words}"),
             false => format!("{other} and {file} give different values for {words}"),
         };
-        let journal = if words.ends_with(".journald`") { ", or set `logs.journal: false`" } else { "" };
-        let remedy = format!("take it out of {of_image} in the image{journal}");
+        let remedy = format!("take it out of {of_image} in the image");
         let conflict = Conflict { found, why: DOES_NOT_START, remedy, is_harmless: false };
         if !self.conflicts.contains(&conflict) {
             self.conflicts.push(conflict);

@@ -26,6 +26,7 @@ use self::programs::Programs;
 pub use self::scenario::Scenario;
 use self::time::TimeScale;
 use crate::cli::{eprint, print};
+use crate::cloudwatch_agent;
 use crate::config::Parsed;
 use crate::config::types::Device;
 use crate::report::{Report, milliseconds};
@@ -159,11 +160,8 @@ impl Rehearsal {
                 programs.fail_after(ECS_UNIT, Duration::from_millis(500), ECS_EXIT_TERMINAL)?;
             }
             Scenario::LogAgentEnds => {
-                put(
-                    &root,
-                    "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/image.json",
-                    scenario::JOURNAL_OF_IMAGE,
-                )?;
+                let write = |(name, text)| put(&root, &format!("{}/{name}", cloudwatch_agent::FOLDER), text);
+                scenario::FILES_OF_IMAGE.into_iter().try_for_each(write)?;
                 programs.fail_after(CLOUDWATCH_UNIT, Duration::from_millis(500), 1)?;
                 programs.journal(CLOUDWATCH_UNIT, scenario::LAST_WORDS)?;
             }

@@ -256,6 +256,7 @@ fn a_rehearsal_lists_its_scenarios_and_exits_as_the_job_does() {
         "warm-pool",
         "throttled",
         "not-waited-for",
+        "log-agent-ends",
         "proxy",
     ];
     assert_eq!(names, known);

@@ -401,15 +401,12 @@ fn files_for_the_log_agent_that_go_with_ours_are_right() {
         r#"{"agent": {"run_as_user": "root"}, "metrics": {"metrics_collected": {"disk": {"measurement": ["used"]}}}}"#;
     image.put(&format!("{FOLDER}/metrics.json"), metrics);
     image.put("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml", "[proxy]\nHTTP_PROXY = \"http://image:1\"\n");
+    image.put("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION", "1.300071.0b1\n");
     assert_eq!(image.findings().0, Some(0));
-    // With the journal left to the image.
-    image.put(
-        &format!("{FOLDER}/journal.json"),
-        r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "j"}]}}}}"#,
-    );
-    assert_eq!(image.findings().0, Some(1));
-    image.put("/etc/ecs-firstrun/conf.d/50.yaml", "logs: {journal: false}\n");
-    image.put("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION", "1.300070.0b123\n");
+    // A journal of the image's own goes with ours, which is read otherwise.
+    let journal = r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "j"}]}}}}"#;
+    image.put(&format!("{FOLDER}/journal.json"), journal);
+    image.put(&format!("{FOLDER}/same.json"), journal);
     assert_eq!(image.findings().0, Some(0), "{:#?}", image.findings().1);
 }
 
@@ -417,10 +414,19 @@ fn files_for_the_log_agent_that_go_with_ours_are_right() {
 fn a_file_that_keeps_the_log_agent_from_its_work_is_refused() {
     let put =
         |name: &'static str, text: &'static str| move |image: &Image| image.put(&format!("{FOLDER}/{name}"), text);
+    let journals = |image: &Image| {
+        for (name, unit) in [("a.json", "sshd.service"), ("b.json", "auditd.service")] {
+            let section = format!(r#"{{"collect_list": [{{"log_group_name": "j", "units": ["{unit}"]}}]}}"#);
+            image.put(
+                &format!("{FOLDER}/{name}"),
+                format!(r#"{{"logs": {{"logs_collected": {{"journald": {section}}}}}}}"#),
+            );
+        }
+    };
     is_refused(
-        put("journal.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": []}}}}"#),
+        journals,
         "log_agent",
-        &["/journal.json give different values for `logs.logs_collected.journald`", "set `logs.journal: false`"],
+        &["/a.json and ", "/b.json give different values for `logs.logs_collected.journald`"],
     );
     is_refused(
         put("README.txt", "nothing to see\n"),
@@ -443,4 +449,17 @@ fn a_file_that_keeps_the_log_agent_from_its_work_is_refused() {
         image.put(&format!("{FOLDER}/b.json"), entry(14));
     };
     is_refused(retention, "log_agent", &["/a.json and ", "/b.json give different values for `retention_in_days`"]);
+    let of_ours = |image: &Image| {
+        image.put("/etc/ecs-firstrun/conf.d/50.yaml", "logs: {retention_days: 30}\n");
+        let entry = r#"{"file_path": "/x", "log_group_name": "web/ec2/Instances/var/log/ecs/ecs-agent", "retention_in_days": 7}"#;
+        image.put(
+            &format!("{FOLDER}/image.json"),
+            format!(r#"{{"logs": {{"logs_collected": {{"files": {{"collect_list": [{entry}]}}}}}}}}"#),
+        );
+    };
+    is_refused(
+        of_ours,
+        "log_agent",
+        &["/ecs-firstrun.json and ", "/image.json give different values for `retention_in_days`"],
+    );
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::report::Outcome;
+use serde_json::json;
 
 use crate::doctor::{SMALLEST, assert_has, doctor, findings, host_with};
 use crate::support::host::Host;
@@ -127,7 +128,13 @@ fn logs_that_are_required_and_not_sent_are_a_failure() {
 #[test]
 fn files_of_the_image_that_contradict_ours_are_told_before_the_start_and_by_doctor() {
     let host = host_with(|_| {});
-    below(&host, "own.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": []}}}}"#);
+    host.put("/etc/ecs-firstrun/conf.d/50.yaml", "logs: {retention_days: 30}\n");
+    let entry = json!({ "file_path": "/srv/x", "log_group_name": "WEB/ec2/Instances/var/log/ecs/ecs-agent", "retention_in_days": 7 });
+    below(
+        &host,
+        "own.json",
+        &json!({ "logs": { "logs_collected": { "files": { "collect_list": [entry] } } } }).to_string(),
+    );
     below(
         &host,
         "metrics.json",
@@ -137,8 +144,8 @@ fn files_of_the_image_that_contradict_ours_are_told_before_the_start_and_by_doct
     below(&host, "zz.txt", "not for the agent");
     let ended = host.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let own =
-        "own.json give different values for `logs.logs_collected.journald`, so the CloudWatch agent does not start";
+    let own = "own.json give different values for `retention_in_days` of the log group WEB/ec2/Instances/var/log/ecs/ecs-agent, so \
+        the CloudWatch agent does not start";
     let warnings = host.report().warnings;
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert_has(&warnings.join(" "), &[own, "zz.txt is no JSON object (", "reads no file after it"]);

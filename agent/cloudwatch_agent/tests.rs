@@ -1,8 +1,7 @@
 use super::*;
 
 const OURS: &str = r#"{"logs": {"logs_collected": {
-    "files": {"collect_list": [{"file_path": "/var/log/messages", "log_group_name": "shop/messages", "retention_in_days": 14}]},
-    "journald": {"collect_list": [{"log_group_name": "shop/docker", "units": ["docker.service"]}]}}}}"#;
+    "files": {"collect_list": [{"file_path": "/var/log/messages", "log_group_name": "shop/messages", "retention_in_days": 14}]}}}}"#;
 
 /// What is found with these files beside ours, by their names below the folder, or with the main one.
 fn found(others: &[(&str, &str)]) -> Vec<Conflict> {
@@ -52,6 +51,8 @@ fn what_goes_together_is_not_complained_of() {
             {"file_path": "/f", "log_group_name": "e", "log_group_class": "standard"}]}}}}"#,
         )],
         vec![("copy.json", OURS)],
+        // Ours reads the journal without that section.
+        vec![("j.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "j"}]}}}}"#)],
         vec![("null.json", "null"), ("empty.json", "{}")],
         vec![("otel.yaml", "receivers:\n  nop:\nexporters:\n  a: 1\n")],
         vec![("old.json.tmp", "{")],
@@ -66,23 +67,22 @@ fn what_goes_together_is_not_complained_of() {
 
 #[test]
 fn values_that_differ_are_named_with_both_files() {
-    let journal =
-        one("z.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "own"}]}}}}"#);
-    assert_eq!(
-        journal.to_string(),
-        format!(
-            "{CLOUDWATCH_JSON} and {FOLDER}/z.json give different values for `logs.logs_collected.journald`, so the CloudWatch \
-             agent does not start; take it out of {FOLDER}/z.json in the image, or set `logs.journal: false`"
-        )
-    );
-    assert!(!journal.is_harmless);
-    let before = one("a.json", r#"{"logs": {"logs_collected": {"journald": {}}}}"#);
-    assert!(before.remedy.starts_with(&format!("take it out of {FOLDER}/a.json ")), "{before}");
     let retention = r#"{"logs": {"logs_collected": {"files": {"collect_list": [{"file_path": "/x", "log_group_name": "Shop/Messages", "retention_in_days": 7}]}}}}"#;
     for name in ["own.json", "amazon-cloudwatch-agent.json", "below/own.json", "own.json.bak", ".own.swp"] {
         let words = one(name, retention).found;
         assert!(words.contains("`retention_in_days` of the log group ") && words.contains(CLOUDWATCH_JSON), "{words}");
     }
+    let after = one("own.json", retention);
+    assert_eq!(
+        after.to_string(),
+        format!(
+            "{CLOUDWATCH_JSON} and {FOLDER}/own.json give different values for `retention_in_days` of the log group \
+             Shop/Messages, so the CloudWatch agent does not start; take it out of {FOLDER}/own.json in the image"
+        )
+    );
+    assert!(!after.is_harmless);
+    let before = one("a.json", retention);
+    assert_eq!(before.remedy, format!("take it out of {FOLDER}/a.json in the image"));
 }
 
 #[test]
@@ -98,6 +98,11 @@ fn files_of_the_image_that_contradict_each_other_are_found_as_well() {
             r#"{"metrics": {"metrics_collected": {"mem": {"measurement": ["a"]}}}}"#,
             r#"{"metrics": {"metrics_collected": {"mem": {"measurement": ["b"]}}}}"#,
             "`metrics.metrics_collected.mem`",
+        ),
+        (
+            r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "audit", "units": ["auditd.service"]}]}}}}"#,
+            r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "all"}]}}}}"#,
+            "`logs.logs_collected.journald`",
         ),
         (
             r#"{"logs": {"logs_collected": {"files": {"collect_list": [{"file_path": "/x", "log_group_name": "g", "log_group_class": "standard"}]}}}}"#,

@@ -13,10 +13,18 @@ const SLOW: Duration = Duration::from_millis(700);
 /// After how long a late device is attached.
 pub(super) const LATE: Duration = Duration::from_millis(2500);
 
-/// A configuration for the CloudWatch agent that an image may bring.
-pub(super) const JOURNAL_OF_IMAGE: &str =
-    "{\"logs\": {\"logs_collected\": {\"journald\": {\"collect_list\": [{\"log_group_name\": \"image\"}]}}}}\n";
-/// The words with which the CloudWatch agent ends for it.
+/// Configurations for the CloudWatch agent that an image may bring, of which each reads the journal in its own way.
+pub(super) const FILES_OF_IMAGE: [(&str, &str); 2] = [
+    (
+        "audit.json",
+        "{\"logs\": {\"logs_collected\": {\"journald\": {\"collect_list\": [{\"log_group_name\": \"audit\", \"units\": [\"auditd.service\"]}]}}}}\n",
+    ),
+    (
+        "image.json",
+        "{\"logs\": {\"logs_collected\": {\"journald\": {\"collect_list\": [{\"log_group_name\": \"image\", \"units\": [\"sshd.service\"]}]}}}}\n",
+    ),
+];
+/// The words with which the CloudWatch agent ends for them.
 pub(super) const LAST_WORDS: &str = "Under path : /logs/logs_collected/journald | Error : Different values are specified for journald\n\
     E! config-translator process exited with non-zero status: 1\n";
 
@@ -53,7 +61,7 @@ pub enum Scenario {
     Throttled,
     /// The stack waits for no signal, as when its group scales out
     NotWaitedFor,
-    /// A file of the image contradicts the log agent's configuration, and the log agent ends
+    /// Files of the image contradict each other, and the log agent ends
     LogAgentEnds,
     /// A proxy is configured, and CloudFormation is reached through it
     Proxy,
