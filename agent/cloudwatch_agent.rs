@@ -4,10 +4,13 @@
 //! which one says another thing than the other end it, while `systemctl start` has succeeded long since. The rules are those
 //! of its translator (`translator/jsonconfig` of 1.300071).
 
+mod leaks;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+pub use self::leaks::leaks;
 use crate::plan::CLOUDWATCH_JSON;
 use crate::text::json_error;
 
@@ -78,18 +81,15 @@ impl std::fmt::Display for Conflict {
 /// Finds what contradicts each other among the files, by path, that the CloudWatch agent reads in this region; empty where that
 /// is not known.
 pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
-    let mut files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with(".tmp")).collect();
-    files.sort_by_key(|(path, _)| (path != MAIN_FILE, path.split('/').collect::<Vec<_>>()));
-    let (yaml, json): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| path.ends_with(".yaml"));
+    let (yaml, json): (Vec<_>, Vec<_>) = in_order(files).into_iter().partition(|(path, _)| path.ends_with(".yaml"));
     let mut conflicts: Vec<_> = yaml.into_iter().filter_map(|(path, text)| broken_yaml(path, text)).collect();
     let mut merged = Merged::default();
     let mut is_ours_read = false;
     for (path, text) in json {
-        // Go takes bytes that are no UTF-8 for a sign that stands for them, and `null` for no object at all.
-        match serde_json::from_str::<Option<Map<String, Value>>>(&String::from_utf8_lossy(text)) {
+        match object(text) {
             Ok(object) => {
                 is_ours_read |= path == CLOUDWATCH_JSON;
-                merged.add(path, object.unwrap_or_default());
+                merged.add(path, object);
             }
             Err(error) => {
                 conflicts.push(broken(path, &json_error(&error), is_ours_read));
@@ -100,6 +100,18 @@ pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
     conflicts.extend(elsewhere(&merged, region).filter(|_| merged.conflicts.is_empty()));
     conflicts.extend(merged.conflicts);
     conflicts
+}
+
+/// The files that the CloudWatch agent reads, in its order.
+fn in_order(files: &[(String, Vec<u8>)]) -> Vec<&(String, Vec<u8>)> {
+    let mut files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with(".tmp")).collect();
+    files.sort_by_key(|(path, _)| (path != MAIN_FILE, path.split('/').collect::<Vec<_>>()));
+    files
+}
+
+/// Reads a file as Go does, to which bytes that are no UTF-8 are a sign that stands for them, and `null` is no object at all.
+fn object(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
+    serde_json::from_str::<Option<_>>(&String::from_utf8_lossy(text)).map(Option::unwrap_or_default)
 }
 
 /// The conflict with a region that the image, and not our configuration, gives to all logs.

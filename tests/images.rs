@@ -449,6 +449,19 @@ fn a_file_that_keeps_the_log_agent_from_its_work_is_refused() {
         image.put(&format!("{FOLDER}/b.json"), entry(14));
     };
     is_refused(retention, "log_agent", &["/a.json and ", "/b.json give different values for `retention_in_days`"]);
+    let password = |image: &Image| {
+        image.put("/etc/ecs-firstrun/conf.d/50.yaml", "proxy: {url: 'http://me:canary@proxy:3128'}\n");
+        let entry = r#"{"file_path": "/var/log/messages", "log_group_name": "shop"}"#;
+        image.put(
+            &format!("{FOLDER}/shop.json"),
+            format!(r#"{{"logs": {{"logs_collected": {{"files": {{"collect_list": [{entry}]}}}}}}}}"#),
+        );
+    };
+    is_refused(
+        password,
+        "log_agent",
+        &["/shop.json sends /var/log/messages to the log group shop", "_PROXY is set to"],
+    );
     let of_ours = |image: &Image| {
         image.put("/etc/ecs-firstrun/conf.d/50.yaml", "logs: {retention_days: 30}\n");
         let entry = r#"{"file_path": "/x", "log_group_name": "web/ec2/Instances/var/log/ecs/ecs-agent", "retention_in_days": 7}"#;

@@ -1,5 +1,6 @@
 //! The log agent: what of an image is in its way, a start after which it ends, and the proxy in its own file.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use ecs_firstrun::rehearse::Scenario;
@@ -155,6 +156,53 @@ fn files_of_the_image_that_contradict_ours_are_told_before_the_start_and_by_doct
     let ended = doctor(&host);
     assert_eq!(ended.code, Some(1));
     assert_has(&ended.stdout, &["problem: log agent", "own.json give different values", "zz.txt is no JSON object"]);
+}
+
+/// Files of an image that show the proxy's URL: one sends the journal, one writes it for every user.
+fn open_files(put: impl Fn(&str, &str)) {
+    put("own.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "shop"}]}}}}"#);
+    put("logfile.json", r#"{"agent": {"logfile": "/srv/agent.log"}}"#);
+}
+
+#[test]
+fn files_of_the_image_that_show_the_password_of_the_proxy_are_told() {
+    let told = [
+        "own.json sends the journal to the log group shop with the CloudWatch agent's own lines",
+        "add {\"type\": \"exclude\", \"expression\": \"_PROXY is set to\"} to the `filters`",
+        "logfile.json sets `agent.logfile` to /srv/agent.log",
+        "leave `logfile` out of it",
+    ];
+    for (document, common, is_told) in [
+        ("logs: {required: true}\nproxy: {url: 'http://me:hunter2canary@127.0.0.1:9'}\n", "", true),
+        ("", "[proxy]\nHttps_Proxy = \"http://me:hunter2canary@127.0.0.1:9\"\n", true),
+        ("", "[proxy]\n# https_proxy = \"http://me:hunter2canary@127.0.0.1:9\"\n", false),
+        ("proxy: {url: 'http://127.0.0.1:9'}\n", "", false),
+        ("", "", false),
+    ] {
+        let host = host_with(|_| {});
+        host.put("/etc/ecs-firstrun/conf.d/50.yaml", document);
+        host.put(&format!("{ETC}/common-config.toml"), common);
+        open_files(|name, text| below(&host, name, text));
+        let ended = host.run();
+        let warnings = warnings(&host);
+        let said = doctor(&host).stdout;
+        if is_told {
+            assert_has(&warnings, &told);
+            assert_has(&said, &told);
+            assert!(!ended.stderr.contains("hunter2") && !said.contains("hunter2"), "{said}");
+        } else {
+            assert_eq!((warnings.as_str(), said.contains("own.json")), ("", false), "{document} {common}");
+        }
+        assert!(!host.report().reason.unwrap_or_default().contains("own.json"), "the logs are sent");
+    }
+    // A file that only its owner reads.
+    let host = host_with(|_| {});
+    host.put(&format!("{ETC}/common-config.toml"), "[proxy]\nhttp_proxy = \"http://me:hunter2canary@127.0.0.1:9\"\n");
+    open_files(|name, text| below(&host, name, text));
+    host.put("/srv/agent.log", "");
+    std::fs::set_permissions(host.at("/srv/agent.log"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(host.run().code, Some(0));
+    assert!(!warnings(&host).contains("logfile.json"), "{}", warnings(&host));
 }
 
 #[test]

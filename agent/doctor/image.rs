@@ -10,16 +10,17 @@ mod left;
 mod units;
 
 pub use self::installed::INSTALLED;
+use super::log_agent::of_files;
 use super::{Check, Diagnosis, Finding};
 use crate::config::Parsed;
 use crate::config::problem::redact;
-use crate::config::{LogAgent, summary};
+use crate::config::{Config, LogAgent, summary};
 use crate::host::Host;
 use crate::well_known::{CLOUDWATCH_UNIT, DAEMON_JSON};
 
 /// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
-/// `for_cloudwatch` is the file that its instances would write for the CloudWatch agent.
-pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: Option<&str>) -> Diagnosis {
+/// `for_cloudwatch` is the file that its instances would write for the CloudWatch agent, with their configuration.
+pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: Option<(&str, &Config)>) -> Diagnosis {
     let agent = baked.map_or(LogAgent::Auto, |parsed| parsed.config.logs.agent);
     Diagnosis::new(
         [
@@ -29,7 +30,7 @@ pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: 
             units::ours(host),
             units::started_by_us(host),
             vec![documents(baked), docker(host).await, log_agent(host, agent)],
-            for_cloudwatch.map(|ours| super::log_agent::of_files(host, Some(ours), "")).unwrap_or_default(),
+            for_cloudwatch.map(|(ours, config)| of_files(host, Some(ours), config, "")).unwrap_or_default(),
             left::findings(host),
         ]
         .concat(),

@@ -7,11 +7,11 @@ use tokio::time::timeout;
 use super::docker_log::{journal, quoted};
 use super::local::since;
 use super::{Check, Finding, LOCAL};
-use crate::cloudwatch_agent;
+use crate::cloudwatch_agent::Conflict;
 use crate::config::{Config, LogAgent};
 use crate::host::{Host, Life, UnitState};
 use crate::imds::Identity;
-use crate::plan::{CLOUDWATCH_JSON, toml_error};
+use crate::plan::toml_error;
 use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT};
 
 /// The time after which a unit that systemd has started again is taken to stay up.
@@ -53,7 +53,8 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Id
         Ok(None) => return Vec::new(),
         Err(error) => return vec![Finding::not_made(Check::LogAgent, &error)],
     };
-    let mut findings = if unit == CLOUDWATCH_UNIT { of_files(host, None, &identity.region) } else { Vec::new() };
+    let mut findings =
+        if unit == CLOUDWATCH_UNIT { of_files(host, None, config, &identity.region) } else { Vec::new() };
     findings.push(match host.unit_state(unit).await {
         Ok(state) => match judge(host, unit, &state).await {
             Some(trouble) => trouble,
@@ -76,23 +77,15 @@ pub async fn trouble(host: &Host, unit: &str) -> Option<String> {
 
 /// Finds files with which the CloudWatch agent does not start, or not do what ours says. `ours` stands for the one that a run
 /// would write.
-pub(super) fn of_files(host: &Host, ours: Option<&str>, region: &str) -> Vec<Finding> {
+pub(super) fn of_files(host: &Host, ours: Option<&str>, config: &Config, region: &str) -> Vec<Finding> {
     let check = Check::LogAgent;
-    let mut findings = Vec::new();
-    match host.cloudwatch_files() {
-        Ok(mut files) => {
-            if let Some(text) = ours {
-                files.retain(|(path, _)| path != CLOUDWATCH_JSON);
-                files.push((CLOUDWATCH_JSON.to_owned(), text.as_bytes().to_vec()));
-            }
-            findings.extend(
-                cloudwatch_agent::conflicts(&files, region)
-                    .into_iter()
-                    .map(|conflict| Finding::problem(check, conflict.found, conflict.why, conflict.remedy)),
-            );
+    let mut findings: Vec<_> = match host.cloudwatch_conflicts(ours, config, region) {
+        Ok(conflicts) => {
+            let problem = |conflict: Conflict| Finding::problem(check, conflict.found, conflict.why, conflict.remedy);
+            conflicts.into_iter().map(problem).collect()
         }
-        Err(error) => findings.push(Finding::not_made(check, &error)),
-    }
+        Err(error) => vec![Finding::not_made(check, &error)],
+    };
     let common = host.read(CLOUDWATCH_COMMON).ok().flatten();
     findings.extend(common.and_then(|text| toml_error(&text)).map(|why| {
         let found = format!("{CLOUDWATCH_COMMON} is no TOML ({why})");

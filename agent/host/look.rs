@@ -11,10 +11,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::Host;
-use crate::cloudwatch_agent;
+use crate::cloudwatch_agent::{self, Conflict};
+use crate::config::Config;
 use crate::config::problem::redact;
 use crate::ecs_agent::Seen;
-use crate::well_known::{DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
+use crate::plan::CLOUDWATCH_JSON;
+use crate::well_known::{CLOUDWATCH_COMMON, DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
 
 /// Where Docker's socket is: `/var/run` is a link to `/run`, but not below every root.
 const DOCKER_SOCKETS: [&str; 2] = [DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS];
@@ -100,15 +102,27 @@ impl Host {
         Ok(files)
     }
 
-    /// The files from which the CloudWatch agent makes its configuration.
+    /// Finds what of the image's is in the way of the CloudWatch agent with this configuration, in this region. `ours` stands
+    /// for the file that a run would write.
     ///
     /// # Errors
     /// As [`Host::files_below`].
-    pub fn cloudwatch_files(&self) -> Result<Vec<(String, Vec<u8>)>> {
+    pub fn cloudwatch_conflicts(&self, ours: Option<&str>, config: &Config, region: &str) -> Result<Vec<Conflict>> {
         let mut files = self.files_below(cloudwatch_agent::FOLDER)?;
         let main = self.read_bytes(cloudwatch_agent::MAIN_FILE)?;
         files.extend(main.map(|bytes| (cloudwatch_agent::MAIN_FILE.to_owned(), bytes)));
-        Ok(files)
+        if let Some(text) = ours {
+            files.retain(|(path, _)| path != CLOUDWATCH_JSON);
+            files.push((CLOUDWATCH_JSON.to_owned(), text.as_bytes().to_vec()));
+        }
+        let mut conflicts = cloudwatch_agent::conflicts(&files, region);
+        // A proxy of the image's own stands in its file.
+        let common = self.read(CLOUDWATCH_COMMON)?.unwrap_or_default();
+        if config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret()) || names_password(&common) {
+            let is_private = |path: &str| self.mode_of(path).is_some_and(|mode| mode & 0o077 == 0);
+            conflicts.extend(cloudwatch_agent::leaks(&files, is_private));
+        }
+        Ok(conflicts)
     }
 
     /// Whether there is something of that name, a link to nowhere included.
@@ -207,6 +221,14 @@ impl Host {
         let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.trim().parse().ok()?))
     }
+}
+
+/// Tells whether the proxy has a password in a file of the CloudWatch agent, in which a comment takes a line.
+fn names_password(common: &str) -> bool {
+    let lines = common.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines
+        .filter(|line| line.to_ascii_lowercase().contains("proxy"))
+        .any(|line| line.contains('@') && redact(line) != line)
 }
 
 #[cfg(test)]

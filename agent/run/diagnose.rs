@@ -60,7 +60,8 @@ pub async fn diagnose_image(options: &Options) -> Result<Diagnosis> {
     let instance = host.instance(&Identity::default()).ok();
     let plan = instance.map(|instance| plan::plan(&parsed.config, &instance));
     let mut files = plan.iter().flat_map(Plan::files).map(|(_, file)| file);
-    let for_cloudwatch = files.find(|file| file.path == CLOUDWATCH_JSON).map(|file| file.contents.reveal());
+    let file = files.find(|file| file.path == CLOUDWATCH_JSON);
+    let for_cloudwatch = file.map(|file| (file.contents.reveal(), &parsed.config));
     Ok(doctor::examine_image(&host, has_documents.then_some(&parsed), for_cloudwatch).await)
 }
 

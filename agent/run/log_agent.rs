@@ -3,7 +3,6 @@
 use anyhow::{Result, bail};
 
 use super::Run;
-use crate::cloudwatch_agent;
 use crate::config::Config;
 use crate::doctor;
 use crate::host::Host;
@@ -28,17 +27,19 @@ pub(super) fn look_at_image(
     match action {
         // What is no TOML is the error of the edit itself.
         Action::EditFile(edit) => host.other_spellings(edit).unwrap_or_default().into_iter().for_each(warn),
-        Action::StartUnit { unit, .. } if unit == CLOUDWATCH_UNIT => match host.cloudwatch_files() {
-            Ok(files) => {
-                for conflict in cloudwatch_agent::conflicts(&files, region) {
-                    if config.logs.required && !conflict.is_harmless {
-                        bail!("{conflict}");
+        Action::StartUnit { unit, .. } if unit == CLOUDWATCH_UNIT => {
+            match host.cloudwatch_conflicts(None, config, region) {
+                Ok(conflicts) => {
+                    for conflict in conflicts {
+                        if config.logs.required && !conflict.is_harmless {
+                            bail!("{conflict}");
+                        }
+                        warn(conflict.to_string());
                     }
-                    warn(conflict.to_string());
                 }
+                Err(error) => warn(format!("the files of the CloudWatch agent can't be looked at: {error:#}")),
             }
-            Err(error) => warn(format!("the files of the CloudWatch agent can't be looked at: {error:#}")),
-        },
+        }
         _ => {}
     }
     Ok(())
