@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 pub use self::leaks::leaks;
 use crate::plan::CLOUDWATCH_JSON;
 use crate::text::json_error;
+use crate::well_known::CLOUDWATCH_COMMON;
 
 /// The folder whose files the CloudWatch agent merges.
 pub const FOLDER: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d";
@@ -112,6 +113,16 @@ fn in_order(files: &[(String, Vec<u8>)]) -> Vec<&(String, Vec<u8>)> {
 /// Reads a file as Go does, to which bytes that are no UTF-8 are a sign that stands for them, and `null` is no object at all.
 fn object(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
     serde_json::from_str::<Option<_>>(&String::from_utf8_lossy(text)).map(Option::unwrap_or_default)
+}
+
+/// The conflict with an image that lacks a file of the package, which its start program opens in any case.
+pub fn without_common_config() -> Conflict {
+    Conflict {
+        found: format!("{CLOUDWATCH_COMMON} is missing"),
+        why: DOES_NOT_START,
+        remedy: "make it in the image; an empty file is enough".to_owned(),
+        is_harmless: false,
+    }
 }
 
 /// The conflict with a region that the image, and not our configuration, gives to all logs.

@@ -51,6 +51,7 @@ impl Image {
         }
         image.put("/etc/systemd/system/amazon-cloudwatch-agent.service", "[Unit]\n");
         image.put("/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION", "1.300070.0b123\n");
+        image.put("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml", "");
         image.enable("ecs-firstrun.service", "cloud-init.target");
         image.put("/etc/machine-id", "");
         image.put("/etc/ecs/ecs.config", "# nothing but a comment = here\n");
@@ -438,7 +439,9 @@ fn a_file_that_keeps_the_log_agent_from_its_work_is_refused() {
     let main = |image: &Image| image.put("/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json", "");
     is_refused(main, "log_agent", &["/amazon-cloudwatch-agent.json is no JSON object ("]);
     let common = |image: &Image| image.put("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml", "[proxy\n");
-    is_refused(common, "log_agent", &["common-config.toml is no TOML (line 1: "]);
+    is_refused(common, "log_agent", &["common-config.toml is no TOML (line 1: ", "or empty it there"]);
+    let missing = |image: &Image| image.remove("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml");
+    is_refused(missing, "log_agent", &["common-config.toml is missing", "an empty file is enough"]);
     let retention = |image: &Image| {
         let entry = |days: u32| {
             format!(

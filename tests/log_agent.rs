@@ -293,13 +293,35 @@ fn a_common_config_that_is_no_toml_is_named_with_its_line_and_left_as_it_is() {
         &[
             "logs: set http_proxy, https_proxy, no_proxy in",
             "common-config.toml is no TOML (line 2: ",
-            "correct it in the image",
+            "correct it in the image, or empty it there",
         ],
     );
     assert!(!reason.contains("hunter2"), "{reason}");
     assert_eq!(host.text(&common), text);
     assert_has(&host.call(&["plan"], &[]).stdout, &["common-config.toml is no TOML (line 2: "]);
     assert_has(&doctor(&host).stdout, &["common-config.toml is no TOML (line 2: "]);
+}
+
+#[test]
+fn a_common_config_that_is_missing_is_told_unless_the_proxy_makes_it() {
+    for (has_proxy, required, code, is_told) in
+        [(false, false, 0, true), (false, true, 1, true), (true, false, 0, false)]
+    {
+        let host = host_with(|_| {});
+        std::fs::remove_file(host.at(&format!("{ETC}/common-config.toml"))).unwrap();
+        if has_proxy {
+            with_proxy(&host);
+        }
+        if required {
+            host.put("/etc/ecs-firstrun/conf.d/60.yaml", REQUIRED);
+        }
+        assert_eq!(host.run().code, Some(code));
+        let told = warnings(&host) + &host.report().reason.unwrap_or_default();
+        let said = doctor(&host).stdout;
+        for text in [told, said] {
+            assert_eq!(text.contains("common-config.toml is missing"), is_told, "{has_proxy}: {text}");
+        }
+    }
 }
 
 #[test]

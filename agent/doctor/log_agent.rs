@@ -93,7 +93,7 @@ pub(super) fn of_files(host: &Host, ours: Option<&str>, config: &Config, region:
             check,
             found,
             "the CloudWatch agent does not start",
-            "correct it in the image, or remove it there",
+            "correct it in the image, or empty it there",
         )
     }));
     findings

@@ -70,7 +70,7 @@ impl Host {
 
 /// The error of a file that its own program can't read either.
 fn no_toml(path: &str, why: &str) -> anyhow::Error {
-    Refusal(format!("{path} is no TOML ({why}); correct it in the image, or remove it there")).into()
+    Refusal(format!("{path} is no TOML ({why}); correct it in the image, or empty it there")).into()
 }
 
 /// What an edit makes of a file.

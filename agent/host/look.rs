@@ -117,7 +117,11 @@ impl Host {
         }
         let mut conflicts = cloudwatch_agent::conflicts(&files, region);
         // A proxy of the image's own stands in its file.
-        let common = self.read(CLOUDWATCH_COMMON)?.unwrap_or_default();
+        let common = self.read(CLOUDWATCH_COMMON)?;
+        if common.is_none() && self.log_agents()?.0.is_some() {
+            conflicts.push(cloudwatch_agent::without_common_config());
+        }
+        let common = common.unwrap_or_default();
         if config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret()) || names_password(&common) {
             let is_private = |path: &str| self.mode_of(path).is_some_and(|mode| mode & 0o077 == 0);
             conflicts.extend(cloudwatch_agent::leaks(&files, is_private));
