@@ -23,6 +23,9 @@ const DOCKER_SOCKETS: [&str; 2] = [DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS];
 /// Docker's answer to a ping, with its header, is far below that.
 const PING_LIMIT: u64 = 4096;
 
+/// Files and folders that are looked at below a folder of configurations.
+const MOST_BELOW: usize = 100;
+
 /// How full a filesystem is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -82,15 +85,26 @@ impl Host {
         read().map(Some).with_context(|| format!("read {path}"))
     }
 
-    /// The files below a folder, by path, with their bytes: without those whose links lead nowhere, or to a folder.
+    /// The files below a folder, by path, with their bytes: without those whose links lead nowhere, or to a folder, and
+    /// without `.tmp`, which the CloudWatch agent passes over.
     ///
     /// # Errors
-    /// A folder or a file that can't be read, or a file larger than 4 MiB.
+    /// A folder or a file that can't be read, a file larger than 4 MiB, or more files and folders than such a folder has.
     pub fn files_below(&self, folder: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let mut folders = vec![folder.to_owned()];
         let mut files = Vec::new();
-        while let Some(folder) = folders.pop() {
-            for path in self.names(&folder)?.into_iter().map(|name| format!("{folder}/{name}")) {
+        let mut seen = 0;
+        while let Some(below) = folders.pop() {
+            for path in self.names(&below)?.into_iter().map(|name| format!("{below}/{name}")) {
+                if path.ends_with(".tmp") && !self.at(&path).is_dir() {
+                    continue;
+                }
+                seen += 1;
+                if seen > MOST_BELOW {
+                    bail!(
+                        "there are more than {MOST_BELOW} files below {folder}; move out what is not for its program"
+                    );
+                }
                 if fs::symlink_metadata(self.at(&path)).is_ok_and(|found| found.is_dir()) {
                     folders.push(path);
                 } else if fs::metadata(self.at(&path)).is_ok_and(|found| found.is_file()) {
@@ -248,6 +262,24 @@ mod tests {
         for (bytes, tail) in [(100, "first\nsecond\nthird\n"), (14, "second\nthird\n"), (12, "third\n"), (3, "")] {
             assert_eq!(host.tail("/log", bytes).unwrap().as_deref(), Some(tail), "{bytes}");
         }
+    }
+
+    #[test]
+    fn the_files_below_a_folder_are_bounded_and_temporary_ones_are_not_read() {
+        let (_root, host) = scratch();
+        fs::create_dir_all(host.at("/etc/x.d/below.tmp")).unwrap();
+        assert_eq!(host.files_below("/etc/none").unwrap(), []);
+        fs::write(host.at("/etc/x.d/below.tmp/a"), "a").unwrap();
+        fs::File::create(host.at("/etc/x.d/large.tmp")).unwrap().set_len(64 << 20).unwrap();
+        assert_eq!(host.files_below("/etc/x.d").unwrap(), [("/etc/x.d/below.tmp/a".to_owned(), b"a".to_vec())]);
+        for number in 2..MOST_BELOW {
+            fs::write(host.at(&format!("/etc/x.d/{number}")), "").unwrap();
+            fs::write(host.at(&format!("/etc/x.d/{number}.tmp")), "").unwrap();
+        }
+        assert_eq!(host.files_below("/etc/x.d").unwrap().len(), MOST_BELOW - 1);
+        fs::write(host.at("/etc/x.d/more"), "").unwrap();
+        let error = host.files_below("/etc/x.d").unwrap_err().to_string();
+        assert!(error.starts_with("there are more than 100 files below /etc/x.d; "), "{error}");
     }
 
     #[test]
