@@ -53,6 +53,9 @@ const ANYWHERE: [&str; 2] = ["jmx", "otlp"];
 /// Keys that must have one value in all entries of a log group.
 const OF_A_GROUP: [&str; 2] = ["retention_in_days", "log_group_class"];
 
+/// The placeholder of the region in the name of a log group.
+const REGION: &str = "{aws_region}";
+
 const DOES_NOT_START: &str = "the CloudWatch agent does not start";
 /// The remedy for a file that can't be read.
 const REMEDY: &str = "correct it in the image, or move it out of that folder";
@@ -84,7 +87,11 @@ impl std::fmt::Display for Conflict {
 pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
     let (yaml, json): (Vec<_>, Vec<_>) = in_order(files).into_iter().partition(|(path, _)| path.ends_with(".yaml"));
     let mut conflicts: Vec<_> = yaml.into_iter().filter_map(|(path, text)| broken_yaml(path, text)).collect();
-    let mut merged = Merged::default();
+    let of_files = || {
+        let mut objects = json.iter().map_while(|(_, text)| Some(Value::Object(object(text).ok()?)));
+        objects.find_map(|object| Some(object["agent"]["region"].as_str()?.to_owned()))
+    };
+    let mut merged = Merged { region: of_files().unwrap_or_else(|| region.to_owned()), ..Merged::default() };
     let mut is_ours_read = false;
     for (path, text) in json {
         match object(text) {
@@ -168,6 +175,8 @@ fn broken(path: &str, error: &str, is_ours_read: bool) -> Conflict {
 /// The values of the files so far, and where the files contradict each other.
 #[derive(Default)]
 struct Merged {
+    /// The region that the agent fills in; empty where it is not known.
+    region: String,
     /// Values by path, with the file that has set them.
     values: BTreeMap<String, (String, Value)>,
     conflicts: Vec<Conflict>,
@@ -197,9 +206,13 @@ impl Merged {
         }
     }
 
-    /// Adds what an entry says of its log group, whose name is taken without regard to case.
+    /// Adds what an entry says of its log group, whose name is taken without regard to case, and with the region filled in.
     fn add_entry(&mut self, file: &str, entry: &Value) {
         let Some(group) = entry["log_group_name"].as_str() else { return };
+        let name = match self.region.as_str() {
+            "" => group.to_owned(),
+            region => group.replace(REGION, region),
+        };
         for key in OF_A_GROUP {
             let value = match &entry[key] {
                 Value::Number(days) if days.as_f64().is_some_and(|days| days >= 1.0) => entry[key].clone(),
@@ -207,7 +220,7 @@ impl Merged {
                 _ => continue,
             };
             let words = format!("`{key}` of the log group {group}");
-            self.set(file, format!("{key} {}", group.to_lowercase()), value, &words);
+            self.set(file, format!("{key} {}", name.to_lowercase()), value, &words);
         }
     }
 

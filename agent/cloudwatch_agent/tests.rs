@@ -119,6 +119,29 @@ fn files_of_the_image_that_contradict_each_other_are_found_as_well() {
 }
 
 #[test]
+fn groups_are_compared_with_the_region_filled_in() {
+    let entry = |group: &str, days: u32| {
+        let entry = format!(r#"{{"file_path": "/x", "log_group_name": "{group}", "retention_in_days": {days}}}"#);
+        format!(r#"{{"logs": {{"logs_collected": {{"files": {{"collect_list": [{entry}]}}}}}}}}"#)
+    };
+    let (filled, open) = (entry("shop/EU-west-1/x", 7), entry("shop/{aws_region}/X", 14));
+    let conflicts = found(&[("a.json", &filled), ("b.json", &open)]);
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+    assert!(
+        conflicts[0].found.ends_with("for `retention_in_days` of the log group shop/{aws_region}/X"),
+        "{conflicts:?}"
+    );
+    assert_eq!(found(&[("a.json", &entry("shop/us-east-1/x", 7)), ("b.json", &open)]), []);
+    // A region that a file sets is the one that the agent fills in, wherever the instance is.
+    let region = r#"{"agent": {"region": "us-east-1"}}"#;
+    let elsewhere = found(&[("a.json", &entry("shop/us-east-1/x", 7)), ("b.json", &open), ("z.json", region)]);
+    assert!(elsewhere.iter().any(|conflict| conflict.found.contains("`retention_in_days`")), "{elsewhere:?}");
+    let files =
+        [("a", &filled), ("b", &open)].map(|(name, text)| (format!("{FOLDER}/{name}"), text.clone().into_bytes()));
+    assert_eq!(super::conflicts(&files, ""), [], "the region of an image's instances is not known");
+}
+
+#[test]
 fn what_is_no_json_keeps_those_after_it_from_being_read() {
     let ours = "reads no file after it, ecs-firstrun.json included";
     for (name, text, why, is_harmless) in [
