@@ -109,6 +109,10 @@ fn kind(value: &Value) -> String {
     if let (_, Some(form)) = meaning_and_form(value) {
         return form.replace('|', "\\|");
     }
+    // A value that may be left out: it, or null.
+    if let Some(forms) = value["anyOf"].as_array() {
+        return kind(&forms[0]);
+    }
     let kinds = value["type"].as_array().cloned().unwrap_or_else(|| vec![value["type"].clone()]);
     match kinds[0].as_str().unwrap_or_default() {
         "boolean" => "`true`, `false`".to_owned(),

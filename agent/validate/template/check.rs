@@ -142,9 +142,10 @@ impl<'a> Checker<'a> {
             shown
         };
         let Verdict { errors, warnings, .. } = self.verdict;
-        let mut errors = shown(errors);
         // What the text breaks off in comes first. What else may only follow from it: nothing is warned of.
-        errors.sort_by_key(|problem| problem.extent != Extent::Document);
+        let (mut errors, others): (Vec<_>, Vec<_>) =
+            shown(errors).into_iter().partition(|problem| problem.extent == Extent::Document);
+        errors.extend(others);
         let is_cut = errors.first().is_some_and(|problem| problem.extent == Extent::Document);
         let warnings = if is_cut { Vec::new() } else { shown(warnings) };
         Verdict { errors, warnings, ..self.verdict }

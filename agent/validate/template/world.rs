@@ -277,7 +277,7 @@ impl<'a> World<'a> {
             }
             None => allowed,
         };
-        possible.sort_by_key(|value| self.template.default(name) != Some(*value));
+        to_front(&mut possible, |value| self.template.default(name) == Some(value));
         Some(possible)
     }
 
@@ -342,7 +342,7 @@ impl<'a> World<'a> {
         // CloudFormation takes no other value than the keys of the mapping here.
         let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).filter(is_open).collect();
         let default = self.template.default(&words).map_or_else(|| text().string(), str::to_owned);
-        keys.sort_by_key(|key| default != *key);
+        to_front(&mut keys, |key| default == key);
         if keys.is_empty() {
             return None;
         }
@@ -387,4 +387,11 @@ pub(super) fn in_common(some: &[&BTreeSet<Trait>], all: &[&BTreeSet<Trait>]) -> 
     }
     let words: Vec<&str> = found.iter().take(3).map(|of_it| of_it.words.as_str()).collect();
     (!words.is_empty()).then(|| words.join(" and "))
+}
+
+/// Puts the value that is tried first before the others.
+fn to_front(values: &mut [&str], is_first: impl Fn(&str) -> bool) {
+    if let Some(at) = values.iter().position(|value| is_first(value)) {
+        values[..=at].rotate_right(1);
+    }
 }
