@@ -24,7 +24,7 @@ use crate::cloud::Cloud;
 /// What stands in for what a Debian host has nothing of; shown with each run.
 const STAND_INS: &str = "standing in:
   dnf                      Debian's packages of the same names, installed before; tests/bake/host/usr/local/bin/dnf
-  amazon-cloudwatch-agent  its unit and version file, from tests/bake/host/usr/local/share/dnf
+  amazon-cloudwatch-agent  its unit, version file and common-config.toml, from tests/bake/host/usr/local/share/dnf
   dnf for our own rpm      rpm --nodeps, since Debian's packages have installed what it requires
   ecs.service              the unit as on Amazon Linux; nothing starts it
   EC2                      moto_server
