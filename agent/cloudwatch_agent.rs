@@ -113,7 +113,7 @@ pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
 /// The files that the CloudWatch agent reads, in its order.
 fn in_order(files: &[(String, Vec<u8>)]) -> Vec<&(String, Vec<u8>)> {
     let mut files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with(".tmp")).collect();
-    files.sort_by_key(|(path, _)| (path != MAIN_FILE, path.split('/').collect::<Vec<_>>()));
+    files.sort_unstable_by_key(|(path, _)| (path != MAIN_FILE, path.split('/').collect::<Vec<_>>()));
     files
 }
 

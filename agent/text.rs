@@ -124,9 +124,48 @@ fn pieces(word: &str, columns: usize) -> impl Iterator<Item = &str> {
     word.split_inclusive(move |c| is_long && c == '/')
 }
 
+/// Tells whether a pattern with `*` and `?`, as those of IAM, stands for the whole of a text.
+pub(crate) fn is_match(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    // The last star, and what it has matched up to: it takes one more where the rest does not fit.
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == '?' || *c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    (p, t) = (at + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_match_as_those_of_iam() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("logs:*", "logs:createloggroup", true),
+            ("a*b*c", "aXbYbc", true),
+            ("a?c", "abc", true),
+            ("a*c", "ab", false),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(is_match(pattern, text), expected, "{pattern} {text}");
+        }
+    }
 
     #[test]
     fn lines_are_cut_between_words_and_behind_slashes() {

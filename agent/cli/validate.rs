@@ -90,7 +90,7 @@ fn check_folder(folder: &Path) -> Vec<Checked> {
         Err(error) => return failed(format!("{error:#}"), "name a folder that can be read"),
     };
     files.retain(|path| path.extension().and_then(|end| end.to_str()).is_some_and(|end| ENDINGS.contains(&end)));
-    files.sort();
+    files.sort_unstable();
     let mut checked: Vec<_> = files.iter().map(|path| check_file(path, check)).collect();
     checked.retain(|file| !file.verdict.others);
     match checked.is_empty() {

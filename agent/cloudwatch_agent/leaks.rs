@@ -2,11 +2,11 @@
 //!
 //! When it starts, it prints the proxy's URL: to the journal, and to its own log. Our files keep that line back.
 
-use globset::GlobBuilder;
 use serde_json::{Map, Value};
 
 use super::{Conflict, in_order, object};
 use crate::plan::CLOUDWATCH_JSON;
+use crate::text::is_match;
 use crate::well_known::CLOUDWATCH_UNIT;
 
 /// The log of the agent itself, which a run closes.
@@ -124,11 +124,17 @@ fn is_found(expression: &str, line: &str) -> Option<bool> {
         .then(|| !is_plain || expression.split('|').any(|words| line.contains(words)))
 }
 
-/// Tells whether a pattern, or a plain name, stands for a name.
+/// Tells whether a pattern, or a plain name, stands for a name. A class of signs is taken for any sign.
 fn is_matched(pattern: &str, name: &str) -> bool {
-    // `**` may stand for several folders anywhere, as in `/opt/**.log`.
-    let glob = GlobBuilder::new(pattern).literal_separator(!pattern.contains("**")).build();
-    glob.is_ok_and(|glob| glob.compile_matcher().is_match(name))
+    let mut parts = pattern.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let any = parts.fold(first, |any, part| any + "?" + part.split_once(']').map_or(part, |(_, rest)| rest));
+    // `**` goes on over slashes anywhere, as in `/opt/**.log`; `*` does not.
+    if any.contains("**") {
+        return is_match(&any, name);
+    }
+    any.split('/').count() == name.split('/').count()
+        && any.split('/').zip(name.split('/')).all(|(pattern, name)| is_match(pattern, name))
 }
 
 #[cfg(test)]
@@ -183,6 +189,7 @@ mod tests {
             (journal(r#", "matches": [{"_SYSTEMD_UNIT": "a.service"}, {"_UID": "0"}]"#), true),
             (file("/var/log/messages", ""), true),
             (file("/var/log/*", ""), true),
+            (file("/var/log/[mn]essage?", ""), true),
             (file("/opt/aws/**.log", ""), true),
             (file("/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log", ""), true),
             (

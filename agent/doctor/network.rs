@@ -58,7 +58,7 @@ pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
         probes.spawn(probe(client.clone(), target, proxy.clone()));
     }
     let mut probes = probes.join_all().await;
-    probes.sort_by_key(|probe| probe.service);
+    probes.sort_unstable_by_key(|probe| probe.service);
     let proxy = proxy.as_ref().map(in_words);
     let mut findings = reach::findings(&probes, proxy.as_deref());
     findings.push(clock(&probes));

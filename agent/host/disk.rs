@@ -148,6 +148,6 @@ fn kernel_name(node: &Path) -> String {
 fn names_in(folder: &PathBuf) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    names.sort();
+    names.sort_unstable();
     names
 }

@@ -59,7 +59,7 @@ impl Host {
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut paths: Vec<_> =
             names.filter(|name| name.ends_with(ending)).map(|name| format!("{folder}/{name}")).collect();
-        paths.sort();
+        paths.sort_unstable();
         let with_text = |path: String| Ok((path.clone(), self.read(&path)?.unwrap_or_default()));
         paths.into_iter().map(with_text).collect()
     }

@@ -164,7 +164,7 @@ impl Host {
             Err(error) => return Err(error).with_context(|| format!("read {folder}")),
         };
         let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        names.sort();
+        names.sort_unstable();
         Ok(names)
     }
 
@@ -184,7 +184,7 @@ impl Host {
             Some((entry.metadata().ok()?.modified().ok()?, format!("{folder}/{name}")))
         });
         let mut aged: Vec<_> = aged.collect();
-        aged.sort();
+        aged.sort_unstable();
         Ok(aged.into_iter().map(|(_, path)| path).collect())
     }
 

@@ -1,9 +1,10 @@
 //! Warnings of what `logs` asks for and the role of the instances does not allow.
 
-use super::template::{Permissions, STACK, Surroundings, matches};
+use super::template::{Permissions, STACK, Surroundings};
 use crate::config::types::Placeholder;
 use crate::config::{Config, LogAgent, LogNames};
 use crate::instance::Instance;
+use crate::text::is_match;
 
 /// The name under which IAM looks for a permission on `logs:DescribeLogGroups`: that of no group, for a list of all.
 const NO_GROUP: &str = ":log-stream:";
@@ -101,14 +102,14 @@ fn covers(pattern: &str, group: &str) -> bool {
     // What the stack will be called nobody knows either: a star before the first slash may stand for its name.
     let is_of_stack = group.starts_with(STACK) && !pattern.starts_with(STACK);
     let may_be_stack = is_of_stack && pattern.split(['/', ':']).next().is_some_and(|name| name.contains(['*', '?']));
-    may_be_stack || matches(pattern, group) || matches(pattern, &format!("{group}:*"))
+    may_be_stack || is_match(pattern, group) || is_match(pattern, &format!("{group}:*"))
 }
 
 /// Tells whether a pattern that names no log group covers each: `*`, or `arn:aws:logs:*:*:*`.
 fn covers_all_of_logs(pattern: &str) -> bool {
     let mut parts = pattern.splitn(6, ':').skip(2);
     let service = parts.next().unwrap_or("*");
-    pattern.ends_with('*') && matches(service, "logs") && parts.nth(2).is_none_or(|rest| matches(rest, "log-group:x"))
+    pattern.ends_with('*') && is_match(service, "logs") && parts.nth(2).is_none_or(|rest| is_match(rest, "log-group:x"))
 }
 
 #[cfg(test)]

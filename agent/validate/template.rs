@@ -19,7 +19,7 @@ use crate::config::problem::{Problem, Source, is_secret_key};
 use crate::config::yaml::{self, Node, Value};
 
 pub(super) use self::functions::STACK;
-pub(super) use self::permissions::{Permissions, matches};
+pub(super) use self::permissions::Permissions;
 pub(super) use self::policies::{Refresh, Time, Wait, Waits};
 pub(super) use self::surroundings::Surroundings;
 

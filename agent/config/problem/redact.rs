@@ -167,7 +167,7 @@ fn url_length(rest: &str) -> usize {
 
 /// The ranges in order, those that touch made one.
 pub(super) fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    ranges.sort_by_key(|range| range.start);
+    ranges.sort_unstable_by_key(|range| range.start);
     let mut apart: Vec<Range<usize>> = Vec::new();
     for range in ranges.into_iter().filter(|range| !range.is_empty()) {
         match apart.last_mut() {

@@ -151,15 +151,19 @@ pub fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
-/// Takes the name of an encoding that the CloudWatch agent finds: those of the WHATWG's Encoding Standard, which browsers
-/// know. It finds some of IANA's beside them.
+/// The encodings that the CloudWatch agent finds: the names of the WHATWG's Encoding Standard, and the commonest of its other
+/// labels. The agent knows further labels, and some names of IANA.
 /// <https://encoding.spec.whatwg.org/#names-and-labels>
+const ENCODINGS: &str = " utf-8 utf8 utf-16 utf-16le utf-16be ascii us-ascii latin1 iso-8859-1 iso-8859-2 iso-8859-3 iso-8859-4 \
+    iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8 iso-8859-9 iso-8859-10 iso-8859-13 iso-8859-14 iso-8859-15 iso-8859-16 ibm866 \
+    koi8-r koi8-u macintosh x-mac-cyrillic windows-874 windows-1250 windows-1251 windows-1252 windows-1253 windows-1254 \
+    windows-1255 windows-1256 windows-1257 windows-1258 gbk gb2312 gb18030 big5 euc-jp iso-2022-jp shift_jis sjis euc-kr ";
+
+/// Takes the name of an encoding that the CloudWatch agent finds, in any case.
 pub(super) fn check_encoding(text: &str) -> Result<(), String> {
-    let found = encoding_rs::Encoding::for_label_no_replacement(text.as_bytes());
-    match found.is_some() && text.trim() == text {
+    let is_known = !text.contains(' ') && ENCODINGS.contains(&format!(" {} ", text.to_ascii_lowercase()));
+    match is_known {
         true => Ok(()),
-        false => Err(format!(
-            "there is no encoding `{text}`\nwrite a name such as utf-8, utf-16, iso-8859-1, windows-1252, shift_jis, euc-kr or gb18030"
-        )),
+        false => Err(format!("there is no encoding `{text}`\nthere are{}", ENCODINGS.trim_end())),
     }
 }

@@ -20,7 +20,7 @@ impl Host {
         for node in &mut found {
             *node = fs::canonicalize(&*node).with_context(|| format!("find the disk of {device}"))?;
         }
-        found.sort();
+        found.sort_unstable();
         found.dedup();
         Ok(found)
     }

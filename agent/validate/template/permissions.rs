@@ -4,6 +4,7 @@ use super::functions::{Resolved, function, items};
 use super::world::World;
 use super::{Place, refers_to};
 use crate::config::yaml::{Node, Value};
+use crate::text::is_match;
 
 const INSTANCE_PROFILE: &str = "AWS::IAM::InstanceProfile";
 const ROLE: &str = "AWS::IAM::Role";
@@ -101,7 +102,7 @@ impl Permissions {
     pub(in crate::validate) fn allowed(&self, action: &str) -> Option<Vec<&str>> {
         let action = action.to_ascii_lowercase();
         let is_about = |statement: &&Statement| {
-            statement.actions.iter().any(|pattern| matches(pattern, &action)) != statement.is_of_others
+            statement.actions.iter().any(|pattern| is_match(pattern, &action)) != statement.is_of_others
         };
         let mut allowed = Vec::new();
         for statement in self.statements.iter().filter(is_about) {
@@ -214,49 +215,5 @@ fn one_or_more(node: &Node) -> Vec<&Node> {
     match node.value {
         Value::Sequence(_) => items(node).iter().collect(),
         _ => vec![node],
-    }
-}
-
-/// Tells if a pattern of IAM, with `*` and `?`, matches.
-pub(in crate::validate) fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // The last star, and what it has matched up to: it takes one more where the rest does not fit.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => match star {
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    (p, t) = (at + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_as_those_of_iam() {
-        for (pattern, text, expected) in [
-            ("*", "", true),
-            ("logs:*", "logs:createloggroup", true),
-            ("a*b*c", "aXbYbc", true),
-            ("a?c", "abc", true),
-            ("a*c", "ab", false),
-            ("a", "ab", false),
-        ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
-        }
     }
 }
