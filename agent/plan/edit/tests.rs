@@ -202,7 +202,8 @@ proptest! {
             Err(why) => prop_assert!(!is_toml, "{}: {}", why, text),
             Ok(edited) => {
                 let edited = edited.unwrap();
-                prop_assert!(is_toml);
+                // Go's decoder takes a table that was made by dotted keys before, and so do we.
+                prop_assert!(is_toml || text.contains('.'), "{}", text);
                 let document = toml_edit::Document::parse(&edited);
                 prop_assert!(document.is_ok(), "{}", edited);
                 let tables = document.unwrap().iter().filter(|(key, _)| is_same_in_go(key, "proxy")).count();

@@ -154,10 +154,15 @@ impl<'t> Reader<'t> {
         keys.push(key);
     }
 
+    /// Notes a whole key, or a header, unless it or a part of it has a value already.
     fn define(&mut self, whole: String, event: &Event) {
-        if !self.defined.insert(whole) && self.error.is_none() {
+        let mut parts = whole.match_indices('\0').map(|(end, _)| &whole[..=end]);
+        let has_value = parts.any(|part| self.defined.contains(part));
+        let has_parts = self.defined.range(whole.clone()..).next().is_some_and(|next| next.starts_with(&whole));
+        if (has_value || has_parts) && self.error.is_none() {
             self.error = Some(ParseError::new("it is defined twice").with_unexpected(event.span()));
         }
+        self.defined.insert(whole);
     }
 
     fn value_ends(&mut self, at: usize) {
