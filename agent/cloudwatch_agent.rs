@@ -1,4 +1,4 @@
-//! How the CloudWatch agent merges its files, and where ours and those of an image contradict each other.
+//! Merges files as the CloudWatch agent does, and finds where ours and those of an image contradict each other.
 //!
 //! It reads `amazon-cloudwatch-agent.json`, then the folder `amazon-cloudwatch-agent.d` with all below it, by name. Files of
 //! which one says another thing than the other end it, while `systemctl start` has succeeded long since. The rules are those

@@ -1,6 +1,6 @@
 //! Files of an image with which the CloudWatch agent gives away the proxy's password.
 //!
-//! When it starts, it prints the proxy's URL: to the journal, and to its own log. Our files keep that line back.
+//! At its start it prints the proxy's URL: to the journal, and to its own log. Our files keep that line back.
 
 use serde_json::{Map, Value};
 
@@ -20,12 +20,12 @@ const LOGS: [&str; 6] = [
     "/var/log/daemon.log",
     "/var/log/user.log",
 ];
-/// What the journal has with each such line.
+/// Fields that the journal has with each such line.
 const OWN_FIELDS: [(&str, &str); 3] = [("_SYSTEMD_UNIT", CLOUDWATCH_UNIT), ("_TRANSPORT", "stdout"), ("PRIORITY", "6")];
 /// Priorities with which journalctl leaves out such a line.
 const ABOVE_INFO: [&str; 15] =
     ["0", "1", "2", "3", "4", "5", "emerg", "alert", "crit", "err", "error", "warning", "warn", "notice", "panic"];
-/// What each such line has, with the URL behind it.
+/// The words of such lines, with the URL behind them.
 const LINES: [&str; 2] = ["I! HTTP_PROXY is set to http", "I! HTTPS_PROXY is set to http"];
 /// The words that stand in every such line, and in none of them alone.
 const WORDS: &str = "_PROXY is set to";

@@ -3,7 +3,7 @@ use super::*;
 const OURS: &str = r#"{"logs": {"logs_collected": {
     "files": {"collect_list": [{"file_path": "/var/log/messages", "log_group_name": "shop/messages", "retention_in_days": 14}]}}}}"#;
 
-/// What is found with these files beside ours, by their names below the folder, or with the main one.
+/// Finds conflicts of these files beside ours, by their names below the folder, or with the main one.
 fn found(others: &[(&str, &str)]) -> Vec<Conflict> {
     let at = |name: &str| match name {
         "amazon-cloudwatch-agent.json" => MAIN_FILE.to_owned(),

@@ -29,7 +29,7 @@ pub struct Logs {
     pub region: Option<Region>,
     /// Files that are sent beside the host's own logs, at most 10,000 entries.
     pub files: Vec<LogFile>,
-    /// Whether the journal is sent, where the CloudWatch agent can read it (from 1.300070): from the boot's first line on.
+    /// Sends the journal, where the CloudWatch agent can read it (from 1.300070): from the boot's first line on.
     pub journal: bool,
     /// Fails a boot whose log agent does not stay up; else the report, `status` and `doctor` tell of it.
     pub required: bool,
@@ -98,7 +98,7 @@ pub struct LogFile {
     pub stream: Option<LogStreamName>,
     /// Days that CloudWatch Logs keeps events; `logs.retention_days` unless given.
     pub retention_days: Option<RetentionDays>,
-    /// How its lines tell the time, as `%Y-%m-%d %H:%M:%S`: `%Y %y %m %-m %b %B %d %-d %a %A %H %I %-I %p %M %-M %S %-S %f %z %Z`
+    /// Format of the times in its lines, as `%Y-%m-%d %H:%M:%S`: `%Y %y %m %-m %b %B %d %-d %a %A %H %I %-I %p %M %-M %S %-S %f %z %Z`
     /// and no others. Unless given, a line has the time at which it is read.
     pub timestamp_format: Option<TimestampFormat>,
     /// Time zone of these times: `local`, the instance's own, unless given. A format that ends in a plain `Z` is `utc`.
@@ -108,7 +108,7 @@ pub struct LogFile {
     pub multi_line_start_pattern: Option<StartPattern>,
     /// Encoding of the file, such as `utf-16` or `iso-8859-1`; `utf-8` unless given.
     pub encoding: Option<Encoding>,
-    /// Which events are sent: those that pass every filter.
+    /// Filters of events: those that pass every one are sent.
     #[serde(default)]
     pub filters: Vec<LogFilter>,
     /// Regular expression of names of files that are not sent, although their paths match.
@@ -131,7 +131,7 @@ pub enum LogTimeZone {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogFilter {
-    /// Whether events that match are sent, or those that don't.
+    /// Sends events that match, or leaves them out.
     #[serde(rename = "type")]
     pub kind: LogFilterType,
     /// The regular expression, in the syntax of Go.
@@ -203,7 +203,7 @@ pub(crate) struct LogNames<'a> {
     pub(crate) region: &'a str,
     /// The id of its AWS account.
     pub(crate) account_id: &'a str,
-    /// What a placeholder becomes.
+    /// Fills in a placeholder.
     pub(crate) placeholder: &'a dyn Fn(Placeholder) -> String,
 }
 

@@ -119,7 +119,7 @@ struct HostLogs<'a> {
     instance: &'a Instance,
 }
 
-/// What is sent from one path, or from the files that a pattern finds.
+/// A log to send: that of one path, or of the files that a pattern finds.
 struct Entry<'a> {
     path: &'a str,
     group: String,
@@ -129,7 +129,7 @@ struct Entry<'a> {
     is_utc: bool,
     /// Set unless a known program writes it, which is not the CloudWatch agent.
     may_be_anything: bool,
-    /// What else the configuration says of it.
+    /// Its entry in the configuration, unless it is one of the host's own.
     file: Option<&'a LogFile>,
 }
 
@@ -140,7 +140,7 @@ impl<'a> HostLogs<'a> {
         LogNames { config: self.config, region, account_id, placeholder }
     }
 
-    /// What a log agent sends, in the order of the host's logs and of the configuration.
+    /// The logs that a log agent sends, in the order of the host's logs and of the configuration.
     fn entries(&self, names: LogNames<'_>) -> Vec<Entry<'a>> {
         let os = &self.instance.os;
         let writes_boot_messages = os.id == "amzn" && os.version_id == "2";
@@ -190,7 +190,7 @@ impl<'a> HostLogs<'a> {
         self.config.logs.region.as_ref().map_or(&self.instance.region, Region::as_str)
     }
 
-    /// Where the logs go, for the reason of a file.
+    /// The prefix of the log groups, for the reason of a file.
     fn destination(&self) -> String {
         self.names(&Placeholder::text).group("")
     }

@@ -1,4 +1,4 @@
-//! How the lines of a log are read: the format of their times, their encoding, and which files they are in.
+//! The lines of a log: the format of their times, their encoding, and the files that they are in.
 
 use globset::GlobBuilder;
 
@@ -14,7 +14,7 @@ const DIRECTIVES: [&str; 21] = [
     "%f", "%z", "%Z",
 ];
 
-/// What stands for a part of the time in the layouts of Go, which the CloudWatch agent makes of a format; digits too.
+/// Words that are a part of the time in the layouts of Go, which the CloudWatch agent makes of a format; digits are, too.
 const GO_LAYOUT: [&str; 5] = ["Jan", "Mon", "MST", "PM", "pm"];
 
 /// Takes a format of times as the CloudWatch agent reads it: with its directives only, and with a date, since a time
@@ -88,7 +88,7 @@ fn unknown(name: &str) -> String {
     format!("the CloudWatch agent has no directive `{directive}` for times\n{remedy}it has {}", DIRECTIVES.join(" "))
 }
 
-/// What the CloudWatch agent does otherwise than documented with a format that it takes.
+/// Tells of a format that the CloudWatch agent takes, and reads otherwise than documented, with the remedy.
 pub fn timestamp_pitfall(format: &str) -> Option<(&'static str, &'static str)> {
     let (directives, _) = parts(format).ok()?;
     let pitfalls = [

@@ -30,7 +30,7 @@ enum Segment {
     Placeholder(Placeholder),
 }
 
-/// What a name takes from the configuration and the instance.
+/// A part of a name that comes from the configuration or the instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// `${stack}`: the name of the stack of `signal.stack`.
@@ -60,7 +60,7 @@ impl Variable {
     }
 }
 
-/// What the CloudWatch agent fills in: these seven and no others. It leaves anything else as it is, braces and all, and
+/// A part of a name that the CloudWatch agent fills in: these seven and no others. It leaves anything else as it is, braces and all, and
 /// CloudWatch Logs then refuses the name.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,7 @@ const CURSORS: &str = "/opt/aws/amazon-cloudwatch-agent/logs/state/ecs-firstrun"
 /// The name of the extension that keeps there how far the journal is read, and what is not yet sent.
 const STORAGE: &str = "file_storage/ecs-firstrun";
 
-/// What the CloudWatch agent says of its proxy when it starts, with the password: `cfg/envconfig/file.go` of its sources.
+/// The words with which the CloudWatch agent tells its proxy when it starts, password included: `cfg/envconfig/file.go` of its sources.
 const NAMES_PROXY: &str = "_PROXY is set to";
 
 /// Days of retention that the CloudWatch agent takes for files and not for the journal: `ValidateRetentionValue` of its
