@@ -3,6 +3,7 @@
 //! [`plan`] is pure and can't fail: what is wrong was refused by the parser, and what only the machine knows is phrased
 //! as an end state that is looked up while acting. Each action can be done twice: the second time there is nothing to do.
 
+mod action;
 mod docker;
 mod ecs;
 mod edit;
@@ -14,18 +15,15 @@ mod show;
 mod storage;
 mod systemd;
 
-use std::fmt;
-use std::time::Duration;
-
 use serde::Serialize;
 
+pub use self::action::{Action, Condition, Contents, File, Start, VolumeUser};
 pub use self::ecs::{RESERVED_MEMORY, more_than_memory};
 pub use self::edit::{Edit, toml_error};
 pub use self::logs::CLOUDWATCH_JSON;
 pub use self::rewrite::{Before, Rewrite};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};
-use crate::config::types::{Device, Mode};
-use crate::config::{Config, Filesystem};
+use crate::config::Config;
 use crate::instance::Instance;
 
 /// The steps of a run, in order.
@@ -54,213 +52,6 @@ pub struct Planned {
     pub action: Action,
     /// Why it is wanted.
     pub why: String,
-}
-
-/// The program that keeps its data on a volume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VolumeUser {
-    /// Docker, or containerd for it: their layers ask more of a filesystem than files do.
-    Docker,
-    /// Any other.
-    Others,
-}
-
-/// The end states that the host can be brought to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
-pub enum Action {
-    /// This file has these contents and this mode.
-    WriteFile(File),
-    /// This file of somebody else's has these lines in this section.
-    EditFile(Edit),
-    /// This file does not exist.
-    RemoveFile {
-        /// The file.
-        path: String,
-        /// The units that must be restarted if it was there.
-        #[serde(serialize_with = "one_or_list")]
-        read_by: Vec<String>,
-    },
-    /// This file of another program exists, and its owner alone reads it and the older files that its rotation keeps.
-    EnsurePrivateFile {
-        /// The file.
-        path: String,
-        /// The contents that it gets where it is missing or empty.
-        initial: &'static str,
-    },
-    /// This directory exists, with this owner and mode.
-    EnsureDirectory {
-        /// The directory.
-        path: String,
-        /// User id and group id.
-        owner: (u32, u32),
-        /// Permissions.
-        mode: Mode,
-    },
-    /// This device holds this filesystem. It is made only on a device that is blank.
-    EnsureFilesystem {
-        /// Where the device is found.
-        device: Device,
-        /// The filesystem.
-        filesystem: Filesystem,
-        /// Its label.
-        label: String,
-        /// The program that keeps its data on it.
-        user: VolumeUser,
-    },
-    /// This directory is there to be mounted over. What it holds itself is told, because the mount hides it.
-    EnsureMountPoint {
-        /// The directory.
-        path: String,
-    },
-    /// The mounted filesystem of this device is as large as the device.
-    EnsureFilesystemFillsDevice {
-        /// Where the device is found.
-        device: Device,
-        /// The filesystem.
-        filesystem: Filesystem,
-        /// Where it is mounted.
-        mount: String,
-    },
-    /// systemd knows the unit files as they are.
-    ReloadUnits,
-    /// This unit runs, with its configuration as it is now.
-    StartUnit {
-        /// The unit.
-        unit: String,
-        /// Whether to wait until it has started.
-        start: Start,
-    },
-    /// This unit runs, and what it mounted is the filesystem of this device: another disk may have the same label.
-    Mount {
-        /// The unit.
-        unit: String,
-        /// Where the device is found.
-        device: Device,
-        /// The label by which the unit finds it.
-        label: String,
-        /// Where it is mounted.
-        mount: String,
-    },
-    /// systemd knows that the host is configured: units ordered after this agent may start.
-    NotifyReady,
-    /// This condition holds.
-    WaitFor(Condition),
-}
-
-/// A file that is this agent's alone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct File {
-    /// The file.
-    pub path: String,
-    /// All of it.
-    pub contents: Contents,
-    /// Permissions.
-    pub mode: Mode,
-    /// The units that must be restarted when it changes.
-    #[serde(serialize_with = "one_or_list")]
-    pub read_by: Vec<String>,
-}
-
-/// The contents of a file; shown only if they hold no secret.
-#[derive(Clone, PartialEq)]
-pub enum Contents {
-    /// May be shown.
-    Open(String),
-    /// Must not be shown; readable by root alone.
-    Secret(String),
-}
-
-impl Contents {
-    /// The contents themselves.
-    pub fn reveal(&self) -> &str {
-        match self {
-            Contents::Open(text) | Contents::Secret(text) => text,
-        }
-    }
-}
-
-impl fmt::Debug for Contents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Contents::Open(text) => text.fmt(f),
-            Contents::Secret(_) => f.write_str("***"),
-        }
-    }
-}
-
-impl Serialize for Contents {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Contents::Open(text) => serializer.serialize_str(text),
-            Contents::Secret(_) => serializer.serialize_str("***"),
-        }
-    }
-}
-
-/// How a unit is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Start {
-    /// Wait until it has started, and fail if it does not.
-    Await,
-    /// Queue its start and go on: it may be ordered after this agent, or after cloud-init.
-    Queue,
-}
-
-/// What can be waited for.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "condition", rename_all = "snake_case")]
-pub enum Condition {
-    /// The device is attached.
-    DevicePresent {
-        /// Where it is found.
-        device: Device,
-        /// The longest that it may take.
-        #[serde(serialize_with = "as_seconds")]
-        timeout: Duration,
-    },
-    /// The unit is active.
-    UnitActive {
-        /// The unit.
-        unit: String,
-        /// The longest that it may take.
-        #[serde(serialize_with = "as_seconds")]
-        timeout: Duration,
-    },
-    /// The ECS agent is registered with this cluster.
-    Registered {
-        /// Name or ARN of the cluster.
-        cluster: String,
-        /// The longest that it may take.
-        #[serde(serialize_with = "as_seconds")]
-        timeout: Duration,
-    },
-}
-
-impl Condition {
-    /// The longest that the condition may take to hold.
-    pub fn timeout(&self) -> Duration {
-        match self {
-            Condition::DevicePresent { timeout, .. }
-            | Condition::UnitActive { timeout, .. }
-            | Condition::Registered { timeout, .. } => *timeout,
-        }
-    }
-}
-
-/// One unit stands for itself, as in plans of the time when a file had one reader at most.
-fn one_or_list<S: serde::Serializer>(units: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-    match units {
-        [] => serializer.serialize_none(),
-        [unit] => serializer.serialize_str(unit),
-        units => units.serialize(serializer),
-    }
-}
-
-fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_secs())
 }
 
 /// What a run with this configuration does on this instance.
@@ -369,48 +160,4 @@ pub mod leftovers {
 
 fn planned(action: Action, why: impl Into<String>) -> Planned {
     Planned { action, why: why.into() }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Action::WriteFile(file) => write!(f, "write {}", file.path),
-            Action::EditFile(edit) if edit.lines.is_empty() => {
-                write!(f, "remove ecs-firstrun's lines from {}", edit.path)
-            }
-            Action::EditFile(edit) => write!(f, "set {} in {}", edit.keys().collect::<Vec<_>>().join(", "), edit.path),
-            Action::RemoveFile { path, .. } => write!(f, "remove {path}"),
-            Action::EnsurePrivateFile { path, .. } => write!(f, "close {path} to others"),
-            Action::EnsureDirectory { path, owner, mode } => {
-                write!(f, "make directory {path} ({}:{}, {mode})", owner.0, owner.1)
-            }
-            Action::EnsureFilesystem { device, filesystem, label, .. } => {
-                let device =
-                    if *device == Device::InstanceStore { "the instance store".to_owned() } else { device.to_string() };
-                write!(f, "make {} `{label}` on {device} if it is blank", filesystem.name())
-            }
-            Action::EnsureMountPoint { path } => write!(f, "make mount point {path}"),
-            Action::EnsureFilesystemFillsDevice { device, filesystem, .. } => {
-                write!(f, "grow {} on {device} if the volume is larger", filesystem.name())
-            }
-            Action::ReloadUnits => f.write_str("reload systemd's units"),
-            Action::StartUnit { unit, start: Start::Await } | Action::Mount { unit, .. } => write!(f, "start {unit}"),
-            Action::StartUnit { unit, start: Start::Queue } => write!(f, "queue the start of {unit}"),
-            Action::NotifyReady => f.write_str("tell systemd that the host is configured"),
-            Action::WaitFor(condition) => write!(f, "wait until {condition}"),
-        }
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Condition::DevicePresent { device: Device::InstanceStore, .. } => {
-                f.write_str("the instance store is attached")
-            }
-            Condition::DevicePresent { device, .. } => write!(f, "{device} is attached"),
-            Condition::UnitActive { unit, .. } => write!(f, "{unit} is active"),
-            Condition::Registered { cluster, .. } => write!(f, "the ECS agent is registered with `{cluster}`"),
-        }
-    }
 }
