@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 use super::types::*;
+use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_UNIT};
 
 /// `logs`: what is sent to CloudWatch Logs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -70,6 +71,27 @@ pub enum LogAgent {
     Awslogs,
     /// No logs are sent.
     None,
+}
+
+impl LogAgent {
+    /// The agent that is used, of an image that has these: the one asked for, else the one that is there.
+    pub fn used(self, cloudwatch: bool, awslogs: bool) -> Self {
+        match self {
+            LogAgent::Auto if cloudwatch => LogAgent::Cloudwatch,
+            LogAgent::Auto if awslogs => LogAgent::Awslogs,
+            LogAgent::Auto => LogAgent::None,
+            asked_for => asked_for,
+        }
+    }
+
+    /// The unit of an agent that is used.
+    pub fn unit(self) -> Option<&'static str> {
+        match self {
+            LogAgent::Cloudwatch => Some(CLOUDWATCH_UNIT),
+            LogAgent::Awslogs => Some(AWSLOGS_UNIT),
+            LogAgent::Auto | LogAgent::None => None,
+        }
+    }
 }
 
 /// The classes of log groups that an agent can write to.

@@ -99,14 +99,10 @@ pub(super) fn of_files(host: &Host, ours: Option<&str>, config: &Config, region:
     findings
 }
 
-/// The unit of the log agent: of the one asked for, else of the one that the image has.
+/// The unit of the log agent that is used.
 fn unit(host: &Host, wanted: LogAgent) -> anyhow::Result<Option<&'static str>> {
-    Ok(match (wanted, host.log_agents()?) {
-        (LogAgent::None, _) => None,
-        (LogAgent::Cloudwatch, _) | (LogAgent::Auto, (Some(_), _)) => Some(CLOUDWATCH_UNIT),
-        (LogAgent::Awslogs, _) | (LogAgent::Auto, (None, true)) => Some(AWSLOGS_UNIT),
-        (LogAgent::Auto, (None, false)) => None,
-    })
+    let (cloudwatch, awslogs) = host.log_agents()?;
+    Ok(wanted.used(cloudwatch.is_some(), awslogs).unit())
 }
 
 /// The problem of a log agent that does not stay up.

@@ -19,44 +19,30 @@ use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT};
 /// The proxy of awslogs.
 pub const AWSLOGS_PROXY_CONF: &str = "/etc/awslogs/proxy.conf";
 
-#[derive(Clone, Copy, PartialEq)]
-enum Agent {
-    Cloudwatch,
-    Awslogs,
-}
-
-/// The agent that is used: the one asked for, else the one that the image has.
-fn agent(config: &Config, instance: &Instance) -> Option<Agent> {
-    match config.logs.agent {
-        LogAgent::None => None,
-        LogAgent::Cloudwatch => Some(Agent::Cloudwatch),
-        LogAgent::Awslogs => Some(Agent::Awslogs),
-        LogAgent::Auto if instance.image.cloudwatch_agent.is_some() => Some(Agent::Cloudwatch),
-        LogAgent::Auto if instance.image.awslogs => Some(Agent::Awslogs),
-        LogAgent::Auto => None,
-    }
+fn agent(config: &Config, instance: &Instance) -> LogAgent {
+    config.logs.agent.used(instance.image.cloudwatch_agent.is_some(), instance.image.awslogs)
 }
 
 /// Says that no agent sends logs, where one was to be found in the image.
 pub fn missing(config: &Config, instance: &Instance) -> Option<String> {
-    let missing = config.logs.agent == LogAgent::Auto && agent(config, instance).is_none();
+    let missing = config.logs.agent == LogAgent::Auto && agent(config, instance) == LogAgent::None;
     missing.then(|| "the image has no agent for CloudWatch Logs: no logs are sent".to_owned())
 }
 
 pub fn notes(config: &Config, instance: &Instance) -> Vec<String> {
     let logs = HostLogs { config, instance };
     match agent(config, instance) {
-        None => missing(config, instance).into_iter().collect(),
-        Some(Agent::Cloudwatch) => logs.cloudwatch_notes(),
-        Some(Agent::Awslogs) => logs.awslogs_notes(),
+        LogAgent::Cloudwatch => logs.cloudwatch_notes(),
+        LogAgent::Awslogs => logs.awslogs_notes(),
+        LogAgent::Auto | LogAgent::None => missing(config, instance).into_iter().collect(),
     }
 }
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     let used = agent(config, instance);
     let logs = HostLogs { config, instance };
-    let cloudwatch = (used == Some(Agent::Cloudwatch)).then_some(&logs);
-    let awslogs = (used == Some(Agent::Awslogs)).then_some(&logs);
+    let cloudwatch = (used == LogAgent::Cloudwatch).then_some(&logs);
+    let awslogs = (used == LogAgent::Awslogs).then_some(&logs);
     let mut actions: Vec<Planned> = [
         wanted_or_removed(cloudwatch.map(HostLogs::cloudwatch_json), CLOUDWATCH_JSON, Some(CLOUDWATCH_UNIT), instance),
         wanted_or_removed(
@@ -76,8 +62,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     if cloudwatch.is_some() {
         actions.extend(private::actions());
     }
-    if let Some(used) = used {
-        let unit = if used == Agent::Cloudwatch { CLOUDWATCH_UNIT } else { AWSLOGS_UNIT };
+    if let Some(unit) = used.unit() {
         let start = Action::StartUnit { unit: unit.to_owned(), start: Start::Await };
         actions.push(planned(start, "first of all, so that what fails later reaches CloudWatch Logs"));
     }
