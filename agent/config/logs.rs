@@ -217,19 +217,28 @@ impl Config {
 pub(crate) const ACCOUNT: &str = "000000000000";
 
 /// The names of the log groups and streams on an instance.
-#[derive(Clone, Copy)]
 pub(crate) struct LogNames<'a> {
-    /// The configuration.
-    pub(crate) config: &'a Config,
-    /// The region of the instance.
-    pub(crate) region: &'a str,
-    /// The id of its AWS account.
-    pub(crate) account_id: &'a str,
+    config: &'a Config,
+    /// The region of the instance and the id of its AWS account.
+    place: (&'a str, &'a str),
     /// Fills in a placeholder.
-    pub(crate) placeholder: &'a dyn Fn(Placeholder) -> String,
+    placeholder: &'a dyn Fn(Placeholder) -> String,
+    /// The prefix of the groups, filled in.
+    prefix: String,
 }
 
-impl LogNames<'_> {
+impl<'a> LogNames<'a> {
+    /// The names in this region and AWS account.
+    pub(crate) fn new(
+        config: &'a Config,
+        place: (&'a str, &'a str),
+        placeholder: &'a dyn Fn(Placeholder) -> String,
+    ) -> Self {
+        let mut names = LogNames { config, place, placeholder, prefix: String::new() };
+        names.prefix = names.expand(&config.log_group());
+        names
+    }
+
     /// Fills in a placeholder so that names which become the same are the same: `{aws_region}` as `${region}`.
     pub(crate) fn alike(placeholder: Placeholder) -> String {
         match placeholder {
@@ -242,8 +251,7 @@ impl LogNames<'_> {
 
     /// The name of the log group below the prefix.
     pub(crate) fn group(&self, suffix: &str) -> String {
-        let prefix = self.expand(&self.config.log_group());
-        format!("{}/{}", prefix.trim_end_matches('/'), suffix.trim_start_matches('/'))
+        format!("{}/{}", self.prefix.trim_end_matches('/'), suffix.trim_start_matches('/'))
     }
 
     /// The name of the log group of a file.
@@ -267,8 +275,8 @@ impl LogNames<'_> {
             Variable::Stack => signal.and_then(|signal| signal.stack.as_ref()).map(|stack| stack.name().to_owned()),
             Variable::Resource => signal.and_then(|signal| signal.resource.as_ref()).map(ToString::to_string),
             Variable::Cluster => self.config.ecs.as_ref().map(|ecs| ecs.cluster.name().to_owned()),
-            Variable::Region => Some(self.region.to_owned()),
-            Variable::Account => Some(self.account_id.to_owned()),
+            Variable::Region => Some(self.place.0.to_owned()),
+            Variable::Account => Some(self.place.1.to_owned()),
         }
         .unwrap_or_default()
     }

@@ -122,11 +122,11 @@ impl<'a> HostLogs<'a> {
     /// The names, with placeholders as `fill_in` has them.
     fn names(&self, placeholder: &'a dyn Fn(Placeholder) -> String) -> LogNames<'a> {
         let Instance { region, account_id, .. } = self.instance;
-        LogNames { config: self.config, region, account_id, placeholder }
+        LogNames::new(self.config, (region, account_id), placeholder)
     }
 
     /// The logs that a log agent sends, in the order of the host's logs and of the configuration.
-    fn entries(&self, names: LogNames<'_>) -> Vec<Entry<'a>> {
+    fn entries(&self, names: &LogNames<'_>) -> Vec<Entry<'a>> {
         let os = &self.instance.os;
         let writes_boot_messages = os.id == "amzn" && os.version_id == "2";
         let listed = |log: &HostLog| self.config.logs.files.iter().any(|file| file.path.as_str() == log.path);

@@ -57,7 +57,7 @@ fn never_sent(config: &Config, path: &str) -> Option<(String, &'static str)> {
 /// Entries whose lines end in one stream, mixed.
 fn shared_streams(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
     let Instance { region, account_id, .. } = Instance::example();
-    let names = LogNames { config, region: &region, account_id: &account_id, placeholder: &Placeholder::text };
+    let names = LogNames::new(config, (&region, &account_id), &Placeholder::text);
     let listed = |group: &str| {
         let log = ALL_HOST_LOGS.iter().find(|log| log.group == group);
         log.is_some_and(|log| config.logs.files.iter().any(|file| file.path.as_str() == log.path))

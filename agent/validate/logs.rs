@@ -27,7 +27,7 @@ pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut
         return;
     }
     let Instance { region, account_id, .. } = Instance::example();
-    let names = LogNames { config, region: &region, account_id: &account_id, placeholder: &Placeholder::text };
+    let names = LogNames::new(config, (&region, &account_id), &Placeholder::text);
     let group = names.group("messages");
     let prefix = group.trim_end_matches("/messages");
     let own = config.logs.files.iter().enumerate().filter(|(_, file)| file.group.is_some());

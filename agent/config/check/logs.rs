@@ -84,7 +84,7 @@ fn check_variables(
 /// The whole names, once the log agent has filled in their placeholders, in a region with a long name. One that is too long
 /// keeps the CloudWatch agent from starting.
 fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Report<'_>) {
-    let names = LogNames { config, region: LONGEST_REGION, account_id: ACCOUNT, placeholder: &Placeholder::longest };
+    let names = LogNames::new(config, (LONGEST_REGION, ACCOUNT), &Placeholder::longest);
     let mut check = |at: &[&str], what: &str, name: String| {
         let length = name.chars().count();
         let is_too_long = length > LONGEST_LOG_NAME;
@@ -113,7 +113,7 @@ fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, 
 
 /// The CloudWatch agent doesn't start where one log group has two retentions. Upper case counts as lower case there.
 fn check_retention<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Report<'_>) {
-    let names = LogNames { config, region: LONGEST_REGION, account_id: ACCOUNT, placeholder: &LogNames::alike };
+    let names = LogNames::new(config, (LONGEST_REGION, ACCOUNT), &LogNames::alike);
     let listed = |log: &&HostLog| config.logs.files.iter().any(|file| file.path.as_str() == log.path);
     let of_host = config.logs.retention_days.map(|days| (days, "`logs.retention_days`".to_owned()));
     let host_logs = ALL_HOST_LOGS.iter().filter(|log| !listed(log)).map(|log| names.group(log.group).to_lowercase());

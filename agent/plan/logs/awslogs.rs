@@ -19,7 +19,7 @@ impl HostLogs<'_> {
             _ => self.fill_in(placeholder),
         };
         let mut text = "# Written by ecs-firstrun.\n[general]\nstate_file = /var/lib/awslogs/agent-state\n".to_owned();
-        for Entry { path, group, stream, timestamp_format, is_utc, file, .. } in self.entries(self.names(&fill_in)) {
+        for Entry { path, group, stream, timestamp_format, is_utc, file, .. } in self.entries(&self.names(&fill_in)) {
             let pattern = file.and_then(|file| file.multi_line_start_pattern.as_ref());
             // Its own name for the time of a line.
             let pattern = pattern.map(|pattern| pattern.as_str().replace("{timestamp_format}", "{datetime_format}"));

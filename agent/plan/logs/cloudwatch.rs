@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Entry, HostLogs, Planned};
+use crate::config::LogNames;
 use crate::config::types::{Placeholder, RegularExpression, is_pattern};
 use crate::host_logs::{DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP};
 use crate::well_known::{CLOUDWATCH_UNIT, DOCKER_UNIT, RUNS_FILE};
@@ -36,7 +37,7 @@ struct JournalEntry {
 
 impl HostLogs<'_> {
     pub(super) fn cloudwatch_json(&self) -> Planned {
-        let entries = self.entries(self.names(&Placeholder::text));
+        let entries = self.entries(&self.names(&Placeholder::text));
         let files: Vec<Value> = entries.iter().map(|entry| self.file_entry(entry)).collect();
         let mut logs = json!({ "logs_collected": { "files": { "collect_list": files } } });
         if let Some(role) = &self.config.logs.role_arn {
@@ -86,6 +87,8 @@ impl HostLogs<'_> {
             return None;
         }
         let common = ["filter/ecs-firstrun", "batch/ecs-firstrun"];
+        let fill_in = |placeholder| self.fill_in(placeholder);
+        let names = self.names(&fill_in);
         let (mut receivers, mut exporters, mut pipelines) = (Map::new(), Map::new(), Map::new());
         for JournalEntry { name, group, filter } in self.journal_entries() {
             let [receiver, exporter, pipeline] =
@@ -96,7 +99,7 @@ impl HostLogs<'_> {
             }
             let whole = json!({ "receivers": [receiver], "processors": common, "exporters": [exporter] });
             receivers.insert(receiver, reads);
-            exporters.insert(exporter, self.journal_exporter(group));
+            exporters.insert(exporter, self.journal_exporter(&names, group));
             pipelines.insert(pipeline, whole);
         }
         let directory = format!("{CURSORS}/{}", self.instance.instance_id);
@@ -131,9 +134,7 @@ impl HostLogs<'_> {
         ]
     }
 
-    fn journal_exporter(&self, group: &str) -> Value {
-        let fill_in = |placeholder| self.fill_in(placeholder);
-        let names = self.names(&fill_in);
+    fn journal_exporter(&self, names: &LogNames<'_>, group: &str) -> Value {
         // The agent expands variables of the environment twice, when it merges its configurations and when it reads the whole.
         let plain = |name: String| name.replace('$', "$$$$");
         let mut exporter = json!({
