@@ -132,6 +132,16 @@ pub fn without_common_config() -> Conflict {
     }
 }
 
+/// The conflict with a host on which an entry of `logs.files` is a folder.
+pub fn a_folder(path: &str) -> Conflict {
+    Conflict {
+        found: format!("{path} in `logs.files` is a folder"),
+        why: "the CloudWatch agent sends nothing of it",
+        remedy: format!("name its files, such as {path}/*.log"),
+        is_harmless: true,
+    }
+}
+
 /// The conflict with a region that the image, and not our configuration, gives to all logs.
 fn elsewhere(merged: &Merged, region: &str) -> Option<Conflict> {
     let (file, value) = merged.values.get("agent.region")?;

@@ -149,9 +149,37 @@ pub(crate) fn is_match(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
+/// Tells whether a pattern of paths, or a plain path, finds a path. A class of signs is taken for any sign.
+pub(crate) fn is_path_match(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let any = parts.fold(first, |any, part| any + "?" + part.split_once(']').map_or(part, |(_, rest)| rest));
+    // `**` goes on over slashes anywhere, as in `/opt/**.log`; `*` does not.
+    if any.contains("**") {
+        return is_match(&any, name);
+    }
+    any.split('/').count() == name.split('/').count()
+        && any.split('/').zip(name.split('/')).all(|(pattern, name)| is_match(pattern, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_of_paths_match_as_those_of_the_cloudwatch_agent() {
+        for (pattern, path, expected) in [
+            ("/var/log/messages", "/var/log/messages", true),
+            ("/var/log/*", "/var/log/messages", true),
+            ("/var/*", "/var/log/messages", false),
+            ("/var/**", "/var/log/messages", true),
+            ("/opt/**.log", "/opt/a/b.log", true),
+            ("/var/log/[mn]essage?", "/var/log/messages", true),
+            ("/var/log/*.log", "/var/log/messages", false),
+        ] {
+            assert_eq!(is_path_match(pattern, path), expected, "{pattern} {path}");
+        }
+    }
 
     #[test]
     fn patterns_match_as_those_of_iam() {

@@ -325,6 +325,22 @@ fn a_common_config_that_is_missing_is_told_unless_the_proxy_makes_it() {
 }
 
 #[test]
+fn a_folder_among_the_log_files_is_told() {
+    let host = host_with(|_| {});
+    std::fs::create_dir_all(host.at("/srv/shop")).unwrap();
+    host.put("/srv/till", "a line\n");
+    host.put(
+        "/etc/ecs-firstrun/conf.d/60.yaml",
+        "logs: {files: [{path: /srv/till}, {path: /srv/shop}, {path: /srv/none}]}\n",
+    );
+    assert_eq!(host.run().code, Some(0));
+    for text in [warnings(&host), doctor(&host).stdout.split_whitespace().collect::<Vec<_>>().join(" ")] {
+        assert_has(&text, &["/srv/shop in `logs.files` is a folder", "name its files, such as /srv/shop/*.log"]);
+        assert!(!text.contains("/srv/till in") && !text.contains("/srv/none in"), "{text}");
+    }
+}
+
+#[test]
 fn the_rehearsal_of_a_log_agent_that_ends_says_why() {
     let host = Host::of(Scenario::LogAgentEnds, SMALLEST);
     assert_eq!(host.run().code, Some(0));

@@ -113,7 +113,7 @@ fn the_cloudwatch_agents_files_are_closed_in_time(plan: &Plan) -> bool {
         |action: &&Action| matches!(action, Action::StartUnit { unit, .. } if unit.starts_with("amazon-cloudwatch"));
     let before = actions.iter().position(is_start).map(|at| &actions[..at]);
     let closes = |action: &&&Action| matches!(action, Action::EnsurePrivateFile { .. });
-    before.is_none_or(|before| before.iter().filter(closes).count() == 2)
+    before.is_none_or(|before| before.iter().filter(closes).count() == 3)
 }
 
 const STEPS: [&str; 7] = ["logs", "proxy", "storage", "docker", "ecs", "start", "wait"];

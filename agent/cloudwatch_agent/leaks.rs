@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Conflict, in_order, object};
 use crate::plan::CLOUDWATCH_JSON;
-use crate::text::is_match;
+use crate::text::is_path_match;
 use crate::well_known::CLOUDWATCH_UNIT;
 
 /// The log of the agent itself, which a run closes.
@@ -58,7 +58,7 @@ fn sent<'a>(json: &'a Value, logfile: &str) -> Vec<(String, &'a str)> {
         entries("journald").filter(|entry| reads_own_unit(entry)).map(|entry| ("the journal".to_owned(), entry));
     let files = entries("files").filter_map(|entry| {
         let path = entry.get("file_path")?.as_str()?;
-        let is_log = |log: &&str| is_matched(path, log);
+        let is_log = |log: &&str| is_path_match(path, log);
         LOGS.iter().copied().chain([logfile]).find(|log| is_log(log)).map(|log| (log.to_owned(), entry))
     });
     let taken = journal.chain(files).filter(|(_, entry)| takes_line(entry));
@@ -91,7 +91,7 @@ fn reads_own_unit(entry: &Map<String, Value>) -> bool {
     let list = |key: &str| entry.get(key).and_then(Value::as_array).into_iter().flatten().collect::<Vec<_>>();
     let is_own = |unit: &str| {
         let unit = if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") };
-        is_matched(&unit, CLOUDWATCH_UNIT)
+        is_path_match(&unit, CLOUDWATCH_UNIT)
     };
     let (units, matches) = (list("units"), list("matches"));
     let is_in =
@@ -122,19 +122,6 @@ fn is_found(expression: &str, line: &str) -> Option<bool> {
     let is_plain = !expression.contains(['\\', '.', '+', '*', '?', '(', ')', '[', ']', '{', '}', '^', '$']);
     (is_plain || [".", ".*"].contains(&expression))
         .then(|| !is_plain || expression.split('|').any(|words| line.contains(words)))
-}
-
-/// Tells whether a pattern, or a plain name, stands for a name. A class of signs is taken for any sign.
-fn is_matched(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('[');
-    let first = parts.next().unwrap_or_default().to_owned();
-    let any = parts.fold(first, |any, part| any + "?" + part.split_once(']').map_or(part, |(_, rest)| rest));
-    // `**` goes on over slashes anywhere, as in `/opt/**.log`; `*` does not.
-    if any.contains("**") {
-        return is_match(&any, name);
-    }
-    any.split('/').count() == name.split('/').count()
-        && any.split('/').zip(name.split('/')).all(|(pattern, name)| is_match(pattern, name))
 }
 
 #[cfg(test)]

@@ -140,6 +140,8 @@ impl Host {
             let is_private = |path: &str| self.mode_of(path).is_some_and(|mode| mode & 0o077 == 0);
             conflicts.extend(cloudwatch_agent::leaks(&files, is_private));
         }
+        let paths = config.logs.files.iter().map(|file| file.path.as_str());
+        conflicts.extend(paths.filter(|path| self.at(path).is_dir()).map(cloudwatch_agent::a_folder));
         Ok(conflicts)
     }
 

@@ -4,9 +4,11 @@ use super::{Action, Planned, planned};
 
 /// The files of the CloudWatch agent that hold the URL, and what each gets where it is missing. The agent keeps the mode that
 /// they have, over the rotation of its log too; an empty `env-config.json` ends it.
-pub const FILES: [(&str, &str); 2] = [
+pub const FILES: [(&str, &str); 3] = [
     ("/opt/aws/amazon-cloudwatch-agent/etc/env-config.json", "{}"),
     ("/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log", ""),
+    // By amazon-cloudwatch-agent-ctl, of somebody who configures the agent further.
+    ("/opt/aws/amazon-cloudwatch-agent/logs/configuration-validation.log", ""),
 ];
 
 /// Closes them before the CloudWatch agent starts, whoever has told it of a proxy.

@@ -6,6 +6,7 @@ use crate::config::types::{Placeholder, is_pattern, timestamp_pitfall};
 use crate::config::{Config, LogAgent, LogNames};
 use crate::host_logs::{ALL_HOST_LOGS, groups};
 use crate::instance::Instance;
+use crate::text::is_path_match;
 
 /// Folders of every host; a log agent sends files only.
 const FOLDERS: [&str; 10] =
@@ -32,6 +33,7 @@ pub(super) fn check(config: &Config, warn: &mut impl FnMut(&[&str], String, &str
             warn(&["logs", "files", &index, "path"], message, "list each file, or use the CloudWatch agent");
         }
     }
+    sent_twice(config, warn);
     shared_streams(config, warn);
     if config.logs.agent == LogAgent::Awslogs {
         unknown_to_awslogs(config, warn);
@@ -52,6 +54,25 @@ fn never_sent(config: &Config, path: &str) -> Option<(String, &'static str)> {
         let message = format!("the CloudWatch agent takes the braces in {path} for signs of a file's name");
         (message, "list each path by itself: alternatives work beside ** only")
     })
+}
+
+/// Patterns that find a file which another entry sends as well. What `exclude` leaves out is not known here.
+fn sent_twice(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
+    let listed = || config.logs.files.iter().map(|file| file.path.as_str()).filter(|path| !is_pattern(path));
+    let of_host = || ALL_HOST_LOGS.iter().map(|log| log.path);
+    for (index, file) in config.logs.files.iter().enumerate() {
+        let pattern = file.path.as_str();
+        let found = |other: &&str| is_path_match(pattern, other);
+        if !is_pattern(pattern) || file.exclude.is_some() {
+            continue;
+        }
+        if let Some(other) = listed().chain(of_host()).find(found) {
+            let message =
+                format!("{pattern} also finds {other}, which is sent anyway: twice, and not whole after a restart");
+            let remedy = "leave it out with `exclude`, a regular expression of its name";
+            warn(&["logs", "files", &index.to_string(), "path"], message, remedy);
+        }
+    }
 }
 
 /// Entries whose lines end in one stream, mixed.

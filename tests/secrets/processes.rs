@@ -87,7 +87,13 @@ fn another_user_sees_no_secret_of_a_run() {
         for words in ["\"outcome\": ", "INFO ", "[Mount]\n"] {
             assert!(ended.stdout.contains(words), "another user can't read what everybody may: no {words}");
         }
-        for file in ["ecs.config", "proxy.env", "env-config.json", "amazon-cloudwatch-agent.log"] {
+        for file in [
+            "ecs.config",
+            "proxy.env",
+            "env-config.json",
+            "amazon-cloudwatch-agent.log",
+            "configuration-validation.log",
+        ] {
             assert!(ended.stderr.contains(&format!("{file}: Permission denied")), "{}", ended.stderr);
         }
         seen.open(&format!("what nobody can read {when}"), ended.stdout);
