@@ -133,7 +133,7 @@ fn roots(bundle: Option<&Path>) -> Result<RootCertStore> {
     store.add_parsable_certificates(host.certs);
     if store.is_empty() {
         tracing::debug!("the host has no certificate store; using the built-in roots");
-        store.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     if let Some(path) = bundle {
         add_bundle(&mut store, path).with_context(|| format!("can't use {CA_BUNDLE}={}", path.display()))?;
