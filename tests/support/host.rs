@@ -165,6 +165,11 @@ impl From<std::process::Output> for Ended {
 
 /// All files below a folder.
 pub fn tree(folder: &Path) -> Tree {
+    tree_without(folder, &[])
+}
+
+/// All files below a folder, but for those of some folders right in it, which are not read either.
+fn tree_without(folder: &Path, left_out: &[&str]) -> Tree {
     let mut tree = Tree::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -172,7 +177,9 @@ pub fn tree(folder: &Path) -> Tree {
             let metadata = entry.path().symlink_metadata().unwrap();
             let name = entry.path().strip_prefix(folder).unwrap().display().to_string();
             if metadata.is_dir() {
-                folders.push(entry.path());
+                if !left_out.contains(&name.as_str()) {
+                    folders.push(entry.path());
+                }
             } else if !metadata.file_type().is_socket() {
                 let bytes = std::fs::read(entry.path()).unwrap();
                 tree.insert(name, (metadata.permissions().mode() & 0o7777, bytes));
@@ -182,11 +189,9 @@ pub fn tree(folder: &Path) -> Tree {
     tree
 }
 
-/// What lies beside the root, without the stub programs' own state.
+/// What lies beside the root, without the stub programs, each of which is the whole binary, and their state.
 pub fn beside_the_root(host: &Host) -> Tree {
-    let mut beside = tree(host.folder.path());
-    beside.retain(|path, _| !path.starts_with("root/") && !path.starts_with("rehearsal/"));
-    beside
+    tree_without(host.folder.path(), &["root", "rehearsal", "bin"])
 }
 
 /// Waits for what must come to be within half a minute.
