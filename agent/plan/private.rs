@@ -7,7 +7,7 @@ use super::{Action, Planned, planned};
 pub const FILES: [(&str, &str); 3] = [
     ("/opt/aws/amazon-cloudwatch-agent/etc/env-config.json", "{}"),
     ("/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log", ""),
-    // By amazon-cloudwatch-agent-ctl, of somebody who configures the agent further.
+    // Written by amazon-cloudwatch-agent-ctl, for whoever configures the agent by hand.
     ("/opt/aws/amazon-cloudwatch-agent/logs/configuration-validation.log", ""),
 ];
 

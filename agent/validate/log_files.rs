@@ -56,7 +56,7 @@ fn never_sent(config: &Config, path: &str) -> Option<(String, &'static str)> {
     })
 }
 
-/// Patterns that find a file which another entry sends as well. What `exclude` leaves out is not known here.
+/// Warns of patterns that find a file which another entry sends as well. What `exclude` leaves out is not known here.
 fn sent_twice(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
     let listed = || config.logs.files.iter().map(|file| file.path.as_str()).filter(|path| !is_pattern(path));
     let of_host = || ALL_HOST_LOGS.iter().map(|log| log.path);

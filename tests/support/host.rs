@@ -163,12 +163,12 @@ impl From<std::process::Output> for Ended {
     }
 }
 
-/// All files below a folder.
+/// Reads all files below a folder.
 pub fn tree(folder: &Path) -> Tree {
     tree_without(folder, &[])
 }
 
-/// All files below a folder, but for those of some folders right in it, which are not read either.
+/// Reads all files below a folder, but for those in some of its own folders.
 fn tree_without(folder: &Path, left_out: &[&str]) -> Tree {
     let mut tree = Tree::new();
     let mut folders = vec![folder.to_owned()];
@@ -189,7 +189,7 @@ fn tree_without(folder: &Path, left_out: &[&str]) -> Tree {
     tree
 }
 
-/// What lies beside the root, without the stub programs, each of which is the whole binary, and their state.
+/// Reads all files beside the root, but for the stub programs (links to the binary) and their state.
 pub fn beside_the_root(host: &Host) -> Tree {
     tree_without(host.folder.path(), &["root", "rehearsal", "bin"])
 }
