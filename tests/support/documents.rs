@@ -122,6 +122,16 @@ fn log_file() -> impl Strategy<Value = Value> {
         })
 }
 
+/// Files whose paths differ, as those of a document that is right do.
+fn log_files() -> impl Strategy<Value = Value> {
+    vec(log_file(), 0..3).prop_map(|mut files| {
+        for (index, file) in files.iter_mut().enumerate() {
+            file["path"] = format!("/{index}{}", file["path"].as_str().unwrap()).into();
+        }
+        files.into()
+    })
+}
+
 fn logs() -> impl Strategy<Value = Value> {
     let group = of(select(vec!["fixed/name", "${region}/${account}", "{account_id}/{date}"]));
     let agent = select(vec!["auto", "cloudwatch", "awslogs", "none"]);
@@ -130,13 +140,13 @@ fn logs() -> impl Strategy<Value = Value> {
         of(Just("arn:aws:iam::123456789012:role/logs")),
         of(select(vec!["eu-west-1", "us-gov-east-1"])),
     );
-    (agent, group, of(select(vec![1, 30, 1096, 3653])), vec(log_file(), 0..3), any::<bool>(), whole).prop_map(
+    (agent, group, of(select(vec![1, 30, 1096, 3653])), log_files(), any::<bool>(), whole).prop_map(
         |(agent, group, days, files, journal, (class, role, region))| {
             mapping([
                 ("agent", Some(agent.into())),
                 ("group", group.map(Value::from)),
                 ("retention_days", days.map(Value::from)),
-                ("files", Some(files.into())),
+                ("files", Some(files)),
                 ("journal", Some(journal.into())),
                 ("class", class.map(Value::from)),
                 ("role_arn", role.map(Value::from)),
