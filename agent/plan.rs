@@ -18,7 +18,7 @@ mod systemd;
 use serde::Serialize;
 
 pub use self::action::{Action, Condition, Contents, File, Start, VolumeUser};
-pub use self::ecs::{RESERVED_MEMORY, more_than_memory};
+pub use self::ecs::{RESERVED_MEMORY, WITHOUT_CONFIGURATION, more_than_memory};
 pub use self::edit::{Edit, toml_error};
 pub use self::logs::CLOUDWATCH_JSON;
 pub use self::rewrite::{Before, Rewrite};
@@ -72,6 +72,12 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     let notes =
         logs::notes(config, instance).into_iter().chain(notes.into_iter().chain([obstacle]).flatten()).collect();
     Plan { steps, notes }
+}
+
+/// What a run does without a configuration: what an image without this agent does by itself.
+pub fn plan_without_configuration() -> Plan {
+    let start = Step { name: "start", actions: ecs::start_unconfigured() };
+    Plan { steps: vec![start], notes: vec![ecs::WITHOUT_CONFIGURATION.to_owned()] }
 }
 
 /// Says why a run with this configuration fails on this instance before it starts anything.

@@ -141,8 +141,8 @@ async fn job(options: &Options, host: Host) -> Ending {
 enum Provisioned {
     /// The host is as it should be.
     Complete(Box<Config>),
-    /// There was no configuration.
-    Nothing,
+    /// There was no configuration; Docker and the ECS agent were started, unless the user data names us.
+    Nothing { started: bool },
     /// Auto Scaling terminates the instance, so that nothing was begun.
     Terminating,
 }

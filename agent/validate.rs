@@ -79,7 +79,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
     let documents = std::mem::take(&mut decoded.documents);
     let replaced = warnings::replaced_lists(&documents);
     let parsed = config::with_decoded(config::parse(&documents), decoded);
-    let Parsed { config, problems: errors, found, warnings, notes } = parsed;
+    let Parsed { config, problems: errors, found, warnings, notes, .. } = parsed;
     let was_meant = notes.iter().any(|note| matches!(note, Note::Missed(_)));
     let remedy = if was_meant { "do what the note says" } else { HOW_TO_HOLD };
     let notes = notes.iter().map(ToString::to_string).chain(replaced).chain(proxy::note(&config)).collect();

@@ -229,7 +229,8 @@ fn without_a_configuration_the_proxy_is_that_of_the_ecs_agent() {
         assert_has(found[0]["found"].as_str().unwrap(), &[words]);
     }
     let ended = doctor(&host);
-    assert_has(ended.stdout.lines().next().unwrap(), &["there is no ecs-firstrun configuration"]);
+    assert_has(ended.stdout.lines().next().unwrap(), &["/etc/ecs/ecs.config"]);
+    assert_has(&ended.stdout, &["there is no ecs-firstrun configuration"]);
     assert!(!ended.stdout.contains("hunter"), "{}", ended.stdout);
 }
 

@@ -151,8 +151,8 @@ fn an_output_that_is_full_or_closed_changes_no_exit_code() {
         assert_eq!(code(arguments, closed(), closed()), Some(expected), "{arguments:?} with nobody who reads");
     }
     assert_eq!(code(&["rehearse", "--list"], full(), Stdio::null()), Some(2));
-    // The log has lines, too.
-    let host = Host::in_cloud("", |options| options.user_data = None);
+    // The log has lines, too. Nothing is started for user data that may call this agent.
+    let host = Host::in_cloud("#!/bin/sh\necs-firstrun run\n", |_| {});
     let (root, imds) = (host.rehearsal.root.to_str().unwrap(), host.rehearsal.cloud.imds_endpoint());
     assert_eq!(code(&["run", "--root", root, "--imds-endpoint", &imds], Stdio::null(), full()), Some(0));
 }

@@ -170,17 +170,6 @@ fn a_disk_with_a_filesystem_of_somebody_else_is_left_alone_and_nothing_is_starte
     assert_eq!(host.started(), ["amazon-cloudwatch-agent.service"]);
 }
 
-#[test]
-fn without_user_data_nothing_is_started_and_nothing_is_signalled() {
-    let host = Host::in_cloud("", |options| options.user_data = None);
-    let before = host.tree();
-    assert_eq!(host.run().code, Some(0));
-    assert_eq!(host.report().outcome, Outcome::Success);
-    assert_eq!(host.started(), Vec::<String>::new());
-    assert!(host.rehearsal.cloud.signals().is_empty());
-    assert!(before == host.tree());
-}
-
 /// Puts a script in the place of the stub of systemctl, which lies in `$bin/real` then.
 fn wrap_systemctl(host: &Host, script: &str) {
     let bin = &host.rehearsal.bin;
@@ -264,14 +253,6 @@ fn the_roots_are_read_before_the_wait_and_not_after_it() {
     assert_eq!(host.requests(Server::Ecs).len(), 0);
     assert_eq!(run.wait().unwrap().code(), Some(0));
     host.one_signal("SUCCESS");
-}
-
-#[test]
-fn user_data_for_cloud_init_alone_starts_nothing() {
-    let host = Host::of(Scenario::Success, "#!/bin/sh\necho hello\n");
-    assert_eq!(host.run().code, Some(0));
-    assert_eq!(host.started(), Vec::<String>::new());
-    assert!(host.requests(Server::CloudFormation).is_empty());
 }
 
 #[test]

@@ -47,6 +47,7 @@ mod signal;
 mod status;
 mod support;
 mod systemd;
+mod user_data_of_others;
 mod validate;
 mod verdicts;
 mod wire;

@@ -45,6 +45,8 @@ pub struct Decoded {
     pub warnings: Vec<Problem>,
     /// Facts worth knowing that need no change.
     pub notes: Vec<Note>,
+    /// Whether a part that isn't ours names us, as a script does that calls this program, or seems to be meant for us.
+    pub names_us: bool,
 }
 
 /// A fact about user data that is worth knowing and needs no change.
@@ -214,6 +216,7 @@ impl Walk<'_> {
             if declared == Some(OUR_TYPE) || is_headed(bytes) {
                 self.refuse(&label, "it isn't UTF-8 text".into(), "save it as UTF-8");
             } else if recognise::mentions_us(bytes) {
+                self.found.names_us = true;
                 self.found.notes.push(Note::Missed(format!("{label} isn't UTF-8 text; save it as UTF-8")));
             } else {
                 self.left(&label, declared.unwrap_or("not text"));
@@ -230,8 +233,14 @@ impl Walk<'_> {
             }
             Recognised::Ours { loaded, embedded } => self.ours(entity, &source, loaded, embedded),
             Recognised::Archive(loaded) => self.archive(&source, loaded),
-            Recognised::Nearly(why) => self.found.notes.push(Note::Missed(format!("{label} {why}"))),
-            Recognised::Others(kind) => self.left(label, declared.unwrap_or(kind)),
+            Recognised::Nearly(why) => {
+                self.found.names_us = true;
+                self.found.notes.push(Note::Missed(format!("{label} {why}")));
+            }
+            Recognised::Others(kind) => {
+                self.found.names_us |= text.contains(env!("CARGO_PKG_NAME"));
+                self.left(label, declared.unwrap_or(kind));
+            }
             Recognised::Nothing => {}
         }
     }

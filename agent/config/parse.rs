@@ -22,6 +22,15 @@ pub struct Parsed {
     pub warnings: Vec<Problem>,
     /// Facts about the user data that are worth knowing and need no change.
     pub notes: Vec<Note>,
+    /// Whether a part of the user data that isn't ours names us, as a script does that calls this program.
+    pub names_us: bool,
+}
+
+impl Parsed {
+    /// Whether nobody asked for this agent: no document, nothing that can't be unpacked, no script that may call it.
+    pub fn is_of_others(&self) -> bool {
+        !self.found && !self.names_us && self.problems.is_empty()
+    }
 }
 
 /// The variables of the shell script that this agent replaces, with the key that each stands for.
@@ -56,7 +65,7 @@ pub fn parse_user_data(before: Vec<Document>, mut decoded: Decoded, after: Vec<D
 /// Adds what was said of the user data when it was unpacked.
 pub fn with_decoded(mut parsed: Parsed, decoded: Decoded) -> Parsed {
     parsed.problems.splice(0..0, decoded.problems);
-    Parsed { warnings: decoded.warnings, notes: decoded.notes, ..parsed }
+    Parsed { warnings: decoded.warnings, notes: decoded.notes, names_us: decoded.names_us, ..parsed }
 }
 
 /// Merges the documents, later over earlier, and checks the result.

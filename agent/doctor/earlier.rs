@@ -17,7 +17,9 @@ const ENDED: &str = "ended without a failure";
 pub enum Configured {
     /// There is one, without mistakes.
     Right,
-    /// There is none.
+    /// There is none, and the user data knows nothing of this agent.
+    Others,
+    /// There is none, and a part of the user data may have been meant to be, or to bring, one.
     Missing,
     /// There are mistakes in it; the first in words.
     Refused(String),
@@ -31,9 +33,13 @@ pub(super) fn configuration(configured: &Configured) -> Finding {
     let why = "nothing is set up or started without it";
     match configured {
         Configured::Right => Finding::ok(check, "there are no mistakes in it"),
+        Configured::Others => Finding::ok(
+            check,
+            "there is no ecs-firstrun configuration: Docker and the ECS agent start as on an image without ecs-firstrun",
+        ),
         Configured::Missing => Finding::problem(
             check,
-            "there is no ecs-firstrun configuration",
+            "there is no ecs-firstrun configuration, but the user data names ecs-firstrun",
             why,
             "put one into the user data; its first line is `#ecs-firstrun`",
         ),

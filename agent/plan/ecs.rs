@@ -13,6 +13,11 @@ use crate::well_known::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
 
 /// The setting of the ECS agent that keeps memory from tasks, in MiB.
 pub const RESERVED_MEMORY: &str = "ECS_RESERVED_MEMORY";
+/// Says what is done where nobody asked for this agent.
+pub const WITHOUT_CONFIGURATION: &str = "there is no ecs-firstrun configuration: Docker and the ECS agent are started as \
+    on an image without ecs-firstrun; nothing is waited for, nothing is signalled";
+/// The reason for not waiting until the ECS agent's unit has started.
+const BESIDE_CLOUD_INIT: &str = "started with --no-block: it may be ordered after cloud-final.service";
 /// The longest that Docker may take to become active when no ECS agent is waited for.
 const DOCKER_START: Duration = Duration::from_secs(120);
 
@@ -54,18 +59,31 @@ fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {
 }
 
 pub fn start(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let queue = |unit: &str, why: &str| planned(Action::StartUnit { unit: unit.to_owned(), start: Start::Queue }, why);
-    let mut actions = vec![
-        planned(Action::ReloadUnits, "drop-ins may have changed"),
-        planned(Action::NotifyReady, "units with After=ecs-firstrun.service may start now"),
-    ];
+    let mut actions = vec![planned(Action::ReloadUnits, "drop-ins may have changed"), ready()];
     if config.ecs.is_some() || config.docker.is_some() {
         actions.push(queue(DOCKER_UNIT, "everything that Docker reads is in place"));
     }
     if config.ecs.as_ref().is_some_and(|ecs| !instance.is_warming() || waits_by_itself(ecs)) {
-        actions.push(queue(ECS_UNIT, "started with --no-block: it may be ordered after cloud-final.service"));
+        actions.push(queue(ECS_UNIT, BESIDE_CLOUD_INIT));
     }
     actions
+}
+
+/// What an image without this agent has enabled.
+pub fn start_unconfigured() -> Vec<Planned> {
+    vec![
+        ready(),
+        queue(DOCKER_UNIT, "an image without ecs-firstrun starts it, too"),
+        queue(ECS_UNIT, BESIDE_CLOUD_INIT),
+    ]
+}
+
+fn ready() -> Planned {
+    planned(Action::NotifyReady, "units with After=ecs-firstrun.service may start now")
+}
+
+fn queue(unit: &str, why: &str) -> Planned {
+    planned(Action::StartUnit { unit: unit.to_owned(), start: Start::Queue }, why)
 }
 
 pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {

@@ -5,6 +5,7 @@ use super::state::{Decision, Stage};
 use super::{Ending, Failure, Provisioned, Run};
 use crate::cloudformation::Status;
 use crate::config::Config;
+use crate::plan::WITHOUT_CONFIGURATION;
 use crate::report::{BUG, Outcome};
 
 /// What a run came to.
@@ -25,9 +26,13 @@ impl Run<'_> {
         let has_configuration = matches!(result, Ok(Ok(Provisioned::Complete(_))));
         let (outcome, reason, config) = match result {
             Ok(Ok(Provisioned::Complete(config))) => (Outcome::Success, self.what_remains(), config),
-            Ok(Ok(Provisioned::Nothing)) => {
-                let what = "there is no ecs-firstrun configuration: nothing was started, nothing is signalled";
-                // Nothing is held back from starting on a host that never asked for this agent.
+            Ok(Ok(Provisioned::Nothing { started: true })) => {
+                (Outcome::Success, Some(WITHOUT_CONFIGURATION.to_owned()), Box::default())
+            }
+            Ok(Ok(Provisioned::Nothing { started: false })) => {
+                let what = "there is no ecs-firstrun configuration, but the user data names ecs-firstrun: nothing was \
+                            started, nothing is signalled; a script that calls `ecs-firstrun run` goes on from here";
+                // Nothing is held back from starting by hand.
                 if let Err(error) = self.host.release() {
                     tracing::warn!("Docker and ECS can't be started by hand: {error:#}");
                 }

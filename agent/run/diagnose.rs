@@ -28,6 +28,7 @@ pub async fn diagnose(options: &Options) -> Result<Diagnosis> {
         (None, _) if metadata == Metadata::NotAsked => {
             Configured::Unknown("there is none here; give one with --user-data FILE".to_owned())
         }
+        (None, _) if parsed.is_of_others() => Configured::Others,
         (None, _) => Configured::Missing,
     };
     let subject = Subject {

@@ -6,7 +6,7 @@ use super::state::State;
 use super::{Options, gather};
 use crate::config::Parsed;
 use crate::host::Host;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, plan, plan_without_configuration};
 
 /// What a dry run came to.
 #[derive(Debug)]
@@ -32,6 +32,9 @@ pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>
         Some(facts) => facts,
         None => gather::facts_or_example(&host, &gathered)?,
     };
+    if parsed.is_of_others() {
+        return Ok(DryRun { parsed, plan: plan_without_configuration(), is_for_this_host });
+    }
     if parsed.problems.is_empty() && !parsed.found {
         return Err(anyhow!(
             "there is no ecs-firstrun configuration in the user data; give one with --user-data FILE\n{}",

@@ -8,7 +8,7 @@ use crate::apply::{apply, millis};
 use crate::config::decode::Note;
 use crate::config::{self, Config, Parsed};
 use crate::instance::Instance;
-use crate::plan::{Action, Condition, Plan, obstacle, plan};
+use crate::plan::{Action, Condition, Plan, obstacle, plan, plan_without_configuration};
 use crate::report::{Change, Outcome, StepReport};
 
 impl Run<'_> {
@@ -55,8 +55,8 @@ impl Run<'_> {
         if let Some(error) = self.gathered.error.take().or_else(|| self.obstacle.take()) {
             return Err(failed(error, Box::new(parsed.config)));
         }
-        let config = accepted(parsed)?;
-        let Some(config) = config else { return Ok(Provisioned::Nothing) };
+        let is_of_others = parsed.is_of_others();
+        let Some(config) = accepted(parsed)? else { return self.start_unconfigured(is_of_others).await };
         self.report.cluster = config.ecs.as_ref().map(|ecs| ecs.cluster.to_string());
         let instance = match self.host.instance(&self.gathered.identity) {
             Ok(instance) => instance,
@@ -86,6 +86,19 @@ impl Run<'_> {
                 Ok(Provisioned::Complete(config))
             }
             Err(error) => Err(failed(self.with_cause(error, &config).await, config)),
+        }
+    }
+
+    /// Starts what an image without this agent starts, for user data that know nothing of it. A script that may call this
+    /// agent is left to do that: what it asks for must find Docker not started.
+    async fn start_unconfigured(&mut self, is_of_others: bool) -> Result<Provisioned, Failure> {
+        if !is_of_others {
+            return Ok(Provisioned::Nothing { started: false });
+        }
+        let config = Box::<Config>::default();
+        match self.apply(&plan_without_configuration(), &config).await {
+            Ok(()) => Ok(Provisioned::Nothing { started: true }),
+            Err(error) => Err(Failure { outcome: Outcome::Failure, reason: format!("{error:#}"), config }),
         }
     }
 

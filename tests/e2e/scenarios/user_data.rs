@@ -84,13 +84,34 @@ runcmd:
     call_succeeds(stage, user_data)
 }
 
+/// Nothing at all: the ECS agent joins the cluster `default`, as on an image without this agent.
 pub fn none_at_all(stage: &Stage) -> Result<()> {
     let lab = Lab::with(stage, CloudOptions::default())?;
     let mut machine = lab.boot(&Life::default())?;
+    as_on_a_stock_image(&lab, &mut machine, "default")
+}
+
+/// The ECS console's script, which names the cluster within cloud-final; the line stays over a reboot.
+pub fn of_the_ecs_console(stage: &Stage) -> Result<()> {
+    let script = "#!/bin/bash \necho ECS_CLUSTER=production >> /etc/ecs/ecs.config;";
+    let lab = Lab::new(stage, script)?;
+    for _boot in ["first", "later"] {
+        let mut machine = lab.boot(&Life::default())?;
+        as_on_a_stock_image(&lab, &mut machine, "production")?;
+        same("ecs.config", machine.sh("cat /etc/ecs/ecs.config")?.as_str(), "ECS_CLUSTER=production")?;
+        machine.shut_down()?;
+    }
+    Ok(())
+}
+
+/// Docker and the ECS agent run, nothing else was asked for or told.
+fn as_on_a_stock_image(lab: &Lab, machine: &mut Machine, cluster: &str) -> Result<()> {
     same("the agent ended", machine.settled()?, Ended::Well)?;
+    machine.until("python3 -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:51678/\")'", PATIENCE)?;
+    machine.is_member_of(cluster)?;
     machine.is_healthy_but_for(&[])?;
-    machine.started_nothing()?;
-    contains(&machine.sh("systemctl status --no-pager ecs-firstrun")?, "nothing was started, nothing is signalled")?;
+    machine.starts_nothing_by_itself()?;
+    contains(&machine.sh("systemctl status --no-pager --full ecs-firstrun")?, "as on an image without ecs-firstrun")?;
     let requests = lab.requests(Server::CloudFormation);
     ensure!(requests.is_empty(), "CloudFormation was asked: {requests:?}");
     Ok(())

@@ -1,0 +1,78 @@
+//! User data that knows nothing of this agent: the instance is as good as one of an image without it.
+
+use ecs_firstrun::rehearse::cloud::Server;
+use ecs_firstrun::report::Outcome;
+
+use crate::support::host::Host;
+
+/// The ECS console's, with the blank behind `bash` and the semicolon.
+const CONSOLE: &str = "#!/bin/bash \necho ECS_CLUSTER=production >> /etc/ecs/ecs.config;";
+
+fn reason(host: &Host) -> String {
+    host.report().reason.unwrap_or_default()
+}
+
+#[test]
+fn docker_and_ecs_start_and_nothing_else_is_touched() {
+    let before = Host::in_cloud(CONSOLE, |_| {}).tree();
+    for user_data in [CONSOLE, "#cloud-config\nruncmd: [[touch, /x]]\n", "Content-Type: text/plain\n\nhello\n", ""] {
+        let host = Host::in_cloud(user_data, |_| {});
+        let ended = host.run();
+        assert_eq!(ended.code, Some(0), "{user_data}: {}", ended.stderr);
+        assert_eq!(host.started(), ["docker.service", "ecs.service"], "{user_data}");
+        let written: Vec<_> = host.tree().into_keys().filter(|path| !before.contains_key(path)).collect();
+        let is_ours = |path: &String| path.contains("ecs-firstrun");
+        assert!(written.iter().all(is_ours), "{user_data}: {written:?}");
+        assert!(host.requests(Server::CloudFormation).is_empty() && host.requests(Server::Ecs).is_empty());
+        let report = host.report();
+        assert_eq!((report.outcome, report.steps.len()), (Outcome::Success, 2), "{user_data}");
+        assert!(reason(&host).contains("are started as on an image without ecs-firstrun"), "{}", reason(&host));
+    }
+}
+
+#[test]
+fn without_user_data_it_is_the_same() {
+    let host = Host::in_cloud("", |options| options.user_data = None);
+    let before = host.tree();
+    assert_eq!(host.run().code, Some(0));
+    assert_eq!(host.started(), ["docker.service", "ecs.service"]);
+    assert!(before == host.tree());
+}
+
+#[test]
+fn what_names_this_agent_is_left_to_call_it_and_what_is_refused_starts_nothing() {
+    for (user_data, code, words) in [
+        (
+            "#!/bin/sh\nECS_CLUSTER=production ecs-firstrun run\n",
+            0,
+            "the user data names ecs-firstrun: nothing was started",
+        ),
+        ("#cloud-config\nruncmd: [[/usr/bin/ecs-firstrun, run]]\n", 0, "nothing was started"),
+        ("# ecs-firstrun\necs: {cluster: production}\n", 0, "nothing was started"),
+        ("#ecs-firstrun\necs: {clusters: production}\n", 3, "unknown key `clusters`"),
+    ] {
+        let host = Host::in_cloud(user_data, |_| {});
+        assert_eq!(host.run().code, Some(code), "{user_data}: {}", reason(&host));
+        assert!(reason(&host).contains(words), "{user_data}: {}", reason(&host));
+        assert_eq!(host.started(), Vec::<String>::new(), "{user_data}");
+    }
+}
+
+#[test]
+fn a_docker_that_is_not_installed_is_told() {
+    let host = Host::in_cloud(CONSOLE, |_| {});
+    let marker = host.rehearsal.programs.started_marker("docker.service");
+    let units = marker.ancestors().map(|folder| folder.join("units")).find(|file| file.is_file()).unwrap();
+    std::fs::write(units, "ecs.service\n").unwrap();
+    assert_eq!(host.run().code, Some(1));
+    assert!(reason(&host).contains("docker.service not found"), "{}", reason(&host));
+}
+
+#[test]
+fn a_plan_shows_what_is_started() {
+    let host = Host::in_cloud(CONSOLE, |_| {});
+    let ended = host.call(&["plan"], &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("queue   the start of ecs.service"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("note: there is no ecs-firstrun configuration"), "{}", ended.stdout);
+}
