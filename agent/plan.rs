@@ -74,7 +74,7 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     Plan { steps, notes }
 }
 
-/// What a run does without a configuration: what an image without this agent does by itself.
+/// Plans a run without a configuration: it does what an image without this agent does by itself.
 pub fn plan_without_configuration() -> Plan {
     let start = Step { name: "start", actions: ecs::start_unconfigured() };
     Plan { steps: vec![start], notes: vec![ecs::WITHOUT_CONFIGURATION.to_owned()] }
@@ -152,15 +152,23 @@ pub mod leftovers {
     /// The folders of all files that a plan can write.
     pub fn folders() -> BTreeSet<String> {
         let shared = shared_paths().map(str::to_owned);
-        let always = [ECS_CONFIG.to_owned(), DAEMON_JSON.to_owned(), format!("{UNITS}/x.mount")];
+        let always = [DAEMON_JSON.to_owned(), format!("{UNITS}/x.mount")];
         let private = private::FILES.map(|(path, _)| path.to_owned());
         let all = own_paths().into_iter().chain(shared).chain(always).chain(private);
         all.filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned())).collect()
     }
 
     /// Files of others, which are ours, or hold lines of ours, if they say so themselves.
-    pub fn shared_paths() -> [&'static str; 6] {
-        [CLOUDWATCH_COMMON, logs::AWSLOGS_CONF, logs::AWSLOGS_CLI_CONF, logs::AWSLOGS_PROXY_CONF, DNF_CONF, YUM_CONF]
+    pub fn shared_paths() -> [&'static str; 7] {
+        [
+            CLOUDWATCH_COMMON,
+            logs::AWSLOGS_CONF,
+            logs::AWSLOGS_CLI_CONF,
+            logs::AWSLOGS_PROXY_CONF,
+            DNF_CONF,
+            YUM_CONF,
+            ECS_CONFIG,
+        ]
     }
 }
 

@@ -20,7 +20,7 @@ fi
 
 # An agent that finds the state of another instance does not register; Docker's key was its identity in older releases.
 rm -rf "$root"/var/lib/ecs/data/* "$root/etc/docker/key.json"
-# The build instance's cluster. Other settings of an image belong into a document, and stay for the check to find.
+# The build instance's cluster. Other settings of an image stay.
 if [[ -f $root/etc/ecs/ecs.config ]]; then
 	sed -i '/^[[:space:]]*ECS_CLUSTER=/d' "$root/etc/ecs/ecs.config"
 fi

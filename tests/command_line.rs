@@ -33,7 +33,7 @@ fn a_plan_from_files_is_that_of_the_golden_case_and_needs_no_network() {
 fn a_dry_run_prints_the_plan() {
     let ended = ecs_firstrun(&["run", "--dry-run", "--user-data", "examples/user-data/smallest.yaml"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stdout.contains("write   /etc/ecs/ecs.config"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("set     ECS_CLUSTER in /etc/ecs/ecs.config"), "{}", ended.stdout);
     assert!(ended.stderr.contains("example instance"), "{}", ended.stderr);
 }
 

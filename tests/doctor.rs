@@ -338,7 +338,7 @@ fn what_the_ecs_agent_has_saved_of_another_instance_or_cluster_is_told() {
     assert_eq!(host.call(&[&["run"], options.as_slice()].concat(), &[]).code, Some(1));
     let words = [
         "has saved the state of another cluster, `production`; it is configured for `staging`: `ECS_CLUSTER=staging` in \
-         line 1 of /etc/ecs/ecs.config",
+         line 2 of /etc/ecs/ecs.config",
         "delete /var/lib/ecs/data",
     ];
     assert_has(&host.report().reason.unwrap_or_default(), &words);

@@ -38,7 +38,7 @@ fn when_all_goes_well_the_host_is_set_up_and_success_is_signalled() {
     assert_eq!(report.signal.unwrap().delivery, DeliveryState::Accepted);
 
     let config = host.text("/etc/ecs/ecs.config");
-    assert!(config.starts_with("ECS_CLUSTER=production\n"), "{config}");
+    assert!(config.starts_with("# BEGIN ecs-firstrun\nECS_CLUSTER=production\n"), "{config}");
     assert!(host.text("/etc/systemd/system/data.mount").contains("What=/dev/disk/by-label/docker\n"));
     assert!(host.text("/etc/docker/daemon.json").contains("\"data-root\": \"/data/docker\""));
     assert!(host.at("/data/public").is_dir());
@@ -262,7 +262,7 @@ fn the_variables_of_the_shell_original_stand_in_for_user_data() {
         host.run_with(&[("ECS_CLUSTER", "production"), ("STACK_NAME", "web"), ("AUTOSCALING_GROUP", "Instances")]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     host.one_signal("SUCCESS");
-    assert_eq!(host.text("/etc/ecs/ecs.config"), "ECS_CLUSTER=production\n");
+    assert!(host.text("/etc/ecs/ecs.config").contains("\nECS_CLUSTER=production\n"));
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn a_document_of_the_image_is_merged_under_the_user_data() {
     host.put("/etc/ecs-firstrun/conf.d/10.yaml", "ecs: {cluster: default, attributes: {image: golden}}\n");
     assert_eq!(host.run().code, Some(0));
     let expected = "ECS_CLUSTER=production\nECS_INSTANCE_ATTRIBUTES={\"image\":\"golden\"}\n";
-    assert_eq!(host.text("/etc/ecs/ecs.config"), expected);
+    assert_eq!(host.text("/etc/ecs/ecs.config"), format!("# BEGIN ecs-firstrun\n{expected}# END ecs-firstrun\n"));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_line_that_wins_over_the_configuration_is_named() {
     host.one_signal("FAILURE");
     let words = [
         "the ECS agent is registered with `green`, not with `production`",
-        "; `ECS_CLUSTER=green` in line 4 of /etc/ecs/ecs.config wins over the configuration: remove that line",
+        "; `ECS_CLUSTER=green` in line 6 of /etc/ecs/ecs.config wins over the configuration: remove that line",
         "delete /var/lib/ecs/data",
     ];
     assert_has(&host.report().reason.unwrap_or_default(), &words);
@@ -64,7 +64,7 @@ fn a_boot_that_ends_in_another_cluster_is_no_success() {
     let ours = host.text(ECS_CONFIG);
     assert_has(&host.report().to_string(), &["note: the host is configured", "is not waited for on this boot"]);
     append(&host, "ECS_CLUSTER=green");
-    let words = ["registered with `green`, not with `production`; `ECS_CLUSTER=green` in line 3"];
+    let words = ["registered with `green`, not with `production`; `ECS_CLUSTER=green` in line 5"];
     until(|| status(&host).code == Some(1));
     let ended = status(&host);
     assert!(ended.stdout.starts_with("failure on "), "{}", ended.stdout);

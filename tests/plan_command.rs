@@ -58,7 +58,7 @@ fn what_a_plan_foresees_is_what_a_run_finds() {
     type Meddle = fn(&Host);
     let meddlings: [(&str, Meddle); 6] = [
         ("nothing", |_| {}),
-        ("a file is changed", |host| host.put("/etc/ecs/ecs.config", "ECS_CLUSTER=other\n")),
+        ("a file is changed", |host| host.put("/etc/ecs/ecs.config", "ECS_LOGLEVEL=debug\n")),
         ("a mode is changed", |host| {
             std::fs::set_permissions(
                 host.at("/etc/ecs/ecs.config"),
@@ -97,7 +97,8 @@ fn a_diff_shows_the_lines_that_change_and_no_secret() {
     host.put("/etc/docker/daemon.json", "{\n  \"registry-password\": \"canary\"\n}\n");
     let shown = plan(&host, &["--diff"]);
     for lines in [
-        "--- /etc/ecs/ecs.config\n+++ /etc/ecs/ecs.config\n@@ -1,2 +1,4 @@\n-ECS_CLUSTER=other\n-***\n+ECS_CLUSTER=production\n",
+        "--- /etc/ecs/ecs.config\n+++ /etc/ecs/ecs.config\n@@ -1,2 +1,8 @@\n+# BEGIN ecs-firstrun\n+ECS_CLUSTER=production\n",
+        "+# END ecs-firstrun\n ECS_CLUSTER=other\n ***\n",
         "-  \"registry-password\": ***\n",
         "+  \"data-root\": \"/data/docker\",\n",
     ] {

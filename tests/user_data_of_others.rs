@@ -76,3 +76,39 @@ fn a_plan_shows_what_is_started() {
     assert!(ended.stdout.contains("queue   the start of ecs.service"), "{}", ended.stdout);
     assert!(ended.stdout.contains("note: there is no ecs-firstrun configuration"), "{}", ended.stdout);
 }
+
+/// A document of ours beside other writers of ecs.config: each keeps its lines, and the last one of a name counts.
+#[test]
+fn the_lines_of_others_in_ecs_config_stay_over_reboots() {
+    let path = "/etc/ecs/ecs.config";
+    let others = [
+        "ECS_LOGLEVEL=debug",
+        "ECS_LOGLEVEL=\"debug\"\r\n\r\nECS_RESERVED_MEMORY=32\r\n",
+        "no assignment at all\n = \nECS_INSTANCE_ATTRIBUTES={\"a\":\"b\\\n",
+        &"x".repeat(1 << 20),
+        "",
+    ];
+    for others in others {
+        let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+        host.put(path, others);
+        let block = "# BEGIN ecs-firstrun\nECS_CLUSTER=production\n# END ecs-firstrun\n";
+        for boot in 0..2 {
+            assert_eq!(host.run().code, Some(0), "{}", reason(&host));
+            let appended = "ECS_RESERVED_MEMORY=64\n".repeat(boot);
+            assert_eq!(host.text(path), format!("{block}{others}{appended}"));
+            host.put(path, &format!("{}ECS_RESERVED_MEMORY=64\n", host.text(path)));
+            let mode = std::os::unix::fs::PermissionsExt::mode(&host.at(path).metadata().unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+}
+
+#[test]
+fn an_ecs_config_that_is_no_text_is_left_and_told() {
+    let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+    std::fs::write(host.at("/etc/ecs/ecs.config"), b"ECS_CLUSTER=\xff\n").unwrap();
+    assert_eq!(host.run().code, Some(1));
+    assert!(reason(&host).contains("/etc/ecs/ecs.config: it is no UTF-8 text"), "{}", reason(&host));
+    assert_eq!(std::fs::read(host.at("/etc/ecs/ecs.config")).unwrap(), b"ECS_CLUSTER=\xff\n");
+    host.one_signal("FAILURE");
+}

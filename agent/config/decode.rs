@@ -45,7 +45,7 @@ pub struct Decoded {
     pub warnings: Vec<Problem>,
     /// Facts worth knowing that need no change.
     pub notes: Vec<Note>,
-    /// Whether a part that isn't ours names us, as a script does that calls this program, or seems to be meant for us.
+    /// Is true where a part that isn't ours names us, as a script does that calls this program, or seems to be meant for us.
     pub names_us: bool,
 }
 

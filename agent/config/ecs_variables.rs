@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
-pub use self::line::line;
+pub use self::line::written;
 use super::problem::is_secret_key;
 use crate::text::did_you_mean;
 

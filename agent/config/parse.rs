@@ -22,12 +22,12 @@ pub struct Parsed {
     pub warnings: Vec<Problem>,
     /// Facts about the user data that are worth knowing and need no change.
     pub notes: Vec<Note>,
-    /// Whether a part of the user data that isn't ours names us, as a script does that calls this program.
+    /// Is true where a part of the user data that isn't ours names us, as a script does that calls this program.
     pub names_us: bool,
 }
 
 impl Parsed {
-    /// Whether nobody asked for this agent: no document, nothing that can't be unpacked, no script that may call it.
+    /// Tells that nobody asked for this agent: no document, nothing that can't be unpacked, no script that may call it.
     pub fn is_of_others(&self) -> bool {
         !self.found && !self.names_us && self.problems.is_empty()
     }

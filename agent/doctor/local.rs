@@ -78,10 +78,17 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(ecs) = subject.config.and_then(|config| config.ecs.as_ref()) else {
         return match subject.host.look_at_ecs_agent("").await {
             Seen::Registered { cluster, .. } | Seen::WrongCluster { found: cluster, .. } => {
-                let words = format!("the ECS agent is registered with `{cluster}`; which one is wanted is not known");
+                let words = format!(
+                    "the ECS agent is registered with `{cluster}`; which one is wanted is not known ({})",
+                    set_by(subject.host)
+                );
                 vec![Finding::unknown(check, words)]
             }
-            _ => vec![Finding::unknown(check, "no cluster is configured, and the ECS agent is not registered")],
+            _ => {
+                let words =
+                    format!("no cluster is configured ({}), and the ECS agent is not registered", set_by(subject.host));
+                vec![Finding::unknown(check, words)]
+            }
         };
     };
     let cluster = ecs.cluster.to_string();
@@ -102,7 +109,10 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
             if is_deregistered(subject.host) {
                 return vec![deregistered(&cluster, id)];
             }
-            Finding::ok(check, format!("registered with `{cluster}`, container instance {id}"))
+            Finding::ok(
+                check,
+                format!("registered with `{cluster}`, container instance {id} ({})", set_by(subject.host)),
+            )
         }
         Seen::WrongCluster { wanted, found } => Finding::problem(
             check,
@@ -115,6 +125,15 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
         ),
         Seen::Unreachable(what) | Seen::NotReady(what) => not_registered(what),
     }]
+}
+
+/// Who names the cluster to the ECS agent.
+fn set_by(host: &Host) -> String {
+    match host.configured_cluster() {
+        Ok(Some(line)) => format!("set by {line}"),
+        Ok(None) => "no file sets ECS_CLUSTER".to_owned(),
+        Err(error) => format!("{error:#}"),
+    }
 }
 
 /// Tells whether the ECS agent's log says, after the last registration, that the instance was deregistered.

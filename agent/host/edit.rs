@@ -1,6 +1,9 @@
 //! Lines of ours in a file of somebody else's, and the mode that it has because of them.
 
-use anyhow::Result;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+
+use anyhow::{Context as _, Result};
 
 use super::Host;
 use super::disk::Refusal;
@@ -10,6 +13,7 @@ use crate::well_known::STATE_DIRECTORY;
 
 impl Host {
     pub(super) fn edit(&self, edit: &Edit) -> Result<Change> {
+        let held = File::open(self.at(&edit.path)).ok();
         let Edited { before, after, mode } = self.edited(edit)?;
         let record = mode_record(&edit.path);
         let Some(after) = after else {
@@ -19,15 +23,34 @@ impl Host {
             return Ok(change);
         };
         let own_mode = self.mode_without_secret(edit, before.as_deref())?;
-        if own_mode != mode {
+        // A file that is private for good has no other mode to go back to.
+        if own_mode != mode && !edit.private {
             self.write(&record, format!("{own_mode:04o}\n").as_bytes(), 0o600)?;
         }
         self.mark(&edit.path, edit.read_by.as_slice(), || Ok(!self.holds(&edit.path, after.as_bytes(), mode)?))?;
         let change = self.write(&edit.path, after.as_bytes(), mode)?;
-        if !edit.has_secret() {
+        // As long as nothing took its place, what was appended stands there.
+        if let (Change::Made, Some(held), Some(before)) = (change, held, &before) {
+            self.carry_over(held, before.len() as u64, &edit.path)?;
+        }
+        if !edit.is_private() {
             self.remove(&record)?;
         }
         Ok(change)
+    }
+
+    /// Appends to a file what somebody has appended, since it was read, to the one in whose place it was put.
+    fn carry_over(&self, mut replaced: File, read: u64, path: &str) -> Result<()> {
+        let mut appended = Vec::new();
+        let mut carry = || -> std::io::Result<()> {
+            replaced.seek(SeekFrom::Start(read))?;
+            replaced.read_to_end(&mut appended)?;
+            if appended.is_empty() {
+                return Ok(());
+            }
+            File::options().append(true).open(self.at(path))?.write_all(&appended)
+        };
+        carry().with_context(|| format!("write {path}: what was appended to it in the meantime"))
     }
 
     /// The mode that a file of somebody else's has as long as no secret of ours is in it. It is recorded before the first
@@ -63,7 +86,7 @@ impl Host {
         let before = self.read(&edit.path)?;
         let after = edit.applied_to(before.as_deref()).map_err(|why| no_toml(&edit.path, &why))?;
         let mode = self.mode_without_secret(edit, before.as_deref())?;
-        let mode = if edit.has_secret() { mode & 0o600 } else { mode };
+        let mode = if edit.is_private() { mode & 0o600 } else { mode };
         Ok(Edited { before, after, mode })
     }
 }
@@ -83,4 +106,23 @@ pub(super) struct Edited {
 /// Where the mode of a file is recorded while a secret of ours is in it.
 pub(super) fn mode_record(path: &str) -> String {
     format!("{STATE_DIRECTORY}/modes{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::scratch;
+
+    #[test]
+    fn what_is_appended_to_a_file_that_is_replaced_is_carried_over() {
+        let (_root, host) = scratch();
+        let path = "/etc/ecs/ecs.config";
+        host.write(path, b"A=1\n", 0o600).unwrap();
+        let held = File::open(host.at(path)).unwrap();
+        let mut script = File::options().append(true).open(host.at(path)).unwrap();
+        host.write(path, b"# ours\nA=1\n", 0o600).unwrap();
+        script.write_all(b"B=2\n").unwrap();
+        host.carry_over(held, "A=1\n".len() as u64, path).unwrap();
+        assert_eq!(host.read(path).unwrap().unwrap(), "# ours\nA=1\nB=2\n");
+    }
 }

@@ -121,7 +121,7 @@ impl Host {
             Action::WriteFile(file) => Some((file.contents.clone(), file.mode)),
             Action::EditFile(edit) => match self.edited(edit) {
                 Ok(edited) => edited.after.map(|text| {
-                    let contents = if edit.has_secret() { Contents::Secret(text) } else { Contents::Open(text) };
+                    let contents = if edit.is_private() { Contents::Secret(text) } else { Contents::Open(text) };
                     (contents, Mode(edited.mode))
                 }),
                 Err(_) => return Some(Rewrite::new(path, Before::Unreadable, None)),

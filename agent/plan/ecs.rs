@@ -1,12 +1,12 @@
 //! The ECS agent: its configuration, its start, and the wait for its registration.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Action, Condition, Contents, File, Planned, Start, planned, proxy};
+use super::{Action, Condition, Contents, Edit, Planned, Start, planned, proxy};
 use crate::config::ecs_variables;
-use crate::config::types::Mode;
 use crate::config::{Config, Ecs};
 use crate::instance::Instance;
 use crate::well_known::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
@@ -22,19 +22,25 @@ const BESIDE_CLOUD_INIT: &str = "started with --no-block: it may be ordered afte
 const DOCKER_START: Duration = Duration::from_secs(120);
 
 pub fn actions(config: &Config) -> Vec<Planned> {
-    let write = |ecs: &Ecs| {
-        let file = File {
+    let edit = |ecs: &Ecs| {
+        let edit = Edit {
             path: ECS_CONFIG.to_owned(),
-            contents: ecs_config(ecs, config),
-            mode: Mode(0o600),
-            read_by: vec![ECS_UNIT.to_owned()],
+            section: None,
+            lines: lines(ecs, config),
+            // The last line of a name counts: that of a script, of AWS Batch or of the image wins, as without this agent.
+            at_top: true,
+            private: true,
+            set_aside: &[],
+            separator: "=",
+            read_by: Some(ECS_UNIT.to_owned()),
         };
-        planned(Action::WriteFile(file), format!("the ECS agent joins the cluster `{}`", ecs.cluster))
+        planned(Action::EditFile(edit), format!("the ECS agent joins the cluster `{}`", ecs.cluster))
     };
-    config.ecs.as_ref().map(write).into_iter().collect()
+    config.ecs.as_ref().map(edit).into_iter().collect()
 }
 
-fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {
+/// Our lines of `ecs.config`.
+fn lines(ecs: &Ecs, config: &Config) -> Vec<(Cow<'static, str>, Contents)> {
     let mut lines = vec![("ECS_CLUSTER".to_owned(), ecs.cluster.to_string())];
     let json = |entries: Vec<(String, String)>| {
         let entries: Map<_, _> = entries.into_iter().map(|(key, value)| (key, Value::String(value))).collect();
@@ -49,13 +55,16 @@ fn ecs_config(ecs: &Ecs, config: &Config) -> Contents {
         lines.push(("ECS_CONTAINER_INSTANCE_TAGS".to_owned(), json(entries.collect())));
     }
     lines.extend(ecs.config.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-    if let Some(proxy) = &config.proxy {
-        lines.extend(proxy::variables(proxy).into_iter().map(|(name, value)| (name.to_owned(), value)));
-    }
-    let text = lines.iter().map(|(name, value)| ecs_variables::line(name, value)).collect();
-    let secret = ecs.config.0.iter().any(|(name, value)| ecs_variables::is_secret(name, value))
-        || config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret());
-    if secret { Contents::Secret(text) } else { Contents::Open(text) }
+    let own = lines.into_iter().map(|(name, value)| {
+        let text = ecs_variables::written(&name, &value);
+        let contents =
+            if ecs_variables::is_secret(&name, &value) { Contents::Secret(text) } else { Contents::Open(text) };
+        (Cow::Owned(name), contents)
+    });
+    let proxy = config.proxy.iter().flat_map(|proxy| {
+        proxy::variables(proxy).into_iter().map(|(name, value)| (name.into(), proxy::contents(proxy, value)))
+    });
+    own.chain(proxy).collect()
 }
 
 pub fn start(config: &Config, instance: &Instance) -> Vec<Planned> {
@@ -69,7 +78,7 @@ pub fn start(config: &Config, instance: &Instance) -> Vec<Planned> {
     actions
 }
 
-/// What an image without this agent has enabled.
+/// Starts what an image without this agent has enabled.
 pub fn start_unconfigured() -> Vec<Planned> {
     vec![
         ready(),
@@ -140,7 +149,8 @@ mod tests {
     fn what_holds_a_secret_is_one() {
         let is_secret = |rest: &str| {
             let config = configured(&format!("ecs: {{ cluster: c{rest}"));
-            matches!(ecs_config(config.ecs.as_ref().unwrap(), &config), Contents::Secret(_))
+            let lines = lines(config.ecs.as_ref().unwrap(), &config);
+            lines.iter().any(|(_, value)| matches!(value, Contents::Secret(_)))
         };
         assert!(!is_secret(", config: { ECS_LOGLEVEL: debug } }\nproxy: { url: 'http://proxy:3128' }"));
         assert!(is_secret(" }\nproxy: { url: 'http://me:shh@proxy:3128' }"));

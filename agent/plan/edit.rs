@@ -1,11 +1,13 @@
 //! Lines of ours in a file of somebody else's, put in and taken out again without a trace.
 //!
-//! The files are those of programs that read one file only (`dnf.conf`, the CloudWatch agent's `common-config.toml`).
-//! Our lines stand between two markers; a line of the same key that was there before is kept as a comment. Both are undone
-//! by line, whatever else has been changed in the file since, and however an earlier release had edited it.
+//! The files are those of programs that read one file only (`dnf.conf`, `ecs.config`, the CloudWatch agent's
+//! `common-config.toml`). Our lines stand between two markers. In `ecs.config` they stand at the top, so that a line of others
+//! wins; elsewhere a line of the same key that was there before is kept as a comment. Both are undone by line, whatever else
+//! has been changed in the file since, and however an earlier release had edited it.
 
 mod toml;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -27,7 +29,13 @@ pub struct Edit {
     /// The section, as in `[section]`; none in a file without sections.
     pub section: Option<&'static str>,
     /// The lines; none takes out what an earlier run put in.
-    pub lines: Vec<(&'static str, Contents)>,
+    pub lines: Vec<(Cow<'static, str>, Contents)>,
+    /// Puts them above all others, of which none is set aside, instead of below.
+    #[serde(skip)]
+    pub at_top: bool,
+    /// Lets its owner alone read the file, whoever's lines are secret.
+    #[serde(skip)]
+    pub private: bool,
     /// Other keys of the section, whose lines are set aside too: they would change what ours mean.
     #[serde(skip)]
     pub set_aside: &'static [&'static str],
@@ -39,18 +47,23 @@ pub struct Edit {
 
 impl Edit {
     /// The keys of the lines.
-    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
-        self.lines.iter().map(|(key, _)| *key)
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|(key, _)| key.as_ref())
     }
 
-    /// Whether a line must be kept from other users of the host.
-    pub fn has_secret(&self) -> bool {
-        self.lines.iter().any(|(_, value)| matches!(value, Contents::Secret(_)))
+    /// Tells whether the file must be kept from other users of the host.
+    pub fn is_private(&self) -> bool {
+        self.private || self.lines.iter().any(|(_, value)| matches!(value, Contents::Secret(_)))
     }
 
     /// Whether a text holds lines of ours.
     pub fn is_in(text: &str) -> bool {
         text.lines().any(|line| line.trim_end() == BEGIN)
+    }
+
+    /// Tells whether a line is one of the two that stand around ours.
+    pub fn is_marker(line: &str) -> bool {
+        [BEGIN, END].contains(&line)
     }
 
     /// The file with these lines in place of those of an earlier run; none where nothing is left of it.
@@ -66,6 +79,11 @@ impl Edit {
         for (key, value) in &self.lines {
             // Writing to a String can't fail.
             let _ = writeln!(block, "{key}{}{}", self.separator, value.reveal());
+        }
+        if self.at_top {
+            // A file that holds these lines alone is one that a release without markers wrote.
+            let others = original.filter(|others| *others != block).unwrap_or_default();
+            return Ok(Some(format!("{BEGIN}\n{block}{END}\n{others}")));
         }
         self.table()
             .map_or_else(

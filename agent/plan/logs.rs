@@ -3,6 +3,7 @@
 mod awslogs;
 mod cloudwatch;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -206,13 +207,15 @@ impl<'a> HostLogs<'a> {
     fn proxy_edit(&self, used: bool, file: &ProxyFile) -> Option<Planned> {
         let lines = |proxy: &Proxy| {
             let values = proxy::variables(proxy).into_iter().map(|(_, value)| (file.quote)(&value));
-            file.keys.into_iter().zip(values.map(|value| proxy::contents(proxy, value))).collect()
+            file.keys.into_iter().map(Cow::Borrowed).zip(values.map(|value| proxy::contents(proxy, value))).collect()
         };
         let lines: Vec<_> = self.config.proxy.as_ref().filter(|_| used).map(lines).unwrap_or_default();
         let edit = Edit {
             path: file.path.to_owned(),
             section: file.section,
             lines,
+            at_top: false,
+            private: false,
             set_aside: &[],
             separator: file.separator,
             read_by: Some(file.unit.to_owned()),

@@ -1,5 +1,7 @@
 //! The proxy's renderings: the environment of the units that go through it, and the package manager.
 
+use std::borrow::Cow;
+
 use super::systemd::assignment;
 use super::{Action, Contents, Edit, File, Planned, Start, planned, wanted_or_removed};
 use crate::config::types::Mode;
@@ -90,14 +92,15 @@ fn package_manager(config: &Config, instance: &Instance) -> Option<Planned> {
     let path = instance.image.package_manager.clone()?;
     let lines = config.proxy.as_ref().map(package_manager_lines).unwrap_or_default();
     let set_aside = &["proxy_username", "proxy_password"];
-    let edit = Edit { path, section: Some("main"), lines, set_aside, separator: "=", read_by: None };
+    let (at_top, private) = (false, false);
+    let edit = Edit { path, section: Some("main"), lines, at_top, private, set_aside, separator: "=", read_by: None };
     edited_or_restored(edit, "the package manager goes through the proxy", instance)
 }
 
 /// One line for dnf.conf(5) and yum.conf(5), credentials included. In options of their own dnf takes quotes away, and yum fills
 /// in what looks like a variable; in a URL they are percent-encoded.
-fn package_manager_lines(proxy: &Proxy) -> Vec<(&'static str, Contents)> {
-    vec![("proxy", contents(proxy, proxy.url.for_programs()))]
+fn package_manager_lines(proxy: &Proxy) -> Vec<(Cow<'static, str>, Contents)> {
+    vec![("proxy".into(), contents(proxy, proxy.url.for_programs()))]
 }
 
 /// The edit, if it has lines or an earlier run left some.

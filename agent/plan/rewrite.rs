@@ -2,7 +2,7 @@
 
 use similar::TextDiff;
 
-use super::Contents;
+use super::{Contents, Edit};
 use crate::config::ecs_variables;
 use crate::config::problem::redact;
 use crate::config::types::Mode;
@@ -122,6 +122,9 @@ fn shown_line(shown: fn(&str) -> String) -> impl Fn(&str) -> String {
 
 /// A line of `ecs.config`: in full if the ECS agent has such a variable and its value is no secret.
 fn shown_variable(line: &str) -> String {
+    if Edit::is_marker(line) {
+        return line.to_owned();
+    }
     let Some((name, value)) = line.split_once('=') else { return "***".to_owned() };
     match ecs_variables::kind(name) {
         Some(_) if !ecs_variables::is_secret(name, value) => redact(line),

@@ -20,7 +20,7 @@ pub const ALL: &[(&str, Scenario)] = &[
     ("a_binary_that_is_not_the_right_one_is_refused", other_binary),
     ("a_package_that_does_not_exist_leaves_no_image", no_package),
     ("a_host_without_cloud_init_is_refused", no_cloud_init),
-    ("a_setting_of_the_ecs_agent_that_would_be_lost_is_refused", baked_setting),
+    ("a_setting_of_the_ecs_agent_stays_in_the_image", baked_setting),
     ("a_unit_that_would_start_too_early_is_refused", early_unit),
     ("an_older_cloudwatch_agent_gets_rsyslog", rsyslog),
     ("the_scripts_run_on_a_host_without_the_optional_parts", bare),
@@ -217,7 +217,11 @@ fn no_cloud_init(bench: &Bench) -> Result<()> {
 
 fn baked_setting(bench: &Bench) -> Result<()> {
     bench.host.run("printf 'ECS_CLUSTER=of-the-builder\\nECS_LOGLEVEL=debug\\n' >/etc/ecs/ecs.config")?;
-    bench.bake_badly(&[], "don't bake this: /etc/ecs/ecs.config sets ECS_LOGLEVEL; empty it")
+    let output = bench.bake_well(&[])?;
+    ensure!(output.contains("/etc/ecs/ecs.config sets ECS_LOGLEVEL: that stays"), "the setting was not told: {output}");
+    let kept = bench.host.read("etc/ecs/ecs.config")?;
+    ensure!(kept == "ECS_LOGLEVEL=debug\n", "ecs.config: {kept}");
+    Ok(())
 }
 
 /// As where something of the image enables it again, whatever is asked of systemctl.

@@ -13,16 +13,16 @@ const OF_BOTH: [&str; 2] = ["CREDENTIALS_FETCHER_HOST", "DOCKER_HOST"];
 /// Bytes that a line may have: Docker's readers of such files take no longer ones.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// The line of `ecs.config` for a variable, so that its reader gets the value back.
+/// Gives the text behind the `=` of a variable's line in `ecs.config`, so that its reader gets the value back.
 ///
 /// ecs-init gives the agent what stands behind the `=`, letter by letter. Its own variables it has from systemd, which takes
 /// backslashes and quotes for syntax: systemd.exec(5), `EnvironmentFile=`.
-pub fn line(name: &str, value: &str) -> String {
+pub fn written(name: &str, value: &str) -> String {
     if !OF_ECS_INIT.contains(&name) {
-        return format!("{name}={value}\n");
+        return value.to_owned();
     }
     let quote = if value.starts_with(['"', '\'']) { "\\" } else { "" };
-    format!("{name}={quote}{}\n", value.replace('\\', "\\\\"))
+    format!("{quote}{}", value.replace('\\', "\\\\"))
 }
 
 /// Refuses a value that one of the readers would not get back, or with which systemd would misread what follows.

@@ -54,7 +54,7 @@ fn own_state(host: &Host) -> Look {
     Ok(Some(Finding::problem(Check::LastRun, format!("{path} is left"), why, remedy)))
 }
 
-/// The ECS agent's settings. The whole file is replaced at boot, so what is in it is lost, or was never meant to be kept.
+/// The ECS agent's settings of the image: they stay, and win over those of the configuration.
 fn ecs_config(host: &Host) -> Look {
     let text = host.read(ECS_CONFIG)?.unwrap_or_default();
     let names: Vec<_> = text.lines().filter_map(|line| Some(line.trim().split_once('=')?.0.trim())).collect();
@@ -62,13 +62,8 @@ fn ecs_config(host: &Host) -> Look {
     if names.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Finding::problem(
-        Check::EcsConfig,
-        format!("{ECS_CONFIG} sets {}", names.join(", ")),
-        "ecs-firstrun replaces this file at boot, so its settings would be lost; a cluster or credentials in it are \
-         those of the host that was baked",
-        "empty it, and put what all instances need under `ecs.config` in a YAML file in /etc/ecs-firstrun/conf.d",
-    )))
+    let found = format!("{ECS_CONFIG} sets {}: that stays, and wins over the configuration", names.join(", "));
+    Ok(Some(Finding::ok(Check::EcsConfig, found)))
 }
 
 fn machine_id(host: &Host) -> Look {

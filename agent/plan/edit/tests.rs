@@ -4,8 +4,17 @@ use proptest::prelude::*;
 const PROXY: &[(&str, &str)] = &[("http_proxy", "\"http://new:1\""), ("no_proxy", "\"a\"")];
 
 fn edit(path: &str, section: Option<&'static str>, lines: &[(&'static str, &str)]) -> Edit {
-    let lines = lines.iter().map(|(key, value)| (*key, Contents::Open((*value).to_owned()))).collect();
-    Edit { path: path.to_owned(), section, lines, set_aside: &["proxy_user"], separator: "=", read_by: None }
+    let lines = lines.iter().map(|(key, value)| ((*key).into(), Contents::Open((*value).to_owned()))).collect();
+    Edit {
+        path: path.to_owned(),
+        section,
+        lines,
+        at_top: false,
+        private: false,
+        set_aside: &["proxy_user"],
+        separator: "=",
+        read_by: None,
+    }
 }
 
 fn conf(section: Option<&'static str>, lines: &[(&'static str, &str)]) -> Edit {
@@ -33,9 +42,9 @@ fn the_lines_stand_in_their_section_and_replace_those_of_the_image() {
 #[test]
 fn lines_of_ours_are_known_and_those_that_are_secret() {
     let mut with = conf(None, &[("user", "x")]);
-    assert!(!with.has_secret() && Edit::is_in(&applied(&with, "")) && !Edit::is_in("user=x\n"));
-    with.lines.push(("password", Contents::Secret("y".to_owned())));
-    assert!(with.has_secret());
+    assert!(!with.is_private() && Edit::is_in(&applied(&with, "")) && !Edit::is_in("user=x\n"));
+    with.lines.push(("password".into(), Contents::Secret("y".to_owned())));
+    assert!(with.is_private());
 }
 
 #[test]
@@ -213,4 +222,21 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn lines_at_the_top_leave_all_others_as_they_are() {
+    let with = Edit { at_top: true, ..conf(None, &[("ECS_CLUSTER", "ours"), ("X", "1")]) };
+    let block = "# BEGIN ecs-firstrun\nECS_CLUSTER=ours\nX=1\n# END ecs-firstrun\n";
+    for others in ["", "ECS_CLUSTER=theirs", "a\r\nX=\"2\\\n\n[x]\n", "# END\n", &"y".repeat(1 << 20)] {
+        let edited = applied(&with, others);
+        assert_eq!(edited, format!("{block}{others}"));
+        assert_eq!(applied(&with, &edited), edited, "a second time");
+        let later = Edit { at_top: true, ..conf(None, &[("ECS_CLUSTER", "new")]) };
+        let appended = format!("{edited}Z=3\n");
+        let expected = format!("# BEGIN ecs-firstrun\nECS_CLUSTER=new\n# END ecs-firstrun\n{others}Z=3\n");
+        assert_eq!(applied(&later, &appended), expected);
+    }
+    // A release without markers wrote these lines alone.
+    assert_eq!(applied(&with, "ECS_CLUSTER=ours\nX=1\n"), block);
 }

@@ -31,6 +31,7 @@ pub const ALL: &[Scenario] = &[
     ("user_data_packed_beside_a_slow_script", user_data::packed_beside_a_slow_script),
     ("user_data_script_that_calls_the_agent", user_data::script_that_calls_the_agent),
     ("user_data_runcmd_that_calls_the_agent", user_data::runcmd_that_calls_the_agent),
+    ("user_data_script_that_appends_to_ecs_config", user_data::script_that_appends_to_ecs_config),
     ("user_data_of_the_ecs_console", user_data::of_the_ecs_console),
     ("user_data_none", user_data::none_at_all),
 ];

@@ -104,10 +104,42 @@ pub fn of_the_ecs_console(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// A script beside a document: what it appends to ecs.config within cloud-final stands below our lines, over a reboot too.
+pub fn script_that_appends_to_ecs_config(stage: &Stage) -> Result<()> {
+    // As AWS Batch writes it: no blank before the arrows, one behind the file's name.
+    let script =
+        "#!/bin/bash\necho ECS_RESERVED_MEMORY=32>>/etc/ecs/ecs.config \necho ECS_LOGLEVEL=debug>>/etc/ecs/ecs.config ";
+    let mime = format!(
+        "Content-Type: multipart/mixed; boundary=\"==\"\nMIME-Version: 1.0\n\n\
+         --==\nContent-Type: application/vnd.ecs-firstrun+yaml\n\n{DOCUMENT}\n\
+         --==\nContent-Type: text/x-shellscript; charset=\"us-ascii\"\n\n{script}\n--==--\n"
+    );
+    let lab = Lab::new(stage, mime)?;
+    for _boot in ["first", "later"] {
+        let mut machine = lab.boot(&Life::default())?;
+        registers(&mut machine)?;
+        succeeded(&lab, &mut machine)?;
+        let config = machine.sh("cat /etc/ecs/ecs.config")?;
+        let (ours, others) = config.split_once("# END ecs-firstrun\n").unwrap_or_default();
+        contains(ours, "ECS_CLUSTER=production\n")?;
+        same("below our lines", others, "ECS_RESERVED_MEMORY=32\nECS_LOGLEVEL=debug")?;
+        let environment = machine.sh("tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID ecs)/environ")?;
+        contains(&environment, "ECS_LOGLEVEL=debug")?;
+        machine.shut_down()?;
+    }
+    Ok(())
+}
+
+/// The ECS agent registers, which no run waits for.
+fn registers(machine: &mut Machine) -> Result<()> {
+    let asks = "python3 -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:51678/\")'";
+    machine.until(asks, PATIENCE).map(drop)
+}
+
 /// Docker and the ECS agent run, nothing else was asked for or told.
 fn as_on_a_stock_image(lab: &Lab, machine: &mut Machine, cluster: &str) -> Result<()> {
     same("the agent ended", machine.settled()?, Ended::Well)?;
-    machine.until("python3 -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:51678/\")'", PATIENCE)?;
+    registers(machine)?;
     machine.is_member_of(cluster)?;
     machine.is_healthy_but_for(&[])?;
     machine.starts_nothing_by_itself()?;
