@@ -238,21 +238,26 @@ pub struct Docker {
 }
 
 /// `ecs`: the ECS agent.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Ecs {
-    /// Name or ARN of the cluster to join.
-    pub cluster: ClusterName,
+    /// Name or ARN of the cluster to join. Unless given, the last `ECS_CLUSTER` in `/etc/ecs/ecs.config` names it when the
+    /// ECS agent starts, as AWS Batch or a script writes it; the cluster is `default` where there is none.
+    pub cluster: Option<ClusterName>,
     /// Custom attributes of the container instance, for placement constraints.
-    #[serde(default)]
     pub attributes: BTreeMap<AttributeName, AttributeValue>,
     /// Tags of the container instance.
-    #[serde(default)]
     pub tags: BTreeMap<TagKey, TagValue>,
     /// Variables of the ECS agent, as `/etc/ecs/ecs.config` has them.
-    #[serde(default)]
     pub config: EcsVariables,
+}
+
+impl Ecs {
+    /// The cluster that the configuration names, name or ARN.
+    pub fn cluster(&self) -> Option<String> {
+        self.cluster.as_ref().map(ToString::to_string)
+    }
 }
 
 /// `wait`: the wait for the registration.

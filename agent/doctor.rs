@@ -267,7 +267,7 @@ pub async fn local_cause(host: &Host, config: &Config, identity: &Identity) -> O
 /// The reason why the ECS agent is not, or will not be, in the cluster of the configuration: a line of its settings names another
 /// one, it has saved another one, or, once its start `is_settled`, it is registered with another one.
 pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, is_settled: bool) -> Option<String> {
-    let wanted = config.ecs.as_ref()?.cluster.to_string();
+    let wanted = host.cluster(config.ecs.as_ref()?.cluster().as_deref()).ok()?;
     let remedy = || host.remedy_for_another_cluster(&wanted);
     if let Some(line) = host.configured_cluster().ok()?.filter(|line| !same_cluster(&line.value, &wanted)) {
         return Some(format!("the ECS agent joins `{}`, not `{wanted}`; {}", line.value, remedy()));
@@ -316,6 +316,6 @@ fn is_denied(error: &anyhow::Error) -> bool {
 
 /// A cluster in words.
 fn cluster_in_words(config: Option<&Config>) -> String {
-    let ecs = config.and_then(|config| config.ecs.as_ref());
-    ecs.map_or_else(|| "the cluster".to_owned(), |ecs| format!("the cluster `{}`", ecs.cluster))
+    let cluster = config.and_then(|config| config.ecs.as_ref()?.cluster.as_ref());
+    cluster.map_or_else(|| "the cluster".to_owned(), |cluster| format!("the cluster `{cluster}`"))
 }

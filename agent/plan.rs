@@ -61,7 +61,7 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         ("proxy", proxy::actions(config, instance)),
         ("storage", storage::actions(config, instance)),
         ("docker", docker::actions(config, instance)),
-        ("ecs", ecs::actions(config)),
+        ("ecs", ecs::actions(config, instance)),
         ("start", ecs::start(config, instance)),
         ("wait", ecs::wait(config, instance)),
     ];

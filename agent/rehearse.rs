@@ -27,7 +27,7 @@ pub use self::scenario::Scenario;
 use self::time::TimeScale;
 use crate::cli::{eprint, print};
 use crate::cloudwatch_agent;
-use crate::config::Parsed;
+use crate::config::{Ecs, Parsed};
 use crate::config::types::Device;
 use crate::report::{Report, milliseconds};
 use crate::text::{COLUMNS, FAINT, Paint, STRONG, wrap};
@@ -154,7 +154,7 @@ impl Rehearsal {
         let parsed = crate::run::documents("user data", &user_data);
         furnish(&root, scenario, &parsed)?;
         let programs = Programs::prepare(&state, &bin, binary, &UNITS).context("prepare the stub programs")?;
-        let cluster = parsed.config.ecs.as_ref().map(|ecs| ecs.cluster.to_string()).unwrap_or_default();
+        let cluster = parsed.config.ecs.as_ref().and_then(Ecs::cluster).unwrap_or_default();
         match scenario {
             Scenario::AgentExits5 => {
                 programs.fail_after(ECS_UNIT, Duration::from_millis(500), ECS_EXIT_TERMINAL)?;

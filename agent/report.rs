@@ -46,7 +46,8 @@ pub struct Report {
     /// The kind of this run among those of the instance; none before that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
-    /// The cluster that the configuration names; none where it names none, or was refused.
+    /// The cluster that the configuration names, else the ECS agent's settings; none where no ECS agent is configured, before
+    /// its settings are complete, and where the configuration was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     /// When the run began, RFC 3339 in UTC.

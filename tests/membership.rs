@@ -54,6 +54,76 @@ fn a_line_that_wins_over_the_configuration_is_named() {
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
 }
 
+/// The smallest document, without a cluster.
+fn without_cluster() -> String {
+    SMALLEST.replace("ecs:\n  cluster: production\n", "ecs: {}\n")
+}
+
+#[test]
+fn without_a_cluster_it_is_the_one_that_the_settings_name_when_the_agent_starts() {
+    for (image, appended, cluster) in [
+        ("", "ECS_CLUSTER=jobs-1a2b_Batch_0123\n", "jobs-1a2b_Batch_0123"),
+        ("ECS_CLUSTER=first\n", "ECS_CLUSTER=second\nECS_LOGLEVEL=debug", "second"),
+        ("", "ECS_CLUSTER=\r\n", "default"),
+        ("ECS_LOGLEVEL=\u{e4}", "", "default"),
+    ] {
+        let host = host_with(|options| {
+            options.user_data = Some(without_cluster().into());
+            options.registration = registered_with(cluster, Duration::from_millis(800));
+        });
+        host.put(ECS_CONFIG, image);
+        let ended = host.run_and(|_| {
+            until(|| host.rehearsal.programs.started_marker("ecs.service").exists());
+            host.put(ECS_CONFIG, &format!("{image}{appended}"));
+        });
+        assert_eq!(ended.code, Some(0), "{appended}: {}", ended.stderr);
+        assert_eq!(host.text(ECS_CONFIG), format!("{image}{appended}"));
+        assert_eq!(host.report().cluster.as_deref(), Some(cluster));
+        host.one_signal("SUCCESS");
+        let finding = findings(&host, &host.rehearsal.cloud.cloudformation_endpoint(), "cluster").remove(0);
+        let found = finding["found"].as_str().unwrap();
+        assert!(found.contains(&format!("registered with `{cluster}`")), "{found}");
+        let set_by = if appended.contains("CLUSTER") { "set by `ECS_CLUSTER=" } else { "no file sets ECS_CLUSTER" };
+        assert!(found.contains(set_by), "{found}");
+    }
+}
+
+#[test]
+fn without_a_cluster_an_agent_in_another_one_than_its_settings_name_is_told() {
+    let host = host_with(|options| {
+        options.user_data = Some(without_cluster().into());
+        options.registration = registered_with("default", Duration::from_millis(800));
+    });
+    let ended = host.run_and(|_| {
+        until(|| host.rehearsal.programs.started_marker("ecs.service").exists());
+        host.put(ECS_CONFIG, "ECS_CLUSTER=jobs\n");
+    });
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    host.one_signal("FAILURE");
+    let words = ["registered with `default`, not with `jobs`", "delete /var/lib/ecs/data"];
+    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
+}
+
+#[test]
+fn without_a_cluster_the_reason_says_who_names_it() {
+    for (settings, words) in [
+        ("", "was not registered with `default` (no file sets ECS_CLUSTER) within"),
+        (
+            "ECS_CLUSTER=jobs\n",
+            "was not registered with `jobs` (set by `ECS_CLUSTER=jobs` in line 1 of /etc/ecs/ecs.config) within",
+        ),
+    ] {
+        let host = host_with(|options| {
+            options.user_data = Some(format!("{}wait: {{timeout: 2s}}\n", without_cluster()).into());
+            options.registration = Registration::Never;
+        });
+        host.put(ECS_CONFIG, settings);
+        assert_eq!(host.run().code, Some(1));
+        assert_has(&host.report().reason.unwrap_or_default(), &[words]);
+    }
+}
+
 #[test]
 fn a_boot_that_ends_in_another_cluster_is_no_success() {
     let mut host = host_with(|_| {});

@@ -34,6 +34,7 @@ const RIGHT: &[(&str, &str)] = &[
         r#"{"ecs": {"cluster": "a", "config":
         {"ECS_RESERVED_MEMORY": 32, "ECS_CONTAINER_STOP_TIMEOUT": "1m30s", "ECS_RESERVED_PORTS": "[22]"}}}"#,
     ),
+    ("a cluster that others name", r#"{"ecs": {"tags": {"a": "b"}}}"#),
     ("nothing where nothing is wanted", r#"{"signal": null, "ecs": {"cluster": "a"}, "docker": {"daemon": null}}"#),
 ];
 
@@ -42,7 +43,7 @@ const WRONG: &[(&str, &str)] = &[
     ("an unknown section", r#"{"ecs": {"cluster": "a"}, "exc": {}}"#),
     ("an unknown key", r#"{"ecs": {"cluster": "a", "colour": "b"}}"#),
     ("an unknown variable", r#"{"ecs": {"cluster": "a", "config": {"ECS_COLOUR": "b"}}}"#),
-    ("a missing key", r#"{"ecs": {"tags": {"a": "b"}}}"#),
+    ("a missing key", r#"{"storage": [{"device": "/dev/xvdb"}]}"#),
     ("a number in the place of text", r#"{"ecs": {"cluster": 5}}"#),
     ("text in the place of a list", r#"{"storage": "xvdb"}"#),
     ("a mapping in the place of a variable", r#"{"ecs": {"cluster": "a", "config": {"ECS_LOGLEVEL": {}}}}"#),

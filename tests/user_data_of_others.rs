@@ -1,6 +1,8 @@
 //! User data that knows nothing of this agent: the instance is as good as one of an image without it.
 
-use ecs_firstrun::rehearse::cloud::Server;
+use std::time::Duration;
+
+use ecs_firstrun::rehearse::cloud::{RegisteredAs, Registration, Server};
 use ecs_firstrun::report::Outcome;
 
 use crate::support::host::Host;
@@ -99,6 +101,26 @@ fn the_lines_of_others_in_ecs_config_stay_over_reboots() {
             host.put(path, &format!("{}ECS_RESERVED_MEMORY=64\n", host.text(path)));
             let mode = std::os::unix::fs::PermissionsExt::mode(&host.at(path).metadata().unwrap().permissions());
             assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+}
+
+#[test]
+fn lines_that_the_configuration_has_no_more_go_and_those_of_others_stay() {
+    let path = "/etc/ecs/ecs.config";
+    for others in ["", "ECS_CLUSTER=jobs\n"] {
+        let host = Host::in_cloud("#ecs-firstrun\necs: {config: {ECS_LOGLEVEL: debug}}\n", |options| {
+            let cluster = if others.is_empty() { "default" } else { "jobs" }.to_owned();
+            options.registration = Registration::After(Duration::ZERO, RegisteredAs { cluster });
+        });
+        host.put(path, others);
+        assert_eq!(host.run().code, Some(0), "{}", reason(&host));
+        assert_eq!(host.text(path), format!("# BEGIN ecs-firstrun\nECS_LOGLEVEL=debug\n# END ecs-firstrun\n{others}"));
+        let user_data = host.folder.path().join("user-data");
+        std::fs::write(&user_data, "#ecs-firstrun\necs: {}\n").unwrap();
+        for _boot in 0..2 {
+            assert_eq!(host.call(&["run", "--user-data", user_data.to_str().unwrap()], &[]).code, Some(0));
+            assert_eq!(host.text(path), others);
         }
     }
 }

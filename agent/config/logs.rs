@@ -205,10 +205,11 @@ impl Config {
     pub fn log_group(&self) -> LogGroupName {
         let signal = self.signal.as_ref();
         let names_stack = signal.is_some_and(|signal| signal.stack.is_some() && signal.resource.is_some());
-        self.logs.group.clone().unwrap_or_else(|| match (names_stack, &self.ecs) {
+        let names_cluster = self.ecs.as_ref().is_some_and(|ecs| ecs.cluster.is_some());
+        self.logs.group.clone().unwrap_or_else(|| match (names_stack, names_cluster) {
             (true, _) => constant("${stack}/ec2/${resource}"),
-            (false, Some(_)) => constant("${cluster}/ec2"),
-            (false, None) => constant("ecs-firstrun/${account}"),
+            (false, true) => constant("${cluster}/ec2"),
+            (false, false) => constant("ecs-firstrun/${account}"),
         })
     }
 }
@@ -274,7 +275,9 @@ impl<'a> LogNames<'a> {
         match variable {
             Variable::Stack => signal.and_then(|signal| signal.stack.as_ref()).map(|stack| stack.name().to_owned()),
             Variable::Resource => signal.and_then(|signal| signal.resource.as_ref()).map(ToString::to_string),
-            Variable::Cluster => self.config.ecs.as_ref().map(|ecs| ecs.cluster.name().to_owned()),
+            Variable::Cluster => {
+                self.config.ecs.as_ref().and_then(|ecs| ecs.cluster.as_ref()).map(|cluster| cluster.name().to_owned())
+            }
             Variable::Region => Some(self.place.0.to_owned()),
             Variable::Account => Some(self.place.1.to_owned()),
         }

@@ -76,7 +76,7 @@ checked_text! {
             None => text,
         };
         if name.is_empty() {
-            return Err("the name of the cluster is empty\nwrite the cluster's name or ARN; the cluster `default` has to be named too".to_owned());
+            return Err("the name of the cluster is empty\nwrite the cluster's name or ARN, or leave `cluster` out where another writer of /etc/ecs/ecs.config names it".to_owned());
         }
         if name.len() > 255 || !is_word(name, "-_") {
             return Err(format!("`{name}` is not a name that ECS allows for a cluster\nup to 255 letters, digits, - and _"));

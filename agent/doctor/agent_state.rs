@@ -79,7 +79,7 @@ fn configured(host: &Host, config: Option<&Config>) -> Option<(String, String)> 
         let cluster = if line.value.is_empty() { DEFAULT_CLUSTER } else { line.value.as_str() };
         return Some((cluster.to_owned(), format!("it is configured for `{cluster}`: {line}")));
     }
-    let cluster = config?.ecs.as_ref()?.cluster.to_string();
+    let cluster = config?.ecs.as_ref()?.cluster()?;
     Some((cluster.clone(), format!("it is configured for `{cluster}`")))
 }
 

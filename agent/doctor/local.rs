@@ -80,18 +80,21 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
             Seen::Registered { cluster, .. } | Seen::WrongCluster { found: cluster, .. } => {
                 let words = format!(
                     "the ECS agent is registered with `{cluster}`; which one is wanted is not known ({})",
-                    set_by(subject.host)
+                    subject.host.cluster_set_by()
                 );
                 vec![Finding::unknown(check, words)]
             }
             _ => {
                 let words =
-                    format!("no cluster is configured ({}), and the ECS agent is not registered", set_by(subject.host));
+                    format!("no cluster is configured ({}), and the ECS agent is not registered", subject.host.cluster_set_by());
                 vec![Finding::unknown(check, words)]
             }
         };
     };
-    let cluster = ecs.cluster.to_string();
+    let cluster = match subject.host.cluster(ecs.cluster().as_deref()) {
+        Ok(cluster) => cluster,
+        Err(error) => return vec![Finding::not_made(check, &error)],
+    };
     let not_registered = |what: String| {
         if subject.identity.is_warming() {
             let words = "the instance is in a warm pool: it registers when it goes into service";
@@ -111,7 +114,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
             }
             Finding::ok(
                 check,
-                format!("registered with `{cluster}`, container instance {id} ({})", set_by(subject.host)),
+                format!("registered with `{cluster}`, container instance {id} ({})", subject.host.cluster_set_by()),
             )
         }
         Seen::WrongCluster { wanted, found } => Finding::problem(
@@ -125,15 +128,6 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
         ),
         Seen::Unreachable(what) | Seen::NotReady(what) => not_registered(what),
     }]
-}
-
-/// Who names the cluster to the ECS agent.
-fn set_by(host: &Host) -> String {
-    match host.configured_cluster() {
-        Ok(Some(line)) => format!("set by {line}"),
-        Ok(None) => "no file sets ECS_CLUSTER".to_owned(),
-        Err(error) => format!("{error:#}"),
-    }
 }
 
 /// Tells whether the ECS agent's log says, after the last registration, that the instance was deregistered.

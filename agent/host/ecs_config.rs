@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::Host;
 use crate::config::problem::redact;
-use crate::ecs_agent::same_cluster;
+use crate::ecs_agent::{DEFAULT_CLUSTER, same_cluster};
 use crate::well_known::ECS_CONFIG;
 
 /// The files, the one that counts more first.
@@ -43,7 +43,9 @@ impl Host {
     /// A file that can't be read.
     pub fn ecs_setting(&self, name: &str) -> Result<Option<Setting>> {
         for path in FILES {
-            if let Some(setting) = last(path, &self.read(path)?.unwrap_or_default(), name) {
+            // ecs-init takes bytes, and knows a line by its name.
+            let text = self.read_bytes(path)?.unwrap_or_default();
+            if let Some(setting) = last(path, &String::from_utf8_lossy(&text), name) {
                 return Ok(Some(setting));
             }
         }
@@ -56,6 +58,28 @@ impl Host {
     /// A file that can't be read.
     pub fn configured_cluster(&self) -> Result<Option<Setting>> {
         self.ecs_setting(CLUSTER)
+    }
+
+    /// The cluster that the ECS agent is to join: that of the configuration, else that of its settings as they are now, else
+    /// `default`.
+    ///
+    /// # Errors
+    /// Settings that are needed and can't be read.
+    pub fn cluster(&self, configured: Option<&str>) -> Result<String> {
+        if let Some(cluster) = configured {
+            return Ok(cluster.to_owned());
+        }
+        let set = self.configured_cluster()?.map(|line| line.value).filter(|value| !value.is_empty());
+        Ok(set.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()))
+    }
+
+    /// Says which line of the ECS agent's settings names the cluster.
+    pub fn cluster_set_by(&self) -> String {
+        match self.configured_cluster() {
+            Ok(Some(line)) => format!("set by {line}"),
+            Ok(None) => "no file sets ECS_CLUSTER".to_owned(),
+            Err(error) => format!("{error:#}"),
+        }
     }
 
     /// The remedy for an ECS agent that is in another cluster than in this one, which the configuration names. A line that

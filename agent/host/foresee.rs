@@ -102,7 +102,8 @@ impl Host {
             Condition::DevicePresent { device, .. } => !self.find_device(device)?.is_empty(),
             Condition::UnitActive { unit, .. } => self.unit_state(unit).await?.is_active(),
             Condition::Registered { cluster, .. } => {
-                matches!(self.look_at_ecs_agent(cluster).await, Seen::Registered { .. })
+                let cluster = self.cluster(cluster.as_deref())?;
+                matches!(self.look_at_ecs_agent(&cluster).await, Seen::Registered { .. })
             }
         })
     }

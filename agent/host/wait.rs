@@ -62,7 +62,7 @@ impl Host {
                 Ok(if waited { Change::Made } else { Change::AlreadyDone })
             }
             Condition::UnitActive { unit, .. } => self.wait_for_unit(unit, began, ends).await,
-            Condition::Registered { cluster, .. } => self.wait_for_registration(cluster, began, ends).await,
+            Condition::Registered { cluster, .. } => self.wait_for_registration(cluster.as_deref(), began, ends).await,
         }
     }
 
@@ -87,31 +87,27 @@ impl Host {
         }
     }
 
-    async fn wait_for_registration(&self, cluster: &str, began: Instant, ends: Instant) -> Result<Change> {
+    async fn wait_for_registration(&self, configured: Option<&str>, began: Instant, ends: Instant) -> Result<Change> {
         let mut units_looked_at = began;
         let mut job_looked_at: Option<Instant> = None;
         let mut last = String::new();
         let mut trouble = None;
         loop {
-            let seen = match self.ecs_agent.look(cluster).await {
-                Seen::Registered { container_instance_arn, version, .. } => {
+            // Others may write the agent's settings until it starts.
+            let cluster = self.cluster(configured)?;
+            let seen = match self.ecs_agent.look(&cluster).await {
+                seen @ (Seen::Registered { .. } | Seen::WrongCluster { .. }) => {
                     // A queued restart means that this registration used the old configuration. The first look at the job
                     // comes at once, so that no time is lost where nothing is queued.
                     let is_due = |at: Instant| at.elapsed() >= JOB_POLL || Instant::now() >= ends;
                     if job_looked_at.is_none_or(is_due) {
                         if !self.unit_state(ECS_UNIT).await?.has_job {
-                            tracing::info!("registered as {container_instance_arn} ({version})");
-                            return Ok(Change::Made);
+                            return self.joined(seen);
                         }
                         job_looked_at = Some(Instant::now());
                     }
                     "it is about to be restarted".to_owned()
                 }
-                Seen::WrongCluster { wanted, found } => bail!(
-                    "the ECS agent is registered with `{found}`, not with `{wanted}`: it was started before it was \
-                    configured, or with another configuration; {}",
-                    self.remedy_for_another_cluster(&wanted)
-                ),
                 Seen::Refused => {
                     job_looked_at = None;
                     "its introspection endpoint refuses connections, as it does until the agent has registered"
@@ -136,12 +132,28 @@ impl Host {
                 let spent = spent(began);
                 let states = timeout(LAST_WORDS / 5, self.units_in_words()).await;
                 let states = states.unwrap_or_else(|_| "systemctl did not show the units' state in time".to_owned());
-                let seen = format!("the ECS agent was not registered with `{cluster}` within {spent}");
+                let set_by = if configured.is_none() { format!(" ({})", self.cluster_set_by()) } else { String::new() };
+                let seen = format!("the ECS agent was not registered with `{cluster}`{set_by} within {spent}");
                 let hint = format!(": {last}; {states}; /var/log/ecs/ecs-agent.log says more");
                 return Err(Unmet { seen, hint }.into());
             }
             sleep(POLL).await;
         }
+    }
+
+    /// Judges a registration that stands.
+    fn joined(&self, seen: Seen) -> Result<Change> {
+        if let Seen::WrongCluster { wanted, found } = &seen {
+            bail!(
+                "the ECS agent is registered with `{found}`, not with `{wanted}`: it was started before it was configured, \
+                or with another configuration; {}",
+                self.remedy_for_another_cluster(wanted)
+            )
+        }
+        if let Seen::Registered { container_instance_arn, version, .. } = &seen {
+            tracing::info!("registered as {container_instance_arn} ({version})");
+        }
+        Ok(Change::Made)
     }
 
     /// Fails where Docker or the ECS agent has ended and systemd does not start it again. Says what else keeps them from

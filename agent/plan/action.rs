@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Edit;
 use crate::config::Filesystem;
 use crate::config::types::{Device, Mode};
+use crate::well_known::ECS_CONFIG;
 
 /// The program that keeps its data on a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -184,8 +185,9 @@ pub enum Condition {
     },
     /// The ECS agent is registered with this cluster.
     Registered {
-        /// Name or ARN of the cluster.
-        cluster: String,
+        /// Name or ARN of the cluster; none where the ECS agent's settings name it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cluster: Option<String>,
         /// The longest that it may take.
         #[serde(serialize_with = "as_seconds")]
         timeout: Duration,
@@ -255,7 +257,12 @@ impl fmt::Display for Condition {
             }
             Condition::DevicePresent { device, .. } => write!(f, "{device} is attached"),
             Condition::UnitActive { unit, .. } => write!(f, "{unit} is active"),
-            Condition::Registered { cluster, .. } => write!(f, "the ECS agent is registered with `{cluster}`"),
+            Condition::Registered { cluster: Some(cluster), .. } => {
+                write!(f, "the ECS agent is registered with `{cluster}`")
+            }
+            Condition::Registered { cluster: None, .. } => {
+                write!(f, "the ECS agent is registered with the cluster that {ECS_CONFIG} names")
+            }
         }
     }
 }

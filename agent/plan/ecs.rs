@@ -21,12 +21,19 @@ const BESIDE_CLOUD_INIT: &str = "started with --no-block: it may be ordered afte
 /// The longest that Docker may take to become active when no ECS agent is waited for.
 const DOCKER_START: Duration = Duration::from_secs(120);
 
-pub fn actions(config: &Config) -> Vec<Planned> {
+pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     let edit = |ecs: &Ecs| {
+        let lines = lines(ecs, config);
+        let why = match (&ecs.cluster, lines.is_empty()) {
+            (Some(cluster), _) => format!("the ECS agent joins the cluster `{cluster}`"),
+            (None, false) => "the ECS agent has these settings".to_owned(),
+            (None, true) if instance.ours.contains(ECS_CONFIG) => "the configuration sets nothing here any more".to_owned(),
+            (None, true) => return None,
+        };
         let edit = Edit {
             path: ECS_CONFIG.to_owned(),
             section: None,
-            lines: lines(ecs, config),
+            lines,
             // The last line of a name counts: that of a script, of AWS Batch or of the image wins, as without this agent.
             at_top: true,
             private: true,
@@ -34,14 +41,14 @@ pub fn actions(config: &Config) -> Vec<Planned> {
             separator: "=",
             read_by: Some(ECS_UNIT.to_owned()),
         };
-        planned(Action::EditFile(edit), format!("the ECS agent joins the cluster `{}`", ecs.cluster))
+        Some(planned(Action::EditFile(edit), why))
     };
-    config.ecs.as_ref().map(edit).into_iter().collect()
+    config.ecs.as_ref().and_then(edit).into_iter().collect()
 }
 
 /// Our lines of `ecs.config`.
 fn lines(ecs: &Ecs, config: &Config) -> Vec<(Cow<'static, str>, Contents)> {
-    let mut lines = vec![("ECS_CLUSTER".to_owned(), ecs.cluster.to_string())];
+    let mut lines: Vec<_> = ecs.cluster().map(|cluster| ("ECS_CLUSTER".to_owned(), cluster)).into_iter().collect();
     let json = |entries: Vec<(String, String)>| {
         let entries: Map<_, _> = entries.into_iter().map(|(key, value)| (key, Value::String(value))).collect();
         Value::Object(entries).to_string()
@@ -98,7 +105,7 @@ fn queue(unit: &str, why: &str) -> Planned {
 pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
     let condition = match &config.ecs {
         Some(_) if instance.is_warming() => return Vec::new(),
-        Some(ecs) => Condition::Registered { cluster: ecs.cluster.to_string(), timeout: config.wait.timeout.0 },
+        Some(ecs) => Condition::Registered { cluster: ecs.cluster(), timeout: config.wait.timeout.0 },
         None if config.docker.is_some() => {
             Condition::UnitActive { unit: DOCKER_UNIT.to_owned(), timeout: DOCKER_START.min(config.wait.timeout.0) }
         }
@@ -134,6 +141,9 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
         Some(ecs) if instance.is_warming() => Some(format!(
             "the instance is in a warm pool: the ECS agent {} when it goes into service, which is not waited for",
             if waits_by_itself(ecs) { "registers" } else { "is started" }
+        )),
+        Some(Ecs { cluster: None, .. }) => Some(format!(
+            "no `ecs.cluster` is configured: the ECS agent joins the cluster that {ECS_CONFIG} names when it starts, else `default`"
         )),
         Some(_) => None,
         None => Some("no `ecs` is configured: the ECS agent is not started".to_owned()),

@@ -73,7 +73,8 @@ impl Edit {
     pub fn applied_to(&self, file: Option<&str>) -> Result<Option<String>, String> {
         let original = file.and_then(without_ours);
         if self.lines.is_empty() {
-            return Ok(original);
+            // A file that others append to stays, though it is empty.
+            return Ok(original.or_else(|| self.at_top.then(String::new)));
         }
         let mut block = String::new();
         for (key, value) in &self.lines {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{Failure, Provisioned, Run, Stage, gather, log_agent, save_report, signal};
 use crate::apply::{apply, millis};
 use crate::config::decode::Note;
-use crate::config::{self, Config, Parsed};
+use crate::config::{self, Config, Ecs, Parsed};
 use crate::instance::Instance;
 use crate::plan::{Action, Condition, Plan, obstacle, plan, plan_without_configuration};
 use crate::report::{Change, Outcome, StepReport};
@@ -57,7 +57,7 @@ impl Run<'_> {
         }
         let is_of_others = parsed.is_of_others();
         let Some(config) = accepted(parsed)? else { return self.start_unconfigured(is_of_others).await };
-        self.report.cluster = config.ecs.as_ref().map(|ecs| ecs.cluster.to_string());
+        self.report.cluster = config.ecs.as_ref().and_then(Ecs::cluster);
         let instance = match self.host.instance(&self.gathered.identity) {
             Ok(instance) => instance,
             Err(error) => return Err(failed(error, config)),
@@ -70,6 +70,10 @@ impl Run<'_> {
         let heartbeats = self.heartbeats(&config);
         let applied = self.apply(&plan, &config).await;
         drop(heartbeats);
+        // In a warm pool nobody has to have named it yet.
+        if let Some(ecs) = config.ecs.as_ref().filter(|_| !instance.is_warming()) {
+            self.report.cluster = self.host.cluster(ecs.cluster().as_deref()).ok();
+        }
         match applied {
             Ok(()) => {
                 if let Some(trouble) = self.log_agent_that_is_required(&config).await {

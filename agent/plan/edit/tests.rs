@@ -236,6 +236,9 @@ fn lines_at_the_top_leave_all_others_as_they_are() {
         let appended = format!("{edited}Z=3\n");
         let expected = format!("# BEGIN ecs-firstrun\nECS_CLUSTER=new\n# END ecs-firstrun\n{others}Z=3\n");
         assert_eq!(applied(&later, &appended), expected);
+        let none = Edit { at_top: true, ..conf(None, &[]) };
+        assert_eq!(applied(&none, &appended), format!("{others}Z=3\n"));
+        assert_eq!(applied(&none, &edited), others);
     }
     // A release without markers wrote these lines alone.
     assert_eq!(applied(&with, "ECS_CLUSTER=ours\nX=1\n"), block);
