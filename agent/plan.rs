@@ -59,9 +59,10 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     let steps = [
         ("logs", logs::actions(config, instance)),
         ("proxy", proxy::actions(config, instance)),
+        // Before a device is waited for, during which scripts of the user data may append to ecs.config.
+        ("ecs", ecs::actions(config, instance)),
         ("storage", storage::actions(config, instance)),
         ("docker", docker::actions(config, instance)),
-        ("ecs", ecs::actions(config, instance)),
         ("start", ecs::start(config, instance)),
         ("wait", ecs::wait(config, instance)),
     ];

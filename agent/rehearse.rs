@@ -27,8 +27,8 @@ pub use self::scenario::Scenario;
 use self::time::TimeScale;
 use crate::cli::{eprint, print};
 use crate::cloudwatch_agent;
-use crate::config::{Ecs, Parsed};
 use crate::config::types::Device;
+use crate::config::{Ecs, Parsed};
 use crate::report::{Report, milliseconds};
 use crate::text::{COLUMNS, FAINT, Paint, STRONG, wrap};
 use crate::well_known::{

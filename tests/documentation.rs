@@ -11,7 +11,7 @@ use crate::support::host::BINARY;
 use crate::support::repository;
 
 /// The documents with console blocks.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "docs/operations.md",
     "docs/configuration.md",
@@ -19,6 +19,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/plan.md",
     "docs/security.md",
     "docs/status.md",
+    "docs/user-data-of-others.md",
     "CONTRIBUTING.md",
 ];
 /// What follows it in `docs/configuration.md` is generated.

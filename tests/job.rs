@@ -33,7 +33,7 @@ fn when_all_goes_well_the_host_is_set_up_and_success_is_signalled() {
     assert_eq!((report.outcome, report.instance_id.as_deref()), (Outcome::Success, Some(INSTANCE)));
     assert_eq!(report.reason, None);
     let steps: Vec<_> = report.steps.iter().map(|step| step.name.as_str()).collect();
-    assert_eq!(steps, ["fetch", "logs", "storage", "docker", "ecs", "start", "wait", "signal"]);
+    assert_eq!(steps, ["fetch", "logs", "ecs", "storage", "docker", "start", "wait", "signal"]);
     assert!(report.steps.iter().all(|step| step.outcome == Outcome::Success));
     assert_eq!(report.signal.unwrap().delivery, DeliveryState::Accepted);
 
@@ -88,7 +88,7 @@ fn a_second_run_changes_nothing_and_signals_nothing() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let report = host.report();
     let steps: Vec<_> = report.steps.iter().map(|step| step.name.as_str()).collect();
-    assert_eq!(steps, ["fetch", "logs", "storage", "docker", "ecs", "start"]);
+    assert_eq!(steps, ["fetch", "logs", "ecs", "storage", "docker", "start"]);
     let made = report.steps.iter().flat_map(|step| &step.actions).filter(|action| action.change == Change::Made);
     let made: Vec<_> = made
         .map(|action| action.action.as_str())

@@ -116,7 +116,7 @@ fn the_cloudwatch_agents_files_are_closed_in_time(plan: &Plan) -> bool {
     before.is_none_or(|before| before.iter().filter(closes).count() == 3)
 }
 
-const STEPS: [&str; 7] = ["logs", "proxy", "storage", "docker", "ecs", "start", "wait"];
+const STEPS: [&str; 7] = ["logs", "proxy", "ecs", "storage", "docker", "start", "wait"];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]

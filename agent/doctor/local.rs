@@ -85,8 +85,10 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
                 vec![Finding::unknown(check, words)]
             }
             _ => {
-                let words =
-                    format!("no cluster is configured ({}), and the ECS agent is not registered", subject.host.cluster_set_by());
+                let words = format!(
+                    "no cluster is configured ({}), and the ECS agent is not registered",
+                    subject.host.cluster_set_by()
+                );
                 vec![Finding::unknown(check, words)]
             }
         };

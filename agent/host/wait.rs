@@ -7,6 +7,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{Host, Life, UnitState};
+use crate::config::types::Device;
 use crate::ecs_agent::{POLL, Seen};
 use crate::plan::Condition;
 use crate::report::Change;
@@ -25,6 +26,8 @@ const GROWTH: f32 = 1.5;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a device is looked for.
 const DEVICE_POLL: Duration = Duration::from_millis(100);
+/// How long a device holds up cloud-final.service, whose scripts may be what attaches it.
+const DEVICE_HOLDS_UP: Duration = Duration::from_secs(10);
 /// What it is like when `ecs.service` waits for cloud-init.
 pub const HELD_UP: &str =
     "ecs.service is queued until cloud-final.service has ended, which still runs scripts of the user data";
@@ -50,20 +53,29 @@ impl Host {
         tracing::info!("{words}");
         self.say_status(&words);
         match condition {
-            Condition::DevicePresent { device, .. } => {
-                let mut waited = false;
-                while self.find_device(device)?.is_empty() {
-                    if Instant::now() >= ends {
-                        bail!("{device} was not attached within {}; {}", spent(began), self.devices_in_words(device));
-                    }
-                    waited = true;
-                    sleep(DEVICE_POLL).await;
-                }
-                Ok(if waited { Change::Made } else { Change::AlreadyDone })
-            }
+            Condition::DevicePresent { device, .. } => self.wait_for_device(device, began, ends).await,
             Condition::UnitActive { unit, .. } => self.wait_for_unit(unit, began, ends).await,
             Condition::Registered { cluster, .. } => self.wait_for_registration(cluster.as_deref(), began, ends).await,
         }
+    }
+
+    async fn wait_for_device(&self, device: &Device, began: Instant, ends: Instant) -> Result<Change> {
+        let (mut waited, mut held_up) = (false, true);
+        while self.find_device(device)?.is_empty() {
+            if Instant::now() >= ends {
+                bail!("{device} was not attached within {}; {}", spent(began), self.devices_in_words(device));
+            }
+            if held_up && began.elapsed() >= DEVICE_HOLDS_UP {
+                tracing::info!(
+                    "{device} is still not attached: cloud-final.service goes on, whose scripts may attach it"
+                );
+                self.say_up();
+                held_up = false;
+            }
+            waited = true;
+            sleep(DEVICE_POLL).await;
+        }
+        Ok(if waited { Change::Made } else { Change::AlreadyDone })
     }
 
     async fn wait_for_unit(&self, unit: &str, began: Instant, ends: Instant) -> Result<Change> {

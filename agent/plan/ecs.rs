@@ -27,7 +27,9 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         let why = match (&ecs.cluster, lines.is_empty()) {
             (Some(cluster), _) => format!("the ECS agent joins the cluster `{cluster}`"),
             (None, false) => "the ECS agent has these settings".to_owned(),
-            (None, true) if instance.ours.contains(ECS_CONFIG) => "the configuration sets nothing here any more".to_owned(),
+            (None, true) if instance.ours.contains(ECS_CONFIG) => {
+                "the configuration sets nothing here any more".to_owned()
+            }
             (None, true) => return None,
         };
         let edit = Edit {

@@ -135,10 +135,7 @@ fn a_secret_is_not_shown_wherever_the_mistake_is() {
 #[test]
 fn what_is_no_secret_is_shown_beside_a_mistake() {
     for (text, line) in [
-        (
-            "ecs:\n  attributes: {owner: jane@example.com, team: 'a!'}\n",
-            "{owner: jane@example.com, team: 'a!'}",
-        ),
+        ("ecs:\n  attributes: {owner: jane@example.com, team: 'a!'}\n", "{owner: jane@example.com, team: 'a!'}"),
         ("ecs: {clusterr: blue}\n", "ecs: {clusterr: blue}"),
         ("esc: {cluster: blue} # mail jane@example.com\n", "esc: {cluster: blue} # mail jane@example.com"),
         ("docker: {daemon: {debug: yes}, datarot: /x}\n", "docker: {daemon: {debug: yes}, datarot: /x}"),

@@ -32,6 +32,8 @@ pub const ALL: &[Scenario] = &[
     ("user_data_script_that_calls_the_agent", user_data::script_that_calls_the_agent),
     ("user_data_runcmd_that_calls_the_agent", user_data::runcmd_that_calls_the_agent),
     ("user_data_script_that_appends_to_ecs_config", user_data::script_that_appends_to_ecs_config),
+    ("user_data_of_aws_batch", user_data::of_aws_batch),
+    ("user_data_script_that_attaches_a_volume", user_data::script_that_attaches_the_volume_and_uses_docker),
     ("user_data_of_the_ecs_console", user_data::of_the_ecs_console),
     ("user_data_none", user_data::none_at_all),
 ];

@@ -130,6 +130,70 @@ pub fn script_that_appends_to_ecs_config(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// AWS Batch's part before a document of ours that names no cluster: Batch's cluster and attribute hold, over a reboot too.
+pub fn of_aws_batch(stage: &Stage) -> Result<()> {
+    let batch = r#"#!/bin/bash
+echo ECS_CLUSTER=production>>/etc/ecs/ecs.config 
+echo ECS_DISABLE_IMAGE_CLEANUP=false>>/etc/ecs/ecs.config 
+echo ECS_INSTANCE_ATTRIBUTES={\"com.amazonaws.batch.compute-environment-revision\":\"2\"}>>/etc/ecs/ecs.config 
+"#;
+    let mime = format!(
+        " \t\nContent-Type: multipart/mixed; boundary=\"==BOUNDARY==\"\nMIME-Version: 1.0\n\n\
+         --==BOUNDARY==\nContent-Type: text/x-shellscript; charset=\"us-ascii\"\n\n{batch}\n\
+         --==BOUNDARY==\nContent-Type: application/vnd.ecs-firstrun+yaml\n\n{}\n--==BOUNDARY==--\n",
+        DOCUMENT.replace("{cluster: production}", "{config: {ECS_LOGLEVEL: debug}}")
+    );
+    let lab = Lab::new(stage, mime)?;
+    for _boot in ["first", "later"] {
+        let mut machine = lab.boot(&Life::default())?;
+        registers(&mut machine)?;
+        succeeded(&lab, &mut machine)?;
+        let expected = "# BEGIN ecs-firstrun\nECS_LOGLEVEL=debug\n# END ecs-firstrun\nECS_CLUSTER=production\n\
+            ECS_DISABLE_IMAGE_CLEANUP=false\n\
+            ECS_INSTANCE_ATTRIBUTES={\"com.amazonaws.batch.compute-environment-revision\":\"2\"}";
+        same("ecs.config", machine.sh("cat /etc/ecs/ecs.config")?.as_str(), expected)?;
+        contains(&machine.sh("ecs-firstrun status --json")?, "\"cluster\": \"production\"")?;
+        contains(&machine.sh("ecs-firstrun doctor || true")?, "set by `ECS_CLUSTER=production` in line 4 of")?;
+        machine.shut_down()?;
+    }
+    Ok(())
+}
+
+/// A script that uses Docker and starts ECS finds the host configured; one that attaches the volume is not held up by it.
+pub fn script_that_attaches_the_volume_and_uses_docker(stage: &Stage) -> Result<()> {
+    let document = format!(
+        "{DOCUMENT}storage: [{{device: /dev/xvdcy, filesystem: ext4, label: docker, mount: /data}}]\n\
+         docker: {{data_root: /data/docker}}\n"
+    );
+    let script = r#"#!/bin/bash
+exec >/var/log/of-the-script 2>&1
+truncate -s 600M /disk.img
+losetup /dev/loop0 /disk.img
+ln -s loop0 /dev/xvdcy
+until test -e /run/ecs-firstrun/configured; do sleep 0.2; done
+set -ex
+systemctl start docker
+docker info --format 'root {{.DockerRootDir}}'
+service docker restart
+systemctl enable --now --no-block ecs
+systemctl restart --no-block ecs
+systemctl disable ecs
+echo done
+"#;
+    let mime = format!(
+        "Content-Type: multipart/mixed; boundary=\"==\"\nMIME-Version: 1.0\n\n\
+         --==\nContent-Type: application/vnd.ecs-firstrun+yaml\n\n{document}\n\
+         --==\nContent-Type: text/x-shellscript\n\n{script}\n--==--\n"
+    );
+    let lab = Lab::new(stage, mime)?;
+    let mut machine = lab.boot(&Life::default())?;
+    succeeded(&lab, &mut machine)?;
+    let said = machine.sh("cat /var/log/of-the-script")?;
+    contains(&said, "root /data/docker")?;
+    ensure!(said.ends_with("done"), "the script: {said}");
+    contains(&machine.sh("journalctl -u ecs-firstrun -o cat")?, "cloud-final.service goes on")
+}
+
 /// The ECS agent registers, which no run waits for.
 fn registers(machine: &mut Machine) -> Result<()> {
     let asks = "python3 -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:51678/\")'";
