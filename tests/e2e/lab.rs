@@ -90,13 +90,20 @@ impl<'a> Lab<'a> {
     pub fn with(stage: &'a Stage, options: CloudOptions) -> Result<Self> {
         let disk = stage.folder.join("root.qcow2");
         let identity = options.identity.clone();
+        let lab = Self { stage, cloud: Cloud::start(options)?, identity, disk, boots: Cell::new(0) };
+        lab.replace_root_volume()?;
+        Ok(lab)
+    }
+
+    /// Gives the instance a root volume that is fresh from the image; all else of it stays.
+    pub fn replace_root_volume(&self) -> Result<()> {
         let made = Command::new("qemu-img")
             .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
-            .args([&stage.image.disk, &disk])
+            .args([&self.stage.image.disk, &self.disk])
             .status()
             .context("run qemu-img")?;
         ensure!(made.success(), "qemu-img ended with {made}");
-        Ok(Self { stage, cloud: Cloud::start(options)?, identity, disk, boots: Cell::new(0) })
+        Ok(())
     }
 
     /// A blank disk.

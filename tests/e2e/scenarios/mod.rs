@@ -7,6 +7,7 @@ mod logs;
 mod power_cut;
 mod private;
 mod proxy;
+mod root_volume;
 mod user_data;
 
 use anyhow::Result;
@@ -22,6 +23,7 @@ pub const ALL: &[Scenario] = &[
     ("logs_with_their_times_and_without_the_password", logs::with_their_times_and_without_the_password),
     ("power_cut_three_times", power_cut::three_times),
     ("instance_store_over_stop_and_start", disks::instance_store),
+    ("root_volume_replaced", root_volume::replaced),
     ("volume_grown_and_gone", disks::volume_grown_and_gone),
     ("disk_missing", failures::disk_missing),
     ("disk_with_foreign_data", failures::disk_with_foreign_data),
