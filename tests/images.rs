@@ -385,6 +385,23 @@ fn keys_of_those_who_baked_the_image_are_refused() {
     }
 }
 
+/// EC2 leaves a volume out of an image if the builder has one of that name. What comes of it, `make test-bake` shows.
+#[test]
+fn the_volume_that_an_image_can_do_without_is_one_of_the_builder() {
+    let template: Value = serde_json::from_str(&std::fs::read_to_string(repository("packer.json")).unwrap()).unwrap();
+    let builder = &template["builders"][0];
+    let names = |key: &str| -> Vec<&str> {
+        builder[key].as_array().unwrap().iter().map(|mapping| mapping["device_name"].as_str().unwrap()).collect()
+    };
+    assert_eq!(names("launch_block_device_mappings"), ["/dev/xvda", "/dev/xvdcy"]);
+    assert_eq!(names("ami_block_device_mappings"), ["/dev/xvdcy"]);
+    let left_out = &builder["ami_block_device_mappings"][0]["no_device"];
+    assert_eq!(
+        (left_out.as_str(), &template["variables"]["root_volume_alone"]),
+        (Some("{{user `root_volume_alone`}}"), &"false".into())
+    );
+}
+
 #[test]
 fn the_documentation_shows_the_check_as_it_is() {
     let image = Image::new();

@@ -20,16 +20,22 @@ pub struct Cloud {
     server: Child,
 }
 
-/// The program, as `make setup-bake` installs it.
+/// moto's own program, as `make setup-bake` installs it.
 pub fn server() -> PathBuf {
     repository("target/bake/venv/bin/moto_server")
+}
+
+/// The interpreter that has moto and boto3.
+fn python() -> PathBuf {
+    server().with_file_name("python")
 }
 
 impl Cloud {
     /// Starts the double; it knows the images of tests/bake/amis.json.
     pub fn start() -> Result<Self> {
         let log = std::fs::File::create(repository("target/bake/moto.log"))?;
-        let server = Command::new(server())
+        let server = Command::new(python())
+            .arg(repository("tests/bake/ec2.py"))
             .args(["-H", "127.0.0.1", "-p", &PORT.to_string()])
             .env("MOTO_AMIS_PATH", repository("tests/bake/amis.json"))
             .stdout(log.try_clone()?)
@@ -77,7 +83,7 @@ pub fn shared_with(endpoint: &str, name: &str, image: &str) -> Result<Vec<String
 }
 
 fn ask(endpoint: &str, name: &str) -> Result<Value> {
-    let output = Command::new(repository("target/bake/venv/bin/python"))
+    let output = Command::new(python())
         .arg(repository("tests/bake/cloud.py"))
         .args([endpoint, name])
         .envs(KEYS)

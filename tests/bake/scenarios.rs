@@ -16,6 +16,7 @@ pub const ALL: &[(&str, Scenario)] = &[
     ("a_second_bake_on_the_same_host_changes_nothing", second),
     ("an_image_for_arm64_is_made_of_one_for_arm64", arm64),
     ("an_image_is_made_of_the_one_that_is_given_and_shared", given),
+    ("an_image_can_have_a_root_volume_alone", root_volume_alone),
     ("a_provisioner_that_fails_leaves_no_image", failing),
     ("a_binary_that_is_not_the_right_one_is_refused", other_binary),
     ("a_package_that_does_not_exist_leaves_no_image", no_package),
@@ -143,6 +144,7 @@ fn registered(bench: &Bench) -> Result<()> {
     for (key, value) in tags {
         ensure!(tag(key) == value, "tag {key} is {}, not {value}", tag(key));
     }
+    same_volumes(image, &["/dev/xvda", "/dev/xvdcy"])?;
     let manifest: Value = serde_json::from_str(&std::fs::read_to_string(bench.folder.join("manifest.json"))?)?;
     let build = &manifest["builds"][0];
     let artifact = format!("us-east-1:{}", image["ImageId"].as_str().unwrap_or_default());
@@ -181,6 +183,20 @@ fn given(bench: &Bench) -> Result<()> {
     ensure!(source == "ami-0aaaaaaaaaaaaaaa1", "it is made of {source}");
     let shared = bench.shared_with(&image)?;
     ensure!(shared == ["111122223333", "444455556666"], "it is shared with {shared:?}");
+    Ok(())
+}
+
+/// The builder has a second volume all the same, so that each image is made on the same host.
+fn root_volume_alone(bench: &Bench) -> Result<()> {
+    bench.bake_well(&[("root_volume_alone", "true")])?;
+    same_volumes(&one_image(bench)?, &["/dev/xvda"])
+}
+
+/// The image maps these volumes, and no others.
+fn same_volumes(image: &Value, wanted: &[&str]) -> Result<()> {
+    let mappings = image["BlockDeviceMappings"].as_array().into_iter().flatten();
+    let names: Vec<&str> = mappings.filter_map(|mapping| mapping["DeviceName"].as_str()).collect();
+    ensure!(names == wanted, "it maps {names:?}, not {wanted:?}");
     Ok(())
 }
 
