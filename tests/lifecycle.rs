@@ -117,12 +117,13 @@ fn the_action_is_kept_waiting_for_as_long_as_the_registration_takes() {
 fn what_passes_is_tried_again_and_what_stays_is_explained() {
     use AutoScalingAnswer::{AccessDenied, Contention, NoActiveAction, NoSuchGroup, Reset, Throttle};
     use DeliveryState::{Accepted, NotWaitedFor, Refused};
-    // Of a host that is up for long, and of one that may be here before Auto Scaling has begun the action.
-    let (late, early) = ("900.00 1.00\n", "12.00 1.00\n");
-    let table: [(&str, &[AutoScalingAnswer], DeliveryState, i32, &str); 6] = [
+    // Of a host that is up for long, and of two that may be here before Auto Scaling has begun the action.
+    let (late, replaced, early) = ("900.00 1.00\n", "200.00 1.00\n", "12.00 1.00\n");
+    let table: [(&str, &[AutoScalingAnswer], DeliveryState, i32, &str); 7] = [
         (late, &[Throttle, Reset, Contention], Accepted, 0, "accepted (auth: iam)"),
         (late, &[NoActiveAction], NotWaitedFor, 0, "No active Lifecycle Action found with instance ID i-0f1e"),
         (early, &[NoActiveAction, NoActiveAction], Accepted, 0, "accepted"),
+        (replaced, &[NoActiveAction], Accepted, 0, "accepted"),
         (late, &[NoSuchGroup], Refused, 3, "check signal.lifecycle_hook"),
         (late, &[AccessDenied, AccessDenied], Refused, 3, "role must permit autoscaling:CompleteLifecycleAction"),
         (late, &[], Accepted, 0, "accepted"),
@@ -270,7 +271,7 @@ fn an_instance_without_a_configuration_does_not_stay_in_its_warm_pool_for_ever()
 /// Nobody waits for it, and the ECS agent would register what goes away at once.
 #[test]
 fn an_instance_that_auto_scaling_terminates_is_neither_started_nor_signalled() {
-    let states = ["Terminated", "Terminating", "Terminating:Wait", "Terminating:Proceed"];
+    let states = ["Terminated", "Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminating:Retained"];
     for (state, has_mistake) in states.into_iter().map(|state| (state, false)).chain([("Terminated", true)]) {
         let host = host(BESIDE, |options| options.target_lifecycle_state = Some(state.into()));
         if has_mistake {
