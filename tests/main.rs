@@ -38,6 +38,7 @@ mod properties;
 mod proxy;
 mod refused;
 mod rehearsal;
+mod root_volume;
 mod runs;
 mod scenarios;
 mod schema;

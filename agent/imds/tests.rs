@@ -251,11 +251,18 @@ fn an_instance_that_is_terminated_is_told_from_one_that_its_pool_may_keep() {
         ("Terminating", true),
         ("Terminating:Wait", true),
         ("Terminating:Proceed", true),
+        ("Terminating:Retained", true),
         ("Warmed:Terminated", false),
         ("Warmed:Terminating:Wait", false),
+        ("Warmed:Terminating:Retained", false),
+        ("Warmed:Pending:Retained", false),
         ("InService", false),
         ("Detached", false),
         ("Standby", false),
+        ("ReplacingRootVolume", false),
+        ("ReplacingRootVolume:Wait", false),
+        ("RootVolumeReplaced", false),
+        ("of another year", false),
     ] {
         let identity = Identity { target_lifecycle_state: Some(state.to_owned()), ..Identity::default() };
         assert_eq!(identity.is_terminating(), terminating, "{state}");

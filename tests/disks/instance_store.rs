@@ -103,6 +103,10 @@ fn several_disks_become_an_array_that_is_made_when_blank_and_assembled_when_not(
     instance.shut_down();
     assert_eq!(instance.run(0), [format!("mdadm --assemble /dev/md/scratch {DISKS}")]);
     assert_eq!(instance.run(0), Vec::<String>::new());
+    // A new root volume has no file that names the array.
+    instance.shut_down();
+    instance.forget(&["root/var", "root/etc", "root/run"]);
+    assert_eq!(instance.run(0), [format!("mdadm --assemble /dev/md/scratch {DISKS}")]);
     instance.stop_and_start();
     assert_eq!(instance.run(0), [create(), MKFS.to_owned()]);
 }
