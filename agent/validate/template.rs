@@ -8,6 +8,7 @@ mod permissions;
 mod policies;
 mod surroundings;
 mod text;
+mod updates;
 mod world;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub(super) use self::functions::STACK;
 pub(super) use self::permissions::Permissions;
 pub(super) use self::policies::{Refresh, Time, Wait, Waits};
 pub(super) use self::surroundings::Surroundings;
+pub(super) use self::updates::Updates;
 
 /// The resources whose statements may allow log groups to be made.
 const ROLES: [&str; 4] = ["AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"];

@@ -1,6 +1,9 @@
-//! Mount options that a kernel may refuse, or with which nothing can be written that has to be.
+//! Mount options that a kernel may refuse, or with which nothing can be written that has to be; and volumes that only an image
+//! can map.
 
+use super::template::Surroundings;
 use crate::config::mount_options::{Fault, fault};
+use crate::config::types::Device;
 use crate::config::{Config, Volume};
 use crate::well_known::DOCKER_DATA;
 
@@ -37,6 +40,23 @@ pub(super) fn options(config: &Config, warn: &mut impl FnMut(&[&str], String, &s
                 message,
                 "leave it out, or mount another volume there",
             );
+        }
+    }
+}
+
+/// Warns of volumes that the launch template doesn't map, where updates take an image with a root volume alone.
+pub(super) fn of_the_image(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
+    let Some((group, mapped)) = &around.updates.root_replaced else { return };
+    for (at, volume) in config.storage.iter().enumerate() {
+        let Device::Named(device) = &volume.device else { continue };
+        let is_mapped = mapped.iter().any(|name| name == device.as_str()) || device.as_str().starts_with("/dev/disk/");
+        if !is_mapped {
+            let message = format!(
+                "the launch template does not map {device}; if the image does, updates of `{group}` fail: a root volume \
+                 replacement needs an image with a root volume alone"
+            );
+            let remedy = "map it in `BlockDeviceMappings`, and bake the image with `root_volume_alone=true`";
+            warn(&["storage", &at.to_string(), "device"], message, remedy);
         }
     }
 }

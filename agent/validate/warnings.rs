@@ -25,6 +25,7 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
         |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
     timeouts(config, documents, around, &mut warn);
     refreshes(config, around, &mut warn);
+    volumes::of_the_image(config, around, &mut warn);
     logs::find(config, around, &mut warn);
     log_files::check(config, &mut warn);
     volumes::options(config, &mut warn);

@@ -234,7 +234,8 @@ impl Check<'_, '_> {
             let timeout_is_known = [["signal", "timeout"], ["wait", "timeout"]]
                 .iter()
                 .all(|path| self.value_at(path).is_none_or(|span| self.unknown(&Problem::at(&span, "")).is_none()));
-            let around = Surroundings { timeout_is_known, ..Surroundings::of(self.world, self.place, config) };
+            let mut around = Surroundings { timeout_is_known, ..Surroundings::of(self.world, self.place, config) };
+            outcome.warnings.append(&mut around.updates.problems);
             outcome.notes.extend(around.notes(self.label));
             outcome.signals = config.signal.is_some();
             let misfits = warnings::misfits(config, &decoded.documents, &around);

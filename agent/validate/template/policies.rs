@@ -14,7 +14,7 @@ use crate::text::did_you_mean;
 const DEFAULT_WAIT: Duration = Duration::from_secs(5 * 60);
 /// The resources for which a stack can wait: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-creationpolicy.html>
 const WAITED_FOR: [&str; 2] = [GROUP, "AWS::EC2::Instance"];
-const GROUP: &str = "AWS::AutoScaling::AutoScalingGroup";
+pub(super) const GROUP: &str = "AWS::AutoScaling::AutoScalingGroup";
 const HOOK: &str = "AWS::AutoScaling::LifecycleHook";
 const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
 
@@ -138,6 +138,7 @@ impl<'a> World<'a> {
 
     fn update_policy(&self, resource: &'a Node) -> Result<Option<Wait>, ()> {
         let policy = match self.at(resource, &["UpdatePolicy", "AutoScalingRollingUpdate"]) {
+            Resolved::Node(_) if self.will_replace(resource) => return Ok(None),
             Resolved::Node(policy) => policy,
             Resolved::NoValue => return Ok(None),
             Resolved::Unknown => return Err(()),
@@ -155,7 +156,8 @@ impl<'a> World<'a> {
     }
 
     fn refreshes(&self, group: &'a Node) -> bool {
-        matches!(self.at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh"]), Resolved::Node(_))
+        let refresh = self.at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh"]);
+        matches!(refresh, Resolved::Node(_)) && !self.will_replace(group)
     }
 
     /// Finds the groups that are updated by instance refresh: the signalled one, else those that use this user data.
@@ -173,10 +175,7 @@ impl<'a> World<'a> {
     }
 
     fn launch_hooks(&self, id: &str, group: &'a Node) -> Option<Vec<String>> {
-        let known = |value: Resolved<'a>| {
-            let text = self.text(value.node()?);
-            text.words_of_unknown().is_none().then(|| text.string())
-        };
+        let known = |value: Resolved<'a>| self.known(value.node()?);
         let name = |hook: &'a Node, key: &str| match known(self.at(hook, &["LifecycleTransition"])).as_deref() {
             Some(LAUNCHING) => Some(known(self.at(hook, &[key]))),
             Some(_) => None,
@@ -191,24 +190,37 @@ impl<'a> World<'a> {
         let own = own.filter_map(|hook| name(hook, "LifecycleHookName"));
         let of_group = |(_, hook): &(&str, &'a Node)| {
             let properties = hook.get("Properties");
-            properties.and_then(|properties| properties.get("AutoScalingGroupName")).is_none_or(|group_name| {
-                let own = self.at(group, &["Properties", "AutoScalingGroupName"]).node();
-                refers_to(group_name, id)
-                    || own.is_some_and(|own| self.text(own).string() == self.text(group_name).string())
-            })
+            let name = properties.and_then(|properties| properties.get("AutoScalingGroupName"));
+            name.is_none_or(|name| self.names_group(name, id, group))
         };
         let others = self.template.of_kind(HOOK).filter(of_group).filter(|(_, hook)| self.is_made(hook));
         let others = others.filter_map(|(_, hook)| name(hook.get("Properties")?, "LifecycleHookName"));
         own.chain(others).collect()
+    }
+
+    /// Tells whether a value names a group of the template.
+    pub(super) fn names_group(&self, value: &'a Node, id: &str, group: &'a Node) -> bool {
+        let own = self.at(group, &["Properties", "AutoScalingGroupName"]).node();
+        refers_to(value, id) || own.is_some_and(|own| self.text(own).string() == self.text(value).string())
+    }
+
+    /// Tells whether updates replace a group as a whole, by which its other policies don't count.
+    pub(super) fn will_replace(&self, group: &'a Node) -> bool {
+        let value = self.at(group, &["UpdatePolicy", "AutoScalingReplacingUpdate", "WillReplace"]);
+        value.node().and_then(|node| self.known(node)).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// The text of a value; nothing where only the stack knows it.
+    pub(super) fn known(&self, node: &'a Node) -> Option<String> {
+        let text = self.text(node);
+        text.words_of_unknown().is_none().then(|| text.string())
     }
 }
 
 impl<'a> Template<'a> {
     /// The name of a hook, where the template gives it.
     pub(super) fn hook_name(&self, world: &World<'a>, id: &str) -> Option<String> {
-        let name = world.at(self.resources.get(id)?, &["Properties", "LifecycleHookName"]).node()?;
-        let text = world.text(name);
-        text.words_of_unknown().is_none().then(|| text.string())
+        world.known(world.at(self.resources.get(id)?, &["Properties", "LifecycleHookName"]).node()?)
     }
 
     fn remedy_for_no_resource(&self, wanted: &LogicalId) -> String {

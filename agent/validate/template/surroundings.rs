@@ -2,7 +2,7 @@
 
 use super::permissions::Permissions;
 use super::world::World;
-use super::{Place, Refresh, Time, Waits};
+use super::{Place, Refresh, Time, Updates, Waits};
 use crate::config::Config;
 
 /// What a warning needs to know. A file of user data alone has none of it.
@@ -12,6 +12,8 @@ pub(in crate::validate) struct Surroundings {
     pub waits: Waits,
     /// The update policies that wait for no signal.
     pub refreshed: Vec<Refresh>,
+    /// The updates of the groups that use the user data.
+    pub updates: Updates,
     /// Set if the timeouts of the configuration are known without the stack.
     pub timeout_is_known: bool,
     /// Whether the instance metadata service refuses IMDSv1.
@@ -25,6 +27,7 @@ impl Default for Surroundings {
         Surroundings {
             waits: Waits::default(),
             refreshed: Vec::new(),
+            updates: Updates::default(),
             timeout_is_known: true,
             tokens_required: false,
             permissions: None,
@@ -39,6 +42,7 @@ impl Surroundings {
         Surroundings {
             waits: world.waits(config),
             refreshed: world.refreshed(place, config),
+            updates: world.updates(place, config),
             tokens_required: tokens.as_deref() == Some("required"),
             permissions: Permissions::of(world, place),
             timeout_is_known: true,

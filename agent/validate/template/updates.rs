@@ -1,0 +1,179 @@
+//! Updates of an Auto Scaling group that fail, by what its template says alone. What a macro may add is not missed.
+
+use std::time::Duration;
+
+use super::functions::{Resolved, function, items};
+use super::policies::{GROUP, duration};
+use super::world::World;
+use super::{Place, refers_to};
+use crate::config::Config;
+use crate::config::problem::{Problem, Span};
+use crate::config::types::{LogicalId, spellings};
+use crate::config::yaml::Node;
+use crate::text::did_you_mean;
+
+const WARM_POOL: &str = "AWS::AutoScaling::WarmPool";
+const REPLACE_ROOT: &str = "ReplaceRootVolume";
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatepolicy.html>
+const STRATEGIES: [&str; 2] = ["Rolling", REPLACE_ROOT];
+/// The longest timeouts that CloudFormation takes.
+const LONGEST: [(&[&str], &str, Duration); 2] = [
+    (&["CreationPolicy", "ResourceSignal"], "Timeout", Duration::from_secs(12 * 3600)),
+    (&["UpdatePolicy", "AutoScalingRollingUpdate"], "PauseTime", Duration::from_secs(3600)),
+];
+
+/// The updates of the groups that use some user data.
+#[derive(Debug, Default)]
+pub(in crate::validate) struct Updates {
+    /// The causes for which they fail, each at its place in the template.
+    pub problems: Vec<Problem>,
+    /// The group whose instances get new root volumes, and the devices that their launch template maps, where it tells all.
+    pub root_replaced: Option<(String, Vec<String>)>,
+}
+
+impl<'a> World<'a> {
+    /// Looks at the updates of the groups that use this user data, or get its signals.
+    pub(super) fn updates(&self, place: &Place<'a>, config: &Config) -> Updates {
+        let signalled = config.signal.as_ref().and_then(|signal| signal.resource.as_ref()).map(LogicalId::as_str);
+        let is_meant = |id: &str, group: &'a Node| {
+            let uses = |properties| refers_to(properties, place.resource);
+            signalled == Some(id) || group.get("Properties").is_some_and(uses)
+        };
+        let groups = self.template.of_kind(GROUP).filter(|(id, group)| is_meant(id, group) && self.is_made(group));
+        let mut updates = Updates::default();
+        for (id, group) in groups {
+            self.too_long(group, &mut updates.problems);
+            self.replacing(id, group, &mut updates.problems);
+            if self.refreshing(id, group, &mut updates.problems) {
+                self.root_replacing(id, group, &mut updates.problems);
+                updates.root_replaced = self.mapped(place).map(|mapped| (id.to_owned(), mapped));
+            }
+        }
+        updates
+    }
+
+    fn too_long(&self, group: &'a Node, problems: &mut Vec<Problem>) {
+        for (policy, key, longest) in LONGEST {
+            let time = self.at(group, &[policy, &[key]].concat()).node().map(|node| (node, self.known(node)));
+            if let Some((node, Some(text))) = time
+                && duration(&text).is_some_and(|time| time > longest)
+            {
+                let hours = longest.as_secs() / 3600;
+                let message = format!("`{key}` is {text}, and CloudFormation takes PT{hours}H at most");
+                problems.push(Problem::at(&node.span, message).remedy("make it shorter"));
+            }
+        }
+    }
+
+    /// The new group of a replacing update is made while the old one is there.
+    fn replacing(&self, id: &str, group: &'a Node, problems: &mut Vec<Problem>) {
+        let name = self.at(group, &["Properties", "AutoScalingGroupName"]).node();
+        let Some(name) = name.filter(|_| self.will_replace(group)) else { return };
+        if self.text(name).words_of_open().is_none() {
+            let message =
+                format!("updates of `{id}` fail: they make a second group, which can't have the name of the first");
+            problems.push(Problem::at(&name.span, message).remedy("leave `AutoScalingGroupName` out"));
+        }
+    }
+
+    /// Looks at an instance refresh; tells whether it replaces root volumes.
+    fn refreshing(&self, id: &str, group: &'a Node, problems: &mut Vec<Problem>) -> bool {
+        let Some(policies) = self.at(group, &["UpdatePolicy"]).node() else { return false };
+        let Some(refresh) = self.at(policies, &["AutoScalingInstanceRefresh"]).node() else { return false };
+        if let Resolved::Node(_) = self.at(policies, &["AutoScalingRollingUpdate"]) {
+            let message = format!(
+                "`{id}` has AutoScalingInstanceRefresh and AutoScalingRollingUpdate, with which each update of the stack fails"
+            );
+            problems.push(at_key(policies, "AutoScalingRollingUpdate", message).remedy("leave one of them out"));
+        }
+        let set = "set it to `Rolling`, or to `ReplaceRootVolume`";
+        match self.at(refresh, &["Strategy"]) {
+            Resolved::NoValue if self.template.is_complete => {
+                let message = format!("the AutoScalingInstanceRefresh of `{id}` has no `Strategy`");
+                problems.push(at_key(policies, "AutoScalingInstanceRefresh", message).remedy(set));
+                false
+            }
+            Resolved::Node(node) => match self.known(node) {
+                Some(strategy) if !STRATEGIES.contains(&strategy.as_str()) => {
+                    let remedy = did_you_mean(&strategy, STRATEGIES).unwrap_or_else(|| set.to_owned());
+                    let message = format!("`{strategy}` is no `Strategy` of an instance refresh");
+                    problems.push(Problem::at(&node.span, message).remedy(remedy));
+                    false
+                }
+                strategy => strategy.as_deref() == Some(REPLACE_ROOT),
+            },
+            _ => false,
+        }
+    }
+
+    /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/replace-root-volume.html>
+    fn root_replacing(&self, id: &str, group: &'a Node, problems: &mut Vec<Problem>) {
+        let mut fails = |span: &Span, what: &str, remedy: &str| {
+            let message = format!("updates of `{id}` fail: a root volume replacement needs {what}");
+            problems.push(Problem::at(span, message).remedy(remedy));
+        };
+        let for_pool = |pool: &'a Node| self.at(pool, &["Properties", "AutoScalingGroupName"]).node();
+        for (_, pool) in self.template.of_kind(WARM_POOL).filter(|(_, pool)| self.is_made(pool)) {
+            if let Some(name) = for_pool(pool).filter(|name| self.names_group(name, id, group)) {
+                fails(
+                    &name.span,
+                    "a group without a warm pool",
+                    "leave the warm pool out, or use the strategy `Rolling`",
+                );
+            }
+        }
+        let Some(properties) = self.at(group, &["Properties"]).node() else { return };
+        let remedy = "give it one, each of whose `Overrides` has an `ImageId`, in place of `LaunchTemplate`";
+        let mixed = match self.at(properties, &["MixedInstancesPolicy", "LaunchTemplate"]) {
+            Resolved::Node(mixed) => mixed,
+            Resolved::NoValue if self.template.is_complete => {
+                let span = self.at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh", "Strategy"]).node();
+                return fails(&span.unwrap_or(group).span, "a `MixedInstancesPolicy`", remedy);
+            }
+            _ => return,
+        };
+        let specifications = |node: &'a Node| self.at(node, &["LaunchTemplateSpecification", "Version"]).node();
+        let overrides = match self.at(mixed, &["Overrides"]) {
+            Resolved::Node(list) => items(list),
+            Resolved::NoValue if self.template.is_complete => {
+                fails(&mixed.span, "`Overrides`, each with an `ImageId`", "add one for each instance type");
+                &[]
+            }
+            _ => &[],
+        };
+        let overrides: Vec<&Node> = overrides.iter().filter_map(|item| self.resolve(item).node()).collect();
+        for item in &overrides {
+            if matches!(self.at(item, &["ImageId"]), Resolved::NoValue) && self.template.is_complete {
+                fails(&item.span, "an `ImageId` in each override", "add it");
+            }
+        }
+        for version in overrides.into_iter().chain([mixed]).filter_map(specifications) {
+            if let Some("$Latest" | "$Default") = self.known(version).as_deref() {
+                let remedy = "write `!GetAtt` with the launch template's `LatestVersionNumber`";
+                fails(&version.span, "the number of a launch template's version", remedy);
+            }
+        }
+    }
+
+    /// The devices that a launch template maps; nothing where only the stack knows one of them.
+    fn mapped(&self, place: &Place<'a>) -> Option<Vec<String>> {
+        let mappings = match self.at(place.beside, &["BlockDeviceMappings"]) {
+            Resolved::Node(list) if function(list).is_none() => items(list),
+            Resolved::NoValue if self.template.is_complete => &[],
+            _ => return None,
+        };
+        let devices = mappings.iter().map(|mapping| match self.resolve(mapping) {
+            Resolved::Node(mapping) if mapping.get("NoDevice").is_none() => {
+                Some(spellings(&self.known(self.at(mapping, &["DeviceName"]).node()?)?))
+            }
+            Resolved::Unknown => None,
+            _ => Some(Vec::new()),
+        });
+        devices.collect::<Option<Vec<_>>>().map(|devices| devices.concat())
+    }
+}
+
+/// A problem at a key; at the mapping where that comes from elsewhere.
+fn at_key(mapping: &Node, key: &str, message: String) -> Problem {
+    Problem::at(mapping.entry(key).map_or(&mapping.span, |entry| &entry.key_span), message)
+}
