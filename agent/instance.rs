@@ -40,6 +40,10 @@ pub struct Instance {
     pub partition_domain: String,
     /// The instance's tags, where the instance metadata exposes them.
     pub tags: BTreeMap<String, String>,
+    /// Which of the instances that were launched together it is, from 0; not in facts that were recorded before ecs-firstrun
+    /// asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_index: Option<u32>,
     /// Where Auto Scaling wants the instance, such as `InService` or `Warmed:Stopped`.
     pub target_lifecycle_state: Option<String>,
     /// Memory in MiB, as the kernel tells it; not in facts that were recorded before ecs-firstrun asked for it.
@@ -102,6 +106,7 @@ impl Instance {
             instance_type: "m7i.large".to_owned(),
             partition_domain: "amazonaws.com".to_owned(),
             tags: BTreeMap::new(),
+            launch_index: Some(0),
             target_lifecycle_state: None,
             memory_mib: None,
             os: OperatingSystem { id: "amzn".to_owned(), version_id: "2023".to_owned() },

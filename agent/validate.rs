@@ -9,7 +9,7 @@ mod warnings;
 mod without_effect;
 
 use self::template::Surroundings;
-use crate::config::decode::{self, Note, decode};
+use crate::config::decode::{self, Decoded, Note, decode, decode_for};
 use crate::config::problem::Problem;
 use crate::config::{self, Parsed, secrets_of_template};
 
@@ -28,6 +28,8 @@ pub struct Verdict {
     pub others: bool,
     /// Set for a template. Beside files with configuration, a template without any is not an error.
     pub is_template: bool,
+    /// Set if something in the file was meant for ecs-firstrun and isn't read.
+    pub was_meant: bool,
     /// Set if values known only in the stack may contain configuration.
     pub depends_on_stack: bool,
     /// What is wrong: a run would refuse it.
@@ -41,6 +43,21 @@ pub struct Verdict {
 impl Verdict {
     fn of(name: &str) -> Self {
         Verdict { name: name.to_owned(), ..Verdict::default() }
+    }
+
+    /// What there is to say of the same file for this and another instance of a launch, each thing once.
+    fn and(mut self, other: Self) -> Self {
+        fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+            more.into_iter().for_each(|one| {
+                if !all.contains(&one) {
+                    all.push(one)
+                }
+            });
+        }
+        add(&mut self.errors, other.errors);
+        add(&mut self.warnings, other.warnings);
+        add(&mut self.notes, other.notes);
+        Self { found: self.found | other.found, was_meant: self.was_meant | other.was_meant, ..self }
     }
 
     /// The same, with the error that nothing in the file is for ecs-firstrun.
@@ -68,22 +85,58 @@ impl Verdict {
 
 /// Checks a file of user data; where it is a CloudFormation template, the user data in that.
 pub fn check(name: &str, bytes: &[u8]) -> Verdict {
-    let mut decoded = decode(name, bytes);
-    if decoded.documents.is_empty()
-        && decoded.problems.is_empty()
+    let launch = of_launch(name, bytes);
+    if launch.iter().all(is_empty)
         && let Ok(text) = std::str::from_utf8(bytes)
         && template::is_template(text)
     {
         return template::check(name, text);
     }
+    let each = launch.into_iter().map(|decoded| check_decoded(name, bytes, decoded));
+    let verdict = each.reduce(Verdict::and).unwrap_or_default();
+    match verdict.found || !verdict.errors.is_empty() {
+        true => verdict,
+        false => {
+            let remedy = if verdict.was_meant { "do what the note says" } else { HOW_TO_HOLD };
+            verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), remedy)
+        }
+    }
+}
+
+/// The user data as each instance of a launch has it: those that a part names by their index, and any other.
+fn of_launch(name: &str, bytes: &[u8]) -> Vec<Decoded> {
+    let all = decode(name, bytes);
+    if all.launch_indices.is_empty() {
+        return vec![all];
+    }
+    let any_other = (0..).find(|index| !all.launch_indices.contains(&Some(*index)));
+    let indices = all.launch_indices.iter().flatten().copied().chain(any_other);
+    let mut launch: Vec<_> = indices.map(|index| decode_for(name, bytes, Some(index))).collect();
+    // One without configuration may be meant to be so.
+    if !launch.iter().all(is_empty) {
+        launch.retain(|decoded| !is_empty(decoded));
+    }
+    for decoded in &mut launch {
+        decoded.notes.retain(|note| !matches!(note, Note::Elsewhere(_)));
+        let note = format!("{name}: parts with a launch index are checked for each instance that they are for");
+        decoded.notes.push(Note::Elsewhere(note));
+    }
+    launch
+}
+
+/// Tells whether there is nothing for ecs-firstrun in user data.
+fn is_empty(decoded: &Decoded) -> bool {
+    decoded.documents.is_empty() && decoded.problems.is_empty()
+}
+
+fn check_decoded(name: &str, bytes: &[u8], mut decoded: Decoded) -> Verdict {
     let documents = std::mem::take(&mut decoded.documents);
     let replaced = warnings::replaced_lists(&documents);
     let parsed = config::with_decoded(config::parse(&documents), decoded);
     let Parsed { config, problems: errors, found, warnings, notes, .. } = parsed;
     let was_meant = notes.iter().any(|note| matches!(note, Note::Missed(_)));
-    let remedy = if was_meant { "do what the note says" } else { HOW_TO_HOLD };
     let notes = notes.iter().map(ToString::to_string).chain(replaced).chain(proxy::note(&config)).collect();
-    let mut verdict = Verdict { found, errors, warnings, notes, ..Verdict::of(name) };
+    let mut verdict = Verdict { found, was_meant, errors, warnings, notes, ..Verdict::of(name) };
     if found {
         if verdict.errors.is_empty() {
             let around = Surroundings::default();
@@ -94,10 +147,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
         }
         verdict.warnings.extend(warnings::size(name, size_for_ec2(bytes)));
     }
-    match verdict.found || !verdict.errors.is_empty() {
-        true => verdict,
-        false => verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), remedy),
-    }
+    verdict
 }
 
 /// Checks the user data in a CloudFormation template.

@@ -61,13 +61,14 @@ fn the_instance_metadata_are_read_with_one_token_and_each_once() {
     let mut sequence: Vec<_> =
         requests.iter().map(|request| format!("{} {}", request.method, request.path_and_query)).collect();
     // What follows the identity document is asked for at once, in no order.
-    sequence[2..7].sort();
+    sequence[2..8].sort();
     assert_eq!(
         sequence,
         [
             "PUT /latest/api/token",
             "GET /latest/dynamic/instance-identity/document",
             "GET /latest/dynamic/instance-identity/signature",
+            "GET /latest/meta-data/ami-launch-index",
             "GET /latest/meta-data/autoscaling/target-lifecycle-state",
             "GET /latest/meta-data/services/domain",
             "GET /latest/meta-data/tags/instance",

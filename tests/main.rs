@@ -27,6 +27,7 @@ mod hand_over;
 mod help;
 mod images;
 mod job;
+mod launch_index;
 mod lifecycle;
 mod log_agent;
 mod membership;

@@ -3,10 +3,12 @@
 //! What isn't ours is left to cloud-init, with a note that says so: a document that was meant for us but isn't
 //! recognised must not vanish without a word.
 
+mod launch_index;
 mod mime;
 mod recognise;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -47,6 +49,8 @@ pub struct Decoded {
     pub notes: Vec<Note>,
     /// Is true where a part that isn't ours names us, as a script does that calls this program, or seems to be meant for us.
     pub names_us: bool,
+    /// The launch indices that parts are for, where that of the instance isn't known; `None` is one that no instance has.
+    pub launch_indices: BTreeSet<Option<u32>>,
 }
 
 /// A fact about user data that is worth knowing and needs no change.
@@ -56,12 +60,14 @@ pub enum Note {
     Left(String),
     /// A part that was meant for ecs-firstrun and isn't read, or something that has no effect.
     Missed(String),
+    /// A part that is for another instance of the launch.
+    Elsewhere(String),
 }
 
 impl std::fmt::Display for Note {
     /// In one line, without what a terminal would obey: others chose the names in it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Note::Left(text) | Note::Missed(text)) = self;
+        let (Note::Left(text) | Note::Missed(text) | Note::Elsewhere(text)) = self;
         f.write_str(&one_line(text))
     }
 }
@@ -118,7 +124,13 @@ impl Document {
 
 /// Unpacks user data: plain, base64, gzip or both, or MIME multipart of these. `name` is what messages call it.
 pub fn decode(name: &str, bytes: &[u8]) -> Decoded {
-    let mut walk = Walk { name, multipart: false, parts: 0, unpacked: 0, archives: 0, found: Decoded::default() };
+    decode_for(name, bytes, None)
+}
+
+/// Unpacks the user data of an instance with this launch index; where that isn't known, the parts for each.
+pub fn decode_for(name: &str, bytes: &[u8], launch_index: Option<u32>) -> Decoded {
+    let found = Decoded::default();
+    let mut walk = Walk { name, launch_index, multipart: false, parts: 0, unpacked: 0, archives: 0, found };
     if bytes.len() > MAX_BYTES {
         walk.refuse(name, "it is longer than 1 MiB".into(), "EC2 takes 16 KiB; move large files elsewhere");
         return walk.found;
@@ -128,6 +140,10 @@ pub fn decode(name: &str, bytes: &[u8]) -> Decoded {
         Ok(bytes) => walk.document(name.into(), &Entity::default(), &bytes),
         Err((message, remedy)) => walk.refuse(name, message, remedy),
     }
+    if !walk.found.launch_indices.is_empty() {
+        let note = format!("{name}: the launch index of the instance isn't known, so the parts for each are read");
+        walk.found.notes.push(Note::Elsewhere(note));
+    }
     walk.found
 }
 
@@ -136,6 +152,8 @@ type Trouble = (String, &'static str);
 
 struct Walk<'a> {
     name: &'a str,
+    /// The instance's own.
+    launch_index: Option<u32>,
     multipart: bool,
     parts: usize,
     /// Bytes of all parts, unpacked.
@@ -206,6 +224,7 @@ impl Walk<'_> {
         }
         match unpacked {
             Ok(content) => self.document(label, entity, &content),
+            Err(_) if !self.is_for_us(&label, entity, None) => {}
             Err((message, remedy)) => self.refuse(&label, message, remedy),
         }
     }
@@ -213,6 +232,9 @@ impl Walk<'_> {
     fn document(&mut self, label: String, entity: &Entity<'_>, bytes: &[u8]) {
         let declared = entity.content_type.as_deref();
         let Ok(text) = std::str::from_utf8(bytes) else {
+            if !self.is_for_us(&label, entity, None) {
+                return;
+            }
             if declared == Some(OUR_TYPE) || is_headed(bytes) {
                 self.refuse(&label, "it isn't UTF-8 text".into(), "save it as UTF-8");
             } else if recognise::mentions_us(bytes) {
@@ -227,12 +249,15 @@ impl Walk<'_> {
         let source = Source::new(label, text);
         let label = source.name.as_str();
         match recognise(declared, &source) {
+            // The launch index of an archive is lost where cloud-init unpacks it.
+            Recognised::Archive(loaded) => self.archive(&source, loaded),
+            Recognised::Nothing => {}
+            recognised if !self.is_for_us(label, entity, Some(&recognised)) => {}
             Recognised::TooLong => {
                 let message = format!("it is longer than {} KiB", MAX_TEXT >> 10);
                 self.refuse(label, message, "move large files elsewhere, or into a part of their own");
             }
             Recognised::Ours { loaded, embedded } => self.ours(entity, &source, loaded, embedded),
-            Recognised::Archive(loaded) => self.archive(&source, loaded),
             Recognised::Nearly(why) => {
                 self.found.names_us = true;
                 self.found.notes.push(Note::Missed(format!("{label} {why}")));
@@ -241,7 +266,6 @@ impl Walk<'_> {
                 self.found.names_us |= text.contains(env!("CARGO_PKG_NAME"));
                 self.left(label, declared.unwrap_or(kind));
             }
-            Recognised::Nothing => {}
         }
     }
 
@@ -292,6 +316,7 @@ impl Walk<'_> {
         for item in items {
             let text = |key: &str| item.get(key).and_then(Node::text);
             let mut entity = Entity::named(text("type"), text("filename"));
+            entity.launch_index = item.get(launch_index::KEY).map(launch_index::of_item);
             entity.merge_type = mime::MERGE_TYPE.iter().any(|name| item.get(name).is_some());
             let Some(label) = self.next_part(entity.file.as_deref()) else { continue };
             let Some(content) = item.text().or_else(|| text("content")) else {

@@ -33,6 +33,7 @@ impl Host {
             instance_type: identity.instance_type.clone(),
             partition_domain: identity.partition_domain.clone(),
             tags: identity.tags.clone(),
+            launch_index: identity.launch_index,
             target_lifecycle_state: identity.target_lifecycle_state.clone(),
             memory_mib: self.memory_mib(),
             os: self.operating_system()?,

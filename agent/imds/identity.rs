@@ -10,6 +10,7 @@ use super::{Imds, ImdsError, malformed};
 pub(super) const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
 pub(super) const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
 pub(super) const DOMAIN: &str = "/latest/meta-data/services/domain";
+pub(super) const LAUNCH_INDEX: &str = "/latest/meta-data/ami-launch-index";
 pub(super) const LIFECYCLE_STATE: &str = "/latest/meta-data/autoscaling/target-lifecycle-state";
 pub(super) const TAGS: &str = "/latest/meta-data/tags/instance";
 
@@ -40,6 +41,9 @@ pub struct Identity {
     pub partition_domain: String,
     /// The instance's tags, if it may see them (metadata option `InstanceMetadataTags`), else none.
     pub tags: BTreeMap<String, String>,
+    /// Which of the instances that were launched together it is, from 0; by it user data can have parts for some of them.
+    #[serde(default)]
+    pub launch_index: Option<u32>,
     /// The state that Auto Scaling is bringing the instance to, such as `InService` or `Warmed:Stopped`.
     pub target_lifecycle_state: Option<String>,
     /// The instance identity document byte for byte: the signature is over these bytes.
@@ -107,15 +111,17 @@ impl Identity {
         let document = text(get, DOCUMENT).await?.unwrap_or_default();
         let read: Document =
             serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
-        let (signature, domain, state, tags) = tokio::join!(
+        let (signature, domain, launch_index, state, tags) = tokio::join!(
             optional(SIGNATURE, text(get, SIGNATURE)),
             optional(DOMAIN, text(get, DOMAIN)),
+            optional(LAUNCH_INDEX, text(get, LAUNCH_INDEX)),
             optional(LIFECYCLE_STATE, lifecycle_state(get)),
             optional(TAGS, async { tags(get).await.map(Some) }),
         );
         Ok(Identity {
             partition_domain: trimmed(domain).unwrap_or_else(|| domain_of(&read.region).to_owned()),
             tags: tags.unwrap_or_default(),
+            launch_index: launch_index.and_then(|index| index.trim().parse().ok()),
             target_lifecycle_state: state,
             signature: signature.unwrap_or_default(),
             instance_id: read.instance_id,

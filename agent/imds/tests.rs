@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::http::StatusCode as Status;
 use tokio::net::TcpListener;
 
-use super::identity::{DOCUMENT, DOMAIN, LIFECYCLE_STATE, SIGNATURE, TAGS};
+use super::identity::{DOCUMENT, DOMAIN, LAUNCH_INDEX, LIFECYCLE_STATE, SIGNATURE, TAGS};
 use super::*;
 
 const DOCUMENT_TEXT: &str = "{\n  \"region\" : \"eu-west-1\",\n  \"instanceId\" : \"i-0123456789abcdef0\",\n  \
@@ -46,6 +46,7 @@ fn instance(method: &str, path: &str, token: &str) -> (u16, String) {
         (_, DOCUMENT) => DOCUMENT_TEXT,
         (_, SIGNATURE) => "abc\ndef\n",
         (_, DOMAIN) => "amazonaws.com.cn",
+        (_, LAUNCH_INDEX) => "2\n",
         (_, LIFECYCLE_STATE) => "InService\n",
         (_, TAGS) => "Name\naws:cloudformation:stack-name",
         (_, "/latest/meta-data/tags/instance/Name") => "web",
@@ -70,6 +71,7 @@ async fn the_whole_identity_is_read() {
         tags: [("Name", "web"), ("aws:cloudformation:stack-name", "blue")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
+        launch_index: Some(2),
         target_lifecycle_state: Some("InService".to_owned()),
         document: DOCUMENT_TEXT.to_owned(),
         signature: "abc\ndef\n".to_owned(),
@@ -87,7 +89,7 @@ async fn all_but_the_document_may_be_missing() {
     let identity = client(&endpoint, 5000).identity().await.unwrap();
     assert_eq!(identity.partition_domain, "amazonaws.com");
     assert_eq!(identity.signature, "");
-    assert_eq!(identity.target_lifecycle_state, None);
+    assert_eq!((identity.target_lifecycle_state, identity.launch_index), (None, None));
     assert!(identity.tags.is_empty());
 }
 

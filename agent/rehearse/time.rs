@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::config::Parsed;
-use crate::config::decode::decode;
+use crate::config::decode::decode_for;
 
 /// The longest wait of a scenario that waits to the end, unless a scale is given.
 const SHORT: Duration = Duration::from_secs(3);
@@ -63,7 +63,7 @@ fn with_wait(user_data: &[u8], parsed: &Parsed, wait: Duration) -> Option<Scaled
             words(given)
         ),
     };
-    let documents = decode("user data", user_data).documents.into_iter().map(|document| {
+    let documents = decode_for("user data", user_data, Some(0)).documents.into_iter().map(|document| {
         let kind = if document.embedded { "text/cloud-config" } else { OURS };
         (kind, document.source.text.to_string())
     });

@@ -5,6 +5,7 @@ use anyhow::{Result, anyhow};
 use super::state::State;
 use super::{Options, gather};
 use crate::config::Parsed;
+use crate::config::decode::Note;
 use crate::host::Host;
 use crate::plan::{Plan, plan, plan_without_configuration};
 
@@ -26,12 +27,12 @@ pub struct DryRun {
 pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>) -> Result<DryRun> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
     let gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;
-    let parsed = gathered.parse();
     let is_for_this_host = facts.is_none() && !gathered.identity.instance_id.is_empty();
     let instance = match facts {
         Some(facts) => facts,
         None => gather::facts_or_example(&host, &gathered)?,
     };
+    let parsed = gathered.parse_for(instance.launch_index);
     if parsed.is_of_others() {
         return Ok(DryRun { parsed, plan: plan_without_configuration(), is_for_this_host });
     }
@@ -42,6 +43,8 @@ pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>
         ));
     }
     let mut plan = plan(&parsed.config, &instance);
+    let elsewhere = parsed.notes.iter().filter(|note| matches!(note, Note::Elsewhere(_)));
+    plan.notes.extend(elsewhere.map(ToString::to_string));
     if is_for_this_host && State::load(&host).has_outcome_of(&gathered.identity) {
         plan.leave_out_the_wait();
     }

@@ -14,7 +14,7 @@ use super::Options;
 use super::hand_over::HandedOver;
 use super::panics::net;
 use super::state::{Kept, State};
-use crate::config::decode::{Document, decode};
+use crate::config::decode::{Document, decode_for};
 use crate::config::{self, Config, Parsed, SHELL_VARIABLES, Signal};
 use crate::doctor::Metadata;
 use crate::host::Host;
@@ -61,15 +61,22 @@ impl Gathered {
 
     /// The configuration of all the documents: `conf.d`, the user data's, the shell original's variables.
     pub fn parse(&self) -> Parsed {
+        self.parse_for(self.identity.launch_index)
+    }
+
+    /// The same for an instance with another launch index, as far as that is known.
+    pub(super) fn parse_for(&self, launch_index: Option<u32>) -> Parsed {
         fail_point!("parse");
-        let decoded = self.user_data.as_ref().map(|bytes| decode(&self.user_data_name, bytes)).unwrap_or_default();
+        let decoded = self.user_data.as_ref().map(|bytes| decode_for(&self.user_data_name, bytes, launch_index));
+        let decoded = decoded.unwrap_or_default();
         let baked = self.conf_d.iter().map(baked_document).collect();
         config::parse_user_data(baked, decoded, self.variables())
     }
 
     /// Reads `signal` and `proxy` of each document alone, after a panic in the parse.
     pub fn parse_what_can_be(&self) -> Config {
-        let read = || self.user_data.as_ref().map(|bytes| decode(&self.user_data_name, bytes).documents);
+        let index = self.identity.launch_index;
+        let read = || self.user_data.as_ref().map(|bytes| decode_for(&self.user_data_name, bytes, index).documents);
         let decoded = net(read).ok().flatten().unwrap_or_default();
         let baked = self.conf_d.iter().filter_map(|file| net(|| baked_document(file)).ok());
         let mut known = Config::default();
@@ -283,7 +290,7 @@ pub async fn instance_facts(options: &Options) -> Result<Instance> {
     host.instance(&identity)
 }
 
-/// The configuration in a file of user data.
+/// The configuration in a file of user data, as the first instance of a launch has it.
 pub fn documents(name: &str, bytes: &[u8]) -> Parsed {
-    config::parse_user_data(Vec::new(), decode(name, bytes), Vec::new())
+    config::parse_user_data(Vec::new(), decode_for(name, bytes, Some(0)), Vec::new())
 }

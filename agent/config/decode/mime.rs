@@ -23,6 +23,8 @@ pub struct Entity<'a> {
     pub file: Option<String>,
     /// Set if a header says how cloud-init merges the part with others.
     pub merge_type: bool,
+    /// For which instance of a launch the part is, as it is written.
+    pub launch_index: Option<String>,
     boundary: Option<String>,
     encoding: Option<String>,
     body: &'a [u8],
@@ -44,6 +46,7 @@ impl<'a> Entity<'a> {
         };
         let part = message.root_part();
         let kind = part.content_type();
+        let launch_index = part.headers().iter().find(|header| header.name().eq_ignore_ascii_case("Launch-Index"));
         Self {
             content_type: kind.map(|kind| {
                 let subtype = kind.subtype().unwrap_or("plain");
@@ -54,6 +57,7 @@ impl<'a> Entity<'a> {
                 .headers()
                 .iter()
                 .any(|header| MERGE_TYPE.iter().any(|name| header.name().eq_ignore_ascii_case(name))),
+            launch_index: launch_index.map(|header| short(header.value().as_text().unwrap_or_default())),
             boundary: kind.and_then(|kind| kind.attribute("boundary")).map(Into::into),
             encoding: part.content_transfer_encoding().map(|encoding| encoding.trim().to_ascii_lowercase()),
             body,

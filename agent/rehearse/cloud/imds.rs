@@ -33,6 +33,8 @@ pub struct Identity {
     pub image_id: String,
     /// The processor architecture.
     pub architecture: String,
+    /// Which of the instances that were launched together it is.
+    pub launch_index: u32,
     /// The private IPv4 address.
     pub private_ip: String,
     /// The partition: `aws`, `aws-cn`…
@@ -51,6 +53,7 @@ impl Default for Identity {
             instance_type: "m7g.large".into(),
             image_id: "ami-0c1d2e3f405162738".into(),
             architecture: "arm64".into(),
+            launch_index: 0,
             private_ip: "10.20.30.40".into(),
             partition: "aws".into(),
             domain: "amazonaws.com".into(),
@@ -286,6 +289,7 @@ fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
     put("dynamic/instance-identity/signature", &identity.signature());
     put("dynamic/instance-identity/pkcs7", &identity.pkcs7());
     put("meta-data/ami-id", &identity.image_id);
+    put("meta-data/ami-launch-index", &identity.launch_index.to_string());
     put("meta-data/instance-id", &identity.instance_id);
     put("meta-data/instance-type", &identity.instance_type);
     put("meta-data/local-ipv4", &identity.private_ip);

@@ -9,11 +9,11 @@ use super::functions::{Resolved, function};
 use super::text::Text;
 use super::world::{MOST, Search, World};
 use super::{Place, Surroundings, Template};
-use crate::config::decode::{Decoded, Document, Note, base64_wrapped, decode};
+use crate::config::decode::{Decoded, Document, Note, base64_wrapped};
 use crate::config::problem::{self, Extent, Problem, Source, Span};
 use crate::config::yaml::{Loaded, Node};
 use crate::config::{self, Parsed};
-use crate::validate::{Verdict, proxy, secrets_of_template, warnings};
+use crate::validate::{Verdict, of_launch, proxy, secrets_of_template, warnings};
 
 /// Worlds that are tried in a whole template, beside the first of each user data.
 const MOST_IN_ALL: usize = 2_000;
@@ -94,21 +94,22 @@ impl<'a> Checker<'a> {
             self.worlds += usize::from(tried > 0);
             tried += 1;
             let world = World::new(template, choices);
-            let outcome = check_in(&world, place, &label, &mut parsed);
-            self.bytes += if tried > 1 { outcome.bytes } else { 0 };
-            if outcome.exists {
-                let traits = world.traits();
-                errors.add(&traits, outcome.errors);
-                warned.add(&traits, outcome.warnings);
+            for outcome in check_in(&world, place, &label, &mut parsed) {
+                self.bytes += if tried > 1 { outcome.bytes } else { 0 };
+                if outcome.exists {
+                    let traits = world.traits();
+                    errors.add(&traits, outcome.errors);
+                    warned.add(&traits, outcome.warnings);
+                }
+                nobody_waits.extend(outcome.nobody_waits);
+                signals += usize::from(outcome.signals);
+                found |= outcome.found;
+                left.extend(outcome.left);
+                self.user_data_exists |= outcome.exists || outcome.depends_on_stack;
+                self.verdict.depends_on_stack |= outcome.depends_on_stack;
+                self.secrets.extend(outcome.secrets);
+                outcome.notes.into_iter().for_each(|note| self.note(note));
             }
-            nobody_waits.extend(outcome.nobody_waits);
-            signals += usize::from(outcome.signals);
-            found |= outcome.found;
-            left.extend(outcome.left);
-            self.user_data_exists |= outcome.exists || outcome.depends_on_stack;
-            self.verdict.depends_on_stack |= outcome.depends_on_stack;
-            self.secrets.extend(outcome.secrets);
-            outcome.notes.into_iter().for_each(|note| self.note(note));
             search.extend(world.into_choices());
         }
         if !found {
@@ -158,14 +159,19 @@ struct Read {
     parsed: Parsed,
 }
 
-fn check_in<'a>(world: &World<'a>, place: &Place<'a>, label: &str, parsed: &mut HashMap<String, Arc<Read>>) -> Outcome {
+fn check_in<'a>(
+    world: &World<'a>,
+    place: &Place<'a>,
+    label: &str,
+    parsed: &mut HashMap<String, Arc<[Read]>>,
+) -> Vec<Outcome> {
     let is_made = || world.template.resources.get(place.resource).is_none_or(|resource| world.is_made(resource));
     let is_there = place.guards.iter().all(|(condition, holds)| world.condition(condition) == *holds) && is_made();
     let Resolved::Node(user_data) = (if is_there { world.resolve(place.user_data) } else { Resolved::NoValue }) else {
         let depends_on_stack = is_there && matches!(world.resolve(place.user_data), Resolved::Unknown);
         let notes =
             depends_on_stack.then(|| format!("{label}: it is known only in the stack, so it is not checked here"));
-        return Outcome { depends_on_stack, notes: notes.into_iter().collect(), ..Outcome::default() };
+        return vec![Outcome { depends_on_stack, notes: notes.into_iter().collect(), ..Outcome::default() }];
     };
     let encoded = function(user_data).filter(|(name, _)| *name == "Fn::Base64").map(|(_, argument)| argument);
     let text = world.text(encoded.unwrap_or(user_data));
@@ -173,22 +179,21 @@ fn check_in<'a>(world: &World<'a>, place: &Place<'a>, label: &str, parsed: &mut 
     if whole.is_empty() {
         let exists = world.is_malformed.get();
         let errors = if exists { world.problems.take() } else { Vec::new() };
-        return Outcome { exists, errors, ..Outcome::default() };
+        return vec![Outcome { exists, errors, ..Outcome::default() }];
     }
     // CloudFormation resolves these where they stand alone.
     if encoded.is_none() && whole.trim_start().starts_with("{{resolve:") {
         let note = format!("{label}: it is known only in the stack, so it is not checked here");
-        return Outcome { depends_on_stack: true, notes: vec![note], ..Outcome::default() };
+        return vec![Outcome { depends_on_stack: true, notes: vec![note], ..Outcome::default() }];
     }
     let bytes = if parsed.contains_key(&whole) { 0 } else { whole.len() };
     let read = parsed.entry(whole.clone()).or_insert_with(|| {
-        let mut decoded = decode(label, whole.as_bytes());
-        let documents = std::mem::take(&mut decoded.documents);
-        let parsed = config::parse(&documents);
-        Arc::new(Read { decoded: Decoded { documents, ..decoded }, parsed })
+        let launch = of_launch(label, whole.as_bytes()).into_iter();
+        launch.map(|decoded| Read { parsed: config::parse(&decoded.documents), decoded }).collect()
     });
-    let read = read.clone();
-    let mut outcome = Check { world, place, label, layers: text.layers(), read: &read }.outcome();
+    let check = |read: &Read| Check { world, place, label, layers: text.layers(), read }.outcome();
+    let mut outcomes: Vec<_> = read.clone().iter().map(check).collect();
+    let Some(outcome) = outcomes.first_mut() else { return outcomes };
     outcome.bytes = bytes;
     if encoded.is_none() && outcome.found && base64_wrapped(whole.as_bytes()).is_none() {
         let problem = Problem::at(
@@ -197,7 +202,7 @@ fn check_in<'a>(world: &World<'a>, place: &Place<'a>, label: &str, parsed: &mut 
         );
         outcome.errors.insert(0, problem.remedy("put `Fn::Base64` around it"));
     }
-    outcome
+    outcomes
 }
 
 /// The check of one user data in one world.
@@ -218,7 +223,7 @@ impl Check<'_, '_> {
         let unread = self.layers[0].0.first_unknown().filter(|_| !found);
         for note in &decoded.notes {
             match note {
-                Note::Missed(text) => outcome.notes.push(text.clone()),
+                Note::Missed(text) | Note::Elsewhere(text) => outcome.notes.push(text.clone()),
                 // Of what only the stack knows nobody can say whose it is.
                 Note::Left(_) if unread.is_some() => {}
                 Note::Left(text) if *found => outcome.notes.push(text.clone()),
