@@ -31,7 +31,9 @@ use std::ops::Range;
 use self::ecs_variables::EcsVariables;
 pub(crate) use self::logs::LogNames;
 pub use self::logs::{LogAgent, LogFile, LogFilter, LogFilterType, LogGroupClass, LogTimeZone, Logs};
-pub use self::parse::{Parsed, SHELL_VARIABLES, parse, parse_user_data, shell_variables, summary, with_decoded};
+pub use self::parse::{
+    Parsed, SHELL_VARIABLES, completing, parse, parse_of_image, parse_user_data, shell_variables, summary, with_decoded,
+};
 use self::types::*;
 use crate::cloudformation::Auth;
 use crate::well_known::{CONTAINERD_DATA, DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIALS_ADDRESS, IMDS_ADDRESS};

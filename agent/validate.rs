@@ -9,7 +9,7 @@ mod warnings;
 mod without_effect;
 
 use self::template::Surroundings;
-use crate::config::decode::{self, Decoded, Note, decode, decode_for};
+use crate::config::decode::{self, Decoded, Document, Note, decode, decode_for};
 use crate::config::problem::Problem;
 use crate::config::{self, Parsed, secrets_of_template};
 
@@ -97,10 +97,36 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
     match verdict.found || !verdict.errors.is_empty() {
         true => verdict,
         false => {
-            let remedy = if verdict.was_meant { "do what the note says" } else { HOW_TO_HOLD };
+            let text = std::str::from_utf8(bytes).unwrap_or_default();
+            let has_header = text.starts_with("#cloud-config") || text.contains("firstrun");
+            let is_mapping = !has_header && decode::has_our_top_level(text);
+            let remedy = match verdict.was_meant {
+                true if is_mapping => {
+                    "do what the note says; a file of /etc/ecs-firstrun/conf.d is checked with --conf-d"
+                }
+                true => "do what the note says",
+                false => HOW_TO_HOLD,
+            };
             verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), remedy)
         }
     }
+}
+
+/// Checks a file of an image's `/etc/ecs-firstrun/conf.d`, which needs no header.
+pub fn check_of_conf_d(name: &str, bytes: &[u8]) -> Verdict {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Verdict::failed(name, format!("{name} isn't UTF-8 text"), "save it as UTF-8");
+    };
+    let documents = [Document::of_conf_d(name, text)];
+    let Parsed { config, problems, .. } = config::parse_of_image(&documents[0]);
+    let mut verdict = Verdict { found: true, errors: problems, ..Verdict::of(name) };
+    if verdict.errors.is_empty() {
+        verdict.warnings = warnings::misfits(&config, &documents, &Surroundings::default());
+        verdict.warnings.extend(warnings::without_effect(&config, &documents));
+        verdict.warnings.extend(proxy::warnings(&config, &documents));
+        verdict.notes.extend(proxy::note(&config));
+    }
+    verdict
 }
 
 /// The user data as each instance of a launch has it: those that a part names by their index, and any other.

@@ -44,6 +44,63 @@ fn several_files_are_checked_and_the_right_ones_told() {
     }
 }
 
+/// A document of an image as it may stand in conf.d, which user data completes.
+const OF_AN_IMAGE: &str = "signal: {timeout: 20m}\nlogs: {retention_days: 30}\n";
+
+#[test]
+fn a_file_of_conf_d_is_checked_by_its_place_or_when_it_is_called_one() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("image/conf.d");
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("10-base.yaml", OF_AN_IMAGE);
+    write("20-key.yaml", "#cloud-config\necs_firstrun:\n  ecs: {cluster: web}\n");
+    write(
+        "30-handle.yaml",
+        "signal: {wait_handle: \"https://cloudformation-waitcondition-us-east-1.s3.amazonaws.com/a\"}\n",
+    );
+    std::fs::write(outer.path().join("base"), OF_AN_IMAGE).unwrap();
+    for (place, arguments) in [
+        (outer.path(), &["image/conf.d"][..]),
+        (outer.path(), &["image/conf.d/10-base.yaml", "image/conf.d/20-key.yaml"]),
+        (&folder, &["10-base.yaml", "30-handle.yaml"]),
+        (outer.path(), &["--conf-d", "base"]),
+        (&folder, &["--conf-d", "../../base", "10-base.yaml"]),
+    ] {
+        let ended = validate_in(place, arguments);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(ended.stdout.contains("no mistakes found\n"), "{}", ended.stdout);
+    }
+    write("40-wrong.yaml", "logs: {retention_days: 30}\necs: {clusters: web}\n");
+    let ended = validate_in(outer.path(), &["image/conf.d"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("40-wrong.yaml:2:7"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("unknown key `clusters`") && ended.stderr.contains("1 error found."),
+        "{}",
+        ended.stderr
+    );
+    write("40-wrong.yaml", "retention_days: 30\n");
+    assert_eq!(validate_in(&folder, &["40-wrong.yaml"]).code, Some(2));
+    write("50.yml", OF_AN_IMAGE);
+    let ended = validate_in(&folder, &["50.yml"]);
+    assert!(ended.code == Some(0) && ended.stderr.contains("only *.yaml is read"), "{}", ended.stderr);
+}
+
+#[test]
+fn elsewhere_the_same_text_is_user_data_whose_first_line_is_missing() {
+    let folder = folder(&[("base.yaml", OF_AN_IMAGE), ("others.yaml", "on: push\n")]);
+    let ended = validate_in(folder.path(), &["base.yaml"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stdout);
+    for words in
+        ["its first line is not `#ecs-firstrun`", "a file of /etc/ecs-firstrun/conf.d is checked with --conf-d"]
+    {
+        assert!(ended.stderr.contains(words), "no {words} in {}", ended.stderr);
+    }
+    let ended = validate_in(folder.path(), &["--conf-d", "others.yaml"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("unknown key `on`"), "{}", ended.stderr);
+}
+
 #[test]
 fn of_a_folder_what_is_for_ecs_firstrun_is_checked() {
     let files = [("a.yaml", RIGHT), ("ci.yml", "on: push\n"), ("notes.txt", WRONG), ("stack.json", "{}")];

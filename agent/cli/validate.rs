@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use super::{eprint, has_color, print};
 use crate::config::problem::Problem;
 use crate::run::{self, Ending};
-use crate::validate::{Verdict, check, check_template};
+use crate::validate::{Verdict, check, check_of_conf_d, check_template};
 
 /// The files of a folder that may be user data or templates, by the end of their names.
 const ENDINGS: [&str; 6] = ["yaml", "yml", "json", "mime", "b64", "template"];
+/// The folder of an image's documents, as it is named in the image and in the folder that becomes it.
+const CONF_D: &str = "conf.d";
 /// The version of what `--format json` prints.
 const VERSION: u32 = 1;
 
@@ -28,6 +30,11 @@ pub(super) struct Arguments {
     /// Check the user data inside a CloudFormation template, in YAML or JSON
     #[arg(long = "template", value_name = "FILE")]
     templates: Vec<PathBuf>,
+    /// Check a file of an image's /etc/ecs-firstrun/conf.d, which needs no `#ecs-firstrun`
+    ///
+    /// A FILE whose folder is named conf.d is checked so by itself.
+    #[arg(long = "conf-d", value_name = "FILE")]
+    of_conf_d: Vec<PathBuf>,
     /// How the findings are printed: for people, for programs, or as annotations of a GitHub workflow
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -48,12 +55,13 @@ struct Checked {
 
 pub(super) fn validate(arguments: Arguments) -> Result<ExitCode> {
     let mut checked: Vec<_> = arguments.templates.iter().map(|path| check_file(path, check_template)).collect();
+    checked.extend(arguments.of_conf_d.iter().map(|path| check_file(path, check_of_conf_d)));
     let standard_input = vec![PathBuf::from("-")];
     let alone = arguments.files.is_empty() && checked.is_empty();
     for path in if alone { &standard_input } else { &arguments.files } {
         match path.is_dir() {
             true => checked.extend(check_folder(path)),
-            false => checked.push(check_file(path, check)),
+            false => checked.push(check_by_place(path)),
         }
     }
     if checked.iter().any(|file| file.verdict.found) {
@@ -79,6 +87,21 @@ fn check_file(path: &Path, check: impl Fn(&str, &[u8]) -> Verdict) -> Checked {
     }
 }
 
+/// Checks user data, or a file of an image where it lies as in the image.
+fn check_by_place(path: &Path) -> Checked {
+    let place = std::path::absolute(path).unwrap_or_default();
+    let is_of_conf_d = place.parent().and_then(Path::file_name).is_some_and(|folder| folder == CONF_D);
+    if !is_of_conf_d || path.as_os_str() == "-" {
+        return check_file(path, check);
+    }
+    let mut checked = check_file(path, check_of_conf_d);
+    if path.extension().is_none_or(|end| end != "yaml") {
+        let problem = Problem::general(format!("{}: of {CONF_D}, only *.yaml is read", path.display()));
+        checked.verdict.warnings.push(problem.remedy("give it a name that ends in .yaml"));
+    }
+    checked
+}
+
 /// Checks the files of a folder. Those that have nothing for ecs-firstrun are another's, unless all are.
 fn check_folder(folder: &Path) -> Vec<Checked> {
     let name = folder.display().to_string();
@@ -91,7 +114,7 @@ fn check_folder(folder: &Path) -> Vec<Checked> {
     };
     files.retain(|path| path.extension().and_then(|end| end.to_str()).is_some_and(|end| ENDINGS.contains(&end)));
     files.sort_unstable();
-    let mut checked: Vec<_> = files.iter().map(|path| check_file(path, check)).collect();
+    let mut checked: Vec<_> = files.iter().map(|path| check_by_place(path)).collect();
     checked.retain(|file| !file.verdict.others);
     match checked.is_empty() {
         true => failed(

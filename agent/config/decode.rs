@@ -3,6 +3,7 @@
 //! What isn't ours is left to cloud-init, with a note that says so: a document that was meant for us but isn't
 //! recognised must not vanish without a word.
 
+mod document;
 mod launch_index;
 mod mime;
 mod recognise;
@@ -18,10 +19,11 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::bufread::GzDecoder;
 
 use super::problem::{Extent, Problem, Source, one_line};
-use super::secrets::{self, Part};
-use super::yaml::{self, Loaded, Node, Value};
+use super::yaml::{Loaded, Node, Value};
+pub use document::Document;
 use mime::Entity;
-use recognise::{OUR_KEY, OUR_TYPE, Recognised, has_our_top_level, is_headed, recognise};
+pub(crate) use recognise::has_our_top_level;
+use recognise::{OUR_KEY, OUR_TYPE, Recognised, is_headed, recognise};
 
 /// Bytes of user data, before and after each unpacking. EC2 takes 16 KiB; a file on a laptop may be longer.
 const MAX_BYTES: usize = 1 << 20;
@@ -69,56 +71,6 @@ impl std::fmt::Display for Note {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (Note::Left(text) | Note::Missed(text) | Note::Elsewhere(text)) = self;
         f.write_str(&one_line(text))
-    }
-}
-
-/// A document of ours, read.
-#[derive(Clone, Debug)]
-pub struct Document {
-    /// Its text, which knows its secrets; lines are counted from its own beginning.
-    pub source: Arc<Source>,
-    /// Whether the configuration is the value of the key `ecs_firstrun`, rather than the whole.
-    pub embedded: bool,
-    /// The configuration in it, as far as the document could be read.
-    pub config: Option<Node>,
-    /// The problems of the document as YAML.
-    pub problems: Vec<Problem>,
-}
-
-impl Document {
-    /// Reads a document, of which the whole is ours, or the value of the key `ecs_firstrun`.
-    pub fn read(name: impl Into<String>, text: impl Into<Arc<str>>, embedded: bool) -> Self {
-        let source = Source::new(name, text);
-        let loaded = yaml::load(&source);
-        Self::of(&source, loaded, embedded)
-    }
-
-    /// Keeps only these keys of the document's configuration.
-    #[must_use]
-    pub fn only(self, keys: &[&str]) -> Self {
-        Self { config: self.config.map(|config| config.only(keys)), problems: Vec::new(), ..self }
-    }
-
-    /// Keeps only the problems of our part, and those that end the reading.
-    fn of(unread: &Source, loaded: Loaded, embedded: bool) -> Self {
-        let part = if embedded { Part::Under(OUR_KEY) } else { Part::Whole };
-        let source = unread.with_secrets(secrets::find(&unread.text, &loaded, part));
-        let Loaded { root, problems, .. } = loaded;
-        let problems = problems.into_iter().map(|problem| problem.in_source(&source));
-        let root = root.map(|root| root.in_source(&source));
-        if !embedded {
-            return Self { problems: problems.collect(), source, embedded, config: root };
-        }
-        let entry = root.as_ref().and_then(|root| root.entry(OUR_KEY));
-        let ours = entry.map(|entry| entry.key_span.start..entry.value.span.end).unwrap_or_default();
-        let is_second = |start: usize| unread.text[start..].starts_with(OUR_KEY) && entry.is_some();
-        let concerns_us = |problem: &Problem| {
-            let start = problem.span.as_ref().map_or(0, |span| span.start);
-            problem.extent == Extent::Document || ours.contains(&start) || is_second(start)
-        };
-        let problems = problems.filter(concerns_us).collect();
-        let config = entry.map(|entry| entry.value.clone());
-        Self { source, embedded, config, problems }
     }
 }
 

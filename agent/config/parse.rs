@@ -55,6 +55,23 @@ pub fn shell_variables(value: impl Fn(&str) -> Option<String>) -> Vec<Document> 
     SHELL_VARIABLES.iter().filter_map(set).collect()
 }
 
+/// What user data may add to the documents of an image, which are not complete without.
+const COMPLETING: &str =
+    "{signal: {stack: web, resource: Instances}, proxy: {url: 'http://proxy:3128'}, ecs: {cluster: web}}";
+
+/// A document that stands for the user data of an image's instances.
+pub fn completing() -> Document {
+    Document::read("user data", COMPLETING, false)
+}
+
+/// Parses a document of an image. What is missing in it may be in others, and what doesn't fit to these may be meant so.
+pub fn parse_of_image(document: &Document) -> Parsed {
+    let alone = parse(std::slice::from_ref(document));
+    let completed = parse(&[completing(), document.clone()]);
+    let problems = alone.problems.into_iter().filter(|problem| completed.problems.contains(problem)).collect();
+    Parsed { problems, ..alone }
+}
+
 /// Parses unpacked user data, with the documents that come before and after it.
 pub fn parse_user_data(before: Vec<Document>, mut decoded: Decoded, after: Vec<Document>) -> Parsed {
     let own = std::mem::take(&mut decoded.documents);

@@ -4,7 +4,6 @@ use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 
 use super::{Options, Run, gather};
-use crate::config::decode::Document;
 use crate::config::{self, Config};
 use crate::doctor::{self, Configured, Diagnosis, Metadata, Subject};
 use crate::host::{Host, Unmet};
@@ -43,10 +42,6 @@ pub async fn diagnose(options: &Options) -> Result<Diagnosis> {
     Ok(doctor::examine(&subject).await)
 }
 
-/// What user data may add to the documents of an image, which are not complete without.
-const USER_DATA: &str =
-    "{signal: {stack: web, resource: Instances}, proxy: {url: 'http://proxy:3128'}, ecs: {cluster: web}}";
-
 /// Says why an image isn't fit to be baked.
 ///
 /// # Errors
@@ -54,7 +49,7 @@ const USER_DATA: &str =
 pub async fn diagnose_image(options: &Options) -> Result<Diagnosis> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
     let baked = gather::baked_documents(&host)?;
-    let user_data = Document::read("user data", USER_DATA, false);
+    let user_data = config::completing();
     let has_documents = !baked.is_empty();
     let parsed = config::parse(&[user_data].into_iter().chain(baked).collect::<Vec<_>>());
     // Of what an instance has beside its image nothing is known.

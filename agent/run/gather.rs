@@ -174,8 +174,7 @@ pub fn baked_documents(host: &Host) -> Result<Vec<Document>> {
 }
 
 fn baked_document((name, text): &(String, String)) -> Document {
-    let embedded = text.lines().any(|line| line.starts_with("ecs_firstrun:"));
-    Document::read(name, text.as_str(), embedded)
+    Document::of_conf_d(name, text)
 }
 
 /// Reads a file of user data; `-` is standard input.

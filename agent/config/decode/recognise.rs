@@ -329,7 +329,7 @@ fn has_our_keys(root: &Node) -> bool {
 }
 
 /// Tells whether a text is a mapping with one of our keys.
-pub(super) fn has_our_top_level(text: &str) -> bool {
+pub fn has_our_top_level(text: &str) -> bool {
     text.len() <= MAX_TEXT
         && SECTIONS.iter().any(|key| text.contains(key))
         && yaml::load(&Source::new("", text)).root.is_some_and(|root| has_our_keys(&root))
