@@ -12,7 +12,7 @@ const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
 const BEFORE: [&str; 3] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd"];
 
 /// The files that an image needs beside the binary, with the texts that belong to this one.
-pub const INSTALLED: [(&str, &str); 5] = [
+pub const INSTALLED: [(&str, &str); 8] = [
     (
         "/usr/lib/systemd/system/ecs-firstrun.service",
         include_str!("../../../builder-scripts/files/usr/lib/systemd/system/ecs-firstrun.service"),
@@ -24,6 +24,20 @@ pub const INSTALLED: [(&str, &str); 5] = [
     (
         "/usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf",
         include_str!("../../../builder-scripts/files/usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf"),
+    ),
+    (
+        "/usr/lib/systemd/system/cloud-init.service.d/10-ecs-firstrun.conf",
+        include_str!("../../../builder-scripts/files/usr/lib/systemd/system/cloud-init.service.d/10-ecs-firstrun.conf"),
+    ),
+    (
+        "/usr/lib/systemd/system/cloud-init-network.service.d/10-ecs-firstrun.conf",
+        include_str!(
+            "../../../builder-scripts/files/usr/lib/systemd/system/cloud-init-network.service.d/10-ecs-firstrun.conf"
+        ),
+    ),
+    (
+        "/usr/lib/ecs-firstrun/part_handler.py",
+        include_str!("../../../builder-scripts/files/usr/lib/ecs-firstrun/part_handler.py"),
     ),
     (
         "/usr/lib/systemd/system-preset/10-ecs-firstrun.preset",
