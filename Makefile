@@ -62,7 +62,7 @@ E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs set
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
 .PHONY: help demo build generate deb rpm validate ami test bench bench-check fuzz fuzz-ci mutants fleet e2e test-bake prove-kill lint \
-	setup setup-disks setup-packages setup-templates setup-validators setup-dockerd setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
+	setup setup-disks setup-packages setup-templates setup-validators setup-dockerd setup-cloud-init setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -107,7 +107,7 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 test: export RUST_TEST_THREADS ?= $(shell expr 3 '*' $$(nproc))
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
-	@$(MAKE) --no-print-directory setup-templates setup-validators setup-dockerd
+	@$(MAKE) --no-print-directory setup-templates setup-validators setup-dockerd setup-cloud-init
 	@rm -f target/tmp/skipped
 	cargo test --locked --all-features
 	@test ! -s target/tmp/skipped || { echo "$$(wc -l <target/tmp/skipped) skipped:"; cat target/tmp/skipped; }
@@ -202,6 +202,18 @@ setup-dockerd: ## Install, where root runs it on Debian, the dockerd that docker
 			mv $$folder/usr/sbin/docker-proxy $$folder/usr/sbin/dockerd target/lint/dockerd; \
 		status=$$?; rm -rf $$folder; exit $$status; }; } || \
 		echo "dockerd is not installed: docker.daemon is not held to it" >&2
+
+setup-cloud-init: ## Install, where root runs it on Debian, two of its releases with their cloud-init, to go through its stages
+	@for release in bookworm trixie; do test -x target/lint/cloud-init/$$release/usr/bin/cloud-init || \
+		! { test "$$(id -u)" = 0 && command -v apt-get >/dev/null; } || { \
+		{ command -v mmdebstrap >/dev/null || { apt-get update -q && \
+			DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mmdebstrap; }; } && \
+		rm -rf target/lint/cloud-init/$$release target/lint/cloud-init/making && mkdir -p target/lint/cloud-init && \
+		mmdebstrap --quiet --variant=apt --aptopt='APT::Install-Recommends "false"' --include=cloud-init,iproute2 \
+			--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+			--dpkgopt='path-exclude=/usr/share/locale/*' $$release target/lint/cloud-init/making && \
+		mv target/lint/cloud-init/making target/lint/cloud-init/$$release; } || \
+		echo "Debian $$release is not installed: its cloud-init is not tried" >&2; done
 
 setup-bake: ## Install, on Debian, what validate and test-bake need and is missing
 	@missing=$$(for package in $(BAKE_PACKAGES); do \

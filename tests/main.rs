@@ -12,6 +12,7 @@
 mod anything;
 mod builder;
 mod checks;
+mod cloud_init;
 mod cloudwatch_agent;
 mod cloudwatch_double;
 mod command_line;

@@ -35,6 +35,7 @@ fn provisions_itself(lab: &Lab, volumes: Volumes) -> Result<String> {
     machine.is_healthy_but_for(&[])?;
     machine.is_member_of("production")?;
     machine.starts_nothing_by_itself()?;
+    leaves_cloud_init_clean(&mut machine)?;
     configuration_is_in_place(&mut machine)?;
     says_how_it_went(&mut machine)?;
     let signal = lab.only_signal()?;
@@ -82,6 +83,18 @@ fn configuration_is_in_place(machine: &mut Machine) -> Result<()> {
     contains(&machine.sh(&format!("cat {logs}"))?, "web/ec2/Instances/var/log/app.log")?;
     // The agent's own log is among those that are shipped, so it must be written.
     contains(&machine.sh("cat /var/log/ecs-firstrun.log")?, "registered as arn:aws:ecs:eu-central-1")
+}
+
+/// cloud-init has nothing to say of a document of ours: from 23.4 on a warning would make it "degraded", exit code 2.
+fn leaves_cloud_init_clean(machine: &mut Machine) -> Result<()> {
+    let status = machine.sh("cloud-init status --wait --long")?;
+    contains(&status, "status: done")?;
+    ensure!(!status.contains("degraded"), "{status}");
+    same(
+        "warnings",
+        machine.sh("grep -E 'WARNING.*(Unhandled|firstrun)' /var/log/cloud-init.log || true")?.as_str(),
+        "",
+    )
 }
 
 fn says_how_it_went(machine: &mut Machine) -> Result<()> {
