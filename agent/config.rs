@@ -285,12 +285,15 @@ impl Config {
             Some(root) => Some(root.as_str()),
             None => docker.daemon.get("data-root")?.as_str(),
         });
-        let is_on = |path: &str, volume: &Volume| Path::new(path).starts_with(volume.mount.as_str());
-        [given.unwrap_or(unless_given), CONTAINERD_DATA].into_iter().any(|path| {
-            let below = self.storage.iter().filter(|other| is_on(path, other));
-            let holder = below.max_by_key(|other| other.mount.as_str().len());
-            holder.is_some_and(|holder| holder.mount == volume.mount)
-        })
+        [given.unwrap_or(unless_given), CONTAINERD_DATA]
+            .into_iter()
+            .any(|path| self.volume_of(path).is_some_and(|holder| holder.mount == volume.mount))
+    }
+
+    /// The volume on which a path lies; none where it is on no volume of the configuration.
+    pub fn volume_of(&self, path: &str) -> Option<&Volume> {
+        let above = self.storage.iter().filter(|volume| Path::new(path).starts_with(volume.mount.as_str()));
+        above.max_by_key(|volume| volume.mount.as_str().len())
     }
 
     /// How long the stack still waits, as far as a host knows that has been up for `uptime`: it has waited since before

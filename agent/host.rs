@@ -7,6 +7,7 @@
 
 mod directory;
 mod disk;
+mod docker;
 mod ecs_config;
 mod edit;
 mod facts;
@@ -106,6 +107,7 @@ impl Host {
             }
             Action::ReloadUnits => self.reload_units().await,
             Action::StartUnit { unit, start } => self.start_unit(unit, *start).await,
+            Action::StopUnits { units, unless } => self.stop_units(units, unless).await,
             Action::Mount { unit, device, label, mount } => self.ensure_mounted(unit, device, label, mount).await,
             Action::NotifyReady => self.release(),
             Action::WaitFor(condition) => self.wait_for(condition, deadline).await,

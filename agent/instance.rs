@@ -87,6 +87,27 @@ pub struct Image {
     /// Whether Docker has images, containers or volumes in its default place.
     #[serde(default)]
     pub docker_data: bool,
+    /// Version of dockerd, such as `25.0.16`, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker: Option<String>,
+    /// The directory in which containerd keeps its data, where its configuration names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerd_root: Option<String>,
+    /// The reason for which nothing can be mounted on containerd's default directory; none where it has nothing of worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerd_data: Option<ContainerdData>,
+}
+
+/// The state in which an image, or somebody since, has left containerd's default directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerdData {
+    /// It holds images or containers.
+    Filled,
+    /// It is a symbolic link.
+    Link,
+    /// Something else is mounted there, or is to be.
+    Mount,
 }
 
 fn without_secrets<S: Serializer>(daemon_json: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -146,6 +167,13 @@ impl Instance {
         is_of_a_warm_pool(self.target_lifecycle_state.as_deref())
     }
 
+    /// Major and minor version of Docker, where that is known: what follows differs by distribution, as `25.0.16-ce`.
+    pub fn docker_version(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.image.docker.as_deref()?.trim_start_matches('v').split(|c: char| !c.is_ascii_digit());
+        let major = numbers.next()?.parse().ok()?;
+        Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or_default()))
+    }
+
     /// Whether the installed CloudWatch agent reads the journal: it does since 1.300070.0, and an older one does not
     /// start at all with that part in its configuration.
     pub fn cloudwatch_agent_reads_journal(&self) -> bool {
@@ -161,6 +189,23 @@ impl Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_dockers_version_the_leading_digits_count() {
+        for (version, known) in [
+            ("25.0.16", Some((25, 0))),
+            ("25.0.16-ce", Some((25, 0))),
+            ("20.10.24+dfsg1", Some((20, 10))),
+            ("v29.7.0~rc.1", Some((29, 7))),
+            ("30", Some((30, 0))),
+            ("library-import", None),
+            ("", None),
+        ] {
+            let mut instance = Instance::example();
+            instance.image.docker = Some(version.to_owned());
+            assert_eq!(instance.docker_version(), known, "{version}");
+        }
+    }
 
     #[test]
     fn the_journal_is_read_from_1_300070_on() {

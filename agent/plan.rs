@@ -4,6 +4,7 @@
 //! as an end state that is looked up while acting. Each action can be done twice: the second time there is nothing to do.
 
 mod action;
+mod containerd;
 mod docker;
 mod ecs;
 mod edit;
@@ -18,8 +19,10 @@ mod systemd;
 use serde::Serialize;
 
 pub use self::action::{Action, Condition, Contents, File, Start, VolumeUser};
+pub use self::containerd::{asks_for_version as asks_for_docker_version, mount_path as containerd_mount};
+pub use self::docker::data_root as docker_data_root;
 pub use self::ecs::{RESERVED_MEMORY, WITHOUT_CONFIGURATION, more_than_memory};
-pub use self::edit::{Edit, toml_error};
+pub use self::edit::{Edit, toml_error, toml_text};
 pub use self::logs::CLOUDWATCH_JSON;
 pub use self::rewrite::{Before, Rewrite};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};
@@ -68,7 +71,7 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     ];
     let steps = steps.into_iter().filter(|(_, actions)| !actions.is_empty());
     let steps = steps.map(|(name, actions)| Step { name, actions }).collect();
-    let notes = [docker::note(config, instance), ecs::note(config, instance)];
+    let notes = [docker::note(config, instance), containerd::note(config, instance), ecs::note(config, instance)];
     let obstacle = obstacle(config, instance).map(|why| format!("a run fails before it starts anything: {why}"));
     let notes =
         logs::notes(config, instance).into_iter().chain(notes.into_iter().chain([obstacle]).flatten()).collect();
@@ -132,9 +135,10 @@ pub mod leftovers {
 
     pub use super::docker::image_daemon_json;
     pub use super::proxy::drop_in_path;
-    use super::{docker, logs, private, proxy};
+    use super::{containerd, docker, logs, private, proxy};
     use crate::well_known::{
-        CLOUDWATCH_COMMON, DAEMON_JSON, DNF_CONF, DOCKER_UNIT, ECS_CONFIG, ECS_UNIT, SSM_AGENT_UNIT, UNITS, YUM_CONF,
+        CLOUDWATCH_COMMON, CONTAINERD_UNIT, DAEMON_JSON, DNF_CONF, DOCKER_UNIT, ECS_CONFIG, ECS_UNIT, SSM_AGENT_UNIT,
+        UNITS, YUM_CONF,
     };
 
     /// Files whose names say that they are ours.
@@ -142,7 +146,8 @@ pub mod leftovers {
         let drop_ins = [DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT].map(proxy::drop_in_path);
         let others = [
             docker::image_daemon_json(),
-            format!("{UNITS}/{DOCKER_UNIT}.d/ecs-firstrun-mounts.conf"),
+            docker::mounts_path(DOCKER_UNIT),
+            docker::mounts_path(CONTAINERD_UNIT),
             proxy::ENVIRONMENT.to_owned(),
             logs::CLOUDWATCH_JSON.to_owned(),
             logs::CLOUDWATCH_YAML.to_owned(),
@@ -152,7 +157,7 @@ pub mod leftovers {
 
     /// The folders of all files that a plan can write.
     pub fn folders() -> BTreeSet<String> {
-        let shared = shared_paths().map(str::to_owned);
+        let shared = shared_paths();
         let always = [DAEMON_JSON.to_owned(), format!("{UNITS}/x.mount")];
         let private = private::FILES.map(|(path, _)| path.to_owned());
         let all = own_paths().into_iter().chain(shared).chain(always).chain(private);
@@ -160,8 +165,8 @@ pub mod leftovers {
     }
 
     /// Files of others, which are ours, or hold lines of ours, if they say so themselves.
-    pub fn shared_paths() -> [&'static str; 7] {
-        [
+    pub fn shared_paths() -> impl Iterator<Item = String> {
+        let edited = [
             CLOUDWATCH_COMMON,
             logs::AWSLOGS_CONF,
             logs::AWSLOGS_CLI_CONF,
@@ -169,7 +174,9 @@ pub mod leftovers {
             DNF_CONF,
             YUM_CONF,
             ECS_CONFIG,
-        ]
+        ];
+        // An image may mount containerd's directory by a unit of its own.
+        edited.into_iter().map(str::to_owned).chain([containerd::mount_path()])
     }
 }
 

@@ -10,6 +10,8 @@ pub const ECS_UNIT: &str = "ecs.service";
 pub const DOCKER_UNIT: &str = "docker.service";
 /// Starts Docker for the first that connects to its socket.
 pub const DOCKER_SOCKET_UNIT: &str = "docker.socket";
+/// Runs containerd, through which Docker runs containers and may keep images.
+pub const CONTAINERD_UNIT: &str = "containerd.service";
 /// Does the boot job: the unit of this agent, in `builder-scripts/files`.
 pub const OUR_UNIT: &str = "ecs-firstrun.service";
 /// Brings the network and the user data: cloud-init's second stage, under its name before cloud-init 24.3.
@@ -29,6 +31,8 @@ pub const AWSLOGS_UNIT: &str = "awslogsd.service";
 pub const UNITS: &str = "/etc/systemd/system";
 /// The folder of the units that packages install (systemd.unit(5)).
 pub const VENDOR_UNITS: &str = "/usr/lib/systemd/system";
+/// The folder of the units that systemd makes of /etc/fstab (systemd-fstab-generator(8)).
+pub const RUN_UNITS: &str = "/run/systemd/generator";
 
 // The ECS agent.
 
@@ -56,6 +60,8 @@ pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 pub const DOCKER_DATA: &str = "/var/lib/docker";
 /// Directory in which containerd keeps Docker's images and containers, from Docker 29 on.
 pub const CONTAINERD_DATA: &str = "/var/lib/containerd";
+/// containerd's configuration, which may name another directory.
+pub const CONTAINERD_TOML: &str = "/etc/containerd/config.toml";
 /// Docker's socket.
 pub const DOCKER_SOCKET: &str = "/run/docker.sock";
 /// Docker's socket under the name that its clients use: `/var/run` is a link to `/run`.

@@ -26,6 +26,10 @@ if [[ -f $root/etc/ecs/ecs.config ]]; then
 fi
 rm -rf "$root"/var/lib/ecs-firstrun/* "$root"/etc/systemd/system/*.d/ecs-firstrun-*.conf "$root/etc/ecs-firstrun/proxy.env" \
 	"$root"/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.{json,yaml}
+mount=$root/etc/systemd/system/var-lib-containerd.mount
+if grep -qs '^# Written by ecs-firstrun' "$mount"; then
+	rm "$mount"
+fi
 # The CloudWatch agent's own log, which names the proxy of the build instance, and how far it has read files.
 rm -rf "$root"/opt/aws/amazon-cloudwatch-agent/logs/*
 

@@ -26,6 +26,7 @@ mod faults;
 mod glance;
 mod hand_over;
 mod help;
+mod image_store;
 mod images;
 mod job;
 mod launch_index;

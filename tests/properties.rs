@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ecs_firstrun::config::{Config, Parsed};
-use ecs_firstrun::instance::{Image, Instance, OperatingSystem};
+use ecs_firstrun::instance::{ContainerdData, Image, Instance, OperatingSystem};
 use ecs_firstrun::plan::{Action, Condition, File, Plan, Step, leftovers, plan};
 use ecs_firstrun::run::documents;
 use proptest::collection::vec;
@@ -18,17 +18,27 @@ pub fn instance() -> impl Strategy<Value = Instance> {
     let image = (
         of(select(vec!["1.300069.0", "1.300071.0"])),
         any::<[bool; 4]>(),
+        (
+            of(select(vec!["20.10.24+dfsg1", "25.0.16", "29.0.1", "29.7.2"])),
+            of(select(vec!["/srv/containerd", "/data/containerd"])),
+            of(select(vec![ContainerdData::Filled, ContainerdData::Link, ContainerdData::Mount])),
+        ),
         of(select(vec!["/etc/dnf/dnf.conf", "/etc/yum.conf"])),
         any::<bool>(),
     );
-    let shared = leftovers::shared_paths().map(str::to_owned);
-    let left: Vec<_> = leftovers::own_paths().into_iter().chain(shared).collect();
+    let left: Vec<_> = leftovers::own_paths().into_iter().chain(leftovers::shared_paths()).collect();
     let count = left.len();
     let ours = proptest::sample::subsequence(left, 0..=count);
     let state = of(select(vec!["InService", "Warmed:Stopped"]));
     (image, ours, state, any::<bool>()).prop_map(
         |(
-            (cloudwatch, [awslogs, rsyslog, ssm_agent, docker_data], package_manager, has_daemon),
+            (
+                cloudwatch,
+                [awslogs, rsyslog, ssm_agent, docker_data],
+                (docker, containerd_root, containerd_data),
+                package_manager,
+                has_daemon,
+            ),
             ours,
             state,
             older,
@@ -43,6 +53,9 @@ pub fn instance() -> impl Strategy<Value = Instance> {
                 package_manager: package_manager.map(str::to_owned),
                 daemon_json: has_daemon.then(|| ("debug".to_owned(), true.into())).into_iter().collect(),
                 docker_data,
+                docker: docker.map(str::to_owned),
+                containerd_root: containerd_root.map(str::to_owned),
+                containerd_data,
             },
             ours: ours.into_iter().collect(),
             ..Instance::example()

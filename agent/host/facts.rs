@@ -94,6 +94,9 @@ impl Host {
             package_manager: package_manager.map(str::to_owned),
             daemon_json: self.daemon_json()?,
             docker_data: self.has_docker_data(),
+            docker: None,
+            containerd_root: self.containerd_root(),
+            containerd_data: self.containerd_data(),
         })
     }
 
@@ -159,8 +162,8 @@ impl Host {
         }
         for path in leftovers::shared_paths() {
             let is_ours = |text: &String| Edit::is_in(text) || text.starts_with("# Written by ecs-firstrun.");
-            if self.read(path)?.as_ref().is_some_and(is_ours) || self.at(&mode_record(path)).exists() {
-                ours.insert(path.to_owned());
+            if self.read(&path)?.as_ref().is_some_and(is_ours) || self.at(&mode_record(&path)).exists() {
+                ours.insert(path);
             }
         }
         Ok(ours)

@@ -89,6 +89,10 @@ impl Host {
             Action::StartUnit { unit, .. } | Action::Mount { unit, .. } => {
                 !changed.marks.contains(unit) && self.is_started(unit, &self.unit_state(unit).await?)
             }
+            Action::StopUnits { units, unless } => {
+                (!changed.marks.contains(unless) && self.is_started(unless, &self.unit_state(unless).await?))
+                    || self.are_stopped(units).await?
+            }
             Action::NotifyReady => self.holds(CONFIGURED, b"", 0o644)?,
             // The agent that is registered now would be restarted.
             Action::WaitFor(Condition::Registered { .. }) if changed.marks.contains(ECS_UNIT) => false,

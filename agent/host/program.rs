@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -33,16 +34,17 @@ impl Host {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// The file that is run as this program.
+    pub(super) fn find(&self, program: &str) -> Option<PathBuf> {
+        find(program, &folders())
+    }
+
     /// Runs a program to its end, however it ends.
     ///
     /// # Errors
     /// A program that can't be run.
     pub async fn output(&self, program: &str, arguments: &[&str]) -> Result<Output> {
-        let mut path = std::env::var_os("PATH").unwrap_or_default();
-        if !path.is_empty() {
-            path.push(":");
-        }
-        path.push(SYSTEM_FOLDERS);
+        let path = folders();
         tracing::debug!("run {}", command_line(program, arguments));
         // The programs are those of the host: what they read must not depend on who called this agent.
         let found = find(program, &path).with_context(|| format!("{program} is not installed"))?;
@@ -64,7 +66,17 @@ impl Host {
     }
 }
 
-fn find(program: &str, path: &OsString) -> Option<std::path::PathBuf> {
+/// The folders of programs, those of PATH first.
+fn folders() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    if !path.is_empty() {
+        path.push(":");
+    }
+    path.push(SYSTEM_FOLDERS);
+    path
+}
+
+fn find(program: &str, path: &OsString) -> Option<PathBuf> {
     std::env::split_paths(path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }
 

@@ -55,6 +55,22 @@ impl Host {
         Ok(Change::Made)
     }
 
+    /// Stops units, unless a mount is there. What waits to be started is left to wait.
+    pub(super) async fn stop_units(&self, units: &[String], unless: &str) -> Result<Change> {
+        if self.is_started(unless, &self.unit_state(unless).await?) || self.are_stopped(units).await? {
+            return Ok(Change::AlreadyDone);
+        }
+        let arguments: Vec<_> = ["stop"].into_iter().chain(units.iter().map(String::as_str)).collect();
+        self.run("systemctl", &arguments).await?;
+        Ok(Change::Made)
+    }
+
+    /// Tells whether nothing of the last of these units runs, which the others need.
+    pub(super) async fn are_stopped(&self, units: &[String]) -> Result<bool> {
+        let Some(last) = units.last() else { return Ok(true) };
+        Ok(matches!(self.unit_state(last).await?.active.as_str(), "inactive" | "failed"))
+    }
+
     /// Whether a unit runs, with its configuration as it is now.
     pub(super) fn is_started(&self, unit: &str, state: &UnitState) -> bool {
         state.is_active() && !self.is_marked(unit)

@@ -86,6 +86,13 @@ pub enum Action {
         /// Whether to wait until it has started.
         start: Start,
     },
+    /// These units don't run, unless this mount is there: they would keep open what it hides.
+    StopUnits {
+        /// The units, of which the last one tells whether they run.
+        units: Vec<String>,
+        /// The unit of the mount.
+        unless: String,
+    },
     /// This unit runs, and what it mounted is the filesystem of this device: another disk may have the same label.
     Mount {
         /// The unit.
@@ -242,6 +249,7 @@ impl fmt::Display for Action {
             }
             Action::ReloadUnits => f.write_str("reload systemd's units"),
             Action::StartUnit { unit, start: Start::Await } | Action::Mount { unit, .. } => write!(f, "start {unit}"),
+            Action::StopUnits { units, unless } => write!(f, "stop {} unless {unless} runs", units.join(" and ")),
             Action::StartUnit { unit, start: Start::Queue } => write!(f, "queue the start of {unit}"),
             Action::NotifyReady => f.write_str("tell systemd that the host is configured"),
             Action::WaitFor(condition) => write!(f, "wait until {condition}"),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::systemd::path_in_list;
-use super::{Action, Contents, File, Planned, planned, proxy, wanted_or_removed};
+use super::{Action, Contents, File, Planned, containerd, planned, proxy, wanted_or_removed};
 use crate::config::Config;
 use crate::config::ecs_variables::holds_secret;
 use crate::config::types::Mode;
@@ -31,7 +31,8 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     })
 }
 
-pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
+/// The directives that are asked for.
+fn wanted(config: &Config) -> Map<String, Value> {
     let mut wanted = Map::new();
     if let Some(docker) = &config.docker {
         if let Some(data_root) = &docker.data_root {
@@ -39,6 +40,23 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         }
         wanted.extend(docker.daemon.clone());
     }
+    wanted
+}
+
+/// Docker's directives, as `daemon.json` has them once it is written over that of the image.
+pub fn directives(config: &Config, image: &Map<String, Value>) -> Map<String, Value> {
+    merged(image.clone(), wanted(config))
+}
+
+/// Docker's data root with this configuration, on an image with this `daemon.json`.
+pub fn data_root(config: &Config, image: &Map<String, Value>) -> String {
+    let directives = directives(config, image);
+    let given = directives.get("data-root").and_then(Value::as_str).map(|root| root.trim_end_matches('/'));
+    given.filter(|root| !root.is_empty()).unwrap_or(DOCKER_DATA).to_owned()
+}
+
+pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let wanted = wanted(config);
     let kept = image_daemon_json();
     if wanted.is_empty() && !instance.ours.contains(&kept) {
         return Vec::new();
@@ -86,10 +104,16 @@ fn merged(mut base: Map<String, Value>, patch: Map<String, Value>) -> Map<String
     base
 }
 
+/// The drop-in that has to do with the volumes.
+pub fn mounts_path(unit: &str) -> String {
+    format!("{UNITS}/{unit}.d/ecs-firstrun-mounts.conf")
+}
+
 /// The drop-in that makes Docker need the volumes, or the removal of an earlier one.
 pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
-    let path = format!("{UNITS}/{DOCKER_UNIT}.d/ecs-firstrun-mounts.conf");
-    let places: Vec<_> = config.storage.iter().map(|volume| path_in_list(volume.mount.as_str())).collect();
+    let path = mounts_path(DOCKER_UNIT);
+    let volumes = config.storage.iter().map(|volume| path_in_list(volume.mount.as_str()));
+    let places: Vec<_> = volumes.chain(containerd::bound(config, instance)).collect();
     let write = || {
         let text = format!("# Written by ecs-firstrun.\n[Unit]\nRequiresMountsFor={}\n", places.join(" "));
         let file = File {

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+pub use self::toml::text_of as toml_text;
 use self::toml::{Entry, is_same_in_go};
 use super::Contents;
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::systemd::{self, escaped_path};
-use super::{Action, Condition, Contents, File, Planned, VolumeUser, docker, planned};
+use super::{Action, Condition, Contents, File, Planned, VolumeUser, containerd, docker, planned};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
@@ -18,15 +18,18 @@ const ATTACHMENT: Duration = Duration::from_secs(120);
 
 /// What systemd has to know comes first, for all volumes at once: to read its units again takes it longer than to mount.
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let mut actions: Vec<_> = config.storage.iter().map(unit).chain(docker::mounts(config, instance)).collect();
+    let units = config.storage.iter().map(unit).chain(containerd::units(config, instance));
+    let mut actions: Vec<_> = units.chain(docker::mounts(config, instance)).collect();
     if !config.storage.is_empty() {
         actions.push(planned(Action::ReloadUnits, "a unit file may have changed"));
     }
     let unless_given = docker::data_root_of(instance);
     actions.extend(config.storage.iter().flat_map(|entry| {
         let is_of_docker = config.is_of_docker(entry, unless_given);
-        volume(entry, if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others })
+        let user = if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others };
+        volume(entry, user, containerd::before_volume(entry, config, instance))
     }));
+    actions.extend(containerd::mounted(config, instance));
     actions
 }
 
@@ -47,7 +50,7 @@ fn unit(volume: &Volume) -> Planned {
     planned(Action::WriteFile(file), why)
 }
 
-fn volume(volume: &Volume, user: VolumeUser) -> Vec<Planned> {
+fn volume(volume: &Volume, user: VolumeUser, before: Option<Planned>) -> Vec<Planned> {
     let (device, label, unit) = (&volume.device, volume.label(), mount_unit(volume));
     let present = Condition::DevicePresent { device: device.clone(), timeout: ATTACHMENT };
     let filesystem =
@@ -59,11 +62,12 @@ fn volume(volume: &Volume, user: VolumeUser) -> Vec<Planned> {
             Action::EnsureMountPoint { path: volume.mount.to_string() },
             "files already in the directory are hidden by the mount, and a warning is logged",
         ),
-        planned(
-            Action::Mount { unit, device: device.clone(), label, mount: volume.mount.to_string() },
-            format!("{} must be there before Docker", volume.mount),
-        ),
     ];
+    actions.extend(before);
+    actions.push(planned(
+        Action::Mount { unit, device: device.clone(), label, mount: volume.mount.to_string() },
+        format!("{} must be there before Docker", volume.mount),
+    ));
     actions.extend(growth(volume));
     actions.extend(volume.directories.iter().map(|directory| {
         let action = Action::EnsureDirectory {

@@ -28,7 +28,7 @@ pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
     let gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;
     let is_for_this_host = facts.is_none() && !gathered.identity.instance_id.is_empty();
-    let instance = match facts {
+    let mut instance = match facts {
         Some(facts) => facts,
         None => gather::facts_or_example(&host, &gathered)?,
     };
@@ -41,6 +41,9 @@ pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>
             "there is no ecs-firstrun configuration in the user data; give one with --user-data FILE\n{}",
             parsed.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         ));
+    }
+    if is_for_this_host {
+        gather::ask_for_docker_version(&host, &parsed.config, &mut instance).await;
     }
     let mut plan = plan(&parsed.config, &instance);
     let elsewhere = parsed.notes.iter().filter(|note| matches!(note, Note::Elsewhere(_)));

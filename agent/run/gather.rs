@@ -20,6 +20,7 @@ use crate::doctor::Metadata;
 use crate::host::Host;
 use crate::imds::{Identity, Imds};
 use crate::instance::Instance;
+use crate::plan::asks_for_docker_version;
 use crate::well_known::DOCUMENTS;
 
 /// How long the instance metadata may take on the first boot; cloud-init waits as long.
@@ -275,6 +276,13 @@ pub fn facts_or_example(host: &Host, gathered: &Gathered) -> Result<Instance> {
     host.instance(&gathered.identity)
 }
 
+/// Adds the version of Docker to the facts, where the plan depends on it.
+pub async fn ask_for_docker_version(host: &Host, config: &Config, instance: &mut Instance) {
+    if asks_for_docker_version(config, instance) {
+        instance.image.docker = host.docker_version().await;
+    }
+}
+
 /// The facts of this machine.
 ///
 /// # Errors
@@ -286,7 +294,9 @@ pub async fn instance_facts(options: &Options) -> Result<Instance> {
     if identity.instance_id.is_empty() {
         bail!("the instance metadata has no instance ID");
     }
-    host.instance(&identity)
+    let mut instance = host.instance(&identity)?;
+    instance.image.docker = host.docker_version().await;
+    Ok(instance)
 }
 
 /// The configuration in a file of user data, as the first instance of a launch has it.

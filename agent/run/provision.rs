@@ -58,10 +58,15 @@ impl Run<'_> {
         let is_of_others = parsed.is_of_others();
         let Some(config) = accepted(parsed)? else { return self.start_unconfigured(is_of_others).await };
         self.report.cluster = config.ecs.as_ref().and_then(Ecs::cluster);
-        let instance = match self.host.instance(&self.gathered.identity) {
+        let mut instance = match self.host.instance(&self.gathered.identity) {
             Ok(instance) => instance,
             Err(error) => return Err(failed(error, config)),
         };
+        gather::ask_for_docker_version(&self.host, &config, &mut instance).await;
+        let kept = instance.image.docker.as_ref().map(|version| self.host.keep_docker_version(version));
+        if let Some(Err(error)) = kept {
+            tracing::debug!("the version of Docker is not kept: {error:#}");
+        }
         if let Some(obstacle) = obstacle(&config, &instance) {
             return Err(failed(anyhow!(obstacle), config));
         }

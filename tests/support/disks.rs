@@ -28,6 +28,11 @@ if [ "$verb" = show ]; then
     exit
 fi
 [ "$state" = inactive ] || umount "$where"
+if [ "$(get Options)" = bind ]; then
+    mkdir -p "FOLDER/root$(get What)" "$where"
+    mount --bind "FOLDER/root$(get What)" "$where"
+    exit
+fi
 for disk in FOLDER/root/dev/*; do
     disk=$(readlink -f "$disk")
     [ "/dev/disk/by-label/$(blkid -p -s LABEL -o value "$disk")" = "$(get What)" ] || continue
@@ -169,7 +174,8 @@ impl Machine {
         let stub = machine.folder().join("stub");
         std::fs::create_dir(&stub).unwrap();
         std::fs::rename(machine.bin("systemctl"), stub.join("systemctl")).unwrap();
-        for name in ecs_firstrun::rehearse::programs::NAMES.iter().filter(|name| **name != "udevadm") {
+        for name in ecs_firstrun::rehearse::programs::NAMES.iter().filter(|name| !["udevadm", "dockerd"].contains(name))
+        {
             let _ = std::fs::remove_file(machine.bin(name));
         }
         for (name, text) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)] {

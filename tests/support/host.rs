@@ -133,6 +133,8 @@ impl Host {
         for told in [
             "var/lib/ecs-firstrun/report.json",
             "var/lib/ecs-firstrun/state.json",
+            // The size and time of the stub: those of the binary.
+            "var/lib/ecs-firstrun/docker-version",
             "var/log/ecs-firstrun.log",
             "var/log/ecs-firstrun-runs.log",
             "dev/console",

@@ -27,13 +27,7 @@ pub struct Entry {
 /// # Errors
 /// Text that is no TOML, in words that begin with the line.
 pub fn entries(text: &str, table: &str) -> Result<Vec<Entry>, String> {
-    let source = Source::new(text);
-    let mut events: Vec<Event> = Vec::new();
-    let mut error: Option<ParseError> = None;
-    let mut receiver = ValidateWhitespace::new(&mut events, source);
-    parse_document(&source.lex().into_vec(), &mut RecursionGuard::new(&mut receiver, DEEPEST), &mut error);
-    let mut reader = Reader { error, ..Reader::new(source, table) };
-    events.iter().for_each(|event| reader.read(event));
+    let reader = read(text, table);
     let line = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     if let Some(error) = reader.error {
         let at = error.unexpected().or(error.context()).map(|span| span.start()).unwrap_or_default();
@@ -44,6 +38,23 @@ pub fn entries(text: &str, table: &str) -> Result<Vec<Entry>, String> {
         Entry { lines: line(span.start)..line(last) + 1, key }
     };
     Ok(reader.found.into_iter().map(entry).collect())
+}
+
+/// The text that a key outside of all tables has, as the program that reads the file takes it.
+pub fn text_of(text: &str, key: &str) -> Option<String> {
+    let reader = read(text, key);
+    reader.text.filter(|_| reader.error.is_none())
+}
+
+fn read<'t>(text: &'t str, table: &'t str) -> Reader<'t> {
+    let source = Source::new(text);
+    let mut events: Vec<Event> = Vec::new();
+    let mut error: Option<ParseError> = None;
+    let mut receiver = ValidateWhitespace::new(&mut events, source);
+    parse_document(&source.lex().into_vec(), &mut RecursionGuard::new(&mut receiver, DEEPEST), &mut error);
+    let mut reader = Reader { error, ..Reader::new(source, table) };
+    events.iter().for_each(|event| reader.read(event));
+    reader
 }
 
 /// Tells whether Go's decoder of TOML takes one key for the other: like `strings.EqualFold`, without regard to case.
@@ -79,6 +90,8 @@ struct Reader<'t> {
     defined: BTreeSet<String>,
     /// The places of the table's headers and keys.
     found: Vec<(Range<usize>, String)>,
+    /// The text of the key that has the table's name.
+    text: Option<String>,
 }
 
 impl<'t> Reader<'t> {
@@ -95,6 +108,7 @@ impl<'t> Reader<'t> {
             depth: 0,
             defined: BTreeSet::new(),
             found: Vec::new(),
+            text: None,
         }
     }
 
@@ -130,7 +144,12 @@ impl<'t> Reader<'t> {
             (EventKind::Scalar, At::Value) => {
                 if let Some(raw) = self.source.get(event) {
                     // Its kind does not matter, but that it is a value.
-                    let _ = raw.decode_scalar(&mut String::new(), &mut self.error);
+                    let mut text = String::new();
+                    let _ = raw.decode_scalar(&mut text, &mut self.error);
+                    let is_it = self.header.is_empty() && self.keys.len() == 1 && self.depth == 0;
+                    if is_it && is_same_in_go(&self.keys[0], self.table) {
+                        self.text = Some(text);
+                    }
                 }
                 self.value_ends(span.end());
             }

@@ -239,6 +239,13 @@ fn resolved(source: &str, state: &State) -> Option<(String, String)> {
 pub(super) fn mount_unit(unit: &str, state: &State) -> io::Result<bool> {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     let get = |key: &str| field(&text, key).unwrap_or_default().trim();
+    if get("Options") == "bind" {
+        // As systemd does it.
+        fs::create_dir_all(state.hosted(get("What")))?;
+        let (source, target) = (get("What").to_owned(), state.hosted(get("Where")));
+        state.mount(&Mount { source, target, kind: get("Type").to_owned() })?;
+        return Ok(true);
+    }
     let Some((source, found)) = resolved(get("What"), state) else { return Ok(false) };
     let kind = field(&found, "TYPE").unwrap_or_default().to_owned();
     if kind != get("Type") {

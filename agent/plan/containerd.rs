@@ -1,0 +1,289 @@
+//! containerd: where Docker keeps images and containers in it, its data lie on the volume on which those of Docker are.
+//!
+//! Its directory stays where every program looks for it, and is mounted there from the volume. containerd may be enabled, so
+//! its own drop-in pulls no mount in: mounts come before local-fs.target and this agent after it, and a boot would wait in vain
+//! for an instance store that this agent has yet to format. containerd waits for this agent instead, and starts on a mount only.
+
+use serde_json::{Map, Value};
+
+use super::docker::{self, mounts_path};
+use super::systemd::{self, escaped_path};
+use super::{Action, Contents, File, Planned, Start, planned, wanted_or_removed};
+use crate::config::types::Mode;
+use crate::config::{Config, Volume};
+use crate::instance::{ContainerdData, Instance};
+use crate::well_known::{CONTAINERD_DATA, CONTAINERD_TOML, CONTAINERD_UNIT, DOCKER_UNIT, OUR_UNIT, UNITS};
+
+/// The directory below Docker's data root that stands for containerd's own. Docker keeps nothing under such a name, and does
+/// not take it for that of a graph driver.
+const BELOW_DATA_ROOT: &str = "ecs-firstrun-containerd";
+/// Graph drivers of Docker 29: with one of them as `storage-driver` it keeps nothing in containerd.
+const GRAPH_DRIVERS: [&str; 5] = ["btrfs", "fuse-overlayfs", "overlay2", "vfs", "zfs"];
+/// The first version that keeps images in containerd unless told otherwise.
+const BY_DEFAULT: (u32, u32) = (29, 0);
+/// The first version that can be asked to.
+const IF_ASKED: (u32, u32) = (23, 0);
+/// The first version with a containerd of its own, below the data root.
+const EMBEDDED: (u32, u32) = (29, 7);
+
+/// The unit that mounts containerd's directory from the volume.
+pub fn mount_path() -> String {
+    format!("{UNITS}/{}.mount", escaped_path(CONTAINERD_DATA))
+}
+
+/// The place at which containerd's data are to be.
+#[derive(Debug, PartialEq)]
+enum Place {
+    /// Where they are: this agent has no part in that.
+    AsItIs,
+    /// Where they are, though Docker's are on a volume: for this reason.
+    Left(String),
+    /// Where they are, which is on the volume that is mounted here.
+    OnVolume(String),
+    /// In this directory of a volume, mounted in their place for this reason.
+    Bound(String, String),
+}
+
+fn place(config: &Config, instance: &Instance) -> Place {
+    let own = instance.image.containerd_root.as_deref().unwrap_or(CONTAINERD_DATA);
+    if let Some(volume) = config.volume_of(own) {
+        return Place::OnVolume(volume.mount.to_string());
+    }
+    let root = docker::data_root(config, &instance.image.daemon_json);
+    let Some(volume) = config.volume_of(&root) else { return Place::AsItIs };
+    let directives = docker::directives(config, &instance.image.daemon_json);
+    let Some(why) = kept_in_containerd(&directives, instance) else { return Place::AsItIs };
+    let obstacle = match instance.image.containerd_data {
+        _ if own != CONTAINERD_DATA => Some(format!("that is its `root` in {CONTAINERD_TOML}")),
+        Some(ContainerdData::Filled) => Some("it holds images or containers, which a mount would hide".to_owned()),
+        Some(ContainerdData::Link) => Some("it is a symbolic link".to_owned()),
+        Some(ContainerdData::Mount) => Some("something else is mounted there".to_owned()),
+        None => None,
+    };
+    let source = format!("{root}/{BELOW_DATA_ROOT}");
+    match obstacle {
+        Some(obstacle) => {
+            let rest = match instance.ours.contains(&mount_path()) {
+                true => format!("; what an earlier run had it keep in {source} stays there, unused"),
+                false => String::new(),
+            };
+            let volume = &volume.mount;
+            Place::Left(format!(
+                "{why}, and containerd's data stay in {own}, not on the volume {volume}: {obstacle}{rest}"
+            ))
+        }
+        None => Place::Bound(source, why),
+    }
+}
+
+/// Says why Docker keeps images in containerd; nothing where it doesn't, by the rules of dockerd's own choice.
+fn kept_in_containerd(directives: &Map<String, Value>, instance: &Instance) -> Option<String> {
+    let feature = |name: &str| directives.get("features")?.get(name)?.as_bool();
+    let text = |name: &str| directives.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let version = instance.docker_version();
+    let is_from = |first: (u32, u32)| version.is_none_or(|version| version >= first);
+    if feature("embedded-containerd") == Some(true) && is_from(EMBEDDED) {
+        return None;
+    }
+    match feature("containerd-snapshotter") {
+        Some(true) => {
+            return is_from(IF_ASKED).then(|| {
+                "`features.containerd-snapshotter` has Docker keep images and containers in containerd".into()
+            });
+        }
+        None if text("userns-remap").is_none()
+            && text("storage-driver").is_none_or(|driver| !GRAPH_DRIVERS.contains(&driver)) => {}
+        _ => return None,
+    }
+    match (version, &instance.image.docker) {
+        (Some(version), Some(name)) if version >= BY_DEFAULT => Some(format!(
+            "Docker {name} keeps images and containers in containerd, unless its data root has those of an older one"
+        )),
+        // What an earlier run found is no worse than nothing.
+        (None, _) if instance.ours.contains(&mount_path()) => {
+            Some("an earlier run found that Docker keeps images and containers in containerd".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Tells whether the plan depends on the version of Docker, which takes a program to tell.
+pub fn asks_for_version(config: &Config, instance: &Instance) -> bool {
+    let with = |version: Option<&str>| {
+        let mut instance = instance.clone();
+        instance.image.docker = version.map(str::to_owned);
+        place(config, &instance)
+    };
+    let older = with(Some("0"));
+    ["29.0", "29.7"].iter().any(|version| with(Some(version)) != older)
+}
+
+/// containerd's directory, where the plan mounts it from a volume.
+pub fn bound(config: &Config, instance: &Instance) -> Option<String> {
+    matches!(place(config, instance), Place::Bound(..)).then(|| CONTAINERD_DATA.to_owned())
+}
+
+/// What a person should know: not all of Docker's data are where they were asked for.
+pub fn note(config: &Config, instance: &Instance) -> Option<String> {
+    match place(config, instance) {
+        Place::Left(why) => Some(why),
+        _ => None,
+    }
+}
+
+/// The unit files of the mount and of containerd, or the removal of earlier ones.
+pub fn units(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let place = place(config, instance);
+    let file = |path: String, text: String, read_by: &[&str]| {
+        let contents = Contents::Open(format!("# Written by ecs-firstrun.\n[Unit]\n{text}"));
+        let read_by = read_by.iter().map(|unit| (*unit).to_owned()).collect();
+        Action::WriteFile(File { path, contents, mode: Mode(0o644), read_by })
+    };
+    let unit = format!("{}.mount", escaped_path(CONTAINERD_DATA));
+    let mount = match &place {
+        Place::Bound(source, why) => {
+            let text = format!(
+                "Description=Data of containerd, beside those of Docker\n\
+                 Before={CONTAINERD_UNIT} {DOCKER_UNIT}\n\
+                 \n\
+                 [Mount]\n\
+                 What={}\n\
+                 Where={CONTAINERD_DATA}\n\
+                 Type=none\n\
+                 Options=bind\n\
+                 DirectoryMode=0711\n",
+                systemd::path(source)
+            );
+            Some(planned(file(mount_path(), text, &[&unit, DOCKER_UNIT]), why))
+        }
+        _ => None,
+    };
+    let needed = match &place {
+        Place::Bound(..) => Some(CONTAINERD_DATA),
+        Place::OnVolume(mount) => Some(mount.as_str()),
+        _ => None,
+    };
+    let drop_in = needed.map(|mount| {
+        let text = format!(
+            "After={OUR_UNIT} {}.mount\nAssertPathIsMountPoint={}\n",
+            escaped_path(mount),
+            systemd::path(mount)
+        );
+        planned(
+            file(mounts_path(CONTAINERD_UNIT), text, &[]),
+            "containerd must not start on the bare directory under a mount",
+        )
+    });
+    // That of a volume is written with the other volumes'.
+    let is_a_volume = config.storage.iter().any(|volume| volume.mount.as_str() == CONTAINERD_DATA);
+    let mount = match is_a_volume {
+        true => None,
+        false => wanted_or_removed(mount, &mount_path(), None, instance),
+    };
+    let drop_in = wanted_or_removed(drop_in, &mounts_path(CONTAINERD_UNIT), None, instance);
+    mount.into_iter().chain(drop_in).collect()
+}
+
+/// The mount itself, once the volumes are there.
+pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let unit = format!("{}.mount", escaped_path(CONTAINERD_DATA));
+    match place(config, instance) {
+        Place::Bound(source, _) => vec![
+            stopped(&unit),
+            planned(
+                Action::StartUnit { unit, start: Start::Await },
+                format!("containerd's data are in {source} from now on"),
+            ),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Ends what has files open in containerd's directory, before a volume is mounted over that.
+pub fn before_volume(volume: &Volume, config: &Config, instance: &Instance) -> Option<Planned> {
+    let is_its = place(config, instance) == Place::OnVolume(volume.mount.to_string());
+    is_its.then(|| stopped(&format!("{}.mount", escaped_path(volume.mount.as_str()))))
+}
+
+fn stopped(mount: &str) -> Planned {
+    let units = [DOCKER_UNIT, CONTAINERD_UNIT].map(str::to_owned).to_vec();
+    let action = Action::StopUnits { units, unless: mount.to_owned() };
+    planned(action, "it would go on with what the mount hides, and Docker with it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::configured;
+
+    const DATA: &str = "storage: [{device: /dev/xvdcy, mount: /data}]\ndocker: ";
+
+    fn place_of(document: &str, version: &str, daemon_json: Value) -> Place {
+        let mut instance = Instance::example();
+        instance.image.docker = Some(version.to_owned()).filter(|version| !version.is_empty());
+        instance.image.daemon_json = daemon_json.as_object().unwrap().clone();
+        place(&configured(document), &instance)
+    }
+
+    #[test]
+    fn the_store_is_chosen_as_dockerd_chooses_it() {
+        for (version, daemon, is_bound) in [
+            ("29.0.0", "{}", true),
+            ("29.0.0~rc.2", "{}", true),
+            ("31.2", "{}", true),
+            ("28.5.2", "{}", false),
+            ("25.0.16-ce", "{}", false),
+            ("", "{}", false),
+            ("25.0.16", "{features: {containerd-snapshotter: true}}", true),
+            ("", "{features: {containerd-snapshotter: true}}", true),
+            ("20.10.24+dfsg1", "{features: {containerd-snapshotter: true}}", false),
+            ("28.5.2", "{features: {containerd-snapshotter: false}}", false),
+            ("29.7.2", "{features: {containerd-snapshotter: false}}", false),
+            ("29.7.2", "{features: {buildkit: true}}", true),
+            ("29.7.2", "{userns-remap: default}", false),
+            ("29.7.2", "{userns-remap: ''}", true),
+            ("29.7.2", "{storage-driver: overlay2}", false),
+            ("29.7.2", "{storage-driver: overlayfs}", true),
+            ("29.7.2", "{storage-driver: overlay2, features: {containerd-snapshotter: true}}", true),
+            ("29.7.2", "{features: {embedded-containerd: true}}", false),
+            ("29.6.0", "{features: {embedded-containerd: true}}", true),
+        ] {
+            let document = format!("{DATA}{{data_root: /data/docker, daemon: {daemon}}}");
+            let found = place_of(&document, version, serde_json::json!({}));
+            assert_eq!(matches!(found, Place::Bound(..)), is_bound, "{version} {daemon}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_data_root_counts_whoever_names_it() {
+        let storage = "storage: [{device: /dev/xvdcy, mount: /data}, {device: /dev/xvdf, mount: /data/deeper}]\n";
+        let of_image = serde_json::json!({ "data-root": "/data/deeper/docker/" });
+        for (document, daemon_json, source) in [
+            ("", of_image.clone(), Some("/data/deeper/docker/ecs-firstrun-containerd")),
+            ("docker: {daemon: {data-root: null}}", of_image, None),
+            ("docker: {daemon: {data-root: /data}}", serde_json::json!({}), Some("/data/ecs-firstrun-containerd")),
+            ("docker: {data_root: /data/deeper}", serde_json::json!({}), Some("/data/deeper/ecs-firstrun-containerd")),
+            ("docker: {data_root: /database}", serde_json::json!({}), None),
+            ("", serde_json::json!({}), None),
+        ] {
+            let found = match place_of(&format!("{storage}{document}"), "29.0.0", daemon_json) {
+                Place::Bound(source, _) => Some(source),
+                _ => None,
+            };
+            assert_eq!(found.as_deref(), source, "{document}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_asked_for_only_where_it_decides() {
+        for (document, asks) in [
+            ("docker: {data_root: /data/docker}", false),
+            ("storage: [{device: /dev/xvdcy, mount: /data}]", false),
+            ("storage: [{device: /dev/xvdcy, mount: /var/lib/docker}]", true),
+            (&format!("{DATA}{{data_root: /data/docker}}"), true),
+            (&format!("{DATA}{{data_root: /data/docker, daemon: {{storage-driver: overlay2}}}}"), false),
+        ] {
+            assert_eq!(asks_for_version(&configured(document), &Instance::example()), asks, "{document}");
+        }
+    }
+}
