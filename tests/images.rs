@@ -233,6 +233,44 @@ fn a_unit_that_is_enabled_and_must_not_be_is_refused() {
 }
 
 #[test]
+fn a_containerd_that_is_enabled_is_right_as_long_as_it_waits() {
+    let enable = |image: &Image, target: &str| {
+        image.put("/usr/lib/systemd/system/containerd.service", "[Unit]\n");
+        image.enable("containerd.service", target);
+    };
+    let image = Image::new();
+    enable(&image, "multi-user.target");
+    let ended = image.check(&[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    for target in ["sysinit.target", "cloud-init.service"] {
+        let words = ["containerd.service is enabled", target, "disable containerd.service"];
+        is_refused(|image| enable(image, target), "units", &words);
+    }
+    // Without the line of our unit nothing has it wait, but for its own.
+    let unit = "/usr/lib/systemd/system/ecs-firstrun.service";
+    let text = std::fs::read_to_string(image.at(unit)).unwrap();
+    image.put(unit, text.replace("Before=containerd.service\n", ""));
+    let told = |image: &Image| {
+        let (_, findings) = image.findings();
+        let mut found = findings.iter().filter_map(|finding| finding["found"].as_str());
+        found.any(|found| found.contains("would not wait for ecs-firstrun.service: multi-user.target pulls it in"))
+    };
+    assert!(told(&image));
+    let drop_in = "/etc/systemd/system/containerd.service.d/order.conf";
+    image.put(drop_in, "[Unit]\nAfter=network.target ecs-firstrun.service\n");
+    assert!(!told(&image));
+}
+
+#[test]
+fn images_in_containerd_are_told_where_they_are() {
+    let image = Image::new();
+    image.put("/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256/0a", "");
+    let ended = image.check(&[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(ended.stdout.contains("containerd has images or containers in /var/lib/containerd"), "{}", ended.stdout);
+}
+
+#[test]
 fn a_unit_that_is_masked_is_refused() {
     let spoil = |image: &Image| image.link("/etc/systemd/system/docker.service", "/dev/null");
     is_refused(spoil, "units", &["docker.service is masked", "systemctl unmask"]);

@@ -16,7 +16,8 @@ use crate::config::Parsed;
 use crate::config::problem::redact;
 use crate::config::{Config, LogAgent, summary};
 use crate::host::Host;
-use crate::well_known::{CLOUDWATCH_UNIT, DAEMON_JSON};
+use crate::instance::ContainerdData;
+use crate::well_known::{CLOUDWATCH_UNIT, CONTAINERD_DATA, DAEMON_JSON};
 
 /// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
 /// `for_cloudwatch` is the file that its instances would write for the CloudWatch agent, with their configuration.
@@ -30,6 +31,7 @@ pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: 
             units::ours(host),
             units::started_by_us(host),
             vec![documents(baked), docker(host).await, log_agent(host, agent)],
+            images_of_containerd(host).into_iter().collect(),
             for_cloudwatch.map(|(ours, config)| of_files(host, Some(ours), config, "")).unwrap_or_default(),
             left::findings(host),
         ]
@@ -69,6 +71,17 @@ async fn docker(host: &Host) -> Finding {
             format!("correct it in {DAEMON_JSON}, or change the flags in Docker's unit"),
         ),
     }
+}
+
+/// What containerd has stays where it is, and has everything that comes later stay beside it.
+fn images_of_containerd(host: &Host) -> Option<Finding> {
+    (host.containerd_data() == Some(ContainerdData::Filled)).then(|| {
+        let words = format!(
+            "containerd has images or containers in {CONTAINERD_DATA}: its data stay there on each instance, also where \
+             `docker.data_root` is on a volume"
+        );
+        Finding::ok(Check::Docker, words)
+    })
 }
 
 fn not_merged(error: &anyhow::Error) -> Finding {

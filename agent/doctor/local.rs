@@ -4,8 +4,8 @@ use super::{Check, Finding, Kind, Subject, agent_log, cluster_in_words, is_denie
 use crate::config::Config;
 use crate::ecs_agent::Seen;
 use crate::host::{Host, START_ANEW, Space};
-use crate::plan::{RESERVED_MEMORY, more_than_memory};
-use crate::well_known::{DOCKER_DATA, ECS_LOGS};
+use crate::plan::{RESERVED_MEMORY, docker_data_root, more_than_memory};
+use crate::well_known::{CONTAINERD_DATA, ECS_LOGS};
 
 /// The ECS agent's own log.
 const AGENT_LOG: &str = "ecs-agent.log";
@@ -180,11 +180,13 @@ pub(super) fn memory(host: &Host, config: Option<&Config>) -> Option<Finding> {
 
 /// Filesystems that are full.
 pub(super) fn disks(host: &Host, config: Option<&Config>) -> Vec<Finding> {
-    let docker = config.and_then(|config| config.docker.as_ref()?.data_root.as_ref());
-    let docker = docker.map_or_else(|| DOCKER_DATA.to_owned(), ToString::to_string);
+    let of_image = host.daemon_json().unwrap_or_default();
+    let docker = config
+        .map_or_else(|| docker_data_root(&Config::default(), &of_image), |config| docker_data_root(config, &of_image));
+    let containerd = host.containerd_root().unwrap_or_else(|| CONTAINERD_DATA.to_owned());
     let mut seen: Vec<(String, Space)> = Vec::new();
     let mut findings = Vec::new();
-    for path in ["/", "/var", docker.as_str()] {
+    for path in ["/", "/var", docker.as_str(), containerd.as_str()] {
         match host.space(path) {
             Ok(space) if seen.iter().any(|(_, known)| known.filesystem == space.filesystem) => {}
             Ok(space) => seen.push((path.to_owned(), space)),

@@ -3,14 +3,25 @@
 use super::super::{Check, Finding};
 use crate::host::Host;
 use crate::well_known::{
-    AWSLOGS_UNIT, CLOUD_INIT_NETWORK_UNIT, CLOUD_INIT_UNIT, CLOUDWATCH_UNIT, DOCKER_SOCKET_UNIT, DOCKER_UNIT, ECS_UNIT,
-    OUR_UNIT, UNITS, VENDOR_UNITS,
+    AWSLOGS_UNIT, CLOUD_INIT_NETWORK_UNIT, CLOUD_INIT_UNIT, CLOUDWATCH_UNIT, CONTAINERD_UNIT, DOCKER_SOCKET_UNIT,
+    DOCKER_UNIT, ECS_UNIT, OUR_UNIT, UNITS, VENDOR_UNITS,
 };
 
 /// What pulls it in, on every boot.
 const TARGET: &str = "cloud-init.target";
 /// The stage of cloud-init that brings the network and the user data, under its name before and since cloud-init 24.3.
 const NETWORK_STAGE: [&str; 2] = [CLOUD_INIT_UNIT, CLOUD_INIT_NETWORK_UNIT];
+/// Units that come before ours: what they pull in can't wait for it, and systemd would leave a part of that out.
+const BEFORE_US: [&str; 8] = [
+    "sysinit.target",
+    "basic.target",
+    "sockets.target",
+    "local-fs.target",
+    "network.target",
+    "network-online.target",
+    CLOUD_INIT_UNIT,
+    CLOUD_INIT_NETWORK_UNIT,
+];
 /// Where systemd looks for units, in its order (systemd.unit(5)).
 const FOLDERS: [&str; 4] = [UNITS, "/usr/local/lib/systemd/system", VENDOR_UNITS, "/lib/systemd/system"];
 /// What it takes for a link that pulls a unit in.
@@ -99,10 +110,47 @@ pub fn started_by_us(host: &Host) -> Vec<Finding> {
     for unit in [DOCKER_UNIT, DOCKER_SOCKET_UNIT, ECS_UNIT, CLOUDWATCH_UNIT, AWSLOGS_UNIT] {
         findings.extend(too_early_or_never(host, unit));
     }
+    findings.extend(containerd_too_early(host));
     if findings.is_empty() {
         findings.push(Finding::ok(Check::Units, "Docker, the ECS agent and the log agent wait for it"));
     }
     findings
+}
+
+/// containerd may be enabled, as long as it waits: a volume may be mounted on its directory, which it must not have open then.
+fn containerd_too_early(host: &Host) -> Option<Finding> {
+    let by = pulled_in_by(host, CONTAINERD_UNIT);
+    let early: Vec<_> = by.iter().filter(|unit| BEFORE_US.contains(&unit.as_str())).map(String::as_str).collect();
+    let (units, remedy) = match early.as_slice() {
+        [] if by.is_empty() || waits_for_us(host, CONTAINERD_UNIT) => return None,
+        [] => (by.join(", "), "install ecs-firstrun again with builder-scripts/install.sh".to_owned()),
+        _ => (
+            early.join(", "),
+            format!("`systemctl disable {CONTAINERD_UNIT}`, or let multi-user.target alone pull it in"),
+        ),
+    };
+    Some(Finding::problem(
+        Check::Units,
+        format!("{CONTAINERD_UNIT} is enabled, and would not wait for {OUR_UNIT}: {units} pulls it in"),
+        "Docker may keep images in containerd, whose directory is mounted from a volume before it starts",
+        remedy,
+    ))
+}
+
+/// Tells whether a unit is ordered after ours, by ours or by its own drop-ins.
+fn waits_for_us(host: &Host, unit: &str) -> bool {
+    let lists = |path: &str, key: &str, other: &str| {
+        let text = host.read(path).ok().flatten().unwrap_or_default();
+        let mut lists = text.lines().filter_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix('='));
+        lists.any(|list| list.split_whitespace().any(|name| name == other))
+    };
+    let drop_ins = FOLDERS.iter().map(|folder| format!("{folder}/{unit}.d")).flat_map(|folder| {
+        let names = host.names(&folder).unwrap_or_default();
+        names.into_iter().map(move |name| format!("{folder}/{name}"))
+    });
+    let mut own = drop_ins.chain(file(host, unit));
+    file(host, OUR_UNIT).is_some_and(|path| lists(&path, "Before", unit))
+        || own.any(|path| lists(&path, "After", OUR_UNIT))
 }
 
 fn too_early_or_never(host: &Host, unit: &str) -> Option<Finding> {
