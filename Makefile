@@ -62,7 +62,7 @@ E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs set
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
 .PHONY: help demo build generate deb rpm validate ami test bench bench-check fuzz fuzz-ci mutants fleet e2e test-bake prove-kill lint \
-	setup setup-disks setup-packages setup-templates setup-validators setup-dockerd setup-cloud-init setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
+	setup setup-disks setup-packages setup-templates setup-validators setup-dockerd setup-cloud-init setup-dockers setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -107,7 +107,7 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 test: export RUST_TEST_THREADS ?= $(shell expr 3 '*' $$(nproc))
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
-	@$(MAKE) --no-print-directory setup-templates setup-validators setup-dockerd setup-cloud-init
+	@$(MAKE) --no-print-directory setup-templates setup-validators setup-dockerd setup-cloud-init setup-dockers
 	@rm -f target/tmp/skipped
 	cargo test --locked --all-features
 	@test ! -s target/tmp/skipped || { echo "$$(wc -l <target/tmp/skipped) skipped:"; cat target/tmp/skipped; }
@@ -214,6 +214,16 @@ setup-cloud-init: ## Install, where root runs it on Debian, two of its releases 
 			--dpkgopt='path-exclude=/usr/share/locale/*' $$release target/lint/cloud-init/making && \
 		mv target/lint/cloud-init/making target/lint/cloud-init/$$release; } || \
 		echo "Debian $$release is not installed: its cloud-init is not tried" >&2; done
+
+# That of sid is newer than the lists of a mirror may be.
+setup-dockers: ## Unpack, where root runs it on Debian, the Dockers and containerds of several Debians, to load images into each
+	@! { test "$$(id -u)" = 0 && command -v mmdebstrap >/dev/null; } || for suite in bookworm trixie sid; do \
+		folder=target/lint/dockers/$$suite; test ! -e $$folder/made || continue; \
+		rm -rf $$folder && mkdir -p target/lint/dockers && \
+		mmdebstrap --quiet --variant=extract --aptopt='APT::Install-Recommends "false"' \
+			--aptopt='Acquire::Check-Valid-Until "false"' --dpkgopt='path-exclude=/usr/share/doc/*' \
+			--include=$$(test $$suite = bookworm && echo docker.io || echo docker.io,docker-cli) $$suite $$folder && \
+		touch $$folder/made || echo "Docker of $$suite is not unpacked: no image is loaded into it" >&2; done
 
 setup-bake: ## Install, on Debian, what validate and test-bake need and is missing
 	@missing=$$(for package in $(BAKE_PACKAGES); do \

@@ -1,5 +1,7 @@
 //! Both image stores of Docker: where it keeps images in containerd, containerd's directory comes from the volume, too.
 
+mod real;
+
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
