@@ -56,6 +56,8 @@ JSONSCHEMA ?= 4.26.0
 CHECK_JSONSCHEMA ?= 0.39.0
 AJV ?= 8.20.0
 AWS_CLI ?= 1.46.3
+# Docker 29, as a Go module.
+MOBY ?= v2.0.0-beta.24
 BENCH_PROGRAMS = curl jq strace valgrind
 
 E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs setpriv
@@ -215,7 +217,7 @@ setup-cloud-init: ## Install, where root runs it on Debian, two of its releases 
 		mv target/lint/cloud-init/making target/lint/cloud-init/$$release; } || \
 		echo "Debian $$release is not installed: its cloud-init is not tried" >&2; done
 
-# That of sid is newer than the lists of a mirror may be.
+# sid changes faster than the lists of a mirror may. No Debian has Docker 29 yet: its daemon is built, with Go.
 setup-dockers: ## Unpack, where root runs it on Debian, the Dockers and containerds of several Debians, to load images into each
 	@! { test "$$(id -u)" = 0 && command -v mmdebstrap >/dev/null; } || for suite in bookworm trixie sid; do \
 		folder=target/lint/dockers/$$suite; test ! -e $$folder/made || continue; \
@@ -224,6 +226,12 @@ setup-dockers: ## Unpack, where root runs it on Debian, the Dockers and containe
 			--aptopt='Acquire::Check-Valid-Until "false"' --dpkgopt='path-exclude=/usr/share/doc/*' \
 			--include=$$(test $$suite = bookworm && echo docker.io || echo docker.io,docker-cli) $$suite $$folder && \
 		touch $$folder/made || echo "Docker of $$suite is not unpacked: no image is loaded into it" >&2; done
+	@test ! -e target/lint/dockers/sid/made || test -x target/lint/dockers/sid/usr/sbin/dockerd-29 || \
+		! command -v go >/dev/null || { mkdir -p target/lint/moby && cd target/lint/moby && \
+		{ test -e go.mod || go mod init moby; } && go get github.com/moby/moby/v2/cmd/dockerd@$(MOBY) && \
+		CGO_ENABLED=0 go build -tags 'exclude_graphdriver_btrfs netgo osusergo' -o ../dockers/sid/usr/sbin/dockerd-29 \
+			-ldflags '-X github.com/moby/moby/v2/dockerversion.Version=29.0.0-$(MOBY)' github.com/moby/moby/v2/cmd/dockerd; } || \
+		echo "Docker 29 is not built: no image is loaded into it" >&2
 
 setup-bake: ## Install, on Debian, what validate and test-bake need and is missing
 	@missing=$$(for package in $(BAKE_PACKAGES); do \

@@ -387,6 +387,20 @@ fn the_script_that_the_remedy_names_removes_what_is_refused() {
     let left: Vec<&str> =
         LEFT_BY_A_RUN.into_iter().chain(others).chain(of_the_log_agent.iter().map(String::as_str)).collect();
     left.iter().for_each(|path| image.put(path, "left"));
+    // A unit of this name may be the image's own.
+    let mount = "/etc/systemd/system/var-lib-containerd.mount";
+    image.put(mount, "[Mount]\nWhat=/mnt/containerd\n");
+    let mut again = Command::new("bash");
+    again.arg(repository("builder-scripts/cleanup.sh")).env("ROOT", image.folder.path());
+    assert_eq!(Ended::from(again.output().unwrap()).code, Some(0));
+    assert!(image.at(mount).exists());
+    image.put(mount, "# Written by ecs-firstrun.\n[Mount]\n");
+    let left: Vec<_> = left.into_iter().chain([mount]).collect();
+    left.iter().for_each(|path| {
+        if *path != mount {
+            image.put(path, "left")
+        }
+    });
     assert_eq!(image.findings().0, Some(1));
     let mut script = Command::new("bash");
     script.arg(repository("builder-scripts/cleanup.sh")).env("ROOT", image.folder.path());

@@ -24,13 +24,16 @@ impl Host {
         if let Some(version) = self.dockerd_now().and_then(|now| kept.strip_suffix(&now)) {
             return Some(version.to_owned());
         }
-        let told = timeout(LIMIT, self.run(DOCKERD, &["--version"])).await;
-        let told = told.context("it takes too long").flatten().inspect_err(|error| {
-            tracing::debug!("the version of Docker is not known: {error:#}");
-        });
+        let told = timeout(LIMIT, self.run(DOCKERD, &["--version"])).await.context("it takes too long");
         // As cobra prints it: `Docker version 25.0.16, build 1234567`.
-        let told = told.ok()?;
-        Some(told.trim().strip_prefix("Docker version ")?.split(',').next()?.trim().to_owned())
+        let version = told.flatten().and_then(|said| {
+            let version = said.trim().strip_prefix("Docker version ").and_then(|rest| rest.split(',').next());
+            version.map(str::to_owned).with_context(|| format!("it says {said:?}"))
+        });
+        let unknown = |error: &anyhow::Error| {
+            tracing::warn!("{DOCKERD} does not tell its version, so containerd's data stay where they were: {error:#}");
+        };
+        version.inspect_err(unknown).ok()
     }
 
     /// Keeps the version for later runs, which then need not start the program.

@@ -28,7 +28,7 @@ const EMBEDDED: (u32, u32) = (29, 7);
 
 /// The unit that mounts containerd's directory from the volume.
 pub fn mount_path() -> String {
-    format!("{UNITS}/{}.mount", escaped_path(CONTAINERD_DATA))
+    format!("{UNITS}/{}", unit_of(CONTAINERD_DATA))
 }
 
 /// The place at which containerd's data are to be.
@@ -133,60 +133,57 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
 
 /// The unit files of the mount and of containerd, or the removal of earlier ones.
 pub fn units(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let place = place(config, instance);
-    let file = |path: String, text: String, read_by: &[&str]| {
-        let contents = Contents::Open(format!("# Written by ecs-firstrun.\n[Unit]\n{text}"));
-        let read_by = read_by.iter().map(|unit| (*unit).to_owned()).collect();
-        Action::WriteFile(File { path, contents, mode: Mode(0o644), read_by })
+    let (mount, needed) = match place(config, instance) {
+        Place::Bound(source, why) => (Some(mount_file(&source, why)), Some(CONTAINERD_DATA.to_owned())),
+        Place::OnVolume(mount) => (None, Some(mount)),
+        _ => (None, None),
     };
-    let unit = format!("{}.mount", escaped_path(CONTAINERD_DATA));
-    let mount = match &place {
-        Place::Bound(source, why) => {
-            let text = format!(
-                "Description=Data of containerd, beside those of Docker\n\
-                 Before={CONTAINERD_UNIT} {DOCKER_UNIT}\n\
-                 \n\
-                 [Mount]\n\
-                 What={}\n\
-                 Where={CONTAINERD_DATA}\n\
-                 Type=none\n\
-                 Options=bind\n\
-                 DirectoryMode=0711\n",
-                systemd::path(source)
-            );
-            Some(planned(file(mount_path(), text, &[&unit, DOCKER_UNIT]), why))
-        }
-        _ => None,
-    };
-    let needed = match &place {
-        Place::Bound(..) => Some(CONTAINERD_DATA),
-        Place::OnVolume(mount) => Some(mount.as_str()),
-        _ => None,
-    };
-    let drop_in = needed.map(|mount| {
-        let text = format!(
-            "After={OUR_UNIT} {}.mount\nAssertPathIsMountPoint={}\n",
-            escaped_path(mount),
-            systemd::path(mount)
-        );
-        planned(
-            file(mounts_path(CONTAINERD_UNIT), text, &[]),
-            "containerd must not start on the bare directory under a mount",
-        )
-    });
     // That of a volume is written with the other volumes'.
     let is_a_volume = config.storage.iter().any(|volume| volume.mount.as_str() == CONTAINERD_DATA);
     let mount = match is_a_volume {
         true => None,
         false => wanted_or_removed(mount, &mount_path(), None, instance),
     };
+    let drop_in = needed.map(|mount| drop_in(&mount));
     let drop_in = wanted_or_removed(drop_in, &mounts_path(CONTAINERD_UNIT), None, instance);
     mount.into_iter().chain(drop_in).collect()
 }
 
+fn mount_file(source: &str, why: String) -> Planned {
+    let text = format!(
+        "Description=Data of containerd, beside those of Docker\n\
+         Before={CONTAINERD_UNIT} {DOCKER_UNIT}\n\
+         \n\
+         [Mount]\n\
+         What={}\n\
+         Where={CONTAINERD_DATA}\n\
+         Type=none\n\
+         Options=bind\n\
+         DirectoryMode=0711\n",
+        systemd::path(source)
+    );
+    planned(unit_file(mount_path(), &text, vec![unit_of(CONTAINERD_DATA), DOCKER_UNIT.to_owned()]), why)
+}
+
+fn drop_in(mount: &str) -> Planned {
+    let (unit, place) = (unit_of(mount), systemd::path(mount));
+    let text = format!("After={OUR_UNIT} {unit}\nAssertPathIsMountPoint={place}\n");
+    let file = unit_file(mounts_path(CONTAINERD_UNIT), &text, Vec::new());
+    planned(file, "containerd must not start on the bare directory under a mount")
+}
+
+fn unit_file(path: String, text: &str, read_by: Vec<String>) -> Action {
+    let contents = Contents::Open(format!("# Written by ecs-firstrun.\n[Unit]\n{text}"));
+    Action::WriteFile(File { path, contents, mode: Mode(0o644), read_by })
+}
+
+fn unit_of(mount: &str) -> String {
+    format!("{}.mount", escaped_path(mount))
+}
+
 /// The mount itself, once the volumes are there.
 pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let unit = format!("{}.mount", escaped_path(CONTAINERD_DATA));
+    let unit = unit_of(CONTAINERD_DATA);
     match place(config, instance) {
         Place::Bound(source, _) => vec![
             stopped(&unit),
@@ -202,7 +199,7 @@ pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
 /// Ends what has files open in containerd's directory, before a volume is mounted over that.
 pub fn before_volume(volume: &Volume, config: &Config, instance: &Instance) -> Option<Planned> {
     let is_its = place(config, instance) == Place::OnVolume(volume.mount.to_string());
-    is_its.then(|| stopped(&format!("{}.mount", escaped_path(volume.mount.as_str()))))
+    is_its.then(|| stopped(&unit_of(volume.mount.as_str())))
 }
 
 fn stopped(mount: &str) -> Planned {

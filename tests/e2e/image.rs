@@ -38,11 +38,19 @@ pub fn missing() -> Option<String> {
 
 /// Builds the image unless it is up to date.
 pub fn build() -> Result<Image> {
+    build_in(&repository("target/e2e"), "bookworm")
+}
+
+/// Builds that of another Debian.
+pub fn build_of(suite: &str) -> Result<Image> {
+    build_in(&repository("target/e2e").join(suite), suite)
+}
+
+fn build_in(folder: &Path, suite: &str) -> Result<Image> {
     let binary = repository(BINARY);
     ensure!(binary.is_file(), "{} is missing; `make build` makes it", binary.display());
-    let folder = repository("target/e2e");
     let script = repository("tests/e2e/image.sh");
-    let status = Command::new(&script).arg(binary).arg(&folder).status().context("run tests/e2e/image.sh")?;
+    let status = Command::new(&script).arg(binary).arg(folder).arg(suite).status().context("run tests/e2e/image.sh")?;
     ensure!(status.success(), "tests/e2e/image.sh ended with {status}");
     let kernel = folder.join("vmlinuz");
     let processor = processor(&kernel)?;

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Builds the virtual machine's disk: Debian with what an ECS instance has, and the agent installed as on an AMI.
 #
-# image.sh BINARY FOLDER makes FOLDER/disk.img and FOLDER/vmlinuz. Debian is kept between runs; it is made
-# anew when this script or the files in guest/ change, and the disk when the agent or its installation does.
+# image.sh BINARY FOLDER [SUITE] makes FOLDER/disk.img and FOLDER/vmlinuz, of Debian 12 unless told otherwise. Debian is kept
+# between runs; it is made anew when this script or the files in guest/ change, and the disk when the agent or its installation does.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,8 +11,10 @@ mkdir -p "$2"
 folder=$(realpath "$2")
 exec {lock}>"$folder/lock"
 flock "$lock"
+suite=${3:-bookworm}
 install=$here/../../builder-scripts
 packages=systemd,systemd-sysv,udev,dbus,cloud-init,docker.io,linux-image-cloud-amd64,xfsprogs,e2fsprogs,mdadm,iproute2,tzdata
+[[ $suite == bookworm ]] || packages+=,docker-cli
 
 # The names, modes and contents of files, in one line.
 fingerprint() {
@@ -25,7 +27,7 @@ debian() {
 	mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt='APT::Install-Recommends "false"' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		bookworm "$folder/debian"
+		"$suite" "$folder/debian"
 	cp -rT "$here/guest" "$folder/debian"
 	local system=(systemctl --root="$folder/debian" --quiet)
 	"${system[@]}" enable systemd-networkd.service e2e-shell.service e2e-instance-store.service ecs.service \

@@ -2,6 +2,7 @@
 # A boot of the real containerd and dockerd in a Debian of their own, an image of 200 MB, and a second boot.
 #
 #   TREE         Debian with docker.io, unpacked
+#   DOCKERD      the daemon in it
 #   DAEMON_JSON  Docker's configuration
 #   WHAT, WHERE  what a mount unit binds, and where; empty if there is none
 #
@@ -40,7 +41,7 @@ boot() {
 	containerd=$!
 	until [[ -S $TREE/run/containerd/containerd.sock ]]; do sleep 0.1; done
 	# Without a network of its own: the host's rules are not touched.
-	chroot "$TREE" "${DOCKERD:-dockerd}" --iptables=false --ip6tables=false --bridge=none -H unix:///run/docker.sock \
+	chroot "$TREE" "$DOCKERD" --iptables=false --ip6tables=false --bridge=none -H unix:///run/docker.sock \
 		--containerd=/run/containerd/containerd.sock &>dockerd.log &
 	dockerd=$!
 	for ((tried = 0; tried < 300; tried++)); do

@@ -3,6 +3,7 @@
 mod disks;
 mod failures;
 mod first_boot;
+mod image_store;
 mod logs;
 mod power_cut;
 mod private;
@@ -24,6 +25,9 @@ pub const ALL: &[Scenario] = &[
     ("power_cut_three_times", power_cut::three_times),
     ("instance_store_over_stop_and_start", disks::instance_store),
     ("root_volume_replaced", root_volume::replaced),
+    ("image_store_in_containerd", image_store::in_containerd),
+    ("image_store_in_containerd_on_an_instance_store", image_store::in_containerd_on_an_instance_store),
+    ("image_store_below_the_data_root", image_store::below_the_data_root),
     ("volume_grown_and_gone", disks::volume_grown_and_gone),
     ("disk_missing", failures::disk_missing),
     ("disk_with_foreign_data", failures::disk_with_foreign_data),
