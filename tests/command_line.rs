@@ -215,7 +215,7 @@ fn facts_of_an_instance_can_be_given_back_to_plan() {
 #[test]
 fn status_shows_the_last_run_and_its_exit_code_says_how_it_went() {
     let well = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
-    let badly = Host::of(Scenario::BadUserData, "#ecs-firstrun\necs: {}\n");
+    let badly = Host::of(Scenario::BadUserData, "#ecs-firstrun\necs: {clusterr: a}\n");
     let status = |host: &Host, json: &[&str]| {
         let root = host.rehearsal.root.display().to_string();
         ecs_firstrun(&[&["status", "--root", &root], json].concat())
