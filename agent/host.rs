@@ -22,6 +22,7 @@ mod unit_state;
 mod units;
 mod wait;
 
+pub use docker::CONTAINERD_FILLED;
 pub use ecs_config::START_ANEW;
 pub use files::save;
 pub use look::Space;

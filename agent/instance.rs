@@ -93,21 +93,10 @@ pub struct Image {
     /// The directory in which containerd keeps its data, where its configuration names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containerd_root: Option<String>,
-    /// The reason for which nothing can be mounted on containerd's default directory; none where it has nothing of worth.
+    /// The reason for which nothing can be mounted on containerd's default directory, such as
+    /// `it holds images or containers`; none where there is nothing of worth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub containerd_data: Option<ContainerdData>,
-}
-
-/// The state in which an image, or somebody since, has left containerd's default directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ContainerdData {
-    /// It holds images or containers.
-    Filled,
-    /// It is a symbolic link.
-    Link,
-    /// Something else is mounted there, or is to be.
-    Mount,
+    pub containerd_data: Option<String>,
 }
 
 fn without_secrets<S: Serializer>(daemon_json: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {

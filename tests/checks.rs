@@ -246,18 +246,23 @@ impl Drop for Mounted {
 #[test]
 fn a_disk_that_is_full_is_the_cause() {
     let host = host_that_fails("denied");
-    let small = host.at("/var/lib/docker");
-    std::fs::create_dir_all(&small).unwrap();
-    let options = Some("size=1m");
-    let mounted = nix::mount::mount(Some("none"), &small, Some("tmpfs"), nix::mount::MsFlags::empty(), options);
-    if let Err(error) = mounted {
-        crate::support::skip(&format!("needs root to mount a tmpfs: {error}"));
-        return;
+    // Where the image has it, and containerd keeps Docker's images.
+    host.put("/etc/containerd/config.toml", "root = '/srv/containerd'\n");
+    for path in ["/var/lib/docker", "/srv/containerd"] {
+        let small = host.at(path);
+        std::fs::create_dir_all(&small).unwrap();
+        let options = Some("size=1m");
+        let mounted = nix::mount::mount(Some("none"), &small, Some("tmpfs"), nix::mount::MsFlags::empty(), options);
+        if let Err(error) = mounted {
+            crate::support::skip(&format!("needs root to mount a tmpfs: {error}"));
+            return;
+        }
+        let mounted = Mounted(small);
+        let ended = doctor(&host);
+        drop(mounted);
+        let full = format!("the filesystem of {path} is full");
+        assert_has(ended.stdout.lines().next().unwrap(), &[full.as_str(), "make room"]);
     }
-    let mounted = Mounted(small);
-    let ended = doctor(&host);
-    drop(mounted);
-    assert_has(ended.stdout.lines().next().unwrap(), &["the filesystem of /var/lib/docker is full", "make room"]);
 }
 
 #[test]

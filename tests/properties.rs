@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ecs_firstrun::config::{Config, Parsed};
-use ecs_firstrun::instance::{ContainerdData, Image, Instance, OperatingSystem};
+use ecs_firstrun::instance::{Image, Instance, OperatingSystem};
 use ecs_firstrun::plan::{Action, Condition, File, Plan, Step, leftovers, plan};
 use ecs_firstrun::run::documents;
 use proptest::collection::vec;
@@ -21,7 +21,7 @@ pub fn instance() -> impl Strategy<Value = Instance> {
         (
             of(select(vec!["20.10.24+dfsg1", "25.0.16", "29.0.1", "29.7.2"])),
             of(select(vec!["/srv/containerd", "/data/containerd"])),
-            of(select(vec![ContainerdData::Filled, ContainerdData::Link, ContainerdData::Mount])),
+            of(select(vec!["it holds images or containers", "it is a symbolic link"])),
         ),
         of(select(vec!["/etc/dnf/dnf.conf", "/etc/yum.conf"])),
         any::<bool>(),
@@ -55,7 +55,7 @@ pub fn instance() -> impl Strategy<Value = Instance> {
                 docker_data,
                 docker: docker.map(str::to_owned),
                 containerd_root: containerd_root.map(str::to_owned),
-                containerd_data,
+                containerd_data: containerd_data.map(str::to_owned),
             },
             ours: ours.into_iter().collect(),
             ..Instance::example()

@@ -15,8 +15,7 @@ use super::{Check, Diagnosis, Finding};
 use crate::config::Parsed;
 use crate::config::problem::redact;
 use crate::config::{Config, LogAgent, summary};
-use crate::host::Host;
-use crate::instance::ContainerdData;
+use crate::host::{CONTAINERD_FILLED, Host};
 use crate::well_known::{CLOUDWATCH_UNIT, CONTAINERD_DATA, DAEMON_JSON};
 
 /// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
@@ -75,7 +74,7 @@ async fn docker(host: &Host) -> Finding {
 
 /// What containerd has stays where it is, and has everything that comes later stay beside it.
 fn images_of_containerd(host: &Host) -> Option<Finding> {
-    (host.containerd_data() == Some(ContainerdData::Filled)).then(|| {
+    (host.containerd_data() == Some(CONTAINERD_FILLED)).then(|| {
         let words = format!(
             "containerd has images or containers in {CONTAINERD_DATA}: its data stay there on each instance, also where \
              `docker.data_root` is on a volume"

@@ -180,9 +180,8 @@ pub(super) fn memory(host: &Host, config: Option<&Config>) -> Option<Finding> {
 
 /// Filesystems that are full.
 pub(super) fn disks(host: &Host, config: Option<&Config>) -> Vec<Finding> {
-    let of_image = host.daemon_json().unwrap_or_default();
-    let docker = config
-        .map_or_else(|| docker_data_root(&Config::default(), &of_image), |config| docker_data_root(config, &of_image));
+    let (of_image, nothing) = (host.daemon_json().unwrap_or_default(), Config::default());
+    let docker = docker_data_root(config.unwrap_or(&nothing), &of_image);
     let containerd = host.containerd_root().unwrap_or_else(|| CONTAINERD_DATA.to_owned());
     let mut seen: Vec<(String, Space)> = Vec::new();
     let mut findings = Vec::new();

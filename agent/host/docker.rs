@@ -4,17 +4,21 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::time::timeout;
 
 use super::Host;
-use crate::instance::ContainerdData;
 use crate::plan::{containerd_mount, toml_text};
 use crate::well_known::{CONTAINERD_DATA, CONTAINERD_TOML, RUN_UNITS, STATE_DIRECTORY, UNITS, VENDOR_UNITS};
 
 const DOCKERD: &str = "dockerd";
 /// Time allowed for dockerd to tell its version; it needs tens of milliseconds, more where it is read from a new volume.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// Tells that containerd's default directory has content.
+pub const CONTAINERD_FILLED: &str = "it holds images or containers, which a mount would hide";
+const LINK: &str = "it is a symbolic link";
+const MOUNT: &str = "something else is mounted there";
 
 impl Host {
     /// The version of dockerd, such as `25.0.16`: as an earlier run kept it, unless the program is another one since, else as
@@ -24,16 +28,16 @@ impl Host {
         if let Some(version) = self.dockerd_now().and_then(|now| kept.strip_suffix(&now)) {
             return Some(version.to_owned());
         }
-        let told = timeout(LIMIT, self.run(DOCKERD, &["--version"])).await.context("it takes too long");
+        let told = timeout(LIMIT, self.output(DOCKERD, &["--version"])).await.ok().and_then(Result::ok);
+        let said = String::from_utf8(told.map(|told| told.stdout).unwrap_or_default()).unwrap_or_default();
         // As cobra prints it: `Docker version 25.0.16, build 1234567`.
-        let version = told.flatten().and_then(|said| {
-            let version = said.trim().strip_prefix("Docker version ").and_then(|rest| rest.split(',').next());
-            version.map(str::to_owned).with_context(|| format!("it says {said:?}"))
-        });
-        let unknown = |error: &anyhow::Error| {
-            tracing::warn!("{DOCKERD} does not tell its version, so containerd's data stay where they were: {error:#}");
-        };
-        version.inspect_err(unknown).ok()
+        let version = said.trim().strip_prefix("Docker version ").and_then(|rest| rest.split(',').next());
+        if version.is_none() {
+            tracing::warn!(
+                "`{DOCKERD} --version` does not tell the version, so containerd's data stay where they were"
+            );
+        }
+        version.map(str::to_owned)
     }
 
     /// Keeps the version for later runs, which then need not start the program.
@@ -61,11 +65,11 @@ impl Host {
 
     /// The reason for which nothing can be mounted on containerd's default directory. A containerd that was only started once
     /// leaves directories there, and nothing in them.
-    pub fn containerd_data(&self) -> Option<ContainerdData> {
+    pub fn containerd_data(&self) -> Option<&'static str> {
         let at = self.at(CONTAINERD_DATA);
         let found = fs::symlink_metadata(&at).ok()?;
         if found.is_symlink() {
-            return Some(ContainerdData::Link);
+            return Some(LINK);
         }
         let mount = containerd_mount();
         let name = mount.rsplit('/').next().unwrap_or_default();
@@ -73,11 +77,11 @@ impl Host {
         let is_mounted = found.dev() != fs::metadata(at.join("..")).map_or(0, |above| above.dev());
         let mut units = [UNITS, VENDOR_UNITS, RUN_UNITS].iter().map(|folder| format!("{folder}/{name}"));
         match units.find_map(|path| self.read(&path).ok().flatten()) {
-            Some(text) if !is_ours(&text) => Some(ContainerdData::Mount),
+            Some(text) if !is_ours(&text) => Some(MOUNT),
             // What is there is on the volume.
             Some(_) if is_mounted => None,
-            None if is_mounted => Some(ContainerdData::Mount),
-            _ => self.has_containerd_data().then_some(ContainerdData::Filled),
+            None if is_mounted => Some(MOUNT),
+            _ => self.has_containerd_data().then_some(CONTAINERD_FILLED),
         }
     }
 
@@ -125,7 +129,7 @@ mod tests {
         ] {
             let (_root, host) = scratch();
             host.write(&format!("{CONTAINERD_DATA}/{path}"), b"", 0o600).unwrap();
-            assert_eq!(host.containerd_data(), Some(ContainerdData::Filled), "{path}");
+            assert_eq!(host.containerd_data(), Some(CONTAINERD_FILLED), "{path}");
         }
     }
 
@@ -137,13 +141,13 @@ mod tests {
         fs::create_dir_all(host.at(CONTAINERD_DATA)).unwrap();
         assert_eq!(host.containerd_data(), None);
         host.write(&unit, b"[Mount]\nWhat=/mnt/containerd\n", 0o644).unwrap();
-        assert_eq!(host.containerd_data(), Some(ContainerdData::Mount));
+        assert_eq!(host.containerd_data(), Some(MOUNT));
         host.remove(&unit).unwrap();
         host.write("/run/systemd/generator/var-lib-containerd.mount", b"[Mount]\n", 0o644).unwrap();
-        assert_eq!(host.containerd_data(), Some(ContainerdData::Mount));
+        assert_eq!(host.containerd_data(), Some(MOUNT));
         fs::remove_dir(host.at(CONTAINERD_DATA)).unwrap();
         std::os::unix::fs::symlink("/mnt/containerd", host.at(CONTAINERD_DATA)).unwrap();
-        assert_eq!(host.containerd_data(), Some(ContainerdData::Link));
+        assert_eq!(host.containerd_data(), Some(LINK));
     }
 
     #[test]

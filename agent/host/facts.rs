@@ -96,7 +96,7 @@ impl Host {
             docker_data: self.has_docker_data(),
             docker: None,
             containerd_root: self.containerd_root(),
-            containerd_data: self.containerd_data(),
+            containerd_data: self.containerd_data().map(str::to_owned),
         })
     }
 

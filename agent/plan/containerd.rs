@@ -11,7 +11,7 @@ use super::systemd::{self, escaped_path};
 use super::{Action, Contents, File, Planned, Start, planned, wanted_or_removed};
 use crate::config::types::Mode;
 use crate::config::{Config, Volume};
-use crate::instance::{ContainerdData, Instance};
+use crate::instance::Instance;
 use crate::well_known::{CONTAINERD_DATA, CONTAINERD_TOML, CONTAINERD_UNIT, DOCKER_UNIT, OUR_UNIT, UNITS};
 
 /// The directory below Docker's data root that stands for containerd's own. Docker keeps nothing under such a name, and does
@@ -53,13 +53,8 @@ fn place(config: &Config, instance: &Instance) -> Place {
     let Some(volume) = config.volume_of(&root) else { return Place::AsItIs };
     let directives = docker::directives(config, &instance.image.daemon_json);
     let Some(why) = kept_in_containerd(&directives, instance) else { return Place::AsItIs };
-    let obstacle = match instance.image.containerd_data {
-        _ if own != CONTAINERD_DATA => Some(format!("that is its `root` in {CONTAINERD_TOML}")),
-        Some(ContainerdData::Filled) => Some("it holds images or containers, which a mount would hide".to_owned()),
-        Some(ContainerdData::Link) => Some("it is a symbolic link".to_owned()),
-        Some(ContainerdData::Mount) => Some("something else is mounted there".to_owned()),
-        None => None,
-    };
+    let by_root = (own != CONTAINERD_DATA).then(|| format!("that is its `root` in {CONTAINERD_TOML}"));
+    let obstacle = by_root.or_else(|| instance.image.containerd_data.clone());
     let source = format!("{root}/{BELOW_DATA_ROOT}");
     match obstacle {
         Some(obstacle) => {

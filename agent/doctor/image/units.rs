@@ -139,18 +139,11 @@ fn containerd_too_early(host: &Host) -> Option<Finding> {
 
 /// Tells whether a unit is ordered after ours, by ours or by its own drop-ins.
 fn waits_for_us(host: &Host, unit: &str) -> bool {
-    let lists = |path: &str, key: &str, other: &str| {
-        let text = host.read(path).ok().flatten().unwrap_or_default();
-        let mut lists = text.lines().filter_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix('='));
-        lists.any(|list| list.split_whitespace().any(|name| name == other))
-    };
-    let drop_ins = FOLDERS.iter().map(|folder| format!("{folder}/{unit}.d")).flat_map(|folder| {
-        let names = host.names(&folder).unwrap_or_default();
-        names.into_iter().map(move |name| format!("{folder}/{name}"))
-    });
-    let mut own = drop_ins.chain(file(host, unit));
-    file(host, OUR_UNIT).is_some_and(|path| lists(&path, "Before", unit))
-        || own.any(|path| lists(&path, "After", OUR_UNIT))
+    let text = file(host, OUR_UNIT).and_then(|path| host.read(&path).ok().flatten()).unwrap_or_default();
+    let mut orders = text.lines().filter_map(|line| line.strip_prefix("Before="));
+    let drop_ins = FOLDERS.iter().flat_map(|folder| host.read_folder(&format!("{folder}/{unit}.d"), ".conf"));
+    orders.any(|units| units.split(' ').any(|name| name == unit))
+        || drop_ins.flatten().any(|(_, text)| text.contains(OUR_UNIT))
 }
 
 fn too_early_or_never(host: &Host, unit: &str) -> Option<Finding> {
