@@ -278,14 +278,16 @@ impl Default for Wait {
 }
 
 impl Config {
+    /// Docker's data root, where the configuration names one.
+    pub fn data_root(&self) -> Option<&str> {
+        let docker = self.docker.as_ref()?;
+        docker.data_root.as_ref().map_or_else(|| docker.daemon.get("data-root")?.as_str(), |root| Some(root.as_str()))
+    }
+
     /// Tells whether Docker, or containerd for it, keeps its data on a volume. `unless_given` is Docker's data root
     /// where the configuration names none.
     pub fn is_of_docker(&self, volume: &Volume, unless_given: &str) -> bool {
-        let given = self.docker.as_ref().and_then(|docker| match &docker.data_root {
-            Some(root) => Some(root.as_str()),
-            None => docker.daemon.get("data-root")?.as_str(),
-        });
-        [given.unwrap_or(unless_given), CONTAINERD_DATA]
+        [self.data_root().unwrap_or(unless_given), CONTAINERD_DATA]
             .into_iter()
             .any(|path| self.volume_of(path).is_some_and(|holder| holder.mount == volume.mount))
     }

@@ -17,6 +17,7 @@ mod look;
 mod nvme;
 mod private;
 mod program;
+mod selinux;
 mod unfinished;
 mod unit_state;
 mod units;
@@ -31,6 +32,7 @@ pub(crate) use nvme::name_in as nvme_name;
 pub use unit_state::{Life, UnitState};
 pub use wait::{HELD_UP, Unmet};
 
+use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -48,6 +50,8 @@ use crate::well_known::{CONFIGURED, CONSOLE, STATE_DIRECTORY, STATUS};
 pub struct Host {
     root: PathBuf,
     ecs_agent: EcsAgent,
+    /// Troubles that failed no action.
+    warnings: RefCell<Vec<String>>,
 }
 
 impl std::fmt::Debug for Host {
@@ -62,7 +66,7 @@ impl Host {
     /// # Errors
     /// An endpoint that is no URL.
     pub fn rooted_at(root: &Path, ecs_endpoint: &str) -> Result<Self> {
-        Ok(Host { root: root.to_owned(), ecs_agent: EcsAgent::new(ecs_endpoint)? })
+        Ok(Host { root: root.to_owned(), ecs_agent: EcsAgent::new(ecs_endpoint)?, warnings: RefCell::default() })
     }
 
     /// Tells whether the root is that of the machine, whose programs can be run.
@@ -98,11 +102,14 @@ impl Host {
                 self.remove(path)
             }
             Action::EnsurePrivateFile { path, initial } => self.ensure_private(path, initial),
-            Action::EnsureDirectory { path, owner, mode } => self.ensure_directory(path, *owner, mode.0),
+            Action::EnsureDirectory { path, owner, mode, label } => {
+                self.ensure_directory(path, *owner, mode.0, *label).await
+            }
+            Action::EnsureLabel { path } => self.ensure_label(path).await,
             Action::EnsureFilesystem { device, filesystem, label, user } => {
                 self.ensure_filesystem(&Wanted { device, filesystem: *filesystem, label, user: *user }).await
             }
-            Action::EnsureMountPoint { path } => self.ensure_mount_point(path),
+            Action::EnsureMountPoint { path, label } => self.ensure_mount_point(path, *label).await,
             Action::EnsureFilesystemFillsDevice { device, filesystem, mount } => {
                 self.ensure_filled(device, *filesystem, mount).await
             }
@@ -113,6 +120,17 @@ impl Host {
             Action::NotifyReady => self.release(),
             Action::WaitFor(condition) => self.wait_for(condition, deadline).await,
         }
+    }
+
+    /// Logs a trouble that fails no action, and keeps it for the report.
+    fn warn(&self, words: String) {
+        tracing::warn!("{words}");
+        self.warnings.borrow_mut().push(words);
+    }
+
+    /// Takes the troubles since the last call that have failed no action.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
     /// Lets Docker and ECS start: their drop-ins ask for a file of this boot, and wait until this unit is ready.

@@ -97,6 +97,26 @@ pub struct Image {
     /// `it holds images or containers`; none where there is nothing of worth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containerd_data: Option<String>,
+    /// The policy of SELinux; none where SELinux is off, and in facts that were recorded before ecs-firstrun asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selinux: Option<Selinux>,
+}
+
+/// The policy of an SELinux that is on, enforcing or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selinux {
+    /// Name of the policy, such as `targeted`: `SELINUXTYPE` of /etc/selinux/config.
+    pub policy: String,
+    /// Whether the policy has labels for containers, as with the package container-selinux.
+    pub containers: bool,
+}
+
+impl Selinux {
+    /// The folder of the policy's files that say which path has which label.
+    pub fn file_contexts(&self) -> String {
+        format!("/etc/selinux/{}/contexts/files", self.policy)
+    }
 }
 
 fn without_secrets<S: Serializer>(daemon_json: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,6 +12,7 @@ mod logs;
 mod private;
 mod proxy;
 mod rewrite;
+mod selinux;
 mod show;
 mod storage;
 mod systemd;
@@ -25,6 +26,7 @@ pub use self::ecs::{RESERVED_MEMORY, WITHOUT_CONFIGURATION, more_than_memory};
 pub use self::edit::{Edit, toml_error, toml_text};
 pub use self::logs::CLOUDWATCH_JSON;
 pub use self::rewrite::{Before, Rewrite};
+pub use self::selinux::{NO_CONTAINERS, SUBSTITUTES};
 pub use self::show::{Changes, Foreseen, Foresight, Preview};
 use crate::config::Config;
 use crate::instance::Instance;
@@ -65,13 +67,19 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         // Before a device is waited for, during which scripts of the user data may append to ecs.config.
         ("ecs", ecs::actions(config, instance)),
         ("storage", storage::actions(config, instance)),
-        ("docker", docker::actions(config, instance)),
+        // containerd's directory is made in the data root, which gets its label while it is empty.
+        ("docker", [docker::actions, selinux::actions, containerd::mounted].map(|of| of(config, instance)).concat()),
         ("start", ecs::start(config, instance)),
         ("wait", ecs::wait(config, instance)),
     ];
     let steps = steps.into_iter().filter(|(_, actions)| !actions.is_empty());
     let steps = steps.map(|(name, actions)| Step { name, actions }).collect();
-    let notes = [docker::note(config, instance), containerd::note(config, instance), ecs::note(config, instance)];
+    let notes = [
+        docker::note(config, instance),
+        containerd::note(config, instance),
+        selinux::note(config, instance),
+        ecs::note(config, instance),
+    ];
     let obstacle = obstacle(config, instance).map(|why| format!("a run fails before it starts anything: {why}"));
     let notes =
         logs::notes(config, instance).into_iter().chain(notes.into_iter().chain([obstacle]).flatten()).collect();

@@ -62,6 +62,8 @@ pub const DOCKER_DATA: &str = "/var/lib/docker";
 pub const CONTAINERD_DATA: &str = "/var/lib/containerd";
 /// containerd's configuration, which may name another directory.
 pub const CONTAINERD_TOML: &str = "/etc/containerd/config.toml";
+/// Directive of Docker for SELinux labels of its containers.
+pub const SELINUX_ENABLED: &str = "selinux-enabled";
 /// Docker's socket.
 pub const DOCKER_SOCKET: &str = "/run/docker.sock";
 /// Docker's socket under the name that its clients use: `/var/run` is a link to `/run`.

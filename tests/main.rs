@@ -47,6 +47,7 @@ mod scenarios;
 mod schema;
 mod schema_validators;
 mod secrets;
+mod selinux;
 mod signal;
 mod status;
 mod support;

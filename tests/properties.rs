@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ecs_firstrun::config::{Config, Parsed};
-use ecs_firstrun::instance::{Image, Instance, OperatingSystem};
+use ecs_firstrun::instance::{Image, Instance, OperatingSystem, Selinux};
 use ecs_firstrun::plan::{Action, Condition, File, Plan, Step, leftovers, plan};
 use ecs_firstrun::run::documents;
 use proptest::collection::vec;
@@ -17,7 +17,7 @@ use crate::support::documents::{CANARY, document};
 pub fn instance() -> impl Strategy<Value = Instance> {
     let image = (
         of(select(vec!["1.300069.0", "1.300071.0"])),
-        any::<[bool; 4]>(),
+        any::<[bool; 6]>(),
         (
             of(select(vec!["20.10.24+dfsg1", "25.0.16", "29.0.1", "29.7.2"])),
             of(select(vec!["/srv/containerd", "/data/containerd"])),
@@ -34,7 +34,7 @@ pub fn instance() -> impl Strategy<Value = Instance> {
         |(
             (
                 cloudwatch,
-                [awslogs, rsyslog, ssm_agent, docker_data],
+                [awslogs, rsyslog, ssm_agent, docker_data, selinux, containers],
                 (docker, containerd_root, containerd_data),
                 package_manager,
                 has_daemon,
@@ -56,6 +56,7 @@ pub fn instance() -> impl Strategy<Value = Instance> {
                 docker: docker.map(str::to_owned),
                 containerd_root: containerd_root.map(str::to_owned),
                 containerd_data: containerd_data.map(str::to_owned),
+                selinux: selinux.then(|| Selinux { policy: "targeted".to_owned(), containers }),
             },
             ours: ours.into_iter().collect(),
             ..Instance::example()
@@ -129,6 +130,36 @@ fn the_cloudwatch_agents_files_are_closed_in_time(plan: &Plan) -> bool {
     before.is_none_or(|before| before.iter().filter(closes).count() == 3)
 }
 
+/// The actions without what SELinux adds to them.
+fn without_labels(plan: &Plan) -> Vec<Action> {
+    let is_of_selinux = |action: &&Action| match action {
+        Action::EnsureLabel { .. } => true,
+        Action::EditFile(edit) => edit.path.starts_with("/etc/selinux/"),
+        _ => false,
+    };
+    let unlabelled = |mut action: Action| {
+        if let Action::EnsureDirectory { label, .. } | Action::EnsureMountPoint { label, .. } = &mut action {
+            *label = false;
+        }
+        action
+    };
+    actions(plan).into_iter().filter(|action| !is_of_selinux(action)).cloned().map(unlabelled).collect()
+}
+
+/// A data root is labelled when its volume is mounted, the policy knows of it, and Docker does not run yet.
+fn the_data_root_is_labelled_in_time(plan: &Plan) -> bool {
+    let actions = actions(plan);
+    let at = |wanted: &dyn Fn(&Action) -> bool| actions.iter().position(|action| wanted(action));
+    let last_mount = actions.iter().rposition(|action| matches!(action, Action::Mount { .. }));
+    let edit = at(
+        &|action| matches!(action, Action::EditFile(edit) if edit.path.ends_with("/file_contexts.subs") && !edit.lines.is_empty()),
+    );
+    let Some(edit) = edit else { return true };
+    let label = actions.iter().rposition(|action| matches!(action, Action::EnsureLabel { .. }));
+    let docker = at(&|action| matches!(action, Action::StartUnit { unit, .. } if unit == "docker.service"));
+    Some(edit) > last_mount && label > Some(edit) && docker.is_none_or(|docker| label < Some(docker))
+}
+
 const STEPS: [&str; 7] = ["logs", "proxy", "ecs", "storage", "docker", "start", "wait"];
 
 proptest! {
@@ -162,6 +193,10 @@ proptest! {
         prop_assert!(units_are_reloaded_in_time(&plan), "{}", plan);
         prop_assert!(the_proxys_file_is_there_before_its_drop_ins(&plan), "{}", plan);
         prop_assert!(the_cloudwatch_agents_files_are_closed_in_time(&plan), "{}", plan);
+        prop_assert!(the_data_root_is_labelled_in_time(&plan), "{}", plan);
+        let off = Instance { image: Image { selinux: None, ..instance.image.clone() }, ..instance };
+        let unlabelled: Vec<_> = actions(&ecs_firstrun::plan::plan(&config, &off)).into_iter().cloned().collect();
+        prop_assert_eq!(without_labels(&plan), unlabelled);
         // For all volumes at once.
         let reloads = |step: &Step| step.actions.iter().filter(|planned| planned.action == Action::ReloadUnits).count();
         prop_assert!(plan.steps.iter().all(|step| reloads(step) <= 1), "{}", plan);

@@ -15,13 +15,20 @@ impl Host {
         found.is_ok_and(|found| found.is_dir() && is_owned(&found, owner) && found.mode() & 0o7777 == mode)
     }
 
-    pub(super) fn ensure_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> Result<Change> {
+    pub(super) async fn ensure_directory(
+        &self,
+        path: &str,
+        owner: (u32, u32),
+        mode: u32,
+        label: bool,
+    ) -> Result<Change> {
         if self.has_directory(path, owner, mode) {
             return Ok(Change::AlreadyDone);
         }
         let at = self.at(path);
         let context = || format!("make directory {path}");
-        fs::create_dir_all(&at).with_context(context)?;
+        let label = label && (!self.has(path) || self.is_unfinished(path));
+        self.make_directory(&at, label).await.with_context(context)?;
         let found = fs::symlink_metadata(&at).with_context(context)?;
         if found.is_symlink() {
             bail!("{path} is a symbolic link; remove it");
@@ -33,11 +40,14 @@ impl Host {
         Ok(Change::Made)
     }
 
-    pub(super) fn ensure_mount_point(&self, path: &str) -> Result<Change> {
+    pub(super) async fn ensure_mount_point(&self, path: &str, label: bool) -> Result<Change> {
         let at = self.at(path);
         let context = || format!("make mount point {path}");
-        if !at.exists() {
-            fs::create_dir_all(&at).with_context(context)?;
+        if !at.exists() || (label && self.is_unfinished(path)) {
+            self.make_directory(&at, label).await.with_context(context)?;
+            if label {
+                fs::set_permissions(&at, Permissions::from_mode(0o755)).with_context(context)?;
+            }
             return Ok(Change::Made);
         }
         let above = at.join("..");

@@ -1,5 +1,6 @@
 //! Lines of ours in a file of somebody else's, and the mode that it has because of them.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
@@ -84,6 +85,10 @@ impl Host {
     /// Says what an edit makes of its file. One of which nothing would be left is to go.
     pub(super) fn edited(&self, edit: &Edit) -> Result<Edited> {
         let before = self.read(&edit.path)?;
+        let edit = &match edit.labels() {
+            Some(labels) => Cow::Owned(edit.without_labelled(before.as_deref(), self.read(&labels)?.as_deref())),
+            None => Cow::Borrowed(edit),
+        };
         let after = edit.applied_to(before.as_deref()).map_err(|why| no_toml(&edit.path, &why))?;
         let mode = self.mode_without_secret(edit, before.as_deref())?;
         let mode = if edit.is_private() { mode & 0o600 } else { mode };

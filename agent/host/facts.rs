@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, anyhow};
 use super::Host;
 use super::edit::mode_record;
 use crate::imds::Identity;
-use crate::instance::{Image, Instance, OperatingSystem, VERSION};
-use crate::plan::{Edit, leftovers};
+use crate::instance::{Image, Instance, OperatingSystem, Selinux, VERSION};
+use crate::plan::{Edit, SUBSTITUTES, leftovers};
 use crate::text::json_error;
 use crate::well_known::{
     AWSLOGS_UNIT, CLOUDWATCH_VERSION, DAEMON_JSON, DNF_CONF, DOCKER_DATA, OS_RELEASE, SSM_AGENT, SSM_AGENT_UNIT,
@@ -24,6 +24,7 @@ impl Host {
     /// # Errors
     /// A file of the image that can't be read, or a `daemon.json` that is not a JSON object.
     pub fn instance(&self, identity: &Identity) -> Result<Instance> {
+        let image = self.image()?;
         Ok(Instance {
             version: VERSION,
             instance_id: identity.instance_id.clone(),
@@ -37,8 +38,8 @@ impl Host {
             target_lifecycle_state: identity.target_lifecycle_state.clone(),
             memory_mib: self.memory_mib(),
             os: self.operating_system()?,
-            image: self.image()?,
-            ours: self.ours()?,
+            ours: self.ours_beside(image.selinux.as_ref())?,
+            image,
         })
     }
 
@@ -97,6 +98,7 @@ impl Host {
             docker: None,
             containerd_root: self.containerd_root(),
             containerd_data: self.containerd_data().map(str::to_owned),
+            selinux: self.selinux(),
         })
     }
 
@@ -150,6 +152,10 @@ impl Host {
     /// # Errors
     /// A file that can't be read.
     pub fn ours(&self) -> Result<BTreeSet<String>> {
+        self.ours_beside(self.selinux().as_ref())
+    }
+
+    fn ours_beside(&self, selinux: Option<&Selinux>) -> Result<BTreeSet<String>> {
         let mut ours = BTreeSet::new();
         for path in leftovers::own_paths() {
             if self.at(&path).exists() {
@@ -160,7 +166,8 @@ impl Host {
         if self.is_marked(SSM_AGENT_UNIT) {
             ours.insert(leftovers::drop_in_path(SSM_AGENT_UNIT));
         }
-        for path in leftovers::shared_paths() {
+        let substitutes = selinux.map(|selinux| format!("{}/{SUBSTITUTES}", selinux.file_contexts()));
+        for path in leftovers::shared_paths().chain(substitutes) {
             let is_ours = |text: &String| Edit::is_in(text) || text.starts_with("# Written by ecs-firstrun.");
             if self.read(&path)?.as_ref().is_some_and(is_ours) || self.at(&mode_record(&path)).exists() {
                 ours.insert(path);

@@ -68,14 +68,17 @@ impl Host {
             Action::EditFile(edit) => self.has_edit(edit)?,
             Action::RemoveFile { path, .. } => !self.at(path).exists(),
             Action::EnsurePrivateFile { path, initial } => self.is_private(path, initial)?,
-            Action::EnsureDirectory { path, owner, mode } => self.has_directory(path, *owner, mode.0),
+            Action::EnsureDirectory { path, owner, mode, .. } => self.has_directory(path, *owner, mode.0),
             Action::EnsureFilesystem { device, filesystem, label, user } => {
                 let wanted = Wanted { device, filesystem: *filesystem, label, user: *user };
                 return self.foresee_filesystem(&wanted).await;
             }
-            Action::EnsureMountPoint { path } => self.at(path).exists(),
             // Before it is mounted, what lies there is another filesystem.
-            Action::EnsureFilesystemFillsDevice { .. } if changed.step => return Ok(Foreseen::Unknown),
+            Action::EnsureLabel { .. } | Action::EnsureFilesystemFillsDevice { .. } if changed.step => {
+                return Ok(Foreseen::Unknown);
+            }
+            Action::EnsureLabel { path } => self.has_label(path).await?,
+            Action::EnsureMountPoint { path, .. } => self.at(path).exists(),
             Action::EnsureFilesystemFillsDevice { device, filesystem, mount } => {
                 match self.fills_device(device, *filesystem, mount)? {
                     Some(fills) => fills,

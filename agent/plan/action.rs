@@ -51,6 +51,14 @@ pub enum Action {
         owner: (u32, u32),
         /// Permissions.
         mode: Mode,
+        /// True where it gets the label of the host's SELinux policy when it is made, and those above it that are made.
+        #[serde(skip_serializing_if = "is_false")]
+        label: bool,
+    },
+    /// This directory exists, and has the label of the host's SELinux policy. One with content keeps its label.
+    EnsureLabel {
+        /// The directory.
+        path: String,
     },
     /// This device holds this filesystem. It is made only on a device that is blank.
     EnsureFilesystem {
@@ -67,6 +75,9 @@ pub enum Action {
     EnsureMountPoint {
         /// The directory.
         path: String,
+        /// As of [`Action::EnsureDirectory`].
+        #[serde(skip_serializing_if = "is_false")]
+        label: bool,
     },
     /// The mounted filesystem of this device is as large as the device.
     EnsureFilesystemFillsDevice {
@@ -221,6 +232,10 @@ fn one_or_list<S: serde::Serializer>(units: &[String], serializer: S) -> Result<
     }
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_secs())
 }
@@ -235,15 +250,17 @@ impl fmt::Display for Action {
             Action::EditFile(edit) => write!(f, "set {} in {}", edit.keys().collect::<Vec<_>>().join(", "), edit.path),
             Action::RemoveFile { path, .. } => write!(f, "remove {path}"),
             Action::EnsurePrivateFile { path, .. } => write!(f, "close {path} to others"),
-            Action::EnsureDirectory { path, owner, mode } => {
-                write!(f, "make directory {path} ({}:{}, {mode})", owner.0, owner.1)
+            Action::EnsureDirectory { path, owner, mode, label } => {
+                write!(f, "make directory {path} ({}:{}, {mode}{})", owner.0, owner.1, with_label(*label))
             }
+            Action::EnsureLabel { path } => write!(f, "label {path} if it is empty"),
             Action::EnsureFilesystem { device, filesystem, label, .. } => {
                 let device =
                     if *device == Device::InstanceStore { "the instance store".to_owned() } else { device.to_string() };
                 write!(f, "make {} `{label}` on {device} if it is blank", filesystem.name())
             }
-            Action::EnsureMountPoint { path } => write!(f, "make mount point {path}"),
+            Action::EnsureMountPoint { path, label: false } => write!(f, "make mount point {path}"),
+            Action::EnsureMountPoint { path, .. } => write!(f, "make mount point {path} (with its SELinux label)"),
             Action::EnsureFilesystemFillsDevice { device, filesystem, .. } => {
                 write!(f, "grow {} on {device} if the volume is larger", filesystem.name())
             }
@@ -255,6 +272,10 @@ impl fmt::Display for Action {
             Action::WaitFor(condition) => write!(f, "wait until {condition}"),
         }
     }
+}
+
+fn with_label(label: bool) -> &'static str {
+    if label { ", with its SELinux label" } else { "" }
 }
 
 impl fmt::Display for Condition {

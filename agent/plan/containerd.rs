@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::docker::{self, mounts_path};
 use super::systemd::{self, escaped_path};
-use super::{Action, Contents, File, Planned, Start, planned, wanted_or_removed};
+use super::{Action, Contents, File, Planned, Start, planned, selinux, wanted_or_removed};
 use crate::config::types::Mode;
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
@@ -178,17 +178,18 @@ fn unit_of(mount: &str) -> String {
 
 /// The mount itself, once the volumes are there.
 pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let Place::Bound(source, _) = place(config, instance) else { return Vec::new() };
     let unit = unit_of(CONTAINERD_DATA);
-    match place(config, instance) {
-        Place::Bound(source, _) => vec![
-            stopped(&unit),
-            planned(
-                Action::StartUnit { unit, start: Start::Await },
-                format!("containerd's data are in {source} from now on"),
-            ),
-        ],
-        _ => Vec::new(),
-    }
+    let is_labelled = config.volume_of(&source).is_some_and(|volume| selinux::is_labelled(volume, instance));
+    let label = planned(
+        Action::EnsureLabel { path: CONTAINERD_DATA.to_owned() },
+        "before containerd starts: containers need the SELinux label of its directory",
+    );
+    let start = Action::StartUnit { unit: unit.clone(), start: Start::Await };
+    [stopped(&unit), planned(start, format!("containerd's data are in {source} from now on"))]
+        .into_iter()
+        .chain(is_labelled.then_some(label))
+        .collect()
 }
 
 /// Ends what has files open in containerd's directory, before a volume is mounted over that.

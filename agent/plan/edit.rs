@@ -1,10 +1,11 @@
 //! Lines of ours in a file of somebody else's, put in and taken out again without a trace.
 //!
 //! The files are those of programs that read one file only (`dnf.conf`, `ecs.config`, the CloudWatch agent's
-//! `common-config.toml`). Our lines stand between two markers. In `ecs.config` they stand at the top, so that a line of others
+//! `common-config.toml`, the substitutes of an SELinux policy). Our lines stand between two markers. In `ecs.config` they stand at the top, so that a line of others
 //! wins; elsewhere a line of the same key that was there before is kept as a comment. Both are undone by line, whatever else
 //! has been changed in the file since, and however an earlier release had edited it.
 
+mod labels;
 mod toml;
 
 use std::borrow::Cow;
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 pub use self::toml::text_of as toml_text;
 use self::toml::{Entry, is_same_in_go};
-use super::Contents;
+use super::{Contents, SUBSTITUTES};
 
 const BEGIN: &str = "# BEGIN ecs-firstrun";
 const END: &str = "# END ecs-firstrun";
@@ -55,6 +56,19 @@ impl Edit {
     /// Tells whether the file must be kept from other users of the host.
     pub fn is_private(&self) -> bool {
         self.private || self.lines.iter().any(|(_, value)| matches!(value, Contents::Secret(_)))
+    }
+
+    /// The file in which an administrator may give labels to the paths of this one; none but for substitutes of a policy.
+    pub fn labels(&self) -> Option<String> {
+        Some(format!("{}file_contexts.local", self.path.strip_suffix(SUBSTITUTES)?))
+    }
+
+    /// The edit without the lines for paths that others have given a label, in the file itself or in `labels`.
+    pub fn without_labelled(&self, file: Option<&str>, labels: Option<&str>) -> Self {
+        let others = file.and_then(without_ours).unwrap_or_default() + "\n" + labels.unwrap_or_default();
+        let is_free = |path: &str| !others.lines().any(|line| labels::is_about(line, path));
+        let lines = self.lines.iter().filter(|(path, _)| is_free(path)).cloned().collect();
+        Edit { lines, ..self.clone() }
     }
 
     /// Whether a text holds lines of ours.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::systemd::{self, escaped_path};
-use super::{Action, Condition, Contents, File, Planned, VolumeUser, containerd, docker, planned};
+use super::{Action, Condition, Contents, File, Planned, VolumeUser, containerd, docker, planned, selinux};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
@@ -27,9 +27,8 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     actions.extend(config.storage.iter().flat_map(|entry| {
         let is_of_docker = config.is_of_docker(entry, unless_given);
         let user = if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others };
-        volume(entry, user, containerd::before_volume(entry, config, instance))
+        volume(entry, user, instance, containerd::before_volume(entry, config, instance))
     }));
-    actions.extend(containerd::mounted(config, instance));
     actions
 }
 
@@ -50,16 +49,17 @@ fn unit(volume: &Volume) -> Planned {
     planned(Action::WriteFile(file), why)
 }
 
-fn volume(volume: &Volume, user: VolumeUser, before: Option<Planned>) -> Vec<Planned> {
+fn volume(volume: &Volume, user: VolumeUser, instance: &Instance, before: Option<Planned>) -> Vec<Planned> {
     let (device, label, unit) = (&volume.device, volume.label(), mount_unit(volume));
     let present = Condition::DevicePresent { device: device.clone(), timeout: ATTACHMENT };
     let filesystem =
         Action::EnsureFilesystem { device: device.clone(), filesystem: volume.filesystem, label: label.clone(), user };
+    let is_labelled = selinux::is_labelled(volume, instance);
     let mut actions = vec![
         planned(Action::WaitFor(present), "a volume may be attached after the boot began"),
         planned(filesystem, "the same filesystem is kept; anything else on the device is refused"),
         planned(
-            Action::EnsureMountPoint { path: volume.mount.to_string() },
+            Action::EnsureMountPoint { path: volume.mount.to_string(), label: instance.image.selinux.is_some() },
             "files already in the directory are hidden by the mount, and a warning is logged",
         ),
     ];
@@ -68,12 +68,14 @@ fn volume(volume: &Volume, user: VolumeUser, before: Option<Planned>) -> Vec<Pla
         Action::Mount { unit, device: device.clone(), label, mount: volume.mount.to_string() },
         format!("{} must be there before Docker", volume.mount),
     ));
+    actions.extend(is_labelled.then(|| selinux::root(volume)));
     actions.extend(growth(volume));
     actions.extend(volume.directories.iter().map(|directory| {
         let action = Action::EnsureDirectory {
             path: format!("{}/{}", volume.mount, directory.path),
             owner: directory.owner.as_ref().map_or((0, 0), |owner| owner.ids()),
             mode: directory.mode.unwrap_or(Mode(0o755)),
+            label: is_labelled,
         };
         planned(action, "listed in `storage[].directories`")
     }));

@@ -161,7 +161,7 @@ impl Run<'_> {
         };
         let applied = apply(plan, self.began, deadline, perform, progress).await;
         self.report.steps = before.into_iter().chain(applied.steps).collect();
-        self.report.warnings.extend(warnings);
+        self.report.warnings.extend(warnings.into_iter().chain(self.host.take_warnings()));
         applied.result
     }
 }

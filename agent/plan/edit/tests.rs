@@ -17,6 +17,32 @@ fn edit(path: &str, section: Option<&'static str>, lines: &[(&'static str, &str)
     }
 }
 
+/// A data root that was moved, in the file of a policy.
+fn substitutes() -> Edit {
+    let path = "/etc/selinux/targeted/contexts/files/file_contexts.subs";
+    Edit { separator: " ", ..edit(path, None, &[("/srv/a", "/var/lib/docker"), ("/srv/b", "/var/lib/other")]) }
+}
+
+#[test]
+fn paths_that_others_have_given_a_label_are_left_to_them() {
+    let edit = substitutes();
+    assert_eq!(edit.labels().as_deref(), Some("/etc/selinux/targeted/contexts/files/file_contexts.local"));
+    assert_eq!(conf(None, &[]).labels(), None);
+    let applied =
+        |file: Option<&str>, labels: Option<&str>| edit.without_labelled(file, labels).applied_to(file).unwrap();
+    let ours = format!("{BEGIN}\n/srv/a /var/lib/docker\n/srv/b /var/lib/other\n{END}\n");
+    assert_eq!(applied(None, None), Some(ours.clone()));
+    // Our own lines are no others'.
+    assert_eq!(applied(Some(&ours), Some("/srv(/.*)? l\n")), Some(ours.clone()));
+    assert_eq!(applied(Some("/srv/a /x\n"), None), Some(format!("/srv/a /x\n{BEGIN}\n/srv/b /var/lib/other\n{END}\n")));
+    // semanage(8) writes the file anew, without comments; then the lines are taken for an administrator's.
+    let rewritten = "/srv/a /var/lib/docker\n/srv/b /var/lib/other\n";
+    assert_eq!(applied(Some(rewritten), None).as_deref(), Some(rewritten));
+    let labels = Some("/srv/a(/.*)? l\n/srv/b -d l\n");
+    assert_eq!(applied(Some(&format!("/opt /usr\n{ours}")), labels).as_deref(), Some("/opt /usr\n"));
+    assert_eq!(applied(None, labels), None);
+}
+
 fn conf(section: Option<&'static str>, lines: &[(&'static str, &str)]) -> Edit {
     edit("/etc/x.conf", section, lines)
 }

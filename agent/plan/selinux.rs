@@ -1,0 +1,96 @@
+//! SELinux: what is made on fresh filesystems gets the labels of the host's policy.
+//!
+//! A fresh filesystem has no labels, and what is made in a directory without one has none for good. Only the host's own
+//! restorecon(8) can tell which label a path gets. The policy knows Docker's default data root alone, so a moved one is
+//! declared to be like it: a line in the policy's file of substitutes, which semanage(8) and others write too.
+
+use serde_json::{Map, Value};
+
+use super::{Action, Contents, Edit, Planned, docker, planned};
+use crate::config::{Config, Volume};
+use crate::instance::{Instance, Selinux};
+use crate::well_known::{DOCKER_DATA, SELINUX_ENABLED};
+
+/// The file of a policy with its substitutes: paths, each with the one that it is like.
+pub const SUBSTITUTES: &str = "file_contexts.subs";
+/// What follows from `selinux-enabled` without labels for containers.
+pub const NO_CONTAINERS: &str = "no container starts, the ECS agent's included";
+
+/// Tells whether what is made on a volume gets labels: a mount option can give one label to all of it.
+pub fn is_labelled(volume: &Volume, instance: &Instance) -> bool {
+    let has_one_label = volume.options.iter().any(|option| option.as_str().starts_with("context="));
+    instance.image.selinux.is_some() && !has_one_label
+}
+
+/// The label of a fresh filesystem's root.
+pub fn root(volume: &Volume) -> Planned {
+    let action = Action::EnsureLabel { path: volume.mount.to_string() };
+    planned(action, "SELinux is on, and a fresh filesystem has no label; one with content keeps its own")
+}
+
+/// The labels of what was moved, or the removal of what an earlier run said of it.
+pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let Some(selinux) = &instance.image.selinux else { return Vec::new() };
+    let moved = moved(config, instance);
+    let edit = substitutes(selinux, &moved);
+    let edit = match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
+        (true, false) => None,
+        (true, true) => Some(planned(Action::EditFile(edit), "no data root is moved any more")),
+        (false, _) => {
+            let why = "its SELinux label becomes that of Docker's default data root, unless another line names it";
+            Some(planned(Action::EditFile(edit), why))
+        }
+    };
+    let labels = moved.into_iter().map(|(path, like)| {
+        let why = format!("before Docker starts: containers need the SELinux label of {like}");
+        planned(Action::EnsureLabel { path }, why)
+    });
+    edit.into_iter().chain(labels).collect()
+}
+
+/// The directories that were moved, each with the one whose label it gets.
+fn moved(config: &Config, instance: &Instance) -> Vec<(String, &'static str)> {
+    let data_root = docker::data_root(config, &instance.image.daemon_json);
+    let volume = config.volume_of(&data_root);
+    // A data root of the image's own, on its own disk, has the label that the image gave it.
+    let is_ours = volume.is_some() || config.data_root().is_some();
+    let is_moved = is_ours && data_root != DOCKER_DATA && !has_blank(&data_root);
+    let is_moved = is_moved && volume.is_none_or(|volume| is_labelled(volume, instance));
+    is_moved.then_some((data_root, DOCKER_DATA)).into_iter().collect()
+}
+
+/// A blank ends a path in the file of substitutes.
+fn has_blank(path: &str) -> bool {
+    path.contains(char::is_whitespace)
+}
+
+fn substitutes(selinux: &Selinux, moved: &[(String, &'static str)]) -> Edit {
+    let line = |(path, like): &(String, &str)| (path.clone().into(), Contents::Open((*like).to_owned()));
+    Edit {
+        path: format!("{}/{SUBSTITUTES}", selinux.file_contexts()),
+        section: None,
+        lines: moved.iter().map(line).collect(),
+        at_top: false,
+        private: false,
+        set_aside: &[],
+        separator: " ",
+        read_by: None,
+    }
+}
+
+/// What a person should know: containers that can't start, or a data root that can't be labelled.
+pub fn note(config: &Config, instance: &Instance) -> Option<String> {
+    let selinux = instance.image.selinux.as_ref()?;
+    let of_config = config.docker.as_ref().and_then(|docker| docker.daemon.get(SELINUX_ENABLED));
+    let is_enabled = |of_image: &Map<String, Value>| of_config.or(of_image.get(SELINUX_ENABLED)) == Some(&true.into());
+    if !selinux.containers && is_enabled(&instance.image.daemon_json) {
+        return Some(format!(
+            "Docker has `{SELINUX_ENABLED}: true`, and the image's SELinux policy has no labels for containers: \
+             {NO_CONTAINERS}; bake an image with container-selinux, or set it to false in `docker.daemon`"
+        ));
+    }
+    let data_root = docker::data_root(config, &instance.image.daemon_json);
+    has_blank(&data_root).then(|| {
+        format!("`{data_root}` does not get the SELinux label of {DOCKER_DATA}: the policy takes no path with a blank")
+    })
+}
