@@ -172,6 +172,11 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// Tells whether a mount option gives one SELinux label to all that is on the volume.
+    pub fn has_one_label(&self) -> bool {
+        self.options.iter().any(|option| option.as_str().starts_with("context="))
+    }
+
     /// The label, given or from the mount: `/data/docker` gives `docker`, cut to what the filesystem allows.
     pub fn label(&self) -> String {
         let from_mount = || {
@@ -284,18 +289,22 @@ impl Config {
         docker.data_root.as_ref().map_or_else(|| docker.daemon.get("data-root")?.as_str(), |root| Some(root.as_str()))
     }
 
+    /// The volume on which a path lies.
+    pub fn volume_of(&self, path: &str) -> Option<&Volume> {
+        let holders = self.storage.iter().filter(|volume| Path::new(path).starts_with(volume.mount.as_str()));
+        holders.max_by_key(|volume| volume.mount.as_str().len())
+    }
+
+    /// Tells whether a mount option gives all that is on the volume of a path one SELinux label.
+    pub fn gives_one_label(&self, path: &str) -> bool {
+        self.volume_of(path).is_some_and(Volume::has_one_label)
+    }
+
     /// Tells whether Docker, or containerd for it, keeps its data on a volume. `unless_given` is Docker's data root
     /// where the configuration names none.
     pub fn is_of_docker(&self, volume: &Volume, unless_given: &str) -> bool {
-        [self.data_root().unwrap_or(unless_given), CONTAINERD_DATA]
-            .into_iter()
-            .any(|path| self.volume_of(path).is_some_and(|holder| holder.mount == volume.mount))
-    }
-
-    /// The volume on which a path lies; none where it is on no volume of the configuration.
-    pub fn volume_of(&self, path: &str) -> Option<&Volume> {
-        let above = self.storage.iter().filter(|volume| Path::new(path).starts_with(volume.mount.as_str()));
-        above.max_by_key(|volume| volume.mount.as_str().len())
+        let is_holder = |path| self.volume_of(path).is_some_and(|holder| holder.mount == volume.mount);
+        [self.data_root().unwrap_or(unless_given), CONTAINERD_DATA].into_iter().any(is_holder)
     }
 
     /// How long the stack still waits, as far as a host knows that has been up for `uptime`: it has waited since before

@@ -17,6 +17,7 @@ mod metadata;
 mod network;
 mod no_proxy;
 mod reach;
+mod selinux;
 mod show;
 mod units;
 
@@ -71,6 +72,8 @@ pub enum Check {
     Metadata,
     /// The role and its credentials.
     Credentials,
+    /// The labels of SELinux.
+    Selinux,
     /// The units of Docker, the ECS agent and this agent.
     Units,
     /// Docker's socket.
@@ -104,6 +107,7 @@ impl fmt::Display for Check {
             Check::NoProxy => "NO_PROXY",
             Check::Metadata => "metadata",
             Check::Credentials => "credentials",
+            Check::Selinux => "SELinux",
             Check::Units => "unit",
             Check::Docker => "Docker",
             Check::Endpoints => "endpoints",
@@ -289,13 +293,14 @@ pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, 
 
 /// The checks that need no network, each within the limit: one that is late costs the others nothing.
 async fn local(host: &Host, config: Option<&Config>, identity: &Identity, limit: Duration) -> Vec<Finding> {
-    let (units, docker, log, log_agent) = tokio::join!(
+    let (units, docker, log, log_agent, labels) = tokio::join!(
         bounded(Check::Units, limit, units::findings(host, config, identity)),
         bounded(Check::Docker, limit, local::docker(host, config)),
         bounded(Check::AgentLog, limit, local::agent_log(host, config)),
         bounded(Check::LogAgent, limit, log_agent::findings(host, config, identity)),
+        bounded(Check::Selinux, limit, selinux::findings(host, config)),
     );
-    let mut findings = [units, docker, local::disks(host, config), log].concat();
+    let mut findings = [units, docker, local::disks(host, config), log, labels].concat();
     findings.extend(local::memory(host, config));
     findings.push(agent_state::finding(host, config, identity));
     findings.extend(no_proxy::findings(host));

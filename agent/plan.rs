@@ -67,8 +67,7 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         // Before a device is waited for, during which scripts of the user data may append to ecs.config.
         ("ecs", ecs::actions(config, instance)),
         ("storage", storage::actions(config, instance)),
-        // containerd's directory is made in the data root, which gets its label while it is empty.
-        ("docker", [docker::actions, selinux::actions, containerd::mounted].map(|of| of(config, instance)).concat()),
+        ("docker", docker::actions(config, instance)),
         ("start", ecs::start(config, instance)),
         ("wait", ecs::wait(config, instance)),
     ];

@@ -95,6 +95,8 @@ pub const IMDS_ENDPOINTS: [&str; 2] = ["http://169.254.169.254", "http://[fd00:e
 
 // This agent's own files.
 
+/// The binary, where [`OUR_UNIT`] starts it.
+pub const BINARY: &str = "/usr/bin/ecs-firstrun";
 /// The folder of the agent's state.
 pub const STATE_DIRECTORY: &str = "/var/lib/ecs-firstrun";
 /// The last run, step by step: a file in [`STATE_DIRECTORY`].

@@ -3,6 +3,7 @@
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::report::Change;
 
+use crate::doctor::findings;
 use crate::support::disks::{Loop, Machine, can_run};
 use crate::support::host::{Ended, Host};
 use crate::support::skip;
@@ -293,4 +294,75 @@ fn the_root_of_a_real_filesystem_and_what_mkfs_made_in_it_are_labelled() {
     machine.unmount();
     machine.run();
     assert_eq!(self::called(&machine.host), Vec::<String>::new());
+}
+
+/// Gives a file a label, as a kernel with SELinux would show it. This takes root, and a filesystem with such attributes.
+pub fn set_label(path: &std::path::Path, kind: &str) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+    let label = format!("system_u:object_r:{kind}:s0\0");
+    #[expect(unsafe_code, reason = "both names end with a zero byte, and the length is that of the label")]
+    let set = unsafe {
+        nix::libc::lsetxattr(place.as_ptr(), c"security.selinux".as_ptr(), label.as_ptr().cast(), label.len(), 0)
+    };
+    if set != 0 {
+        skip("no label can be set here");
+    }
+    set == 0
+}
+
+/// What `doctor` says of the labels of a host.
+fn said(host: &Host) -> Vec<(String, String)> {
+    let found = findings(host, &host.rehearsal.cloud.cloudformation_endpoint(), "selinux");
+    let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    found.iter().map(|finding| (text(finding, "verdict"), text(finding, "found"))).collect()
+}
+
+#[test]
+fn doctor_sees_a_binary_and_a_data_root_with_another_label_than_that_of_the_policy() {
+    let host = host();
+    host.put("/usr/bin/ecs-firstrun", "");
+    host.put("/etc/docker/daemon.json", "{\"data-root\": \"/srv/images\"}");
+    host.put("/srv/images/overlay2/x", "");
+    let (binary, data_root) = (host.at("/usr/bin/ecs-firstrun"), host.at("/srv/images"));
+    if !set_label(&binary, "user_tmp_t") || !set_label(&data_root, "unlabeled_t") {
+        return;
+    }
+    let problem = |words: &str| ("problem".to_owned(), words.to_owned());
+    let of_binary = || problem("/usr/bin/ecs-firstrun has the SELinux label `user_tmp_t`, not that of the policy");
+    let of_data_root =
+        || problem("/srv/images has the SELinux label `unlabeled_t`, not `container_var_lib_t` as /var/lib/docker");
+    assert_eq!(said(&host), [of_binary(), of_data_root()]);
+    std::fs::write(host.folder.path().join("labels"), format!("{} system_u:object_r:bin_t:s0\n", binary.display()))
+        .unwrap();
+    assert_eq!(said(&host), [of_data_root()]);
+    // User, role and level are no part of it.
+    assert!(set_label(&data_root, "container_var_lib_t"));
+    let right = "/usr/bin/ecs-firstrun and /srv/images have the labels of the policy `targeted`";
+    assert_eq!(said(&host), [("ok".to_owned(), right.to_owned())]);
+
+    let contexts = "/etc/selinux/targeted/contexts/files/file_contexts";
+    host.put("/etc/docker/daemon.json", "{\"data-root\": \"/srv/images\", \"selinux-enabled\": true}");
+    host.put(contexts, "/var/lib/docker(/.*)?\tsystem_u:object_r:container_var_lib_t:s0\n");
+    assert_eq!(said(&host)[0].0, "ok");
+    host.put(contexts, "/var/lib(/.*)?\tsystem_u:object_r:var_lib_t:s0\n");
+    let words = "Docker has `selinux-enabled: true`, and the policy `targeted` has no labels for containers";
+    assert_eq!(said(&host), [problem(words)]);
+
+    std::fs::remove_file(host.at("/sys/fs/selinux/enforce")).unwrap();
+    assert_eq!(said(&host), []);
+}
+
+#[test]
+fn doctor_leaves_a_volume_to_the_label_that_its_mount_option_gives() {
+    let option = "filesystem: ext4\n    options: ['context=system_u:object_r:container_file_t:s0']\n";
+    let document = USER_DATA.replace("filesystem: ext4\n", option);
+    assert_ne!(document, USER_DATA);
+    for (document, verdict) in [(USER_DATA, "problem"), (&document, "ok")] {
+        let host = Host::of(Scenario::Success, document);
+        switch_on(&host);
+        install(&host);
+        host.put("/srv/images/x", "");
+        assert_eq!(said(&host)[0].0, verdict, "{document}");
+    }
 }

@@ -11,7 +11,7 @@ mod units;
 
 pub use self::installed::INSTALLED;
 use super::log_agent::of_files;
-use super::{Check, Diagnosis, Finding};
+use super::{Check, Diagnosis, Finding, selinux};
 use crate::config::Parsed;
 use crate::config::problem::redact;
 use crate::config::{Config, LogAgent, summary};
@@ -33,6 +33,7 @@ pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: 
             images_of_containerd(host).into_iter().collect(),
             for_cloudwatch.map(|(ours, config)| of_files(host, Some(ours), config, "")).unwrap_or_default(),
             left::findings(host),
+            selinux::of_image(host, baked.map(|parsed| &parsed.config)).await,
         ]
         .concat(),
     )

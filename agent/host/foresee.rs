@@ -20,6 +20,8 @@ struct Changed {
     marks: BTreeSet<String>,
     /// Whether systemd would have read the unit files.
     reloaded: bool,
+    /// Whether a filesystem would be mounted.
+    mounts: bool,
     /// Whether anything of the step would change.
     step: bool,
 }
@@ -55,6 +57,7 @@ impl Host {
                     changed.reloaded = true;
                 }
                 changed.step |= !is_done;
+                changed.mounts |= !is_done && matches!(planned.action, Action::Mount { .. });
                 let rewrite = (!is_done).then(|| self.rewrite(&planned.action)).flatten();
                 foresights.push(Foresight { foreseen, refusal, rewrite });
             }
@@ -74,9 +77,8 @@ impl Host {
                 return self.foresee_filesystem(&wanted).await;
             }
             // Before it is mounted, what lies there is another filesystem.
-            Action::EnsureLabel { .. } | Action::EnsureFilesystemFillsDevice { .. } if changed.step => {
-                return Ok(Foreseen::Unknown);
-            }
+            Action::EnsureLabel { .. } if changed.mounts => return Ok(Foreseen::Unknown),
+            Action::EnsureFilesystemFillsDevice { .. } if changed.step => return Ok(Foreseen::Unknown),
             Action::EnsureLabel { path } => self.has_label(path).await?,
             Action::EnsureMountPoint { path, .. } => self.at(path).exists(),
             Action::EnsureFilesystemFillsDevice { device, filesystem, mount } => {

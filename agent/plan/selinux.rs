@@ -18,8 +18,7 @@ pub const NO_CONTAINERS: &str = "no container starts, the ECS agent's included";
 
 /// Tells whether what is made on a volume gets labels: a mount option can give one label to all of it.
 pub fn is_labelled(volume: &Volume, instance: &Instance) -> bool {
-    let has_one_label = volume.options.iter().any(|option| option.as_str().starts_with("context="));
-    instance.image.selinux.is_some() && !has_one_label
+    instance.image.selinux.is_some() && !volume.has_one_label()
 }
 
 /// The label of a fresh filesystem's root.

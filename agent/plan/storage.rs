@@ -29,6 +29,9 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         let user = if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others };
         volume(entry, user, instance, containerd::before_volume(entry, config, instance))
     }));
+    actions.extend(selinux::actions(config, instance));
+    // Its directory is made in the data root, which gets its label while it is empty.
+    actions.extend(containerd::mounted(config, instance));
     actions
 }
 

@@ -3,9 +3,8 @@
 use super::super::{Check, Finding};
 use super::elf::{self, Program};
 use crate::host::Host;
-use crate::well_known::OUR_UNIT;
+use crate::well_known::{BINARY, OUR_UNIT};
 
-const BINARY: &str = "/usr/bin/ecs-firstrun";
 /// A program that each image has: it says for which processor the image is.
 const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
 /// Where systemd looks before it looks into /usr/lib/systemd.
