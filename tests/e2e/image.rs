@@ -38,23 +38,22 @@ pub fn missing() -> Option<String> {
 
 /// Builds the image unless it is up to date.
 pub fn build() -> Result<Image> {
-    build_in(&repository("target/e2e"), "bookworm")
+    build_variant("")
 }
 
-/// Builds that of another Debian.
-pub fn build_of(suite: &str) -> Result<Image> {
-    build_in(&repository("target/e2e").join(suite), suite)
-}
-
-fn build_in(folder: &Path, suite: &str) -> Result<Image> {
+/// Builds a variant of the image, which is kept beside it.
+pub fn build_variant(variant: &str) -> Result<Image> {
     let binary = repository(BINARY);
     ensure!(binary.is_file(), "{} is missing; `make build` makes it", binary.display());
+    let folder = repository("target/e2e");
     let script = repository("tests/e2e/image.sh");
-    let status = Command::new(&script).arg(binary).arg(folder).arg(suite).status().context("run tests/e2e/image.sh")?;
+    let status =
+        Command::new(&script).arg(binary).arg(&folder).arg(variant).status().context("run tests/e2e/image.sh")?;
     ensure!(status.success(), "tests/e2e/image.sh ended with {status}");
-    let kernel = folder.join("vmlinuz");
+    let suffix = if variant.is_empty() { String::new() } else { format!("-{variant}") };
+    let kernel = folder.join(format!("vmlinuz{suffix}"));
     let processor = processor(&kernel)?;
-    Ok(Image { disk: folder.join("disk.img"), kernel, processor })
+    Ok(Image { disk: folder.join(format!("disk{suffix}.img")), kernel, processor })
 }
 
 /// The host's own processor if the host lets us have it. /dev/kvm can be there and still not work: a kernel without a

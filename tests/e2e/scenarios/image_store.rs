@@ -24,7 +24,7 @@ fn user_data(volume: &str, daemon: &str) -> String {
 
 /// Plays with the Docker of Debian 13.
 fn on_trixie(stage: &Stage, play: impl FnOnce(&Stage) -> Result<()>) -> Result<()> {
-    let image = image::build_of("trixie")?;
+    let image = image::build_variant("trixie")?;
     let of_trixie = Stage { image: &image, folder: stage.folder.clone(), remark: Cell::default() };
     let played = play(&of_trixie);
     stage.remark.set(of_trixie.remark.take());

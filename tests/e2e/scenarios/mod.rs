@@ -9,6 +9,7 @@ mod power_cut;
 mod private;
 mod proxy;
 mod root_volume;
+mod selinux;
 mod user_data;
 
 use anyhow::Result;
@@ -29,6 +30,7 @@ pub const ALL: &[Scenario] = &[
     ("image_store_in_containerd_on_an_instance_store", image_store::in_containerd_on_an_instance_store),
     ("image_store_below_the_data_root", image_store::below_the_data_root),
     ("volume_grown_and_gone", disks::volume_grown_and_gone),
+    ("selinux_labels_of_fresh_filesystems", selinux::labels_of_fresh_filesystems),
     ("disk_missing", failures::disk_missing),
     ("disk_with_foreign_data", failures::disk_with_foreign_data),
     ("ecs_agent_exits_for_good", failures::agent_exits_for_good),
