@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use crate::checks::{Ended, same};
+use crate::checks::{Ended, PATIENCE, same};
 use crate::image;
 use crate::lab::{Lab, Life, Stage};
 use crate::machine::Machine;
@@ -59,7 +59,8 @@ fn labels_are_right(machine: &mut Machine) -> Result<()> {
     machine.sh("[[ -d /data/docker/overlay2 ]]")?;
     let report = machine.report()?;
     ensure!(report.get("warnings").is_none(), "the report warns: {report}");
-    let said = machine.run("ecs-firstrun doctor", crate::checks::PATIENCE)?.1;
+    // Other checks have no cloud to ask.
+    let said = machine.run("ecs-firstrun doctor --json", PATIENCE)?.1;
     ensure!(said.contains("have the labels of the policy `default`"), "doctor says {said}");
     let denied = "journalctl -b --no-pager | grep 'avc:  denied' | grep 'comm=\"ecs-firstrun\"' \
         | grep -v nnp_transition || true";
