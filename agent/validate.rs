@@ -98,7 +98,8 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
         true => verdict,
         false => {
             let text = std::str::from_utf8(bytes).unwrap_or_default();
-            let has_header = text.starts_with("#cloud-config") || text.contains("firstrun");
+            // A comment has a blank behind its sign.
+            let has_header = text.contains("firstrun") || (text.starts_with('#') && !text.starts_with("# "));
             let is_mapping = !has_header && decode::has_our_top_level(text);
             let remedy = match verdict.was_meant {
                 true if is_mapping => {
