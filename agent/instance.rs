@@ -40,7 +40,7 @@ pub struct Instance {
     pub partition_domain: String,
     /// The instance's tags, where the instance metadata exposes them.
     pub tags: BTreeMap<String, String>,
-    /// Which of the instances that were launched together it is, from 0; not in facts that were recorded before ecs-firstrun
+    /// Its number among the instances that were launched together, from 0; not in facts that were recorded before ecs-firstrun
     /// asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_index: Option<u32>,
@@ -108,7 +108,7 @@ pub struct Image {
 pub struct Selinux {
     /// Name of the policy, such as `targeted`: `SELINUXTYPE` of /etc/selinux/config.
     pub policy: String,
-    /// Whether the policy has labels for containers, as with the package container-selinux.
+    /// Is true where the policy has labels for containers, as with the package container-selinux.
     pub containers: bool,
 }
 

@@ -45,7 +45,7 @@ impl Verdict {
         Verdict { name: name.to_owned(), ..Verdict::default() }
     }
 
-    /// What there is to say of the same file for this and another instance of a launch, each thing once.
+    /// Says of the same file for this and another instance of a launch what there is to say, each thing once.
     fn and(mut self, other: Self) -> Self {
         fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
             more.into_iter().for_each(|one| {

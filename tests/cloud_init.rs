@@ -21,7 +21,7 @@ const INSTALLED: &str = "target/lint/cloud-init";
 const OURS: &str = "#ecs-firstrun\necs: {cluster: production}\n";
 const KEY: &str = "{\"ecs_firstrun\": {\"ecs\": {\"cluster\": \"production\"}}}";
 
-/// What cloud-init came to.
+/// The end to which cloud-init came.
 struct Seen {
     status: String,
     code: String,
@@ -87,7 +87,7 @@ impl Debian {
     }
 }
 
-/// What install.sh installs, in a folder, with the binary under test.
+/// An image's folder with what install.sh installs, with the binary under test.
 fn image() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let install = Command::new("cp").arg("-rT").arg(repository("builder-scripts/files")).arg(folder.path()).status();
@@ -166,7 +166,7 @@ fn forms_for_any_image() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// What 22.4 warns of whatever the user data, if they hold no `#cloud-config`: its schema wants one.
+/// The warning of 22.4 about any user data that hold no `#cloud-config`: its schema wants one.
 fn without_what_each_has(mut seen: Seen) -> Seen {
     let lines = seen.warnings.lines().filter(|line| !line.contains("Invalid cloud-config provided"));
     seen.warnings = lines.map(|line| format!("{line}\n")).collect();

@@ -30,7 +30,7 @@ fn asked(host: &Host) -> usize {
     std::fs::read_to_string(host.folder.path().join("asked")).unwrap_or_default().lines().count()
 }
 
-/// What was asked of systemd that changes something, in order.
+/// The calls of systemctl that change something, in order.
 fn systemctl(host: &Host) -> Vec<String> {
     let calls = host.rehearsal.programs.calls().into_iter().filter(|call| call.program == "systemctl");
     calls.map(|call| call.args.join(" ")).filter(|call| !call.starts_with("show")).collect()

@@ -311,7 +311,7 @@ pub fn set_label(path: &std::path::Path, kind: &str) -> bool {
     set == 0
 }
 
-/// What `doctor` says of the labels of a host.
+/// The words of `doctor` about the labels of a host.
 fn said(host: &Host) -> Vec<(String, String)> {
     let found = findings(host, &host.rehearsal.cloud.cloudformation_endpoint(), "selinux");
     let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();

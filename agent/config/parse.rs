@@ -55,7 +55,7 @@ pub fn shell_variables(value: impl Fn(&str) -> Option<String>) -> Vec<Document> 
     SHELL_VARIABLES.iter().filter_map(set).collect()
 }
 
-/// What user data may add to the documents of an image, which are not complete without.
+/// Names what user data may add to the documents of an image, which are not complete without.
 const COMPLETING: &str =
     "{signal: {stack: web, resource: Instances}, proxy: {url: 'http://proxy:3128'}, ecs: {cluster: web}}";
 

@@ -73,7 +73,7 @@ async fn docker(host: &Host) -> Finding {
     }
 }
 
-/// What containerd has stays where it is, and has everything that comes later stay beside it.
+/// Images in containerd stay where they are, and have everything that comes later stay beside them.
 fn images_of_containerd(host: &Host) -> Option<Finding> {
     (host.containerd_data() == Some(CONTAINERD_FILLED)).then(|| {
         let words = format!(

@@ -49,7 +49,7 @@ impl Host {
         self.write_for_now(&version_path(), format!("{version}{now}").as_bytes(), 0o644).map(drop)
     }
 
-    /// What tells one dockerd from the next.
+    /// Size and time of the program, which tell one dockerd from the next.
     fn dockerd_now(&self) -> Option<String> {
         let found = fs::metadata(self.find(DOCKERD)?).ok()?;
         Some(format!(" {} bytes of {}.{:09}\n", found.size(), found.mtime(), found.mtime_nsec()))

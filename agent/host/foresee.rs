@@ -20,7 +20,7 @@ struct Changed {
     marks: BTreeSet<String>,
     /// Whether systemd would have read the unit files.
     reloaded: bool,
-    /// Whether a filesystem would be mounted.
+    /// Tells whether a filesystem would be mounted.
     mounts: bool,
     /// Whether anything of the step would change.
     step: bool,

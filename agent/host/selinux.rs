@@ -24,7 +24,7 @@ const TYPE_OF_CONTAINERS: &str = "container_var_lib_t";
 /// Bytes of a label; those that are usual have 30.
 const LONGEST_LABEL: usize = 1024;
 
-/// What mke2fs(8) makes in a filesystem's root.
+/// The directory that mke2fs(8) makes in a filesystem's root.
 const LOST_AND_FOUND: &str = "lost+found";
 /// The mode of Docker's data root, as Docker makes it.
 const DATA_ROOT: u32 = 0o710;
@@ -136,7 +136,7 @@ impl Host {
         Change::AlreadyDone
     }
 
-    /// What restorecon(8) would do to a path alone; none where its label is that of the policy, or can't be changed.
+    /// Asks restorecon(8) what it would do to a path alone; none where its label is that of the policy, or can't be changed.
     ///
     /// # Errors
     /// A restorecon that is missing or fails.

@@ -26,7 +26,7 @@ const GROWTH: f32 = 1.5;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a device is looked for.
 const DEVICE_POLL: Duration = Duration::from_millis(100);
-/// How long a device holds up cloud-final.service, whose scripts may be what attaches it.
+/// The time for which a device holds up cloud-final.service, whose scripts may be what attaches it.
 const DEVICE_HOLDS_UP: Duration = Duration::from_secs(10);
 /// What it is like when `ecs.service` waits for cloud-init.
 pub const HELD_UP: &str =

@@ -34,11 +34,11 @@ pub fn mount_path() -> String {
 /// The place at which containerd's data are to be.
 #[derive(Debug, PartialEq)]
 enum Place {
-    /// Where they are: this agent has no part in that.
+    /// They stay where they are: this agent has no part in that.
     AsItIs,
-    /// Where they are, though Docker's are on a volume: for this reason.
+    /// They stay where they are, though Docker's are on a volume: for this reason.
     Left(String),
-    /// Where they are, which is on the volume that is mounted here.
+    /// They stay where they are, which is on the volume that is mounted here.
     OnVolume(String),
     /// In this directory of a volume, mounted in their place for this reason.
     Bound(String, String),
@@ -118,7 +118,7 @@ pub fn bound(config: &Config, instance: &Instance) -> Option<String> {
     matches!(place(config, instance), Place::Bound(..)).then(|| CONTAINERD_DATA.to_owned())
 }
 
-/// What a person should know: not all of Docker's data are where they were asked for.
+/// Tells a person that not all of Docker's data are where they were asked for.
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     match place(config, instance) {
         Place::Left(why) => Some(why),

@@ -13,7 +13,7 @@ use crate::well_known::{DOCKER_DATA, SELINUX_ENABLED};
 
 /// The file of a policy with its substitutes: paths, each with the one that it is like.
 pub const SUBSTITUTES: &str = "file_contexts.subs";
-/// What follows from `selinux-enabled` without labels for containers.
+/// The consequence of `selinux-enabled` without labels for containers.
 pub const NO_CONTAINERS: &str = "no container starts, the ECS agent's included";
 
 /// Tells whether what is made on a volume gets labels: a mount option can give one label to all of it.
@@ -77,7 +77,7 @@ fn substitutes(selinux: &Selinux, moved: &[(String, &'static str)]) -> Edit {
     }
 }
 
-/// What a person should know: containers that can't start, or a data root that can't be labelled.
+/// Tells a person of containers that can't start, or of a data root that can't be labelled.
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     let selinux = instance.image.selinux.as_ref()?;
     let of_config = config.docker.as_ref().and_then(|docker| docker.daemon.get(SELINUX_ENABLED));

@@ -54,7 +54,7 @@ fn an_image_takes_no_room_on_the_root_disk() {
     }
 }
 
-/// What Docker says and the disks show, when the plan for this Docker is carried out and an image is loaded.
+/// Answers of Docker and of the disks, when the plan for this Docker is carried out and an image is loaded.
 fn loads(tree: &Path, program: &str, daemon: &str) -> BTreeMap<String, String> {
     let mut instance = Instance::example();
     let version = Command::new("chroot").arg(tree).args([program, "--version"]).output().unwrap();

@@ -12,7 +12,7 @@ use crate::config::yaml::{self, Loaded, Node};
 pub struct Document {
     /// Its text, which knows its secrets; lines are counted from its own beginning.
     pub source: Arc<Source>,
-    /// Whether the configuration is the value of the key `ecs_firstrun`, rather than the whole.
+    /// Is true where the configuration is the value of the key `ecs_firstrun`, rather than the whole.
     pub embedded: bool,
     /// The configuration in it, as far as the document could be read.
     pub config: Option<Node>,

@@ -1,6 +1,6 @@
 //! The files of an SELinux policy in which administrators give paths a label, as semanage(8) writes them.
 
-/// What a regular expression for a directory ends with, the longer one before the shorter one.
+/// Ends of a regular expression for a directory, the longer one before the shorter one.
 const ENDINGS: [&str; 7] = ["(/.*)?", "(/.*)", "/.*", "/?", ".*", "/", "$"];
 
 /// Tells whether a line of `file_contexts.subs` or `file_contexts.local` is about this directory: its first word is the

@@ -20,10 +20,10 @@ logs: {agent: none}
 ecs: {cluster: production}
 ";
 const KERNEL: &[&str] = &["security=selinux", "enforcing=0", "audit=1"];
-/// What a run made, but for the data root, whose label is that of another path.
+/// Paths that a run made, but for the data root, whose label is that of another path.
 const MADE: [&str; 5] = ["/data", "/data/in", "/data/in/new", "/more", "/more/lost+found"];
 
-/// What is made on fresh filesystems has the labels of the policy, the data root that of Docker's own; so after a reboot.
+/// Fresh filesystems have the labels of the policy, and the data root that of Docker's own; after a reboot too.
 pub fn labels_of_fresh_filesystems(stage: &Stage) -> Result<()> {
     let image = image::build_variant("selinux")?;
     let labelled = Stage { image: &image, folder: stage.folder.clone(), remark: Cell::default() };
