@@ -217,7 +217,7 @@ setup-cloud-init: ## Install, where root runs it on Debian, two of its releases 
 		mv target/lint/cloud-init/making target/lint/cloud-init/$$release; } || \
 		echo "Debian $$release is not installed: its cloud-init is not tried" >&2; done
 
-# sid changes faster than the lists of a mirror may. No Debian has Docker 29 yet: its daemon is built, with Go.
+# A mirror's lists of sid may be out of date, so their validity is not checked. No Debian has Docker 29 yet: it is built with Go.
 setup-dockers: ## Unpack, where root runs it on Debian, the Dockers and containerds of several Debians, to load images into each
 	@! { test "$$(id -u)" = 0 && command -v mmdebstrap >/dev/null; } || for suite in bookworm trixie sid; do \
 		folder=target/lint/dockers/$$suite; test ! -e $$folder/made || continue; \

@@ -84,7 +84,7 @@ pub enum Check {
     State,
     /// The agent for the logs: that an image has one, that it stays up, and what is in its way.
     LogAgent,
-    /// Whether an image has settings of the ECS agent that would be lost.
+    /// Settings of the ECS agent that an image has, which stay.
     EcsConfig,
     /// Whether an image would give its instances one identity.
     Identity,

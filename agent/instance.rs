@@ -40,8 +40,7 @@ pub struct Instance {
     pub partition_domain: String,
     /// The instance's tags, where the instance metadata exposes them.
     pub tags: BTreeMap<String, String>,
-    /// Its number among the instances that were launched together, from 0; not in facts that were recorded before ecs-firstrun
-    /// asked for it.
+    /// The launch index: the instance's number, from 0, among those launched together. Facts recorded by older releases lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_index: Option<u32>,
     /// Where Auto Scaling wants the instance, such as `InService` or `Warmed:Stopped`.

@@ -32,8 +32,8 @@
 //! - **A root folder in place of a mocked filesystem.** Every path on the host lies below [`host::Host`]'s root, and every
 //!   endpoint is an option: tests run the real binary against fake servers, as the command `rehearse` does.
 //!
-//! On an instance the binary is run by `ecs-firstrun.service`, beside cloud-init's last stage; `docs/operations.md` has the boot
-//! in a diagram, and `CONTRIBUTING.md` says how a log file, a key or a step is added.
+//! On an instance the binary is run by `ecs-firstrun.service`: before cloud-init's last stage until the host is configured, then
+//! beside it while the run waits. `docs/operations.md` has the boot in a diagram, and `CONTRIBUTING.md` says how a log file, a key or a step is added.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
 

@@ -43,7 +43,7 @@ pub struct Plan {
 /// A group of actions that a person would name as one thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
-    /// `logs`, `proxy`, `storage`, `docker`, `ecs`, `start` or `wait`.
+    /// `logs`, `proxy`, `ecs`, `storage`, `docker`, `start` or `wait`.
     pub name: &'static str,
     /// What is done, in order.
     pub actions: Vec<Planned>,

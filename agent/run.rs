@@ -221,6 +221,8 @@ impl<'a> Run<'a> {
             Ok(concluded) => concluded,
             Err(panic) => return self.given_up(&panic),
         };
+        // The scripts of the user data have waited for this run; they don't wait for CloudFormation too.
+        self.host.say_up();
         let told = {
             let mut telling = pin!(caught(self.tell(&concluded)));
             // Being told to stop must not take the time of a signal that no one answers: the next run sends it.

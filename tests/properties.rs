@@ -157,7 +157,7 @@ fn the_data_root_is_labelled_in_time(plan: &Plan) -> bool {
     let Some(edit) = edit else { return true };
     let label = actions.iter().rposition(|action| matches!(action, Action::EnsureLabel { .. }));
     let docker = at(&|action| matches!(action, Action::StartUnit { unit, .. } if unit == "docker.service"));
-    Some(edit) > last_mount && label > Some(edit) && docker.is_none_or(|docker| label < Some(docker))
+    label > last_mount && label > Some(edit) && docker.is_none_or(|docker| label < Some(docker))
 }
 
 const STEPS: [&str; 7] = ["logs", "proxy", "ecs", "storage", "docker", "start", "wait"];

@@ -126,6 +126,17 @@ fn lines_that_the_configuration_has_no_more_go_and_those_of_others_stay() {
 }
 
 #[test]
+fn an_ecs_config_that_is_a_pipe_holds_nothing_up() {
+    let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+    let path = host.at("/etc/ecs/ecs.config");
+    std::fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(host.run().code, Some(1));
+    assert!(reason(&host).contains("/etc/ecs/ecs.config: it is a pipe"), "{}", reason(&host));
+    host.one_signal("FAILURE");
+}
+
+#[test]
 fn an_ecs_config_that_is_no_text_is_left_and_told() {
     let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
     std::fs::write(host.at("/etc/ecs/ecs.config"), b"ECS_CLUSTER=\xff\n").unwrap();
@@ -133,4 +144,25 @@ fn an_ecs_config_that_is_no_text_is_left_and_told() {
     assert!(reason(&host).contains("/etc/ecs/ecs.config: it is no UTF-8 text"), "{}", reason(&host));
     assert_eq!(std::fs::read(host.at("/etc/ecs/ecs.config")).unwrap(), b"ECS_CLUSTER=\xff\n");
     host.one_signal("FAILURE");
+}
+
+/// The scripts of the user data are ordered after this agent's unit, and may be what lets it reach CloudFormation.
+#[test]
+fn a_run_that_fails_holds_the_scripts_up_no_longer() {
+    let host = Host::in_cloud("#ecs-firstrun\nsignal: {stack: web, resource: Instances}\necs: {clusters: a}\n", |_| {});
+    let path = host.folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let ended = host.call(&["run"], &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    assert_ne!(ended.code, Some(0), "{}", ended.stderr);
+    let mut said = Vec::new();
+    let mut message = [0; 4096];
+    while let Ok(length) = socket.recv(&mut message) {
+        said.push(String::from_utf8_lossy(&message[..length]).into_owned());
+    }
+    let ready = said.iter().position(|said| said.contains("READY=1")).expect("it says that it is ready");
+    let told = said.iter().rposition(|said| said.starts_with("STATUS=")).unwrap();
+    assert!(ready < told, "{said:?}");
+    host.one_signal("FAILURE");
+    assert_eq!(host.started(), Vec::<String>::new());
 }

@@ -41,7 +41,7 @@ async fn together(
     let of_image = || docker.get("data-root").and_then(Value::as_str);
     let data_root = config.and_then(Config::data_root).or_else(of_image).unwrap_or(DOCKER_DATA);
     let of_data_root = match is_enabled && !selinux.containers {
-        true => Some(no_labels(selinux)),
+        true => Some(no_labels(host, selinux)),
         false => data_root_finding(host, config, data_root, is_enabled).await,
     };
     let found: Vec<_> = of_binary.into_iter().chain(of_data_root).collect();
@@ -52,16 +52,17 @@ async fn together(
     found
 }
 
-fn no_labels(selinux: &Selinux) -> Finding {
-    Finding::problem(
+fn no_labels(host: &Host, selinux: &Selinux) -> Finding {
+    let finding = Finding::problem(
         CHECK,
         format!(
             "Docker has `{SELINUX_ENABLED}: true`, and the policy `{}` has no labels for containers",
             selinux.policy
         ),
-        format!("SELinux is on, so {NO_CONTAINERS}"),
+        format!("where SELinux enforces, {NO_CONTAINERS}"),
         format!("install container-selinux in the image, or take `{SELINUX_ENABLED}` out"),
-    )
+    );
+    if host.selinux_enforces() { finding } else { finding.that_causes_nothing() }
 }
 
 async fn binary(host: &Host) -> Option<Finding> {
@@ -86,7 +87,7 @@ async fn binary(host: &Host) -> Option<Finding> {
 async fn data_root_finding(host: &Host, config: Option<&Config>, data_root: &str, is_enabled: bool) -> Option<Finding> {
     let problem = |found: String| {
         let why = match is_enabled {
-            true => NO_CONTAINERS.to_owned(),
+            true => format!("where SELinux enforces, {NO_CONTAINERS}"),
             false => format!("containers run there only as long as Docker has no `{SELINUX_ENABLED}`"),
         };
         let remedy = format!(
@@ -94,7 +95,7 @@ async fn data_root_finding(host: &Host, config: Option<&Config>, data_root: &str
              the volumes of containers anew"
         );
         let finding = Finding::problem(CHECK, found, why, remedy);
-        Some(if is_enabled { finding } else { finding.that_causes_nothing() })
+        Some(if is_enabled && host.selinux_enforces() { finding } else { finding.that_causes_nothing() })
     };
     let has_one_label = config.is_some_and(|config| config.gives_one_label(data_root));
     if !host.has(data_root) || has_one_label {

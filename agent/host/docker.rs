@@ -78,10 +78,15 @@ impl Host {
         let mut units = [UNITS, VENDOR_UNITS, RUN_UNITS].iter().map(|folder| format!("{folder}/{name}"));
         match units.find_map(|path| self.read(&path).ok().flatten()) {
             Some(text) if !is_ours(&text) => Some(MOUNT),
-            // What is there is on the volume.
-            Some(_) if is_mounted => None,
+            // What counts is on the volume; what was written beside it, while that was away, is hidden again.
+            Some(_) => {
+                if !is_mounted && self.has_containerd_data() {
+                    tracing::warn!("{CONTAINERD_DATA} has images or containers, which its mount hides");
+                }
+                None
+            }
             None if is_mounted => Some(MOUNT),
-            _ => self.has_containerd_data().then_some(CONTAINERD_FILLED),
+            None => self.has_containerd_data().then_some(CONTAINERD_FILLED),
         }
     }
 

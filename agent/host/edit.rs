@@ -14,7 +14,6 @@ use crate::well_known::STATE_DIRECTORY;
 
 impl Host {
     pub(super) fn edit(&self, edit: &Edit) -> Result<Change> {
-        let held = File::open(self.at(&edit.path)).ok();
         let Edited { before, after, mode } = self.edited(edit)?;
         let record = mode_record(&edit.path);
         let Some(after) = after else {
@@ -23,6 +22,7 @@ impl Host {
             self.remove(&record)?;
             return Ok(change);
         };
+        let held = File::open(self.at(&edit.path)).ok();
         let own_mode = self.mode_without_secret(edit, before.as_deref())?;
         // A file that is private for good has no other mode to go back to.
         if own_mode != mode && !edit.private {
@@ -40,7 +40,7 @@ impl Host {
         Ok(change)
     }
 
-    /// Appends to a file what somebody has appended, since it was read, to the one in whose place it was put.
+    /// Copies to the new file what another program appended to the old one after it was read.
     fn carry_over(&self, mut replaced: File, read: u64, path: &str) -> Result<()> {
         let mut appended = Vec::new();
         let mut carry = || -> std::io::Result<()> {
@@ -51,7 +51,7 @@ impl Host {
             }
             File::options().append(true).open(self.at(path))?.write_all(&appended)
         };
-        carry().with_context(|| format!("write {path}: what was appended to it in the meantime"))
+        carry().with_context(|| format!("carry over what was appended to {path}"))
     }
 
     /// The mode that a file of somebody else's has as long as no secret of ours is in it. It is recorded before the first

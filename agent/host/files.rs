@@ -2,10 +2,11 @@
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use nix::fcntl::OFlag;
 
 use super::{Host, unfinished};
 use crate::report::Change;
@@ -30,11 +31,16 @@ impl Host {
     /// # Errors
     /// A file that can't be read, or that is larger.
     pub fn read_bytes(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let file = match fs::File::open(self.at(path)) {
+        // A pipe without a writer would hold the whole run up.
+        let opened = fs::OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(self.at(path));
+        let file = match opened {
             Ok(file) => file,
             Err(error) if is_nowhere(&error) => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("read {path}")),
         };
+        if file.metadata().with_context(|| format!("read {path}"))?.file_type().is_fifo() {
+            bail!("read {path}: it is a pipe, and no file");
+        }
         let mut bytes = Vec::new();
         let read = match file.take(LARGEST_FILE + 1).read_to_end(&mut bytes) {
             Err(error) if is_nowhere(&error) => return Ok(None),

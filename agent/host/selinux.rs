@@ -5,22 +5,26 @@ use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use nix::libc;
+use tokio::time::timeout;
 
 use super::Host;
 use super::program::failure;
 use crate::instance::Selinux;
 use crate::report::Change;
 
-/// There where SELinux is on.
+/// The file that exists only where SELinux is on; `0` in it says that SELinux is permissive.
 const ENFORCE: &str = "/sys/fs/selinux/enforce";
 const SETTINGS: &str = "/etc/selinux/config";
 /// The policy where the settings name none: that of libselinux.
 const DEFAULT_POLICY: &str = "targeted";
 /// The type of Docker's data in policies with labels for containers.
 const TYPE_OF_CONTAINERS: &str = "container_var_lib_t";
+/// The longest that restorecon(8) may take: a label that is missing is a warning, and no reason to wait.
+const LABELLING: Duration = Duration::from_secs(20);
 /// Bytes of a label; those that are usual have 30.
 const LONGEST_LABEL: usize = 1024;
 
@@ -38,6 +42,11 @@ impl Host {
             return None;
         }
         Some(self.selinux_policy())
+    }
+
+    /// Tells whether SELinux refuses what its policy forbids, as far as that can be told; else it only logs that.
+    pub fn selinux_enforces(&self) -> bool {
+        self.read(ENFORCE).ok().flatten().is_none_or(|mode| mode.trim() != "0")
     }
 
     /// The policy of an image that is no running machine; none where its settings turn SELinux off.
@@ -125,12 +134,13 @@ impl Host {
     async fn label(&self, places: &[PathBuf]) -> Change {
         let names: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
         let arguments: Vec<&str> = std::iter::once("-v").chain(names.iter().map(|name| &**name)).collect();
-        let said = match self.output("restorecon", &arguments).await {
-            Ok(output) if output.status.success() => {
+        let said = match timeout(LABELLING, self.output("restorecon", &arguments)).await {
+            Ok(Ok(output)) if output.status.success() => {
                 return if output.stdout.is_empty() { Change::AlreadyDone } else { Change::Made };
             }
-            Ok(output) => failure("restorecon", &arguments, &output),
-            Err(error) => error.context("install policycoreutils in the image"),
+            Ok(Ok(output)) => failure("restorecon", &arguments, &output),
+            Ok(Err(error)) => error.context("install policycoreutils in the image"),
+            Err(_) => anyhow!("restorecon takes longer than {} s", LABELLING.as_secs()),
         };
         self.warn(format!("the SELinux label of {} is not set: {said:#}", names.join(", ")));
         Change::AlreadyDone

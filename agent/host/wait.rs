@@ -67,7 +67,7 @@ impl Host {
             }
             if held_up && began.elapsed() >= DEVICE_HOLDS_UP {
                 tracing::info!(
-                    "{device} is still not attached: cloud-final.service goes on, whose scripts may attach it"
+                    "{device} is not attached yet: cloud-final.service may start now, since one of its scripts may attach it"
                 );
                 self.say_up();
                 held_up = false;
@@ -153,7 +153,7 @@ impl Host {
         }
     }
 
-    /// Judges a registration that stands.
+    /// Succeeds if the ECS agent has registered with the wanted cluster, else says what to do.
     fn joined(&self, seen: Seen) -> Result<Change> {
         if let Seen::WrongCluster { wanted, found } = &seen {
             bail!(

@@ -41,7 +41,7 @@ pub struct Identity {
     pub partition_domain: String,
     /// The instance's tags, if it may see them (metadata option `InstanceMetadataTags`), else none.
     pub tags: BTreeMap<String, String>,
-    /// Its number among the instances that were launched together, from 0; by it user data can have parts for some of them.
+    /// The launch index: the instance's number, from 0, among those launched together. User data can have parts for some of them.
     #[serde(default)]
     pub launch_index: Option<u32>,
     /// The state that Auto Scaling is bringing the instance to, such as `InService` or `Warmed:Stopped`.

@@ -34,13 +34,13 @@ pub fn mount_path() -> String {
 /// The place at which containerd's data are to be.
 #[derive(Debug, PartialEq)]
 enum Place {
-    /// They stay where they are: this agent has no part in that.
+    /// containerd's data stay where they are; this agent has no part in that.
     AsItIs,
-    /// They stay where they are, though Docker's are on a volume: for this reason.
+    /// containerd's data stay where they are for this reason, though Docker's are on a volume.
     Left(String),
-    /// They stay where they are, which is on the volume that is mounted here.
+    /// containerd's data stay where they are, on the volume that is mounted here.
     OnVolume(String),
-    /// In this directory of a volume, mounted in their place for this reason.
+    /// containerd's data are mounted from this directory of a volume, for this reason.
     Bound(String, String),
 }
 
@@ -201,7 +201,7 @@ pub fn before_volume(volume: &Volume, config: &Config, instance: &Instance) -> O
 fn stopped(mount: &str) -> Planned {
     let units = [DOCKER_UNIT, CONTAINERD_UNIT].map(str::to_owned).to_vec();
     let action = Action::StopUnits { units, unless: mount.to_owned() };
-    planned(action, "it would go on with what the mount hides, and Docker with it")
+    planned(action, "Docker and containerd would go on using files that the mount hides")
 }
 
 #[cfg(test)]

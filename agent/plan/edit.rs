@@ -32,10 +32,10 @@ pub struct Edit {
     pub section: Option<&'static str>,
     /// The lines; none takes out what an earlier run put in.
     pub lines: Vec<(Cow<'static, str>, Contents)>,
-    /// Puts them above all others, of which none is set aside, instead of below.
+    /// Puts the lines at the top of the file, and sets no line of others aside.
     #[serde(skip)]
     pub at_top: bool,
-    /// Lets its owner alone read the file, whoever's lines are secret.
+    /// Makes the file readable by its owner alone, since lines of others may be secret.
     #[serde(skip)]
     pub private: bool,
     /// Other keys of the section, whose lines are set aside too: they would change what ours mean.
@@ -97,8 +97,9 @@ impl Edit {
             let _ = writeln!(block, "{key}{}{}", self.separator, value.reveal());
         }
         if self.at_top {
-            // A file that holds these lines alone is one that a release without markers wrote.
-            let others = original.filter(|others| *others != block).unwrap_or_default();
+            let original = original.unwrap_or_default();
+            // A file that begins with these lines is one that a release without markers wrote.
+            let others = original.strip_prefix(&block).unwrap_or(&original);
             return Ok(Some(format!("{BEGIN}\n{block}{END}\n{others}")));
         }
         self.table()
@@ -197,14 +198,15 @@ fn without_ours(file: &str) -> Option<String> {
     let mut out = String::new();
     let mut inside = false;
     let mut cut = None;
-    let mut lines = file.split_inclusive('\n');
-    while let Some(line) = lines.next() {
+    let last_end =
+        file.split_inclusive('\n').enumerate().filter(|(_, line)| line.trim_end() == END).map(|(at, _)| at).last();
+    for (at, line) in file.split_inclusive('\n').enumerate() {
         match line.trim_end() {
             // Somebody may have deleted the other marker.
             BEGIN => inside = true,
             END => inside = false,
             NO_BREAK if inside => cut = Some(out.len()),
-            text if inside && (may_be_ours(text) || lines.clone().any(|line| line.trim_end() == END)) => {}
+            text if inside && (may_be_ours(text) || last_end > Some(at)) => {}
             _ => {
                 inside = false;
                 out.push_str(line.strip_prefix(SET_ASIDE).unwrap_or(line));

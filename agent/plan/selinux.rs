@@ -27,24 +27,29 @@ pub fn root(volume: &Volume) -> Planned {
     planned(action, "SELinux is on, and a fresh filesystem has no label; one with content keeps its own")
 }
 
-/// The labels of what was moved, or the removal of what an earlier run said of it.
-pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let Some(selinux) = &instance.image.selinux else { return Vec::new() };
-    let moved = moved(config, instance);
-    let edit = substitutes(selinux, &moved);
-    let edit = match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
+/// The policy's line for what was moved, or the removal of the line of an earlier run.
+pub fn substitute(config: &Config, instance: &Instance) -> Option<Planned> {
+    let edit = substitutes(instance.image.selinux.as_ref()?, &moved(config, instance));
+    match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
         (true, false) => None,
         (true, true) => Some(planned(Action::EditFile(edit), "no data root is moved any more")),
         (false, _) => {
             let why = "its SELinux label becomes that of Docker's default data root, unless another line names it";
             Some(planned(Action::EditFile(edit), why))
         }
-    };
-    let labels = moved.into_iter().map(|(path, like)| {
+    }
+}
+
+/// The labels of what was moved.
+pub fn labels(config: &Config, instance: &Instance) -> Vec<Planned> {
+    if instance.image.selinux.is_none() {
+        return Vec::new();
+    }
+    let label = |(path, like): (String, &str)| {
         let why = format!("before Docker starts: containers need the SELinux label of {like}");
         planned(Action::EnsureLabel { path }, why)
-    });
-    edit.into_iter().chain(labels).collect()
+    };
+    moved(config, instance).into_iter().map(label).collect()
 }
 
 /// The directories that were moved, each with the one whose label it gets.

@@ -23,13 +23,15 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     if !config.storage.is_empty() {
         actions.push(planned(Action::ReloadUnits, "a unit file may have changed"));
     }
+    // Directories on a volume may lie in the data root.
+    actions.extend(selinux::substitute(config, instance));
     let unless_given = docker::data_root_of(instance);
     actions.extend(config.storage.iter().flat_map(|entry| {
         let is_of_docker = config.is_of_docker(entry, unless_given);
         let user = if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others };
         volume(entry, user, instance, containerd::before_volume(entry, config, instance))
     }));
-    actions.extend(selinux::actions(config, instance));
+    actions.extend(selinux::labels(config, instance));
     // Its directory is made in the data root, which gets its label while it is empty.
     actions.extend(containerd::mounted(config, instance));
     actions

@@ -119,7 +119,10 @@ pub async fn gather(host: &Host, options: &Options, state: &State, gathered: &mu
     let is_known = same_instance.is_some() && state.decision.is_some();
     let patience = if is_known { LATER_BOOT } else { FIRST_BOOT };
     match from_imds(gathered, options, patience).await {
-        Ok(()) => {}
+        Ok(()) => {
+            let known = same_instance.and_then(|kept| kept.identity.launch_index);
+            gathered.identity.launch_index = gathered.identity.launch_index.or(known);
+        }
         Err(error) => match same_instance {
             Some(kept) => {
                 tracing::warn!("going by what an earlier boot of this instance kept: {error:#}");

@@ -1,7 +1,7 @@
 //! A run inside cloud-init hands its configuration over to `ecs-firstrun.service` and returns.
 //!
 //! `ecs.service` is ordered after `cloud-final.service` on Amazon Linux: a script of the user data that waited for the ECS
-//! agent would wait for itself. The unit runs beside cloud-init, so it can wait.
+//! agent would wait for itself. The unit waits for the registration outside cloud-init, so it can wait.
 
 use std::collections::BTreeMap;
 

@@ -11,8 +11,8 @@ use crate::auto_scaling::{Caller, Hook};
 use crate::config::Config;
 use crate::imds::{Imds, is_of_a_warm_pool};
 
-/// By which time after the boot the lifecycle action has begun: Auto Scaling learns from EC2 that the instance runs, or that it
-/// has a new root volume. Too short a time would have a sound instance terminated once the hook has timed out.
+/// Time after the boot within which Auto Scaling begins the lifecycle action: EC2 first tells it that the instance runs, or has
+/// a new root volume. Too short a time would have a sound instance terminated once the hook has timed out.
 const BEGINS: Duration = Duration::from_secs(5 * 60);
 /// How often an instance in a warm pool looks whether it goes into service. It may do so for weeks.
 const POLL: Duration = Duration::from_secs(5);

@@ -75,8 +75,10 @@ impl Run<'_> {
         let heartbeats = self.heartbeats(&config);
         let applied = self.apply(&plan, &config).await;
         drop(heartbeats);
-        // In a warm pool nobody has to have named it yet.
-        if let Some(ecs) = config.ecs.as_ref().filter(|_| !instance.is_warming()) {
+        // In a warm pool, and where the run failed before the ECS agent could start, nobody has to have named it yet.
+        let is_named =
+            !instance.is_warming() && (applied.is_ok() || self.report.steps.iter().any(|step| step.name == "wait"));
+        if let Some(ecs) = config.ecs.as_ref().filter(|_| is_named) {
             self.report.cluster = self.host.cluster(ecs.cluster().as_deref()).ok();
         }
         match applied {
@@ -98,8 +100,8 @@ impl Run<'_> {
         }
     }
 
-    /// Starts what an image without this agent starts, for user data that know nothing of it. A script that may call this
-    /// agent is left to do that: what it asks for must find Docker not started.
+    /// Starts Docker and the ECS agent, as an image without this agent does, where the user data does not name it. User data
+    /// that names it may call it later, and then Docker must not run yet.
     async fn start_unconfigured(&mut self, is_of_others: bool) -> Result<Provisioned, Failure> {
         if !is_of_others {
             return Ok(Provisioned::Nothing { started: false });

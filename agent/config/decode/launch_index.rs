@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::mime::Entity;
-use super::recognise::Recognised;
+use super::recognise::{OUR_TYPE, Recognised};
 use super::{Note, Walk};
 use crate::config::yaml::{Loaded, Node, Value};
 
@@ -29,7 +29,11 @@ impl Walk<'_> {
         let of_document = || loaded.filter(|_| may_be_cloud_config(entity)).and_then(of_document);
         let Some(given) = entity.launch_index.as_deref().map(Cow::from).or_else(of_document) else { return true };
         let index: Option<u32> = given.trim().parse().ok();
-        let is_ours = !matches!(recognised, None | Some(Recognised::Others(_)));
+        let is_ours = match recognised {
+            // What can't be read is ours by its type alone.
+            None => entity.content_type.as_deref() == Some(OUR_TYPE),
+            Some(recognised) => !matches!(recognised, Recognised::Others(_)),
+        };
         let is_here = match (index, self.launch_index) {
             (Some(HIDDEN), _) => is_ours,
             (_, None) => {
@@ -40,6 +44,7 @@ impl Walk<'_> {
         };
         if !is_here {
             let given = given.trim();
+            self.found.names_us |= index.is_none() && is_ours;
             self.found.notes.push(match index {
                 None if is_ours => {
                     Note::Missed(format!("{label} has the launch index `{given}`, which no instance has"))
@@ -192,5 +197,14 @@ mod tests {
         let hidden = user_data.replace("Launch-Index: 1", "Launch-Index: 65535");
         let hidden = decode_for("user data", hidden.as_bytes(), Some(0));
         assert_eq!((hidden.problems.len(), hidden.names_us), (0, false));
+    }
+
+    #[test]
+    fn a_document_of_ours_that_is_damaged_or_for_nobody_is_no_user_data_of_others() {
+        let damaged = format!("{OURS}\nContent-Transfer-Encoding: base64\nLaunch-Index: 65535");
+        let decoded = decode_for("user data", message(&[(&damaged, "H4sIAAAA")]).as_bytes(), Some(0));
+        assert_eq!(decoded.problems.len(), 1);
+        let for_nobody = message(&[(&format!("{OURS}\nLaunch-Index: one"), "ecs: {cluster: x}")]);
+        assert!(decode_for("user data", for_nobody.as_bytes(), Some(0)).names_us);
     }
 }

@@ -23,7 +23,7 @@ pub struct Entity<'a> {
     pub file: Option<String>,
     /// Set if a header says how cloud-init merges the part with others.
     pub merge_type: bool,
-    /// For which instance of a launch the part is, as it is written.
+    /// The launch index of the part, as its header has it.
     pub launch_index: Option<String>,
     boundary: Option<String>,
     encoding: Option<String>,

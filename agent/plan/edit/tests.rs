@@ -266,6 +266,11 @@ fn lines_at_the_top_leave_all_others_as_they_are() {
         assert_eq!(applied(&none, &appended), format!("{others}Z=3\n"));
         assert_eq!(applied(&none, &edited), others);
     }
-    // A release without markers wrote these lines alone.
-    assert_eq!(applied(&with, "ECS_CLUSTER=ours\nX=1\n"), block);
+    // A release without markers wrote these lines, and others may have appended to them.
+    for others in ["", "ECS_CLUSTER=theirs\n"] {
+        assert_eq!(applied(&with, &format!("ECS_CLUSTER=ours\nX=1\n{others}")), format!("{block}{others}"));
+    }
+    // The time for many lines between the markers grows with their number, and not with its square.
+    let many = format!("# BEGIN ecs-firstrun\n{}# END ecs-firstrun\nY=2\n", "A=1\n".repeat(1 << 20));
+    assert_eq!(applied(&with, &many), format!("{block}Y=2\n"));
 }

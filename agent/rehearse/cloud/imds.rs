@@ -33,7 +33,7 @@ pub struct Identity {
     pub image_id: String,
     /// The processor architecture.
     pub architecture: String,
-    /// Its number among the instances that were launched together.
+    /// The launch index: the instance's number, from 0, among those launched together.
     pub launch_index: u32,
     /// The private IPv4 address.
     pub private_ip: String,

@@ -191,7 +191,7 @@ echo done
     let said = machine.sh("cat /var/log/of-the-script")?;
     contains(&said, "root /data/docker")?;
     ensure!(said.ends_with("done"), "the script: {said}");
-    contains(&machine.sh("journalctl -u ecs-firstrun -o cat")?, "cloud-final.service goes on")
+    contains(&machine.sh("journalctl -u ecs-firstrun -o cat")?, "cloud-final.service may start now")
 }
 
 /// The ECS agent registers, which no run waits for.
