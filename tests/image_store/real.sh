@@ -43,7 +43,7 @@ boot() {
 	# Without a network of its own: the host's rules are not touched.
 	chroot "$TREE" "$DOCKERD" --iptables=false --ip6tables=false --bridge=none -H unix:///run/docker.sock \
 		--containerd=/run/containerd/containerd.sock &>dockerd.log &
-	dockerd=$!
+	daemon=$!
 	for ((tried = 0; tried < 300; tried++)); do
 		"${docker[@]}" version &>/dev/null && return
 		sleep 0.1
@@ -53,8 +53,8 @@ boot() {
 }
 
 stop() {
-	kill "$dockerd"
-	wait "$dockerd" || true
+	kill "$daemon"
+	wait "$daemon" || true
 	kill "$containerd"
 	wait "$containerd" || true
 	rm -f "$TREE/run/docker.sock" "$TREE/run/containerd/containerd.sock"
