@@ -88,7 +88,7 @@ pub fn decode_for(name: &str, bytes: &[u8], launch_index: Option<u32>) -> Decode
         return walk.found;
     }
     match unwrapped(bytes) {
-        Ok(bytes) if mime::is_mime(&bytes) => walk.entity(&bytes, 0),
+        Ok(bytes) if mime::is_mime(&bytes) => walk.entity(mime::from_first_header(&bytes), 0),
         Ok(bytes) => walk.document(name.into(), &Entity::default(), &bytes),
         Err((message, remedy)) => walk.refuse(name, message, remedy),
     }

@@ -37,6 +37,13 @@ pub fn is_mime(bytes: &[u8]) -> bool {
     sniffed.windows(marker.len()).any(|window| window.eq_ignore_ascii_case(marker))
 }
 
+/// The message without lines of blanks before its headers, as AWS Batch writes one: Python takes them for a header's second line.
+pub fn from_first_header(bytes: &[u8]) -> &[u8] {
+    let is_blank = |line: &&[u8]| matches!(line.first(), Some(b' ' | b'\t')) && line.trim_ascii().is_empty();
+    let skipped = bytes.split_inclusive(|byte| *byte == b'\n').take_while(is_blank).map(<[u8]>::len).sum();
+    bytes.get(skipped..).unwrap_or_default()
+}
+
 impl<'a> Entity<'a> {
     /// Reads the headers; what has none is all body.
     pub fn parse(bytes: &'a [u8]) -> Self {

@@ -153,7 +153,7 @@ echo ECS_INSTANCE_ATTRIBUTES={\"com.amazonaws.batch.compute-environment-revision
             ECS_INSTANCE_ATTRIBUTES={\"com.amazonaws.batch.compute-environment-revision\":\"2\"}";
         same("ecs.config", machine.sh("cat /etc/ecs/ecs.config")?.as_str(), expected)?;
         contains(&machine.sh("ecs-firstrun status --json")?, "\"cluster\": \"production\"")?;
-        contains(&machine.sh("ecs-firstrun doctor || true")?, "set by `ECS_CLUSTER=production` in line 4 of")?;
+        contains(&machine.sh("ecs-firstrun doctor --json || true")?, "set by `ECS_CLUSTER=production` in line 4 of")?;
         machine.shut_down()?;
     }
     Ok(())
