@@ -13,7 +13,7 @@ if [[ -z ${IN_NAMESPACES:-} ]]; then
 	IN_NAMESPACES=yes exec unshare --mount --pid --fork --net --kill-child "$0" "$@"
 fi
 
-layers=$(mktemp -d "$cases/../layers.XXXXXX")
+layers=$(mktemp -d -p "$cases/..")
 mount -t tmpfs layers "$layers"
 mkdir "$layers"/{upper,work,root}
 root=$layers/root
