@@ -300,11 +300,10 @@ impl Config {
         self.volume_of(path).is_some_and(Volume::has_one_label)
     }
 
-    /// Tells whether Docker, or containerd for it, keeps its data on a volume. `unless_given` is Docker's data root
-    /// where the configuration names none.
-    pub fn is_of_docker(&self, volume: &Volume, unless_given: &str) -> bool {
+    /// Tells whether Docker, with this data root, or containerd for it, keeps its data on a volume.
+    pub fn is_of_docker(&self, volume: &Volume, data_root: &str) -> bool {
         let is_holder = |path| self.volume_of(path).is_some_and(|holder| holder.mount == volume.mount);
-        [self.data_root().unwrap_or(unless_given), CONTAINERD_DATA].into_iter().any(is_holder)
+        [data_root, CONTAINERD_DATA].into_iter().any(is_holder)
     }
 
     /// How long the stack still waits, as far as a host knows that has been up for `uptime`: it has waited since before

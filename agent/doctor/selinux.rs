@@ -6,7 +6,7 @@ use super::{Check, Finding};
 use crate::config::Config;
 use crate::host::Host;
 use crate::instance::Selinux;
-use crate::plan::NO_CONTAINERS;
+use crate::plan::{NO_CONTAINERS, docker_data_root};
 use crate::well_known::{BINARY, DAEMON_JSON, DOCKER_DATA, SELINUX_ENABLED};
 
 /// A program that each image has.
@@ -38,8 +38,7 @@ async fn together(
 ) -> Vec<Finding> {
     let given = config.and_then(|config| config.docker.as_ref()?.daemon.get(SELINUX_ENABLED));
     let is_enabled = given.or(docker.get(SELINUX_ENABLED)) == Some(&true.into());
-    let of_image = || docker.get("data-root").and_then(Value::as_str);
-    let data_root = config.and_then(Config::data_root).or_else(of_image).unwrap_or(DOCKER_DATA);
+    let data_root = &docker_data_root(config.unwrap_or(&Config::default()), docker);
     let of_data_root = match is_enabled && !selinux.containers {
         true => Some(no_labels(host, selinux)),
         false => data_root_finding(host, config, data_root, is_enabled).await,

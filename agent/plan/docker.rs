@@ -15,11 +15,6 @@ pub fn image_daemon_json() -> String {
     format!("{STATE_DIRECTORY}/image/daemon.json")
 }
 
-/// Docker's data root where the configuration names none: that of the image's `daemon.json`, else Docker's own.
-pub fn data_root_of(instance: &Instance) -> &str {
-    instance.image.daemon_json.get("data-root").and_then(Value::as_str).unwrap_or(DOCKER_DATA)
-}
-
 /// What a person should know: Docker begins anew elsewhere, and what it had so far stays behind.
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     let data_root = config.docker.as_ref()?.data_root.as_ref()?;

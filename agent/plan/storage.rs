@@ -25,9 +25,9 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     }
     // Directories on a volume may lie in the data root.
     actions.extend(selinux::substitute(config, instance));
-    let unless_given = docker::data_root_of(instance);
+    let data_root = docker::data_root(config, &instance.image.daemon_json);
     actions.extend(config.storage.iter().flat_map(|entry| {
-        let is_of_docker = config.is_of_docker(entry, unless_given);
+        let is_of_docker = config.is_of_docker(entry, &data_root);
         let user = if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others };
         volume(entry, user, instance, containerd::before_volume(entry, config, instance))
     }));

@@ -1,11 +1,13 @@
 //! Mount options that a kernel may refuse, or with which nothing can be written that has to be; and volumes that only an image
 //! can map.
 
+use serde_json::Map;
+
 use super::template::Surroundings;
 use crate::config::mount_options::{Fault, fault};
 use crate::config::types::Device;
 use crate::config::{Config, Volume};
-use crate::well_known::DOCKER_DATA;
+use crate::plan::docker_data_root;
 
 /// Warns of options that are sound by their grammar only.
 pub(super) fn options(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
@@ -69,7 +71,7 @@ fn read_only(volume: &Volume) -> Option<usize> {
 
 /// Names what has to be written to a volume; none if nothing has.
 fn written(config: &Config, volume: &Volume) -> Option<&'static str> {
-    if config.is_of_docker(volume, DOCKER_DATA) {
+    if config.is_of_docker(volume, &docker_data_root(config, &Map::new())) {
         return Some("Docker keeps its data");
     }
     (!volume.directories.is_empty()).then_some("its `directories` are made")
