@@ -120,3 +120,5 @@ pub const STATUS: &str = "/run/ecs-firstrun/status";
 pub const CHANGED: &str = "/run/ecs-firstrun/changed";
 /// The state until the next boot, where the disk takes none: this is no disk.
 pub const STATE_IN_MEMORY: &str = "/run/ecs-firstrun/state.json";
+/// The first line of a file that this agent writes whole beside those of others, by which a later run knows it.
+pub const WRITTEN_BY_US: &str = "# Written by ecs-firstrun.";

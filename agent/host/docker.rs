@@ -9,7 +9,9 @@ use tokio::time::timeout;
 
 use super::Host;
 use crate::plan::{containerd_mount, toml_text};
-use crate::well_known::{CONTAINERD_DATA, CONTAINERD_TOML, RUN_UNITS, STATE_DIRECTORY, UNITS, VENDOR_UNITS};
+use crate::well_known::{
+    CONTAINERD_DATA, CONTAINERD_TOML, RUN_UNITS, STATE_DIRECTORY, UNITS, VENDOR_UNITS, WRITTEN_BY_US,
+};
 
 const DOCKERD: &str = "dockerd";
 /// Time allowed for dockerd to tell its version; it needs tens of milliseconds, more where it is read from a new volume.
@@ -73,7 +75,7 @@ impl Host {
         }
         let mount = containerd_mount();
         let name = mount.rsplit('/').next().unwrap_or_default();
-        let is_ours = |text: &str| text.starts_with("# Written by ecs-firstrun.");
+        let is_ours = |text: &str| text.starts_with(WRITTEN_BY_US);
         let is_mounted = found.dev() != fs::metadata(at.join("..")).map_or(0, |above| above.dev());
         let mut units = [UNITS, VENDOR_UNITS, RUN_UNITS].iter().map(|folder| format!("{folder}/{name}"));
         match units.find_map(|path| self.read(&path).ok().flatten()) {

@@ -15,7 +15,7 @@ use crate::plan::{Edit, SUBSTITUTES, leftovers};
 use crate::text::json_error;
 use crate::well_known::{
     AWSLOGS_UNIT, CLOUDWATCH_VERSION, DAEMON_JSON, DNF_CONF, DOCKER_DATA, OS_RELEASE, SSM_AGENT, SSM_AGENT_UNIT,
-    VENDOR_UNITS, YUM_CONF,
+    VENDOR_UNITS, WRITTEN_BY_US, YUM_CONF,
 };
 
 impl Host {
@@ -168,7 +168,7 @@ impl Host {
         }
         let substitutes = selinux.map(|selinux| format!("{}/{SUBSTITUTES}", selinux.file_contexts()));
         for path in leftovers::shared_paths().chain(substitutes) {
-            let is_ours = |text: &String| Edit::is_in(text) || text.starts_with("# Written by ecs-firstrun.");
+            let is_ours = |text: &String| Edit::is_in(text) || text.starts_with(WRITTEN_BY_US);
             if self.read(&path)?.as_ref().is_some_and(is_ours) || self.at(&mode_record(&path)).exists() {
                 ours.insert(path);
             }

@@ -12,7 +12,9 @@ use super::{Action, Contents, File, Planned, Start, planned, selinux, wanted_or_
 use crate::config::types::Mode;
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
-use crate::well_known::{CONTAINERD_DATA, CONTAINERD_TOML, CONTAINERD_UNIT, DOCKER_UNIT, OUR_UNIT, UNITS};
+use crate::well_known::{
+    CONTAINERD_DATA, CONTAINERD_TOML, CONTAINERD_UNIT, DOCKER_UNIT, OUR_UNIT, UNITS, WRITTEN_BY_US,
+};
 
 /// The directory below Docker's data root that stands for containerd's own. Docker keeps nothing under such a name, and does
 /// not take it for that of a graph driver.
@@ -168,7 +170,7 @@ fn drop_in(mount: &str) -> Planned {
 }
 
 fn unit_file(path: String, text: &str, read_by: Vec<String>) -> Action {
-    let contents = Contents::Open(format!("# Written by ecs-firstrun.\n[Unit]\n{text}"));
+    let contents = Contents::Open(format!("{WRITTEN_BY_US}\n[Unit]\n{text}"));
     Action::WriteFile(File { path, contents, mode: Mode(0o644), read_by })
 }
 

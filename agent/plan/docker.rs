@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::ecs_variables::holds_secret;
 use crate::config::types::Mode;
 use crate::instance::Instance;
-use crate::well_known::{DAEMON_JSON, DOCKER_DATA, DOCKER_UNIT, STATE_DIRECTORY, UNITS};
+use crate::well_known::{DAEMON_JSON, DOCKER_DATA, DOCKER_UNIT, STATE_DIRECTORY, UNITS, WRITTEN_BY_US};
 
 /// Where the image's own `daemon.json` is kept while ours stands in its place.
 pub fn image_daemon_json() -> String {
@@ -110,7 +110,7 @@ pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
     let volumes = config.storage.iter().map(|volume| path_in_list(volume.mount.as_str()));
     let places: Vec<_> = volumes.chain(containerd::bound(config, instance)).collect();
     let write = || {
-        let text = format!("# Written by ecs-firstrun.\n[Unit]\nRequiresMountsFor={}\n", places.join(" "));
+        let text = format!("{WRITTEN_BY_US}\n[Unit]\nRequiresMountsFor={}\n", places.join(" "));
         let file = File {
             path: path.clone(),
             contents: Contents::Open(text),

@@ -7,7 +7,7 @@ use super::{Action, Contents, Edit, File, Planned, Start, planned, wanted_or_rem
 use crate::config::types::Mode;
 use crate::config::{Config, Proxy};
 use crate::instance::Instance;
-use crate::well_known::{DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT, UNITS};
+use crate::well_known::{DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT, UNITS, WRITTEN_BY_US};
 
 /// The file of the variables for the units that go through the proxy; their drop-ins name it.
 ///
@@ -63,7 +63,7 @@ fn environment(proxy: &Proxy, readers: &[&str]) -> Planned {
     let lines: String = both.map(|(name, value)| assignment(&name, value)).collect();
     let file = File {
         path: ENVIRONMENT.to_owned(),
-        contents: contents(proxy, format!("# Written by ecs-firstrun.\n{lines}")),
+        contents: contents(proxy, format!("{WRITTEN_BY_US}\n{lines}")),
         mode: Mode(0o600),
         read_by: readers.iter().map(|unit| (*unit).to_owned()).collect(),
     };
@@ -75,7 +75,7 @@ fn drop_in(unit: &str, proxy: Option<&Proxy>, instance: &Instance) -> Option<Pla
     let path = drop_in_path(unit);
     let write = |_| {
         // No `-` before the path: a unit that must go through the proxy does not start without it.
-        let text = format!("# Written by ecs-firstrun.\n[Service]\nEnvironmentFile={ENVIRONMENT}\n");
+        let text = format!("{WRITTEN_BY_US}\n[Service]\nEnvironmentFile={ENVIRONMENT}\n");
         let read_by = vec![unit.to_owned()];
         let file = File { path: path.clone(), contents: Contents::Open(text), mode: Mode(0o644), read_by };
         planned(Action::WriteFile(file), format!("{unit} reads the proxy's variables from there"))

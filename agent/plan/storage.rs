@@ -11,7 +11,7 @@ use super::{Action, Condition, Contents, File, Planned, VolumeUser, containerd, 
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
-use crate::well_known::UNITS;
+use crate::well_known::{UNITS, WRITTEN_BY_US};
 
 /// The longest that an attachment may take: EC2 attaches volumes while the instance boots, mostly within seconds.
 const ATTACHMENT: Duration = Duration::from_secs(120);
@@ -98,7 +98,7 @@ fn unit_text(volume: &Volume, label: &str) -> String {
     let options: Vec<_> = volume.options.iter().map(|option| option.as_str()).collect();
     let options = if options.is_empty() { String::new() } else { format!("Options={}\n", options.join(",")) };
     format!(
-        "# Written by ecs-firstrun.\n\
+        "{WRITTEN_BY_US}\n\
          [Unit]\n\
          Description=Volume of {device} ({label})\n\
          Before=docker.service\n\

@@ -3,7 +3,7 @@
 
 use super::{Entry, HostLogs, Planned};
 use crate::config::types::{Placeholder, is_pattern};
-use crate::well_known::AWSLOGS_UNIT;
+use crate::well_known::{AWSLOGS_UNIT, WRITTEN_BY_US};
 
 /// The configuration of awslogs: which files it sends where.
 pub const AWSLOGS_CONF: &str = "/etc/awslogs/awslogs.conf";
@@ -18,7 +18,7 @@ impl HostLogs<'_> {
             Placeholder::LocalHostname => Placeholder::Hostname.text(),
             _ => self.fill_in(placeholder),
         };
-        let mut text = "# Written by ecs-firstrun.\n[general]\nstate_file = /var/lib/awslogs/agent-state\n".to_owned();
+        let mut text = format!("{WRITTEN_BY_US}\n[general]\nstate_file = /var/lib/awslogs/agent-state\n");
         for Entry { path, group, stream, timestamp_format, is_utc, file, .. } in self.entries(&self.names(&fill_in)) {
             let pattern = file.and_then(|file| file.multi_line_start_pattern.as_ref());
             // Its own name for the time of a line.
@@ -41,7 +41,7 @@ impl HostLogs<'_> {
 
     pub(super) fn awslogs_cli_conf(&self) -> Planned {
         let region = self.region();
-        let text = format!("# Written by ecs-firstrun.\n[plugins]\ncwlogs = cwlogs\n[default]\nregion = {region}\n");
+        let text = format!("{WRITTEN_BY_US}\n[plugins]\ncwlogs = cwlogs\n[default]\nregion = {region}\n");
         self.file(AWSLOGS_CLI_CONF, text, AWSLOGS_UNIT, "it would send the logs to us-east-1".to_owned())
     }
 
