@@ -200,16 +200,6 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_blanks_may_stand_above_the_headers_as_in_a_message_of_aws_batch() {
-        for above in [" \t\n", "\t\r\n  \n"] {
-            let user_data = format!("{above}{}", message(&[(OURS, "ecs: {cluster: x}")]));
-            assert_eq!(read(&user_data), ["x"; 3], "{user_data}");
-        }
-        let user_data = format!("\n{}", message(&[(OURS, "ecs: {cluster: x}")]));
-        assert_eq!(read(&user_data), [""; 3], "an empty line ends the headers");
-    }
-
-    #[test]
     fn a_document_of_ours_that_is_damaged_or_for_nobody_is_no_user_data_of_others() {
         let damaged = format!("{OURS}\nContent-Transfer-Encoding: base64\nLaunch-Index: 65535");
         let decoded = decode_for("user data", message(&[(&damaged, "H4sIAAAA")]).as_bytes(), Some(0));

@@ -201,7 +201,11 @@ fn messages_are_taken_as_python_takes_them() {
     let unclosed = "MIME-Version: 1.0\nContent-Type: multipart/mixed;\n boundary=b\n\n--b\n\n#ecs-firstrun\necs: {cluster: blue}\n";
     assert_eq!(clusters(unclosed), ["blue"]);
     let single = format!("mime-version: 1.0\n{OUR_PART}\n\necs: {{cluster: blue}}\n");
-    assert_eq!(clusters(single), ["blue"]);
+    assert_eq!(clusters(&single), ["blue"]);
+    // AWS Batch writes a line of blanks above the headers. An empty one ends them.
+    for (above, wanted) in [(" \t\n", &["blue"][..]), ("\t\r\n  \n", &["blue"]), ("\n", &[])] {
+        assert_eq!(clusters(format!("{above}{single}")), wanted, "{above:?}");
+    }
     for start in [
         "#ecs-firstrun\n# mime-version: none\n",
         " #ecs-firstrun\n# mime-version: none\n",
