@@ -3,24 +3,25 @@
 mod doctor;
 mod log;
 mod plan;
+mod signal;
 mod status;
 mod validate;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::problem::redact;
+use crate::aws::imds;
 use crate::host::Host;
-use crate::plan::Changes;
+use crate::http;
+use crate::preview::Changes;
 use crate::run::{self, Options};
-use crate::text::Paint;
+use crate::secrets::redact;
+use crate::streams::{eprint, has_color, paint_for, print};
 use crate::well_known::ECS_ENDPOINT;
-use crate::{http, imds, signal};
 
 /// Configures an Amazon ECS container instance at first boot and signals CloudFormation
 #[derive(Debug, Parser)]
@@ -216,34 +217,8 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
     }
 }
 
-/// Whether colour is for a person to see, who has not asked to be spared it.
-fn has_color(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// How text on a stream is painted.
-fn paint_for(stream: &impl IsTerminal) -> Paint {
-    if has_color(stream) { Paint::Colored } else { Paint::Plain }
-}
-
 /// The JSON Schema of the configuration, as `examples/schema.json` has it.
 fn schema() -> Result<String> {
     let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/schema.json.gz"));
     std::io::read_to_string(flate2::bufread::GzDecoder::new(packed)).context("unpack the schema")
-}
-
-/// Prints to standard output. That nobody reads it to its end, as in `| head`, is no error.
-///
-/// # Errors
-/// What can't be written for another reason, such as a full disk.
-pub(crate) fn print(text: &str) -> Result<ExitCode> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("write to standard output"),
-        _ => Ok(ExitCode::SUCCESS),
-    }
-}
-
-/// Prints to standard error. Where that can't be written nobody can be told, and the exit code still says how it went.
-pub fn eprint(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
 }

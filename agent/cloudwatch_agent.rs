@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 pub use self::leaks::leaks;
-use crate::plan::CLOUDWATCH_JSON;
 use crate::text::json_error;
 use crate::well_known::CLOUDWATCH_COMMON;
+use crate::well_known::CLOUDWATCH_JSON;
 
 /// The folder whose files the CloudWatch agent merges.
 pub const FOLDER: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d";

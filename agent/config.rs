@@ -1,50 +1,33 @@
 //! The configuration: its types, and the way from bytes to a checked [`Config`].
 //!
-//! Documents are found in the user data ([`decode`]), read into trees that know their lines ([`yaml`]), merged, and
-//! deserialised ([`de`]) so that every error is found at once. What is right is kept even when something else is wrong:
-//! the signal target and the proxy of a configuration that is refused still serve to report the refusal.
+//! The documents of the user data ([`crate::document`]) are merged and deserialised so that every error is found at once. What
+//! is right is kept even when something else is wrong: the signal target and the proxy of a configuration that is refused
+//! still serve to report the refusal.
 
 mod check;
 pub(crate) mod daemon_json;
-pub mod de;
-pub mod decode;
-pub mod ecs_variables;
 mod logs;
 pub mod mount_options;
 mod mount_points;
 mod parse;
-pub mod problem;
 #[cfg(feature = "schema")]
 pub mod schema;
-mod secrets;
 pub mod types;
-pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use std::ops::Range;
-
-use self::ecs_variables::EcsVariables;
 pub(crate) use self::logs::LogNames;
 pub use self::logs::{LogAgent, LogFile, LogFilter, LogFilterType, LogGroupClass, LogTimeZone, Logs};
 pub use self::parse::{
     Parsed, SHELL_VARIABLES, completing, parse, parse_of_image, parse_user_data, shell_variables, summary, with_decoded,
 };
 use self::types::*;
-use crate::cloudformation::Auth;
+use crate::ecs_variables::EcsVariables;
 use crate::well_known::{CONTAINERD_DATA, DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIALS_ADDRESS, IMDS_ADDRESS};
-
-/// The keys at the top of a document.
-const SECTIONS: [&str; 7] = ["signal", "proxy", "storage", "docker", "logs", "ecs", "wait"];
-
-/// Finds the secrets of a CloudFormation template outside its user data, as byte ranges in any order.
-pub(crate) fn secrets_of_template(text: &str, loaded: &yaml::Loaded) -> Vec<Range<usize>> {
-    secrets::find(text, loaded, secrets::Part::Template)
-}
 
 /// The whole configuration. What is left out has its default.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -86,6 +69,20 @@ pub struct Signal {
     pub wait_handle: Option<WaitHandle>,
     /// The lifecycle hook of the Auto Scaling group that is completed when the instance is ready; alone, or beside the others.
     pub lifecycle_hook: Option<LifecycleHook>,
+}
+
+/// `signal.auth`: how a signal to a stack's resource is authenticated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// By the signed instance identity document; needs no IAM permission.
+    InstanceIdentity,
+    /// By credentials that permit `cloudformation:SignalResource`.
+    Iam,
+    /// By the instance identity document; where that is refused, by credentials.
+    #[default]
+    Auto,
 }
 
 /// `signal.lifecycle_hook`: a hook of the Auto Scaling group on the launch of its instances.

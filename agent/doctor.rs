@@ -9,8 +9,8 @@ mod agent_log;
 mod agent_state;
 mod causes;
 mod docker_log;
-mod earlier;
 mod image;
+mod last_run;
 mod local;
 mod log_agent;
 mod metadata;
@@ -30,14 +30,14 @@ use tokio::time::timeout;
 
 pub use self::agent_log::{Cause, cause};
 pub use self::causes::Kind;
-pub use self::earlier::Configured;
 pub use self::image::{INSTALLED, examine_image};
+pub use self::last_run::Configured;
 pub use self::log_agent::trouble as log_agent_trouble;
 pub use self::metadata::Metadata;
+use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::ecs_agent::{Seen, same_cluster};
 use crate::host::Host;
-use crate::imds::Identity;
 
 /// The longest that a check may take.
 const CHECK: Duration = Duration::from_secs(4);
@@ -246,7 +246,7 @@ pub struct Subject<'a> {
 /// Makes all the checks.
 pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
     let (host, config) = (subject.host, subject.config);
-    let mut findings = vec![earlier::configuration(&subject.configured), earlier::last_run(host)];
+    let mut findings = vec![last_run::configuration(&subject.configured), last_run::last_run(host)];
     let (local, cluster, metadata, credentials, network) = tokio::join!(
         local(host, config, subject.identity, CHECK),
         bounded(Check::Cluster, CHECK, local::cluster(subject)),
@@ -257,7 +257,7 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
     for more in [local, metadata, credentials, network] {
         findings.extend(more);
     }
-    earlier::weigh(&mut findings, &cluster, subject.identity.is_warming());
+    last_run::weigh(&mut findings, &cluster, subject.identity.is_warming());
     findings.extend(cluster);
     Diagnosis::new(findings)
 }

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use crate::config::problem::redact;
 use crate::http;
+use crate::secrets::redact;
 
 /// How long to wait between two looks.
 pub const POLL: Duration = Duration::from_millis(50);

@@ -13,13 +13,14 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
-use crate::cloudformation::authorization;
+use crate::aws::cloudformation::authorization;
+use crate::aws::delivery::answer::judge;
+use crate::aws::delivery::{self, Method};
+use crate::aws::imds::Identity;
+use crate::aws::sdk;
 use crate::config::Parsed;
-use crate::delivery::answer::judge;
-use crate::delivery::{self, Method};
-use crate::imds::Identity;
 use crate::run::{Gathered, HandedOver, State};
-use crate::{config, host, http, sdk};
+use crate::{config, host, http};
 
 /// The most bytes of an answer of AWS, or of what stands before it, that are read.
 pub const ANSWER_LIMIT: usize = delivery::ANSWER_LIMIT;

@@ -12,8 +12,7 @@ mod ecs_config;
 mod edit;
 mod facts;
 mod files;
-mod foresee;
-mod look;
+mod inspect;
 mod nvme;
 mod private;
 mod program;
@@ -23,13 +22,16 @@ mod unit_state;
 mod units;
 mod wait;
 
+pub(crate) use disk::{Refusal, Wanted};
 pub use docker::CONTAINERD_FILLED;
 pub use ecs_config::START_ANEW;
+pub(crate) use edit::Edited;
 pub use files::save;
-pub use look::Space;
+pub use inspect::Space;
 #[cfg(feature = "fuzzing")]
 pub(crate) use nvme::name_in as nvme_name;
 pub use unit_state::{Life, UnitState};
+pub(crate) use units::{UNIT_FILES, is_unit_file};
 pub use wait::{HELD_UP, Unmet};
 
 use std::cell::RefCell;
@@ -40,7 +42,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use tokio::time::Instant;
 
-use self::disk::Wanted;
 use crate::ecs_agent::EcsAgent;
 use crate::plan::Action;
 use crate::report::Change;

@@ -23,7 +23,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::config::problem::redact;
+use crate::secrets::redact;
 
 /// What every request of this program says of its sender.
 pub const USER_AGENT: &str = concat!("ecs-firstrun/", env!("CARGO_PKG_VERSION"));

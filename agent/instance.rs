@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::config::problem::redact_json;
-use crate::imds::is_of_a_warm_pool;
+use crate::aws::imds::is_of_a_warm_pool;
+use crate::secrets::redact_json;
 use crate::text::json_error;
 use crate::well_known::DNF_CONF;
 

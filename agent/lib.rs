@@ -6,19 +6,20 @@
 //!    imds                                                             nothing above worked
 //! ```
 //!
-//! - [`config`] turns bytes into a checked [`config::Config`]. Everything that can be wrong is refused here, all of it at
-//!   once; what is right is kept, to report the rest.
+//! - [`document`] turns bytes into trees that know their lines; [`config`] makes a checked [`config::Config`] of them.
+//!   Everything that can be wrong is refused here, all of it at once; what is right is kept, to report the rest.
 //! - [`plan`] turns it, and the facts of the [`instance`], into a [`plan::Plan`]: a value that can be printed, compared
 //!   and carried out. Making it cannot fail.
 //! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
-//!   be repeated.
-//! - [`report`] says how it went; [`cloudformation`] and [`auto_scaling`] pass that on, each by a [`delivery`].
-//! - [`cloudwatch_agent`] says where an image's configuration of that agent and ours contradict each other.
-//! - [`denial`] says which policy keeps a request of ours, or of the ECS agent, out.
+//!   be repeated. [`preview`] tells what it would change.
+//! - [`report`] says how it went; [`aws`] passes that on to CloudFormation and Auto Scaling, and reads the instance metadata.
+//! - [`run`] is the pipeline, and the only module that knows all of these.
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
-//! - [`run`] is the pipeline, and the only module that knows all of these; [`mod@signal`] sends one signal by hand.
 //! - [`validate`] checks user data offline, in CloudFormation templates too.
-//! - [`cli`] is the command line above them; [`text`] is how what they print looks; [`well_known`] has the host's names.
+//! - [`cli`] is the command line above them.
+//!
+//! Below them stand facts and means that several modules share: [`ecs_agent`] and [`ecs_variables`], [`cloudwatch_agent`],
+//! [`host_logs`] and [`well_known`]; [`http`], [`secrets`], [`streams`] and [`text`].
 //!
 //! What holds everywhere:
 //!
@@ -50,31 +51,29 @@ macro_rules! fail_point {
 }
 
 pub mod apply;
-pub mod auto_scaling;
+pub mod aws;
 pub mod cli;
-pub mod cloudformation;
 pub mod cloudwatch_agent;
 pub mod config;
-pub mod delivery;
-pub mod denial;
 pub mod doctor;
+pub mod document;
 pub mod ecs_agent;
-mod endpoint;
+pub mod ecs_variables;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod host;
 pub mod host_logs;
 pub mod http;
-pub mod imds;
 pub mod instance;
 pub mod plan;
+pub mod preview;
 #[cfg(feature = "rehearse")]
 pub mod rehearse;
 pub mod report;
 pub mod run;
-mod sdk;
-pub mod signal;
+pub mod secrets;
+pub mod streams;
 pub mod text;
 pub mod validate;
 pub mod well_known;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use ecs_firstrun::{cli, run};
+use ecs_firstrun::{cli, run, streams};
 
 fn main() -> ExitCode {
     #[cfg(feature = "rehearse")]
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.context("start the runtime").and_then(|runtime| runtime.block_on(cli::execute(line)));
     result.unwrap_or_else(|error| {
-        cli::eprint(&format!("error: {error:#}\n"));
+        streams::eprint(&format!("error: {error:#}\n"));
         ExitCode::from(run::Ending::Refused.code())
     })
 }

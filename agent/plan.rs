@@ -11,9 +11,7 @@ mod edit;
 mod logs;
 mod private;
 mod proxy;
-mod rewrite;
 mod selinux;
-mod show;
 mod storage;
 mod systemd;
 
@@ -24,10 +22,7 @@ pub use self::containerd::{asks_for_version as asks_for_docker_version, mount_pa
 pub use self::docker::data_root as docker_data_root;
 pub use self::ecs::{RESERVED_MEMORY, WITHOUT_CONFIGURATION, more_than_memory};
 pub use self::edit::{Edit, toml_error, toml_text};
-pub use self::logs::CLOUDWATCH_JSON;
-pub use self::rewrite::{Before, Rewrite};
 pub use self::selinux::{NO_CONTAINERS, SUBSTITUTES};
-pub use self::show::{Changes, Foreseen, Foresight, Preview};
 use crate::config::Config;
 use crate::instance::Instance;
 
@@ -156,7 +151,7 @@ pub mod leftovers {
             docker::mounts_path(DOCKER_UNIT),
             docker::mounts_path(CONTAINERD_UNIT),
             proxy::ENVIRONMENT.to_owned(),
-            logs::CLOUDWATCH_JSON.to_owned(),
+            crate::well_known::CLOUDWATCH_JSON.to_owned(),
             logs::CLOUDWATCH_YAML.to_owned(),
         ];
         drop_ins.into_iter().chain(others).collect()

@@ -25,11 +25,11 @@ use self::cloud::{Cloud, CloudOptions, DockerSocket};
 use self::programs::Programs;
 pub use self::scenario::Scenario;
 use self::time::TimeScale;
-use crate::cli::{eprint, print};
 use crate::cloudwatch_agent;
 use crate::config::types::Device;
 use crate::config::{Ecs, Parsed};
 use crate::report::{Report, milliseconds};
+use crate::streams::{eprint, print, read_input};
 use crate::text::{COLUMNS, FAINT, Paint, STRONG, wrap};
 use crate::well_known::{
     CLOUDWATCH_COMMON, CLOUDWATCH_UNIT, CLOUDWATCH_VERSION, CONSOLE, DNF_CONF, DOCKER_SOCKET, DOCKER_UNIT, DOCUMENTS,
@@ -127,7 +127,7 @@ impl Rehearsal {
     fn prepare(arguments: &Arguments, folder: &Path) -> Result<(Self, Option<String>)> {
         let scenario = arguments.scenario;
         let text = match (&arguments.user_data, scenario) {
-            (Some(path), _) => crate::run::read_user_data(path)?,
+            (Some(path), _) => read_input(path)?,
             (None, Scenario::BadUserData) => EXAMPLE.replace("cluster:", "clusterr:").into_bytes(),
             (None, _) => EXAMPLE.as_bytes().to_vec(),
         };

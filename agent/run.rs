@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 pub use self::diagnose::{diagnose, diagnose_image};
 pub use self::dry_run::{DryRun, dry_run};
-pub use self::gather::{Gathered, documents, instance_facts, read_user_data};
+pub use self::gather::{Gathered, documents, instance_facts};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::hand_over::HandedOver;
 pub use self::panics::print_panics_without_values;
@@ -36,8 +36,8 @@ pub(crate) use self::state::State;
 use self::state::{Decision, Stage};
 use self::supervise::{Stop, keep_alive};
 use crate::apply::millis;
+use crate::aws::delivery::CredentialsSource;
 use crate::config::Config;
-use crate::delivery::CredentialsSource;
 use crate::host::Host;
 use crate::report::{Outcome, Report};
 use crate::well_known::REPORT_FILE;

@@ -9,9 +9,9 @@ mod warnings;
 mod without_effect;
 
 use self::template::Surroundings;
-use crate::config::decode::{self, Decoded, Document, Note, decode, decode_for};
-use crate::config::problem::Problem;
-use crate::config::{self, Parsed, secrets_of_template};
+use crate::config::{self, Parsed};
+use crate::document::decode::{self, Decoded, Document, Note, decode, decode_for};
+use crate::document::problem::Problem;
 
 /// What to do where nothing is for ecs-firstrun.
 const HOW_TO_HOLD: &str = "make `#ecs-firstrun` its first line, or put the configuration under the key `ecs_firstrun` \

@@ -83,6 +83,8 @@ pub const SSM_AGENT: &str = "/usr/bin/amazon-ssm-agent";
 pub const CLOUDWATCH_VERSION: &str = "/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION";
 /// The CloudWatch agent's settings for what it connects to, the proxy among them.
 pub const CLOUDWATCH_COMMON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml";
+/// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
+pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
 /// The console, where EC2's console output is read from.
 pub const CONSOLE: &str = "/dev/console";
 

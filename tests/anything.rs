@@ -1,8 +1,10 @@
 //! What readers are given to make them slow or large, each within bounds: what fuzzing and thought have found.
 
-use ecs_firstrun::config::{problem, summary};
+use ecs_firstrun::config::summary;
+use ecs_firstrun::document::problem;
 use ecs_firstrun::instance::Instance;
-use ecs_firstrun::plan::{Changes, Preview, plan};
+use ecs_firstrun::plan::plan;
+use ecs_firstrun::preview::{Changes, Preview};
 use ecs_firstrun::report::Report;
 use ecs_firstrun::run::documents;
 use ecs_firstrun::text::Paint;

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ecs_firstrun::config::decode::{Document, decode_for};
+use ecs_firstrun::document::decode::{Document, decode_for};
 
 use crate::support::host::BINARY;
 use crate::support::{repository, skip};

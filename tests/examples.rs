@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ecs_firstrun::config::decode::decode;
 use ecs_firstrun::config::{self, Config};
+use ecs_firstrun::document::decode::decode;
 use ecs_firstrun::instance::Instance;
 use ecs_firstrun::plan::plan;
 use ecs_firstrun::run::documents;

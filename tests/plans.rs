@@ -12,8 +12,8 @@
 
 use std::path::Path;
 
-use ecs_firstrun::config::decode::decode;
 use ecs_firstrun::config::{self, Parsed};
+use ecs_firstrun::document::decode::decode;
 use ecs_firstrun::instance::Instance;
 use ecs_firstrun::plan::{Action, Plan, plan};
 use ecs_firstrun::run::documents;

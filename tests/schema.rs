@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use ecs_firstrun::config::ecs_variables;
 use ecs_firstrun::config::schema::printed;
+use ecs_firstrun::ecs_variables;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ pub fn right_documents() -> Vec<(String, Value)> {
     for folder in ["examples/user-data", "tests/cases"] {
         for entry in repository(folder).read_dir().unwrap().map(|entry| entry.unwrap().path()) {
             let path = if entry.is_dir() { entry.join("user-data") } else { entry };
-            let decoded = ecs_firstrun::config::decode::decode("x", &std::fs::read(&path).unwrap());
+            let decoded = ecs_firstrun::document::decode::decode("x", &std::fs::read(&path).unwrap());
             // Documents that are merged with others are right together only.
             let [document] = &decoded.documents[..] else { continue };
             found.push((path.display().to_string(), json_of(document.config.as_ref().unwrap())));
@@ -94,8 +94,8 @@ pub fn right_documents() -> Vec<(String, Value)> {
     found
 }
 
-fn json_of(node: &ecs_firstrun::config::yaml::Node) -> Value {
-    use ecs_firstrun::config::yaml::Value as Yaml;
+fn json_of(node: &ecs_firstrun::document::yaml::Node) -> Value {
+    use ecs_firstrun::document::yaml::Value as Yaml;
     match &node.value {
         Yaml::Null => Value::Null,
         Yaml::Bool(value) => (*value).into(),

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::{has_color, print};
 use crate::doctor::Diagnosis;
 use crate::run::{self, Options};
+use crate::streams::{has_color, print};
 
 pub(super) async fn doctor(options: &Options, json: bool) -> Result<ExitCode> {
     show(&run::diagnose(options).await?, "most likely:", json)

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::{LogFormat, eprint, has_color};
+use super::LogFormat;
 use crate::host::Host;
+use crate::streams::{eprint, has_color};
 
 /// What is logged, and how.
 pub(super) struct Log {

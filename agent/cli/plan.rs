@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 
 use super::validate::refuse;
-use super::{paint_for, print};
 use crate::host::Host;
 use crate::instance::Instance;
-use crate::plan::{Changes, Preview};
+use crate::preview::{Changes, Preview, foresee};
 use crate::run::{self, DryRun, Options};
+use crate::streams::{paint_for, print, read_input};
 
 /// What the plan is printed as.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +28,7 @@ pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Cha
     // A laptop's own state says nothing of an instance.
     let is_looked_at = is_for_this_host || changes == Changes::Shown || options.root != Path::new("/");
     let foresights = match is_looked_at {
-        true => Some(Host::rooted_at(&options.root, &options.ecs_endpoint)?.foresee(&plan).await),
+        true => Some(foresee(&Host::rooted_at(&options.root, &options.ecs_endpoint)?, &plan).await),
         false => None,
     };
     let preview = Preview { plan: &plan, foresights, changes };
@@ -39,6 +39,6 @@ pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Cha
 }
 
 fn read_facts(path: &Path) -> Result<Instance> {
-    let bytes = run::read_user_data(path)?;
+    let bytes = read_input(path)?;
     Instance::parse(&bytes).map_err(|why| anyhow!("{} {why}", path.display()))
 }

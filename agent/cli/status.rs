@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 
-use super::{eprint, paint_for, print};
 use crate::ecs_agent::Seen;
 use crate::host::{self, Host};
 use crate::report::{Follow, Outcome, Report};
+use crate::streams::{eprint, paint_for, print, read_input};
 use crate::well_known::{ECS_ENDPOINT, REPORT_FILE};
 
 /// How often a run that is followed is looked at.
@@ -69,7 +69,7 @@ pub(super) async fn status(arguments: Arguments) -> Result<ExitCode> {
 /// The report in a file, and its text.
 fn given(path: &Path) -> Result<(String, Report)> {
     let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
-    let bytes = crate::run::read_user_data(path)?;
+    let bytes = read_input(path)?;
     let text = String::from_utf8(bytes).with_context(|| format!("{name} is not a report of ecs-firstrun"))?;
     let report = Report::parse(&text).map_err(|error| anyhow!("{name}: {error}"))?;
     Ok((text, report))

@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{eprint, has_color, print};
-use crate::config::problem::Problem;
-use crate::run::{self, Ending};
+use crate::document::problem::Problem;
+use crate::run::Ending;
+use crate::streams::{eprint, has_color, print, read_input};
 use crate::validate::{Verdict, check, check_of_conf_d, check_template};
 
 /// The files of a folder that may be user data or templates, by the end of their names.
@@ -78,7 +78,7 @@ pub(super) fn validate(arguments: Arguments) -> Result<ExitCode> {
 
 fn check_file(path: &Path, check: impl Fn(&str, &[u8]) -> Verdict) -> Checked {
     let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
-    match run::read_user_data(path) {
+    match read_input(path) {
         Ok(bytes) => Checked { verdict: check(&name, &bytes), text: String::from_utf8(bytes).ok() },
         Err(error) => {
             let verdict = Verdict::failed(&name, format!("{error:#}"), "name a file that can be read");

@@ -5,8 +5,8 @@
 use serde_json::{Map, Value};
 
 use super::{Conflict, in_order, object};
-use crate::plan::CLOUDWATCH_JSON;
 use crate::text::is_path_match;
+use crate::well_known::CLOUDWATCH_JSON;
 use crate::well_known::CLOUDWATCH_UNIT;
 
 /// The log of the agent itself, which a run closes.

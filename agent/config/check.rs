@@ -7,10 +7,10 @@ use std::ops::Bound;
 use std::path::Path;
 
 use super::mount_options::{self, Fault};
-use super::problem::{self, Problem};
 use super::types::{Device, StackName};
-use super::yaml::{Node, NodeId, Value};
 use super::{Config, Docker, Signal, Volume, mount_points};
+use crate::document::problem::{self, Problem};
+use crate::document::yaml::{Node, NodeId, Value};
 use crate::text::are_alike;
 
 /// The checks that concern more than one value, of a configuration without what was refused of its tree.

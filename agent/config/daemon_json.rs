@@ -4,12 +4,12 @@
 //! and each value must fit the type of a Go structure. Warnings are for what dockerd accepts and ignores, and for what
 //! `dockerd --validate` does not see.
 
-pub(in crate::config) mod directives;
+pub(crate) mod directives;
 mod values;
 
 use self::directives::{DIRECTIVES, LOG_DRIVERS, NEWER, Type, of};
-use super::problem::{self, Problem};
-use super::yaml::{Entry, Node, Value};
+use crate::document::problem::{self, Problem};
+use crate::document::yaml::{Entry, Node, Value};
 use crate::text::did_you_mean;
 
 /// The keys of `docker.daemon` in a document.

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::de::{self, Deserialized};
-use super::decode::{Decoded, Document, Note};
-use super::problem::{self, Problem, Source, one_line};
-use super::yaml::{self, Node, Value};
 use super::{Config, check, daemon_json};
+use crate::document::de::{self, Deserialized};
+use crate::document::decode::{Decoded, Document, Note};
+use crate::document::problem::{self, Problem, Source, one_line};
+use crate::document::yaml::{self, Node, Value};
 
 /// What became of the documents: the configuration as far as it is right, and everything that is wrong with it.
 #[derive(Debug, Default)]

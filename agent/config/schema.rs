@@ -10,9 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::daemon_json::directives::{DIRECTIVES, Type};
-use super::ecs_variables::{EcsVariables, Kind, LEVELS, SERVICE_ENDPOINT, usable};
 use super::types::*;
 use super::{Config, Filesystem, Logs, Signal};
+use crate::ecs_variables::{EcsVariables, Kind, LEVELS, SERVICE_ENDPOINT, usable};
 
 /// Separates the meaning of a key from the form of its value, in a description of the schema.
 pub const FORM: &str = "Form: ";

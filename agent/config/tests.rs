@@ -1,9 +1,11 @@
-use super::problem::Problem;
 use super::*;
+use crate::document::problem::Problem;
 
 /// What is said of documents, and what the agent makes of them.
 fn parsed(texts: &[&str]) -> Parsed {
-    let decode = |text: &&str| decode::decode("user data", format!("#ecs-firstrun\n{text}").as_bytes()).documents;
+    let decode = |text: &&str| {
+        crate::document::decode::decode("user data", format!("#ecs-firstrun\n{text}").as_bytes()).documents
+    };
     parse(&texts.iter().flat_map(decode).collect::<Vec<_>>())
 }
 
@@ -143,7 +145,7 @@ fn a_name_that_is_like_that_of_a_variable_is_told_unless_it_is_far_too_long() {
 fn that_there_are_more_problems_is_said_once_and_last() {
     let wrong = |count: usize| -> String { (0..count).map(|n| format!("k{n}: 1\n")).collect() };
     let more = Problem::too_many().message;
-    let most = problem::MOST;
+    let most = crate::document::problem::MOST;
     let twice = "ecs: { cluster: blue }\n".repeat(61);
     let files = |count: usize| format!("logs: {{ files: [{}] }}", "{ path: /a }, ".repeat(count));
     for (texts, shown, is_more) in [

@@ -6,8 +6,8 @@
 
 pub use super::causes::Kind;
 use super::causes::{CLUSTER, OTHER, Row, consequence, named};
-use crate::config::problem::redact;
-use crate::denial::Denial;
+use crate::aws::denial::Denial;
+use crate::secrets::redact;
 
 /// A line longer than that, in characters, is quoted up to there.
 pub(super) const LONGEST_QUOTE: usize = 360;

@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use memchr::memmem;
 
 use super::{Check, Finding};
+use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::ecs_agent::DEFAULT_CLUSTER;
 use crate::host::Host;
-use crate::imds::Identity;
 use crate::well_known::ECS_DATA;
 
 /// The database, in [`ECS_DATA`].

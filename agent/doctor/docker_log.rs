@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::agent_log::{LONGEST_QUOTE, field};
-use crate::config::problem::redact;
 use crate::host::Host;
+use crate::secrets::redact;
 use crate::well_known::DOCKER_UNIT;
 
 /// The longest that the journal may take to answer.

@@ -6,16 +6,16 @@
 mod dockerd;
 mod elf;
 mod installed;
-mod left;
+mod leftovers;
 mod units;
 
 pub use self::installed::INSTALLED;
 use super::log_agent::of_files;
 use super::{Check, Diagnosis, Finding, selinux};
 use crate::config::Parsed;
-use crate::config::problem::redact;
 use crate::config::{Config, LogAgent, summary};
 use crate::host::{CONTAINERD_FILLED, Host};
+use crate::secrets::redact;
 use crate::well_known::{CLOUDWATCH_UNIT, CONTAINERD_DATA, DAEMON_JSON};
 
 /// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
@@ -32,7 +32,7 @@ pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: 
             vec![documents(baked), docker(host).await, log_agent(host, agent)],
             images_of_containerd(host).into_iter().collect(),
             for_cloudwatch.map(|(ours, config)| of_files(host, Some(ours), config, "")).unwrap_or_default(),
-            left::findings(host),
+            leftovers::findings(host),
             selinux::of_image(host, baked.map(|parsed| &parsed.config)).await,
         ]
         .concat(),

@@ -7,10 +7,10 @@ use tokio::time::timeout;
 use super::docker_log::{journal, quoted};
 use super::local::since;
 use super::{Check, Finding, LOCAL};
+use crate::aws::imds::Identity;
 use crate::cloudwatch_agent::Conflict;
 use crate::config::{Config, LogAgent};
 use crate::host::{Host, Life, UnitState};
-use crate::imds::Identity;
 use crate::plan::toml_error;
 use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT};
 

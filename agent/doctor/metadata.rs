@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{Check, Finding, Subject};
-use crate::imds::{Imds, ImdsError};
+use crate::aws::imds::{Imds, ImdsError};
 
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 /// How long the metadata service may take for the role and its credentials.

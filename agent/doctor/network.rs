@@ -9,8 +9,8 @@ use url::Url;
 
 use super::no_proxy;
 use super::{Check, Finding, Metadata, Subject, reach};
-use crate::config::problem::redact;
 use crate::http;
+use crate::secrets::redact;
 
 /// One request, name resolution, proxy and TLS included.
 const REQUEST: Duration = Duration::from_secs(3);

@@ -2,10 +2,10 @@
 
 use super::local::{log_tail, since};
 use super::{Check, Finding, agent_exit, docker_log};
+use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::ecs_agent::Seen;
 use crate::host::{HELD_UP, Host, Life, UnitState};
-use crate::imds::Identity;
 use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_LOGS, ECS_UNIT, OUR_UNIT};
 
 /// A finding for each of the units, and whether `ecs.service` waits for a cloud-init that doesn't end.

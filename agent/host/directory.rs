@@ -10,7 +10,7 @@ use crate::report::Change;
 
 impl Host {
     /// Whether a directory is there, with this owner and mode.
-    pub(super) fn has_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> bool {
+    pub(crate) fn has_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> bool {
         let found = fs::symlink_metadata(self.at(path));
         found.is_ok_and(|found| found.is_dir() && is_owned(&found, owner) && found.mode() & 0o7777 == mode)
     }

@@ -6,8 +6,8 @@
 mod array;
 mod data;
 mod find;
+mod format_intent;
 mod grow;
-mod making;
 mod mount_failure;
 mod mounted;
 mod probe;
@@ -19,25 +19,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use self::data::size_of;
-use self::making::Making;
+use self::format_intent::Making;
 use self::probe::{Decision, decide};
-pub(super) use self::remedy::Refusal;
+pub(crate) use self::remedy::Refusal;
 use self::remedy::refusal;
 use super::Host;
 use crate::config::Filesystem;
 use crate::config::types::Device;
-use crate::plan::{Foreseen, VolumeUser};
+use crate::plan::VolumeUser;
 use crate::report::Change;
 
 /// Said by mkfs.xfs(8) of xfsprogs 5.19 and later, which makes no smaller filesystem.
 const TOO_SMALL_FOR_XFS: &str = "must be larger than 300MB";
 
 /// The filesystem that a device is to hold.
-pub(super) struct Wanted<'a> {
-    pub(super) device: &'a Device,
-    pub(super) filesystem: Filesystem,
-    pub(super) label: &'a str,
-    pub(super) user: VolumeUser,
+pub(crate) struct Wanted<'a> {
+    pub(crate) device: &'a Device,
+    pub(crate) filesystem: Filesystem,
+    pub(crate) label: &'a str,
+    pub(crate) user: VolumeUser,
 }
 
 impl Host {
@@ -70,15 +70,13 @@ impl Host {
         Ok(Change::Made)
     }
 
-    /// Looks for what [`Host::ensure_filesystem`] would do. An array can't be seen before it is assembled.
-    pub(super) async fn foresee_filesystem(&self, wanted: &Wanted<'_>) -> Result<Foreseen> {
+    /// Tells whether [`Host::ensure_filesystem`] would change nothing; nothing of an array, which can't be seen before it is
+    /// assembled.
+    pub(crate) async fn has_filesystem(&self, wanted: &Wanted<'_>) -> Result<Option<bool>> {
         let disks = self.find_device(wanted.device)?;
-        let [node] = disks.as_slice() else { return Ok(Foreseen::Unknown) };
+        let [node] = disks.as_slice() else { return Ok(None) };
         let making = self.making(&disks, wanted.filesystem, wanted.label)?;
-        Ok(match self.judge(wanted, node, &making).await? {
-            Decision::Keep => Foreseen::AlreadyDone,
-            _ => Foreseen::ToDo,
-        })
+        Ok(Some(matches!(self.judge(wanted, node, &making).await?, Decision::Keep)))
     }
 
     /// Decides what is done with a disk. One that can't be used is an error, a [`Refusal`].

@@ -8,8 +8,8 @@ use std::fmt;
 use anyhow::Result;
 
 use super::Host;
-use crate::config::problem::redact;
 use crate::ecs_agent::{DEFAULT_CLUSTER, same_cluster};
+use crate::secrets::redact;
 use crate::well_known::ECS_CONFIG;
 
 /// The files, the one that counts more first.

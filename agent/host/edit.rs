@@ -83,7 +83,7 @@ impl Host {
     }
 
     /// Says what an edit makes of its file. One of which nothing would be left is to go.
-    pub(super) fn edited(&self, edit: &Edit) -> Result<Edited> {
+    pub(crate) fn edited(&self, edit: &Edit) -> Result<Edited> {
         let before = self.read(&edit.path)?;
         let edit = &match edit.labels() {
             Some(labels) => Cow::Owned(edit.without_labelled(before.as_deref(), self.read(&labels)?.as_deref())),
@@ -102,10 +102,10 @@ fn no_toml(path: &str, why: &str) -> anyhow::Error {
 }
 
 /// What an edit makes of a file.
-pub(super) struct Edited {
-    pub(super) before: Option<String>,
-    pub(super) after: Option<String>,
-    pub(super) mode: u32,
+pub(crate) struct Edited {
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+    pub(crate) mode: u32,
 }
 
 /// Where the mode of a file is recorded while a secret of ours is in it.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use super::Host;
 use super::edit::mode_record;
-use crate::imds::Identity;
+use crate::aws::imds::Identity;
 use crate::instance::{Image, Instance, OperatingSystem, Selinux, VERSION};
 use crate::plan::{Edit, SUBSTITUTES, leftovers};
 use crate::text::json_error;

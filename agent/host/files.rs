@@ -71,7 +71,7 @@ impl Host {
     }
 
     /// Whether a file has these bytes and this mode.
-    pub(super) fn holds(&self, path: &str, contents: &[u8], mode: u32) -> Result<bool> {
+    pub(crate) fn holds(&self, path: &str, contents: &[u8], mode: u32) -> Result<bool> {
         let at = self.at(path);
         match fs::symlink_metadata(&at) {
             Ok(found) if found.is_file() && found.mode() & 0o7777 == mode && found.len() == contents.len() as u64 => {
@@ -141,7 +141,7 @@ impl Host {
         fs::rename(self.at(path), self.at(to)).with_context(|| format!("rename {path} to {to}"))
     }
 
-    pub(super) fn mode_of(&self, path: &str) -> Option<u32> {
+    pub(crate) fn mode_of(&self, path: &str) -> Option<u32> {
         fs::metadata(self.at(path)).ok().map(|found| found.mode() & 0o7777)
     }
 

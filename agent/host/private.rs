@@ -16,7 +16,7 @@ const PRIVATE: u32 = 0o600;
 
 impl Host {
     /// Tells whether the file is there, not empty where it must not be, and open to its owner alone; so are its older ones.
-    pub(super) fn is_private(&self, path: &str, initial: &str) -> Result<bool> {
+    pub(crate) fn is_private(&self, path: &str, initial: &str) -> Result<bool> {
         let found = match fs::symlink_metadata(self.at(path)) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),

@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 use anyhow::{Context as _, Result, anyhow};
 
 use super::Host;
-use crate::config::problem::redact;
+use crate::secrets::redact;
 
 /// The folders that are looked through after those of PATH, which can be empty in a unit or in a cron job.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -86,7 +86,7 @@ impl Host {
     }
 
     /// Tells whether a run would change a directory's label.
-    pub(super) async fn has_label(&self, path: &str) -> Result<bool> {
+    pub(crate) async fn has_label(&self, path: &str) -> Result<bool> {
         if !self.has(path) {
             return Ok(false);
         }

@@ -12,7 +12,7 @@ use crate::report::Change;
 use crate::well_known::{CHANGED, UNITS};
 
 /// The mark that systemd has to read its unit files again; the name of no unit.
-pub(super) const UNIT_FILES: &str = "unit-files";
+pub(crate) const UNIT_FILES: &str = "unit-files";
 
 impl Host {
     /// Leaves the marks for a file that is about to change.
@@ -27,7 +27,7 @@ impl Host {
         Ok(())
     }
 
-    pub(super) fn is_marked(&self, name: &str) -> bool {
+    pub(crate) fn is_marked(&self, name: &str) -> bool {
         self.at(&mark_path(name)).exists()
     }
 
@@ -66,13 +66,13 @@ impl Host {
     }
 
     /// Tells whether nothing of the last of these units runs, which the others need.
-    pub(super) async fn are_stopped(&self, units: &[String]) -> Result<bool> {
+    pub(crate) async fn are_stopped(&self, units: &[String]) -> Result<bool> {
         let Some(last) = units.last() else { return Ok(true) };
         Ok(matches!(self.unit_state(last).await?.active.as_str(), "inactive" | "failed"))
     }
 
     /// Whether a unit runs, with its configuration as it is now.
-    pub(super) fn is_started(&self, unit: &str, state: &UnitState) -> bool {
+    pub(crate) fn is_started(&self, unit: &str, state: &UnitState) -> bool {
         state.is_active() && !self.is_marked(unit)
     }
 }
@@ -81,7 +81,7 @@ fn mark_path(name: &str) -> String {
     format!("{CHANGED}/{name}")
 }
 
-pub(super) fn is_unit_file(path: &str) -> bool {
+pub(crate) fn is_unit_file(path: &str) -> bool {
     path.strip_prefix(UNITS).is_some_and(|below| below.starts_with('/'))
 }
 

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::systemd::path_in_list;
 use super::{Action, Contents, File, Planned, containerd, planned, proxy, wanted_or_removed};
 use crate::config::Config;
-use crate::config::ecs_variables::holds_secret;
 use crate::config::types::Mode;
+use crate::ecs_variables::holds_secret;
 use crate::instance::Instance;
 use crate::well_known::{DAEMON_JSON, DOCKER_DATA, DOCKER_UNIT, STATE_DIRECTORY, UNITS, WRITTEN_BY_US};
 

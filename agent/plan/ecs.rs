@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{Action, Condition, Contents, Edit, Planned, Start, planned, proxy};
-use crate::config::ecs_variables;
 use crate::config::{Config, Ecs};
+use crate::ecs_variables;
 use crate::instance::Instance;
 use crate::well_known::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
 

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 pub use self::awslogs::{AWSLOGS_CLI_CONF, AWSLOGS_CONF};
-pub use self::cloudwatch::{CLOUDWATCH_JSON, CLOUDWATCH_YAML};
+pub use self::cloudwatch::CLOUDWATCH_YAML;
 use super::{Action, Contents, Edit, File, Planned, Start, planned, private, proxy, wanted_or_removed};
 use crate::config::types::{Mode, Placeholder, Region, RetentionDays, TimestampFormat};
 use crate::config::{Config, LogAgent, LogFile, LogNames, Proxy};
 use crate::host_logs::{ALL_HOST_LOGS, HostLog, Origin};
 use crate::instance::Instance;
-use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT};
+use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_JSON, CLOUDWATCH_UNIT};
 
 /// The proxy of awslogs.
 pub const AWSLOGS_PROXY_CONF: &str = "/etc/awslogs/proxy.conf";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::config::Parsed;
-use crate::config::decode::decode_for;
+use crate::document::decode::decode_for;
 
 /// The longest wait of a scenario that waits to the end, unless a scale is given.
 const SHORT: Duration = Duration::from_secs(3);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Boot, DeliveryState, Outcome, Report, SignalReport};
-use crate::config::problem::cut;
+use crate::document::problem::cut;
 
 /// Characters of a reason; the report has it whole.
 const REASON: usize = 2000;

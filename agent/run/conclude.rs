@@ -3,7 +3,7 @@
 use super::signal::{Waiting, target, target_in_tags};
 use super::state::{Decision, Stage};
 use super::{Ending, Failure, Provisioned, Run};
-use crate::cloudformation::Status;
+use crate::aws::cloudformation::Status;
 use crate::config::Config;
 use crate::plan::WITHOUT_CONFIGURATION;
 use crate::report::{BUG, Outcome};

@@ -4,12 +4,13 @@ use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 
 use super::{Options, Run, gather};
+use crate::aws::imds::Identity;
 use crate::config::{self, Config};
 use crate::doctor::{self, Configured, Diagnosis, Metadata, Subject};
 use crate::host::{Host, Unmet};
-use crate::imds::Identity;
-use crate::plan::{self, CLOUDWATCH_JSON, Plan};
+use crate::plan::{self, Plan};
 use crate::report::Change;
+use crate::well_known::CLOUDWATCH_JSON;
 use crate::well_known::ECS_UNIT;
 
 /// Says why this instance isn't a working member of its cluster.

@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow};
 use super::state::State;
 use super::{Options, gather};
 use crate::config::Parsed;
-use crate::config::decode::Note;
+use crate::document::decode::Note;
 use crate::host::Host;
 use crate::plan::{Plan, plan, plan_without_configuration};
 

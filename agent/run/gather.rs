@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -14,11 +13,11 @@ use super::Options;
 use super::hand_over::HandedOver;
 use super::panics::net;
 use super::state::{Kept, State};
-use crate::config::decode::{Document, decode_for};
+use crate::aws::imds::{Identity, Imds};
 use crate::config::{self, Config, Parsed, SHELL_VARIABLES, Signal};
 use crate::doctor::Metadata;
+use crate::document::decode::{Document, decode_for};
 use crate::host::Host;
-use crate::imds::{Identity, Imds};
 use crate::instance::Instance;
 use crate::plan::asks_for_docker_version;
 use crate::well_known::DOCUMENTS;
@@ -152,7 +151,7 @@ fn local(host: &Host, options: &Options) -> Gathered {
         Err(error) => gathered.error = Some(error),
     }
     if let Some(path) = &options.user_data {
-        match read_user_data(path) {
+        match crate::streams::read_input(path) {
             Ok(bytes) => gathered.user_data = Some(bytes),
             Err(error) => gathered.error = gathered.error.or(Some(error)),
         }
@@ -179,25 +178,6 @@ pub fn baked_documents(host: &Host) -> Result<Vec<Document>> {
 
 fn baked_document((name, text): &(String, String)) -> Document {
     Document::of_conf_d(name, text)
-}
-
-/// Reads a file of user data; `-` is standard input.
-///
-/// # Errors
-/// A file that can't be read.
-pub fn read_user_data(path: &Path) -> Result<Vec<u8>> {
-    use std::io::Read as _;
-    // More is refused by the decoder, which says so.
-    let limit = 2 << 20;
-    let mut bytes = Vec::new();
-    match path.as_os_str() == "-" {
-        true => std::io::stdin().take(limit).read_to_end(&mut bytes).context("read standard input")?,
-        false => {
-            let file = std::fs::File::open(path).with_context(|| format!("can't read {}", path.display()))?;
-            file.take(limit).read_to_end(&mut bytes).with_context(|| format!("can't read {}", path.display()))?
-        }
-    };
-    Ok(bytes)
 }
 
 async fn from_imds(gathered: &mut Gathered, options: &Options, patience: Duration) -> Result<()> {

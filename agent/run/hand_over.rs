@@ -105,7 +105,7 @@ pub fn stage(host: &Host) -> Option<&'static str> {
 /// # Errors
 /// A file of user data that can't be read, or a unit that isn't installed.
 pub async fn hand_over(host: &Host, options: &Options, stage: &str) -> Result<()> {
-    let user_data = options.user_data.as_deref().map(gather::read_user_data).transpose()?;
+    let user_data = options.user_data.as_deref().map(crate::streams::read_input).transpose()?;
     let handed = HandedOver {
         version: VERSION,
         instance_id: host.local_instance_id().unwrap_or_default(),

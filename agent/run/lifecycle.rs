@@ -7,9 +7,9 @@ use tokio::time::{Instant, sleep};
 
 use super::signal::client;
 use super::{Options, Run};
-use crate::auto_scaling::{Caller, Hook};
+use crate::aws::auto_scaling::{Caller, Hook};
+use crate::aws::imds::{Imds, is_of_a_warm_pool};
 use crate::config::Config;
-use crate::imds::{Imds, is_of_a_warm_pool};
 
 /// Time after the boot within which Auto Scaling begins the lifecycle action: EC2 first tells it that the instance runs, or has
 /// a new root volume. Too short a time would have a sound instance terminated once the hook has timed out.

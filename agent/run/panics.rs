@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 
-use crate::config::problem::redact;
+use crate::secrets::redact;
 
 /// Waits for a future. A panic in it becomes an error.
 pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
@@ -28,7 +28,7 @@ pub(super) fn net<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 pub fn print_panics_without_values() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
-        crate::cli::eprint(&format!("panicked{place}: {}\n", words_of(panic.payload())));
+        crate::streams::eprint(&format!("panicked{place}: {}\n", words_of(panic.payload())));
     }));
 }
 

@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::{Failure, Provisioned, Run, Stage, gather, log_agent, save_report, signal};
 use crate::apply::{apply, millis};
-use crate::config::decode::Note;
 use crate::config::{self, Config, Ecs, Parsed};
+use crate::document::decode::Note;
 use crate::instance::Instance;
 use crate::plan::{Action, Condition, Plan, obstacle, plan, plan_without_configuration};
 use crate::report::{Change, Outcome, StepReport};

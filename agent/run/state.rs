@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Gathered;
 use super::diagnose::with_remedy;
-use crate::cloudformation::Status;
+use crate::aws::cloudformation::Status;
+use crate::aws::imds::Identity;
 use crate::host::Host;
-use crate::imds::Identity;
 use crate::text::json_error;
 use crate::well_known::{STATE_FILE, STATE_IN_MEMORY};
 

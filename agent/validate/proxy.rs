@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::warnings::warning;
 use super::without_effect::variable;
 use crate::config::Config;
-use crate::config::decode::Document;
-use crate::config::problem::{self, Problem};
+use crate::document::decode::Document;
+use crate::document::problem::{self, Problem};
 
 /// Finds what of the proxy hurts or does nothing.
 pub(super) fn warnings(config: &Config, documents: &[Document]) -> Vec<Problem> {

@@ -16,8 +16,9 @@ use std::collections::HashMap;
 use self::check::Checker;
 use self::functions::{function, items};
 use super::Verdict;
-use crate::config::problem::{Problem, Source, is_secret_key};
-use crate::config::yaml::{self, Node, Value};
+use crate::document::problem::{Problem, Source};
+use crate::document::yaml::{self, Node, Value};
+use crate::secrets::is_secret_key;
 
 pub(super) use self::functions::STACK;
 pub(super) use self::permissions::Permissions;

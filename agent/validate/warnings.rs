@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::template::{Refresh, Surroundings, Time, Wait, Waits};
 pub(super) use super::without_effect::{find as without_effect, replaced_lists};
 use super::{log_files, logs, volumes};
-use crate::config::decode::Document;
-use crate::config::ecs_variables::{holds_secret, is_secret};
-use crate::config::problem::{Problem, Span};
 use crate::config::types::TimeSpan;
 use crate::config::{Config, Signal};
+use crate::document::decode::Document;
+use crate::document::problem::{Problem, Span};
+use crate::ecs_variables::{holds_secret, is_secret};
 use crate::text::did_you_mean;
 
 /// The bytes that EC2 takes, before they are encoded.

@@ -1,11 +1,11 @@
 //! Values of user data that look right but have no effect, or another effect.
 
 use super::warnings::warning;
-use crate::config::decode::Document;
-use crate::config::problem::{self, Problem, Span};
 use crate::config::types::Device;
-use crate::config::yaml::{Node, Value};
 use crate::config::{Config, daemon_json};
+use crate::document::decode::Document;
+use crate::document::problem::{self, Problem, Span};
+use crate::document::yaml::{Node, Value};
 
 /// The keys whose values have variables of their own.
 const NAMES: [&str; 2] = ["group", "stream"];

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bounds::{Cost, Counting, MEMORY, TIME, least};
 use ecs_firstrun::config::Parsed;
-use ecs_firstrun::config::problem::Problem;
+use ecs_firstrun::document::problem::Problem;
 use ecs_firstrun::instance::Instance;
 use ecs_firstrun::plan::{Changes, Preview, plan};
 use ecs_firstrun::run::documents;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{indices, is_meant};
 use crate::config::logs::ACCOUNT;
 use crate::config::types::{LONGEST_LOG_NAME, LONGEST_REGION, NameTemplate, Placeholder, StartPattern, Variable};
-use crate::config::yaml::{Node, NodeId};
 use crate::config::{Config, LogAgent, LogFile, LogNames, LogTimeZone};
+use crate::document::yaml::{Node, NodeId};
 use crate::host_logs::{ALL_HOST_LOGS, HostLog, groups};
 
 /// Takes a path in the document, a message and a remedy.

@@ -5,7 +5,7 @@
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::config) enum Type {
+pub(crate) enum Type {
     /// A JSON string.
     Text,
     /// Text, or a number or boolean that is written as text.
@@ -42,7 +42,7 @@ pub(in crate::config) enum Type {
 
 /// The form of a text.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::config) enum Form {
+pub(crate) enum Form {
     /// `key=value`.
     Label,
     /// `kind=value`, with one `=`.
@@ -101,7 +101,7 @@ const ULIMITS: &str =
 
 /// The directives by name; sorted.
 #[rustfmt::skip]
-pub(in crate::config) const DIRECTIVES: &[(&str, Type)] = &[
+pub(crate) const DIRECTIVES: &[(&str, Type)] = &[
     ("add-runtime", FlagOnly("runtimes")),
     ("allow-direct-routing", Bool),
     ("allow-nondistributable-artifacts", TEXTS),
@@ -220,7 +220,7 @@ pub(in crate::config) const DIRECTIVES: &[(&str, Type)] = &[
 ];
 
 /// Directives that are younger than Docker 25.0, which the ECS-optimized images have, with the version that brought each.
-pub(in crate::config) const NEWER: &[(&str, &str)] = &[
+pub(crate) const NEWER: &[(&str, &str)] = &[
     ("allow-direct-routing", "28.2"),
     ("bip6", "28.0"),
     ("bridge-accept-fwmark", "29.0"),
@@ -233,10 +233,10 @@ pub(in crate::config) const NEWER: &[(&str, &str)] = &[
 ];
 
 /// The log drivers that dockerd has on Linux; others are plugins.
-pub(in crate::config) const LOG_DRIVERS: &[&str] =
+pub(crate) const LOG_DRIVERS: &[&str] =
     &["awslogs", "fluentd", "gcplogs", "gelf", "journald", "json-file", "local", "none", "splunk", "syslog"];
 
 /// Finds a directive.
-pub(in crate::config) fn of(name: &str) -> Option<Type> {
+pub(crate) fn of(name: &str) -> Option<Type> {
     DIRECTIVES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
 }

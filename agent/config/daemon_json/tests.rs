@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::decode::Document;
 use crate::config::parse;
+use crate::document::decode::Document;
 
 /// The messages about a document's `docker.daemon`, errors and warnings, each with line, column and remedy.
 fn told(daemon: &str) -> (Vec<String>, Vec<String>) {

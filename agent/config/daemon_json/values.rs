@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv6Net};
 use url::Url;
 
 use super::directives::{Form, Type};
-use crate::config::yaml::{Node, Value};
+use crate::document::yaml::{Node, Value};
 use crate::text::did_you_mean;
 
 /// Tells whether dockerd takes a value that is no list or mapping of its own type.

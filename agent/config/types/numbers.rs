@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::document::de::DURATION_REMEDY;
+
 /// The permissions of a file or directory, written in octal as `"0755"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -41,11 +43,6 @@ impl fmt::Display for Mode {
 #[serde(into = "String")]
 pub struct TimeSpan(pub Duration);
 
-impl TimeSpan {
-    /// How to write one.
-    pub const REMEDY: &str = "write a number and its unit, such as 90s, 15m or 1h";
-}
-
 impl<'de> Deserialize<'de> for TimeSpan {
     /// By a visitor of its own, since who writes a bare number must be told of the unit, and not of quotes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -71,7 +68,7 @@ impl TryFrom<String> for TimeSpan {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a duration\n{}", TimeSpan::REMEDY);
+        let wrong = || format!("`{text}` is not a duration\n{DURATION_REMEDY}");
         if text.contains(|c: char| c.is_whitespace() && c != ' ') {
             return Err(wrong());
         }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 
 use super::super::Host;
+use super::format_intent::Making;
 use super::kernel_name;
-use super::making::Making;
 use super::probe::Found;
 use super::remedy::{self, refusal};
 use crate::report::Change;

@@ -12,7 +12,7 @@ use crate::config::types::{Device, spellings};
 
 impl Host {
     /// The disks that a device stands for, by the nodes that the kernel gave them: none while it is not attached.
-    pub(in crate::host) fn find_device(&self, device: &Device) -> Result<Vec<PathBuf>> {
+    pub(crate) fn find_device(&self, device: &Device) -> Result<Vec<PathBuf>> {
         let mut found = match device {
             Device::Named(path) => self.find_named(path.as_str())?.into_iter().collect(),
             Device::InstanceStore => self.instance_store(),

@@ -40,12 +40,7 @@ impl Host {
     }
 
     /// Whether the mounted filesystem is as large as its device; nothing where its size is not to be read.
-    pub(in crate::host) fn fills_device(
-        &self,
-        device: &Device,
-        filesystem: Filesystem,
-        mount: &str,
-    ) -> Result<Option<bool>> {
+    pub(crate) fn fills_device(&self, device: &Device, filesystem: Filesystem, mount: &str) -> Result<Option<bool>> {
         let node = self.one_disk(device)?;
         let size = match filesystem {
             Filesystem::Xfs => xfs_size(&self.at(mount)),

@@ -7,7 +7,7 @@ use anyhow::{Error, anyhow};
 use tokio::time::{Instant, timeout};
 
 use super::super::Host;
-use crate::config::problem::redact;
+use crate::secrets::redact;
 
 /// Time allowed for each program that is asked for the reason.
 const PATIENCE: Duration = Duration::from_secs(5);

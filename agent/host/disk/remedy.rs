@@ -10,7 +10,7 @@ use crate::config::types::{Device, FilesystemLabel};
 /// A finding and its remedy, where an end state can't be brought about and nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(in crate::host) struct Refusal(pub(in crate::host) String);
+pub(crate) struct Refusal(pub(in crate::host) String);
 
 /// The error for a disk that is refused, with what was found and what to do.
 pub(super) fn refusal(device: &str, node: &Path, what: &str, remedy: &str) -> anyhow::Error {

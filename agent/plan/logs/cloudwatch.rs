@@ -6,10 +6,8 @@ use super::{Entry, HostLogs, Planned};
 use crate::config::LogNames;
 use crate::config::types::{Placeholder, RegularExpression, is_pattern};
 use crate::host_logs::{DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP};
-use crate::well_known::{CLOUDWATCH_UNIT, DOCKER_UNIT, RUNS_FILE};
+use crate::well_known::{CLOUDWATCH_JSON, CLOUDWATCH_UNIT, DOCKER_UNIT, RUNS_FILE};
 
-/// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
-pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
 /// Our pipelines of the CloudWatch agent, which merges the OpenTelemetry configurations of this folder: only they can read the
 /// journal from its beginning. `journald` in the JSON begins with the last ten entries.
 pub const CLOUDWATCH_YAML: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.yaml";

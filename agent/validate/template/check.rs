@@ -9,11 +9,12 @@ use super::functions::{Resolved, function};
 use super::text::Text;
 use super::world::{MOST, Search, World};
 use super::{Place, Surroundings, Template};
-use crate::config::decode::{Decoded, Document, Note, base64_wrapped};
-use crate::config::problem::{self, Extent, Problem, Source, Span};
-use crate::config::yaml::{Loaded, Node};
 use crate::config::{self, Parsed};
-use crate::validate::{Verdict, of_launch, proxy, secrets_of_template, warnings};
+use crate::document::decode::{Decoded, Document, Note, base64_wrapped};
+use crate::document::problem::{self, Extent, Problem, Source, Span};
+use crate::document::secret_places;
+use crate::document::yaml::{Loaded, Node};
+use crate::validate::{Verdict, of_launch, proxy, warnings};
 
 /// Worlds that are tried in a whole template, beside the first of each user data.
 const MOST_IN_ALL: usize = 2_000;
@@ -58,7 +59,7 @@ struct Outcome {
 
 impl<'a> Checker<'a> {
     pub(super) fn new(name: &'a str, source: &'a Arc<Source>, loaded: &Loaded) -> Self {
-        let secrets = secrets_of_template(&source.text, loaded);
+        let secrets = secret_places::find(&source.text, loaded, secret_places::Part::Template);
         let verdict = Verdict { errors: loaded.problems.clone(), is_template: true, ..Verdict::of(name) };
         Checker {
             name,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::check::Traits;
 use super::world::in_common;
-use crate::config::problem::{self, Problem};
+use crate::document::problem::{self, Problem};
 
 /// Problems by the worlds in which they were found.
 #[derive(Default)]

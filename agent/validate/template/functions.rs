@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::scalar;
 use super::text::{Origin, Text, place_in};
 use super::world::World;
-use crate::config::problem::{self, Problem};
-use crate::config::yaml::{Node, Value};
+use crate::document::problem::{self, Problem};
+use crate::document::yaml::{Node, Value};
 use crate::text::nearest;
 
 /// The account, the region and the stack that stand in for those of a stack.

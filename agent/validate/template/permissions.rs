@@ -3,7 +3,7 @@
 use super::functions::{Resolved, function, items};
 use super::world::World;
 use super::{Place, refers_to};
-use crate::config::yaml::{Node, Value};
+use crate::document::yaml::{Node, Value};
 use crate::text::is_match;
 
 const INSTANCE_PROFILE: &str = "AWS::IAM::InstanceProfile";

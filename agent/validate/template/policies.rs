@@ -7,7 +7,7 @@ use super::world::World;
 use super::{Place, Template, refers_to};
 use crate::config::Config;
 use crate::config::types::LogicalId;
-use crate::config::yaml::Node;
+use crate::document::yaml::Node;
 use crate::text::did_you_mean;
 
 /// The timeout of creation policies, and of rolling updates that wait for signals, if a policy gives none.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::config::problem::Span;
+use crate::document::problem::Span;
 
 /// The most bytes that a text gets; user data has 16 KiB. What is more is left out.
 const MAX_BYTES: usize = 1 << 20;

@@ -7,9 +7,9 @@ use super::policies::{GROUP, duration};
 use super::world::World;
 use super::{Place, refers_to};
 use crate::config::Config;
-use crate::config::problem::{Problem, Span};
 use crate::config::types::{LogicalId, spellings};
-use crate::config::yaml::Node;
+use crate::document::problem::{Problem, Span};
+use crate::document::yaml::Node;
 use crate::text::did_you_mean;
 
 const WARM_POOL: &str = "AWS::AutoScaling::WarmPool";

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::Template;
 use super::functions::{function, items};
 use super::text::Text;
-use crate::config::problem::{Problem, cut};
-use crate::config::yaml::{Node, Value};
+use crate::document::problem::{Problem, cut};
+use crate::document::yaml::{Node, Value};
 
 /// Ways that are tried for one user data. Each condition that is independent of the others doubles them.
 pub(super) const MOST: usize = 64;

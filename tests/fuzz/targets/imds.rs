@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok((identity, _)) = runtime.block_on(identity(answer)) else { return };
         let _ = identity.is_warming();
         let kept = serde_json::to_string(&identity).unwrap();
-        assert_eq!(serde_json::from_str::<ecs_firstrun::imds::Identity>(&kept).unwrap(), identity);
+        assert_eq!(serde_json::from_str::<ecs_firstrun::aws::imds::Identity>(&kept).unwrap(), identity);
         let instance = Instance {
             instance_id: identity.instance_id,
             region: identity.region,

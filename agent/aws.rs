@@ -1,0 +1,11 @@
+//! All that talks to AWS: the instance metadata service, CloudFormation and Auto Scaling.
+//!
+//! `sdk` signs a request and sends it to where `endpoint` says; [`delivery`] repeats it, and reads each answer.
+
+pub mod auto_scaling;
+pub mod cloudformation;
+pub mod delivery;
+pub mod denial;
+pub(crate) mod endpoint;
+pub mod imds;
+pub(crate) mod sdk;

@@ -1,0 +1,163 @@
+//! The lifecycle hook of an Auto Scaling group that waits for this instance.
+//!
+//! A hook on `autoscaling:EC2_INSTANCE_LAUNCHING` keeps a new instance in `Pending:Wait` until its lifecycle action is
+//! completed: with CONTINUE it goes into service, with ABANDON it is terminated. With a warm pool the same hook fires
+//! twice: in `Warmed:Pending:Wait`, and in `Pending:Wait` when the instance leaves the pool for service.
+//! <https://docs.aws.amazon.com/autoscaling/ec2/userguide/warm-pool-instance-lifecycle.html>
+//!
+//! There is no authentication by the instance identity document for this API: it takes IAM credentials.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::aws::cloudformation::Status;
+use crate::aws::delivery::answer::Outcome;
+use crate::aws::delivery::{CredentialsSource, Delivery, Method, TRY, persist};
+use crate::aws::endpoint::Service;
+use crate::aws::sdk::Sdk;
+
+/// How often a heartbeat goes out. The shortest timeout that a hook can have is 30 s (PutLifecycleHook), and which one
+/// it has is not known here: a third of that is left for a heartbeat that is slow.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// What the lifecycle action is completed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ActionResult {
+    /// The instance goes on, into service or into the warm pool.
+    Continue,
+    /// Auto Scaling terminates the instance, and launches another.
+    Abandon,
+}
+
+impl From<Status> for ActionResult {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Success => Self::Continue,
+            Status::Failure => Self::Abandon,
+        }
+    }
+}
+
+impl fmt::Display for ActionResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Continue => "CONTINUE",
+            Self::Abandon => "ABANDON",
+        })
+    }
+}
+
+/// A lifecycle hook, and the instance that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// The hook's name.
+    pub name: String,
+    /// The name of the Auto Scaling group.
+    pub group: String,
+    /// The instance's id.
+    pub instance_id: String,
+    /// The region of the instance, and so of its group.
+    pub region: String,
+    /// The domain of the partition, as the instance metadata names it; empty if that is not known.
+    pub partition_domain: String,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lifecycle hook {} of group {}", self.name, self.group)
+    }
+}
+
+/// Speaks to Auto Scaling for the instance.
+pub struct Caller {
+    sdk: Sdk,
+    hook: Hook,
+    /// Until then the lifecycle action may not have begun yet.
+    begins_by: Instant,
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("hook", &self.hook).finish_non_exhaustive()
+    }
+}
+
+impl Caller {
+    /// Speaks through `client`, the outbound one.
+    ///
+    /// Until `begins_by` an answer that no lifecycle action is active does not count: Auto Scaling begins it once EC2 has
+    /// told it that the instance runs, and an instance that boots fast is here before.
+    ///
+    /// # Errors
+    /// The SDK can't be set up.
+    pub fn new(
+        hook: Hook,
+        client: &reqwest::Client,
+        credentials: &CredentialsSource,
+        begins_by: Instant,
+    ) -> Result<Self> {
+        Ok(Self { sdk: Sdk::new(&hook.region, client, credentials)?, hook, begins_by })
+    }
+
+    /// Completes the lifecycle action, again and again until an answer that counts or the deadline.
+    pub async fn complete(&self, result: ActionResult, deadline: Instant) -> Delivery {
+        persist(Method::LifecycleHook, deadline, async || self.not_too_early(self.try_to_complete(result).await)).await
+    }
+
+    /// Keeps the hook from timing out, for as long as it is polled. A heartbeat that is lost is logged, and is no failure:
+    /// what counts is the completion.
+    pub async fn keep_waiting(&self) {
+        let mut last = None;
+        loop {
+            let sent = timeout(TRY, self.heartbeat()).await;
+            let outcome = sent.unwrap_or_else(|_| Outcome::again("no answer in time".to_owned()));
+            let (why, ends) = match self.not_too_early(outcome) {
+                Outcome::Accepted => (None, false),
+                Outcome::Again { why, .. } => (Some(why), false),
+                Outcome::Over(_, why) => (Some(why), true),
+                Outcome::Refused(refusal) => (Some(refusal.to_string()), true),
+            };
+            if let Some(why) = why.as_ref().filter(|_| why != last) {
+                tracing::warn!("no heartbeat for {}: {why}", self.hook);
+            }
+            if ends {
+                return;
+            }
+            last = why;
+            sleep(HEARTBEAT).await;
+        }
+    }
+
+    async fn try_to_complete(&self, result: ActionResult) -> Outcome {
+        let result = result.to_string();
+        self.call("CompleteLifecycleAction", &[("LifecycleActionResult", &result)]).await
+    }
+
+    async fn heartbeat(&self) -> Outcome {
+        self.call("RecordLifecycleActionHeartbeat", &[]).await
+    }
+
+    /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CompleteLifecycleAction.html>
+    async fn call(&self, action: &str, more: &[(&str, &str)]) -> Outcome {
+        let Hook { name, group, instance_id, region, partition_domain } = &self.hook;
+        let of_hook = [("LifecycleHookName", name), ("AutoScalingGroupName", group), ("InstanceId", instance_id)];
+        let parameters: Vec<(&str, &str)> = [("Action", action), ("Version", "2011-01-01")]
+            .into_iter()
+            .chain(of_hook.map(|(key, value)| (key, value.as_str())))
+            .chain(more.iter().copied())
+            .collect();
+        self.sdk.query(Method::LifecycleHook, Service::AutoScaling, region, partition_domain, &parameters).await
+    }
+
+    fn not_too_early(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Over(_, why) if Instant::now() < self.begins_by => Outcome::again(why),
+            outcome => outcome,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What an HTTP answer of AWS, or of what stands before it, means.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Method, Over, Refusal};
+use crate::aws::denial::Denial;
+use crate::secrets::redact;
+
+/// What one try came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Accepted,
+    Over(Over, String),
+    Refused(Refusal),
+    Again {
+        why: String,
+        /// How long the other side asked to be left alone.
+        after: Option<Duration>,
+    },
+}
+
+impl Outcome {
+    pub(crate) fn again(why: String) -> Self {
+        Self::Again { why, after: None }
+    }
+}
+
+/// An error of an AWS service.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "PascalCase")]
+struct AwsError {
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct JsonError {
+    error: AwsError,
+}
+
+/// Codes of refusals that pass by themselves, whatever their status.
+const TEMPORARY: [&str; 11] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+    "RequestTimeout",
+    "RequestTimeTooSkewed",
+    // Auto Scaling, while another change of the same group is under way.
+    "ResourceContention",
+    "ScalingActivityInProgress",
+];
+
+/// Codes of credentials that are too new to be known everywhere, or have been replaced meanwhile.
+const TEMPORARY_IAM: [&str; 5] =
+    ["InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "ExpiredToken", "RequestExpired"];
+
+/// Remedies of what S3 says to the URL of a wait condition handle: how the code begins, what the message contains, what to do.
+const OF_HANDLES: [(&str, &str, &str); 7] = [
+    ("", "has expired", EXPIRED),
+    ("ExpiredToken", "", EXPIRED),
+    ("", "Query-string authentication", "the URL was cut short: give it whole, in quotes, for it has & in it"),
+    ("SignatureDoesNotMatch", "", CHANGED),
+    ("InvalidAccessKeyId", "", CHANGED),
+    ("NoSuchBucket", "", "the host of the URL must be as CloudFormation made it, with the stack's own region"),
+    (
+        "AccessDenied",
+        "",
+        "the policy of the VPC endpoint for S3 must allow s3:PutObject in the bucket of the URL, \
+         cloudformation-waitcondition-REGION",
+    ),
+];
+const EXPIRED: &str = "the URL of the wait condition handle is too old: create the stack again";
+const CHANGED: &str = "the URL was changed on its way here: give it as CloudFormation made it, each % and & in it too";
+
+/// The same for requests that are signed here.
+const OF_SIGNATURES: [(&str, &str, &str); 3] = [
+    ("SignatureDoesNotMatch", "", MISSIGNED),
+    ("IncompleteSignature", "", MISSIGNED),
+    ("MissingAuthenticationToken", "", MISSIGNED),
+];
+const MISSIGNED: &str = "the secret key must be that of the access key, and no proxy may change the request's headers";
+
+/// What an answer with this status and body means.
+///
+/// Only an AWS error with a 4xx status is a refusal. An answer without one comes from something in between, and 5xx passes.
+pub(crate) fn judge(method: Method, status: u16, after: Option<Duration>, body: &[u8]) -> Outcome {
+    let again = |why| Outcome::Again { why, after };
+    if (200..300).contains(&status) {
+        return match is_web_page(body) {
+            true => again(format!("HTTP {status} with a web page: something in between answers in AWS's place")),
+            false => Outcome::Accepted,
+        };
+    }
+    let Some(error) = AwsError::read(body) else {
+        return again(format!("HTTP {status} without an AWS error: something in between may have answered"));
+    };
+    if let Some(over) = error.over(method) {
+        return Outcome::Over(over, error.message);
+    }
+    let refusal = Refusal { why: format!("{}: {}", error.code, error.message), remedy: error.remedy(method) };
+    match error.is_temporary(method, status) {
+        // What isn't there seldom comes by itself.
+        true if status == 404 => again(format!("HTTP {status}, {refusal}")),
+        true => again(format!("HTTP {status}, {}", refusal.why)),
+        false => Outcome::Refused(refusal),
+    }
+}
+
+/// Whether this is HTML, which no AWS API and no presigned PUT answers with.
+pub(crate) fn is_web_page(body: &[u8]) -> bool {
+    let head = body.get(..512).unwrap_or(body);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    head.contains("<html") || head.contains("<!doctype html")
+}
+
+impl AwsError {
+    /// From JSON as `ContentType=JSON` asks for, or from XML as SDK requests and S3 get it.
+    fn read(body: &[u8]) -> Option<Self> {
+        // A bucket repeats much of the request that it refuses.
+        let shown = |error: Self| Self { message: redact(&error.message), ..error };
+        if let Ok(JsonError { error }) = serde_json::from_slice(body) {
+            return Some(shown(error));
+        }
+        let text = std::str::from_utf8(body).ok()?;
+        if is_web_page(body) || !text.contains("<Error>") {
+            return None;
+        }
+        let message = element(text, "Message").unwrap_or_default();
+        Some(shown(Self { code: element(text, "Code")?, message }))
+    }
+
+    /// The reason why the request need not be sent again, if there is one.
+    ///
+    /// The one code stands for much else, so that it is the text that tells. CloudFormation has it of each stack whose
+    /// operation is over, and of each id that has signalled; Auto Scaling of each instance that no hook holds.
+    fn over(&self, method: Method) -> Option<Over> {
+        let message = self.message.to_ascii_lowercase();
+        let says = |text| message.contains(text);
+        match method {
+            _ if self.code != "ValidationError" => None,
+            Method::LifecycleHook => says("no active lifecycle action").then_some(Over::NotWaitedFor),
+            _ if says("signal with id") && says("already exists") => Some(Over::AlreadyThere),
+            _ if !says("cannot be signaled") => None,
+            _ if has_failed(&message) => Some(Over::TooLate),
+            _ => Some(Over::NotWaitedFor),
+        }
+    }
+
+    fn is_temporary(&self, method: Method, status: u16) -> bool {
+        if !(400..500).contains(&status) || status == 429 || TEMPORARY.contains(&self.code.as_str()) {
+            return true;
+        }
+        match method {
+            // The clock of a booting host may be wrong until it has been set.
+            Method::Iam | Method::LifecycleHook => {
+                TEMPORARY_IAM.contains(&self.code.as_str())
+                    || self.message.contains("Signature expired")
+                    || self.message.contains("Signature not yet current")
+            }
+            // As aws-cfn-bootstrap has it for the presigned PUT.
+            Method::WaitHandle => matches!(status, 404 | 408),
+            Method::InstanceIdentity => false,
+        }
+    }
+
+    fn remedy(&self, method: Method) -> String {
+        if let Some(denial) = Denial::of(&self.message) {
+            return denial.remedy();
+        }
+        let remedies: &[_] = match method {
+            Method::WaitHandle => &OF_HANDLES,
+            Method::Iam | Method::LifecycleHook => &OF_SIGNATURES,
+            Method::InstanceIdentity => &[],
+        };
+        let fits = |code: &str, text: &str| self.code.starts_with(code) && self.message.contains(text);
+        if let Some((.., remedy)) = remedies.iter().find(|(code, text, _)| fits(code, text)) {
+            return (*remedy).to_owned();
+        }
+        let remedy = match (method, self.code.as_str()) {
+            (Method::WaitHandle, _) => {
+                "the URL of the wait condition handle must be complete, and it expires; create the stack again"
+            }
+            (Method::LifecycleHook, "ValidationError") => {
+                "check signal.lifecycle_hook: the group must exist in the instance's region, and have a hook of that \
+                name"
+            }
+            (_, "ValidationError") if self.message.contains("does not exist") => {
+                "check signal.stack, signal.resource and signal.region"
+            }
+            (Method::Iam, "ValidationError") => "check that signal.resource is a logical id in signal.stack",
+            (Method::Iam | Method::LifecycleHook, _) => {
+                return format!("the instance's role must permit {}", method.permission());
+            }
+            (Method::InstanceIdentity, _) => {
+                "the instance must belong to signal.stack; if it doesn't, set signal.auth: iam and permit \
+                cloudformation:SignalResource"
+            }
+        };
+        remedy.to_owned()
+    }
+}
+
+/// Tells whether a text like `Stack web is in ROLLBACK_COMPLETE state and cannot be signaled` is of a stack that came to nothing.
+///
+/// All other states are those of an operation that went well, or goes on. The text is in lower case.
+fn has_failed(message: &str) -> bool {
+    let state = message.split_once(" is in ").and_then(|(_, rest)| rest.split_whitespace().next());
+    state.is_some_and(|state| state.contains("rollback") || state.contains("failed") || state.starts_with("delete"))
+}
+
+/// The text of the first such element; AWS's error documents are flat enough for this.
+fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let text = text.replace("&lt;", "<").replace("&gt;", ">");
+    let text = text.replace("&quot;", "\"").replace("&apos;", "'");
+    // Last, so that what it uncovers isn't taken for an entity.
+    Some(text.replace("&amp;", "&"))
+}
+
+#[cfg(test)]
+#[path = "answer/tests.rs"]
+mod tests;

@@ -1,0 +1,12 @@
+//! Documents: from the bytes of user data to trees that know their lines, and problems in their place.
+//!
+//! Nothing here knows what a key means, but for where secrets stand.
+
+pub mod de;
+pub mod decode;
+pub mod problem;
+pub(crate) mod secret_places;
+pub mod yaml;
+
+/// The keys at the top of a document of ours.
+pub(crate) const SECTIONS: [&str; 7] = ["signal", "proxy", "storage", "docker", "logs", "ecs", "wait"];

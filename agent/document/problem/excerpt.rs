@@ -1,0 +1,92 @@
+//! The part of the offending line that is shown.
+
+use std::ops::Range;
+
+use super::Span;
+use super::shorten::visible_char;
+use crate::secrets::MASK;
+
+/// The most characters of an excerpt, but for the dots at its ends and the masks: a line of so many fits most logs.
+pub(super) const LINE_WIDTH: usize = 120;
+/// Those that are shown before the offending place; the others are shown from there on.
+const CONTEXT_BEFORE: usize = 40;
+const CONTEXT_AFTER: usize = LINE_WIDTH - CONTEXT_BEFORE;
+
+/// Bytes before and behind the offending place that are looked at to show as many characters.
+const AROUND: usize = 4096;
+
+/// The part of a line that is shown, after masking and shortening.
+pub(super) struct Excerpt {
+    /// The part.
+    pub text: String,
+    /// The bytes of it that are pointed at.
+    pub caret: Range<usize>,
+    /// Line and column in the document, from 1.
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Excerpt {
+    /// What to show for a span: of its first line, without its secrets, as much as fits.
+    pub fn of(span: &Span) -> Self {
+        let (line, column) = span.position();
+        let range = span.source.line_at(span.start);
+        let whole = &span.source.text[range.clone()];
+        let place = |at: usize| at.clamp(range.start, range.end) - range.start;
+        let (start, end) = (place(span.start), place(span.end));
+        // Whatever is masked in it, what is shown of a line lies in this part.
+        let part = whole.floor_char_boundary(start.saturating_sub(AROUND))..whole.ceil_char_boundary(start + AROUND);
+        let secrets = span.source.secrets_in(range.clone());
+        let masks: Vec<_> = secrets.iter().map(|secret| secret.start - range.start..secret.end - range.start).collect();
+        let shown = Shown::new(whole, part.clone(), &masks);
+        let caret = shown.position(start)..shown.position(end);
+        let from = caret.start.saturating_sub(CONTEXT_BEFORE);
+        let to = (caret.start + CONTEXT_AFTER).min(shown.chars.len());
+        let (before, after) = (from > 0 || part.start > 0, to < shown.chars.len() || part.end < whole.len());
+        let mut text = String::from(if before { "..." } else { "" });
+        let mut bytes = text.len()..text.len();
+        for (at, &(_, c)) in shown.chars.iter().enumerate().take(to).skip(from) {
+            if at == caret.start {
+                bytes = text.len()..text.len();
+            }
+            text.push(c);
+            if at < caret.end {
+                bytes.end = text.len();
+            }
+        }
+        if caret.start >= to {
+            bytes = text.len()..text.len();
+        }
+        bytes.end = bytes.end.max(bytes.start);
+        text.push_str(if after { "..." } else { "" });
+        Self { text, caret: bytes, line, column }
+    }
+}
+
+/// A line as shown: each character with the offset in the line that it stands for.
+struct Shown {
+    chars: Vec<(usize, char)>,
+}
+
+impl Shown {
+    /// Of a part of the line.
+    fn new(line: &str, part: Range<usize>, masks: &[Range<usize>]) -> Self {
+        let mut chars = Vec::new();
+        let within = |mask: &Range<usize>| mask.start.max(part.start)..mask.end;
+        let mut masks = masks.iter().map(within).filter(|mask| !mask.is_empty()).peekable();
+        for (at, c) in line[part.clone()].char_indices().map(|(at, c)| (part.start + at, c)) {
+            while masks.next_if(|mask| mask.end <= at).is_some() {}
+            match masks.peek() {
+                Some(mask) if mask.start == at => chars.extend(MASK.chars().map(|c| (at, c))),
+                Some(mask) if mask.start < at => {}
+                _ => chars.push((at, visible_char(c))),
+            }
+        }
+        Self { chars }
+    }
+
+    /// Where the byte at `offset` of the line is shown; a place within a mask is the mask's end.
+    fn position(&self, offset: usize) -> usize {
+        self.chars.partition_point(|(at, _)| *at < offset)
+    }
+}

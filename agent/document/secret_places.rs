@@ -1,0 +1,378 @@
+//! Secrets in a document, found by their place.
+//!
+//! A mistake is shown with its line, and it may be the very mistake that makes a secret look like something else: so the values
+//! of some keys are secret in any form, and what stands around our part of a document, which is somebody else's, is too.
+
+use std::ops::Range;
+
+use super::SECTIONS;
+use super::yaml::{Entry, Loaded, Node, Value};
+use crate::ecs_variables::{Kind, kind};
+use crate::secrets::{is_secret_key, secret_ranges, secret_value, url_secrets};
+use crate::text::nearest;
+
+/// The part of a document that is ours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Part<'a> {
+    /// All of it.
+    Whole,
+    /// The value of this key.
+    Under(&'a str),
+    /// None: it is a template, whose user data is a document of its own.
+    Template,
+}
+
+/// Finds the byte ranges of a text that are secret, in any order.
+pub(crate) fn find(text: &str, loaded: &Loaded, part: Part<'_>) -> Vec<Range<usize>> {
+    let mut found = Found { text, is_ours: part != Part::Template, ranges: Vec::new(), ends: Vec::new() };
+    let ours = match (part, &loaded.root) {
+        (Part::Under(key), root) => {
+            let entry = root.as_ref().and_then(|root| root.entry(key));
+            let ours = our_range(text, entry, key);
+            found.ranges.extend([0..ours.start, ours.end..text.len()]);
+            entry.map(|entry| &entry.value)
+        }
+        (_, root) => root.as_ref(),
+    };
+    if let Some(ours) = ours {
+        found.entry(ours, &mut Vec::new());
+    }
+    // Drops our own key from a path; text outside our part is secret already.
+    let below = |keys: &[String]| -> Vec<String> {
+        let skipped = usize::from(matches!(part, Part::Under(key) if keys.first().is_some_and(|first| first == key)));
+        keys[skipped..].to_vec()
+    };
+    for dropped in &loaded.dropped {
+        let keys = below(&dropped.keys);
+        match keys.iter().any(|key| is_secret_key(key)) {
+            true => found.whole(&dropped.value),
+            false => found.entry(&dropped.value, &mut canonical(&keys)),
+        }
+    }
+    for comment in &loaded.comments {
+        found.comment(comment.clone());
+    }
+    if let Some((from, keys)) = &loaded.unread {
+        found.unread(*from, &canonical(&below(keys)));
+    }
+    found.ranges
+}
+
+/// The values of a template's parameter that `NoEcho` keeps from everybody.
+const HIDDEN_PARAMETER: [&str; 2] = ["Default", "AllowedValues"];
+
+fn is_no_echo(parameter: &Node) -> bool {
+    parameter.get("NoEcho").and_then(Node::text).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// The parts of a value that a message may show.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shown {
+    /// All but the user info and the query of URLs.
+    All,
+    /// Like `All`, but without the user info of a URL that lacks its scheme.
+    Proxy,
+    /// No part.
+    Nothing,
+}
+
+/// Tells what a value may show by where it stands; `is_mapping` if that is what it is.
+///
+/// Only the last key is checked for its name: values below a secret key are never visited.
+fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Shown {
+    match keys {
+        [.., last] if is_secret_key(last) => Shown::Nothing,
+        ["proxy"] if is_mapping || is_text => Shown::Proxy,
+        ["proxy", "no_proxy", ..] => Shown::Proxy,
+        ["proxy", "url"] if is_text => Shown::Proxy,
+        ["proxy", ..] => Shown::Nothing,
+        ["docker", "daemon"] | ["ecs", "config"] if !is_mapping => Shown::Nothing,
+        // It may be given in base64, as cfn-signal takes it.
+        ["signal", "wait_handle"] if !is_mapping => Shown::Nothing,
+        // The keys of an object tell what in it is secret. Nobody knows of what is no variable, or has another key.
+        ["ecs", "config", name] => match kind(name) {
+            None | Some(Kind::Elsewhere("proxy.url")) => Shown::Nothing,
+            Some(Kind::Object) if !is_mapping => Shown::Nothing,
+            Some(_) => Shown::All,
+        },
+        // Whole URLs are written where a name is wanted, too.
+        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal", ..] => Shown::Proxy,
+        [section, ..] if SECTIONS.contains(section) => Shown::All,
+        _ => Shown::Proxy,
+    }
+}
+
+/// A path in which a misspelt key of ours is the one that it is like.
+fn canonical(keys: &[String]) -> Vec<&str> {
+    let mut path: Vec<&str> = Vec::new();
+    for key in keys {
+        path.push(meant(&path, key));
+    }
+    path
+}
+
+/// The key that is meant below a path: itself, or the one of ours that it is like.
+fn meant<'k>(above: &[&str], key: &'k str) -> &'k str {
+    let known: &[&'static str] = match above {
+        [] => &SECTIONS,
+        ["ecs"] => &["cluster", "attributes", "tags", "config"],
+        ["docker"] => &["data_root", "daemon"],
+        ["signal"] => &["stack", "resource", "region", "auth", "timeout", "wait_handle", "lifecycle_hook"],
+        // Of a proxy only what is really meant may be shown.
+        _ => return key,
+    };
+    match known.contains(&key) {
+        true => key,
+        false => nearest(key, known.iter().copied()).unwrap_or(key),
+    }
+}
+
+/// Tells whether a text contains a URL. Most texts have no colon, which is checked first.
+fn has_url(text: &str) -> bool {
+    text.as_bytes().contains(&b':') && text.contains("://")
+}
+
+struct Found<'a> {
+    text: &'a str,
+    is_ours: bool,
+    ranges: Vec<Range<usize>>,
+    /// The ends of secret values, or of their keys if these have no value.
+    ends: Vec<usize>,
+}
+
+impl Found<'_> {
+    /// Hides the rest of the line behind a key without a value: its anchor or comment may be the secret.
+    fn rest_of_line(&mut self, from: usize) {
+        let line = self.text[from..].lines().next().unwrap_or_default();
+        let signs = line.len() - line.trim_start_matches([':', ' ', '"', '\'']).len();
+        if !line[signs..].starts_with([',', '}']) {
+            self.ranges.push(from + signs..from + line.len());
+        }
+        self.ends.push(from);
+    }
+
+    fn whole(&mut self, node: &Node) {
+        self.ranges.push(node.span.start..node.span.end);
+        self.ends.push(node.span.end);
+    }
+
+    /// A value with the keys above it, its own at the end.
+    fn entry<'n>(&mut self, node: &'n Node, keys: &mut Vec<&'n str>) {
+        let is_mapping = matches!(node.value, Value::Mapping(_));
+        let shown = match self.is_ours {
+            true => shown(keys, is_mapping, matches!(node.value, Value::String(_))),
+            false if keys.last().is_some_and(|key| is_secret_key(key)) => Shown::Nothing,
+            false => Shown::All,
+        };
+        let is_plain = || {
+            let is_secret = keys.last().is_some_and(|key| is_secret_key(key));
+            matches!(node.value, Value::Bool(_) | Value::Int(_)) && !is_secret
+        };
+        match (shown, &node.value) {
+            (Shown::Nothing, Value::String(text)) if keys == &["signal", "wait_handle"] && text.contains("://") => {
+                self.value(node, keys);
+            }
+            (Shown::Nothing, _) if !is_plain() => self.whole(node),
+            (Shown::Proxy, Value::String(text)) => {
+                // Elsewhere than at a proxy an `@` alone may be that of an e-mail address.
+                let is_proxy = keys.iter().any(|key| key.contains("proxy"));
+                let behind = || self.text[node.span.end..].lines().next().unwrap_or_default();
+                if is_proxy && behind().contains('@') {
+                    // The comment behind it may be the rest of it.
+                    self.ends.push(node.span.end);
+                }
+                match text.rsplit_once('@').filter(|_| !has_url(text)) {
+                    Some((before, _)) if is_proxy || before.contains(':') => self.user_info(node),
+                    _ => self.value(node, keys),
+                }
+            }
+            _ => self.value(node, keys),
+        }
+    }
+
+    /// Finds the secrets within a value that may be shown.
+    fn value<'n>(&mut self, node: &'n Node, keys: &mut Vec<&'n str>) {
+        match &node.value {
+            Value::Sequence(items) => items.iter().for_each(|item| self.entry(item, keys)),
+            Value::Mapping(entries) => {
+                let may_be_rest = |entry: &Entry| entry.value.value == Value::Null;
+                let holds_secret =
+                    entries.iter().any(may_be_rest) && entries.iter().any(|entry| is_secret_key(&entry.key));
+                let is_hidden = |key: &str| !self.is_ours && HIDDEN_PARAMETER.contains(&key) && is_no_echo(node);
+                let hidden: Vec<_> = entries.iter().filter(|entry| is_hidden(&entry.key)).collect();
+                hidden.into_iter().for_each(|entry| self.whole(&entry.value));
+                for entry in entries {
+                    self.key(entry, keys, holds_secret);
+                    // Without a value the key stands in its place, as the argument does in that of a tag's function.
+                    let is_made = entry.value.span.start == entry.key_span.start;
+                    if is_made && (entry.value.value == Value::Null || !self.is_ours) {
+                        if is_secret_key(&entry.key) {
+                            self.rest_of_line(entry.key_span.end);
+                        }
+                        continue;
+                    }
+                    keys.push(meant(keys, &entry.key));
+                    self.entry(&entry.value, keys);
+                    keys.pop();
+                }
+            }
+            // A template describes others' things: what is in it is foreign text.
+            Value::String(value) if !self.is_ours || value.contains("://") => {
+                self.url(node.span.start..node.span.end, value)
+            }
+            _ => {}
+        }
+    }
+
+    /// A key that may be the rest of a secret, such as one with a comma in a mapping in braces.
+    fn key(&mut self, entry: &Entry, above: &[&str], holds_secret: bool) {
+        let place = entry.key_span.start..entry.key_span.end;
+        let key = entry.key.as_str();
+        let is_name = || key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        let is_rest = || holds_secret && entry.value.value == Value::Null && !is_secret_key(key);
+        let holds_names = above == ["proxy"] || above == ["ecs", "config"];
+        match () {
+            () if has_url(key) => self.url(place, key),
+            () if self.is_ours && (is_rest() || (holds_names && !is_name())) => self.ranges.push(place),
+            () => {}
+        }
+    }
+
+    /// The user info and the query of the URLs in a value, which stands here. A value that is written in another way than it
+    /// reads, such as with escapes or folded lines, is secret as a whole if there is anything secret in it.
+    fn url(&mut self, place: Range<usize>, value: &str) {
+        let written = self.text[place.clone()].trim();
+        let unquoted = written.strip_prefix(['"', '\'']).and_then(|rest| rest.strip_suffix(['"', '\'']));
+        let unquoted = unquoted.unwrap_or(written).lines().map(str::trim);
+        match unquoted.eq(value.trim().lines().map(str::trim)) {
+            true if self.is_ours => self.lines(place, url_secrets),
+            true => self.lines(place, secret_ranges),
+            false if value.lines().any(|line| !url_secrets(line).is_empty()) => self.ranges.push(place),
+            false => {}
+        }
+    }
+
+    /// The user info of a proxy's URL that has no scheme.
+    fn user_info(&mut self, node: &Node) {
+        let written = &self.text[node.span.start..node.span.end];
+        let quotes = written.len() - written.trim_start_matches(['"', '\'']).len();
+        if let Some(end) = written.rfind('@') {
+            self.ranges.push(node.span.start + quotes..node.span.start + end);
+        }
+    }
+
+    /// A comment: all of it behind a secret, of which it may be the rest, else what looks like a secret in it.
+    fn comment(&mut self, place: Range<usize>) {
+        let Some(sign) = self.text[place.clone()].find('#').map(|at| place.start + at) else { return };
+        let ends = self.text[sign..].find('\n').map_or(self.text.len(), |at| sign + at);
+        let line = self.text[..sign].rfind('\n').map_or(0, |at| at + 1);
+        match self.ends.iter().any(|end| (line..=sign).contains(end)) {
+            true => self.ranges.push(sign..ends),
+            false => self.lines(place, secret_ranges),
+        }
+    }
+
+    fn lines(&mut self, place: Range<usize>, secrets: impl Fn(&str) -> Vec<Range<usize>>) {
+        let mut at = place.start;
+        for line in self.text[place].split_inclusive('\n') {
+            self.ranges.extend(secrets(line.trim_end()).into_iter().map(|range| at + range.start..at + range.end));
+            at += line.len();
+        }
+    }
+
+    /// Hides possible secrets in the unread text from `from` on. `keys` are the keys above that place: if their value may not be
+    /// shown in full, the text is hidden up to the next section; elsewhere, the values of keys that name a secret are.
+    fn unread(&mut self, from: usize, keys: &[&str]) {
+        let from = self.text.ceil_char_boundary(from.min(self.text.len()));
+        self.lines(from..self.text.len(), url_secrets);
+        let is_text = keys.len() > 1;
+        let mut is_hidden = match (self.is_ours, keys) {
+            (true, ["proxy", "url" | "no_proxy", ..]) => !self.text[from..].trim_start().starts_with('{'),
+            (true, keys) if keys.iter().any(|key| is_secret_key(key)) => true,
+            (true, ["docker", "daemon", _, ..]) => {
+                self.text[from..].lines().next().is_some_and(|line| line.contains('@'))
+            }
+            (true, keys) => !keys.is_empty() && shown(keys, keys == ["proxy"], is_text) == Shown::Nothing,
+            (false, keys) => keys.iter().any(|key| is_secret_key(key)),
+        };
+        let mut at = from;
+        for (number, line) in self.text[from..].split_inclusive('\n').enumerate() {
+            // The first line goes on behind a key.
+            let sign = if number == 0 { line.len() - line.trim_start_matches([':', ' ']).len() } else { 0 };
+            let range = at + sign..at + line.trim_end().len().max(sign);
+            at += line.len();
+            let begins_section =
+                SECTIONS.iter().any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')));
+            is_hidden &= number == 0 || !(self.is_ours && begins_section);
+            // What goes on right behind a value may be the rest of it, as behind a bracket in a password.
+            let word = line.split_whitespace().next().filter(|_| number == 0 && !line.starts_with([' ', ':', '\n']));
+            if let Some(end) = word.and_then(|word| word.rfind('@')) {
+                self.ranges.push(range.start - sign..range.start - sign + end);
+            }
+            if is_hidden {
+                self.ranges.push(range);
+            } else if let Some(behind) = self.names_secret(line) {
+                self.ranges.push(range.start - sign + behind..range.end);
+                is_hidden = true;
+            }
+        }
+    }
+
+    /// Finds the first key in a line whose value is secret, and gives the offset of that value.
+    fn names_secret(&self, line: &str) -> Option<usize> {
+        let of_variable = || {
+            let name = line.trim_start_matches([' ', '\t', '-', '{', '"', '\'']);
+            let begins = line.len() - name.len();
+            let length = name.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))?;
+            let is_variable = length > 3
+                && name[..length].contains('_')
+                && name[length..].trim_start_matches(['"', '\'']).starts_with([':', '=']);
+            let may_be_shown = kind(&name[..length])
+                .is_some_and(|kind| !matches!(kind, Kind::Elsewhere(_) | Kind::Object | Kind::SecretObject));
+            (is_variable && !may_be_shown).then_some(begins + length + 1)
+        };
+        let of_proxy = || {
+            let (key, rest) = line.split_once(':')?;
+            let named = key.to_ascii_lowercase();
+            let is_proxy = named.contains("proxy") || named.contains("url");
+            (is_proxy && rest.contains('@')).then_some(key.len() + 1)
+        };
+        let of_secret = secret_value(line).map(|range| range.start);
+        of_secret.or_else(|| self.is_ours.then(|| of_variable().or_else(of_proxy)).flatten())
+    }
+}
+
+/// Finds our part of a document, with its key.
+fn our_range(text: &str, ours: Option<&Entry>, key: &str) -> Range<usize> {
+    // The parser may have given up before our part, or within.
+    let begins = ours.map(|entry| entry.key_span.start).or_else(|| line_of(text, key));
+    let ends = ours.map(|entry| entry.value.span.end);
+    begins.map_or(0..0, |begins| begins..ends.unwrap_or(begins).max(block_end(text, begins)))
+}
+
+/// Finds the line that begins with this key, at the left margin.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let mut lines = lines(text);
+    lines
+        .find(|line| text[line.clone()].strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
+        .map(|line| line.start)
+}
+
+/// The end of a block that begins here: of its last line before one that is not indented.
+fn block_end(text: &str, begins: usize) -> usize {
+    let mut lines = lines(text).skip_while(|line| line.start < begins).peekable();
+    let Some(first) = lines.next_if(|line| line.start == begins) else { return begins };
+    let indented = |line: &Range<usize>| text[line.clone()].starts_with([' ', '\t', '\r', '\n']);
+    lines.take_while(indented).last().map_or(first.end, |line| line.end)
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    text.split_inclusive('\n').map(move |line| {
+        at += line.len();
+        at - line.len()..at
+    })
+}
+
+#[cfg(test)]
+mod tests;

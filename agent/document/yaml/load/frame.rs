@@ -1,0 +1,114 @@
+//! Lists and mappings that are still open.
+
+use std::collections::HashSet;
+
+use crate::document::problem::Span;
+use crate::document::yaml::{Entry, Node, NodeId, Value};
+
+/// A list or mapping whose end hasn't come yet.
+pub(super) struct Frame {
+    pub(super) span: Span,
+    pub(super) anchor: usize,
+    /// The function of a template that it is the argument of.
+    pub(super) function: Option<String>,
+    pub(super) kind: Kind,
+}
+
+pub(super) enum Kind {
+    Sequence(Vec<Node>),
+    Mapping(Mapping),
+}
+
+/// A mapping as far as it was read.
+#[derive(Default)]
+pub(super) struct Mapping {
+    pub(super) entries: Vec<Entry>,
+    pub(super) pending: Pending,
+    /// The keys that it has so far.
+    pub(super) keys: HashSet<String>,
+    /// Set if a key that is not text was dropped.
+    pub(super) is_incomplete: bool,
+    /// The entries of its merge keys; the first of several with one key counts.
+    merged: Vec<Entry>,
+    /// The merged entries that no entry of the mapping overrides.
+    brought: Vec<Entry>,
+}
+
+/// What a mapping waits for.
+#[derive(Default)]
+pub(super) enum Pending {
+    #[default]
+    Key,
+    Value(String, Span),
+    /// The value of a merge key.
+    Merge,
+    /// The value of a key that was refused; it is dropped.
+    Refused(Option<String>),
+}
+
+impl Mapping {
+    /// Takes over the entries of a mapping, or of a list of them; else gives back what is none.
+    ///
+    /// As in PyYAML, an entry of a later merge key hides one of an earlier, and within a list an earlier hides a later.
+    pub(super) fn merge(&mut self, node: Node) -> Result<(), Node> {
+        let mut merged = Vec::new();
+        match node.value {
+            Value::Mapping(entries) => merged = entries,
+            Value::Sequence(items) if items.iter().all(|item| matches!(item.value, Value::Mapping(_))) => {
+                for item in items {
+                    if let Value::Mapping(entries) = item.value {
+                        merged.extend(entries);
+                    }
+                }
+            }
+            _ => return Err(node),
+        }
+        self.merged.splice(0..0, merged);
+        Ok(())
+    }
+}
+
+impl Frame {
+    /// Adds what the merge keys bring and has no other value; gives what is hidden by another value.
+    pub(super) fn take_overridden(&mut self) -> Vec<Entry> {
+        let Kind::Mapping(mapping) = &mut self.kind else { return Vec::new() };
+        let mut overridden = Vec::new();
+        for entry in mapping.merged.drain(..) {
+            match mapping.keys.insert(entry.key.clone()) {
+                true => mapping.brought.push(entry),
+                false => overridden.push(entry),
+            }
+        }
+        overridden
+    }
+
+    /// The finished node, the ID of the list or mapping in it, and its anchor. A block ends where its last child does, not at
+    /// the next line's text.
+    pub(super) fn close(self, end: Option<usize>, cut: bool) -> (Node, NodeId, usize) {
+        let cut = cut || matches!(&self.kind, Kind::Mapping(mapping) if mapping.is_incomplete);
+        let (value, last) = match self.kind {
+            Kind::Sequence(items) => {
+                let last = items.last().map(|item| item.span.end);
+                (Value::Sequence(items), last)
+            }
+            Kind::Mapping(mapping) => {
+                // An alias is spanned by what it stands for, which lies before its key.
+                let last = mapping.entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
+                (Value::Mapping(mapping.entries.into_iter().chain(mapping.brought).collect()), last)
+            }
+        };
+        let mut span = self.span;
+        span.end = end.or(last).unwrap_or(span.end).max(span.start);
+        let node = Node { cut, ..Node::new(span, value) };
+        let id = node.id;
+        (called(self.function, node), id, self.anchor)
+    }
+}
+
+/// The call of a function of a template, with its argument.
+pub(super) fn called(function: Option<String>, argument: Node) -> Node {
+    let Some(key) = function else { return argument };
+    let span = argument.span.clone();
+    let entry = Entry { key, key_span: span.clone(), key_id: NodeId::next(), value: argument };
+    Node::new(span, Value::Mapping(vec![entry]))
+}

@@ -1,0 +1,157 @@
+//! What a run would find: the looks that come before each change, without the changes.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::{Before, Foreseen, Foresight, Rewrite};
+use crate::config::types::Mode;
+use crate::ecs_agent::Seen;
+use crate::host::{Edited, Host, Refusal, UNIT_FILES, Wanted, is_unit_file};
+use crate::plan::{Action, Condition, Contents, Edit, Plan};
+use crate::well_known::{CONFIGURED, ECS_UNIT};
+
+/// What the actions before would have changed.
+#[derive(Default)]
+struct Changed {
+    /// The units that would have to be restarted, and [`UNIT_FILES`] until systemd would have read them.
+    marks: BTreeSet<String>,
+    /// Whether systemd would have read the unit files.
+    reloaded: bool,
+    /// Tells whether a filesystem would be mounted.
+    mounts: bool,
+    /// Whether anything of the step would change.
+    step: bool,
+}
+
+/// What a run would find for each action of a plan, in order. Nothing is changed; what only root may look at is
+/// not known to others.
+pub async fn foresee(host: &Host, plan: &Plan) -> Vec<Foresight> {
+    let mut foresights = Vec::new();
+    let mut changed = Changed::default();
+    for step in &plan.steps {
+        changed.step = false;
+        for planned in &step.actions {
+            let looked = look_for(host, &planned.action, &changed).await;
+            let mut refusal = None;
+            let foreseen = looked.unwrap_or_else(|error| match error.downcast_ref::<Refusal>() {
+                Some(error) => {
+                    refusal = Some(error.to_string());
+                    Foreseen::Refused
+                }
+                None => {
+                    tracing::debug!("not known: {}: {error:#}", planned.action);
+                    Foreseen::Unknown
+                }
+            });
+            let is_done = foreseen == Foreseen::AlreadyDone;
+            if let Some((path, read_by)) = file_of(&planned.action).filter(|_| !is_done) {
+                changed.marks.extend(read_by.iter().cloned());
+                changed.marks.extend(is_unit_file(path).then(|| UNIT_FILES.to_owned()));
+            }
+            if planned.action == Action::ReloadUnits && !is_done {
+                changed.marks.remove(UNIT_FILES);
+                changed.reloaded = true;
+            }
+            changed.step |= !is_done;
+            changed.mounts |= !is_done && matches!(planned.action, Action::Mount { .. });
+            let rewrite = (!is_done).then(|| rewrite(host, &planned.action)).flatten();
+            foresights.push(Foresight { foreseen, refusal, rewrite });
+        }
+    }
+    foresights
+}
+
+async fn look_for(host: &Host, action: &Action, changed: &Changed) -> Result<Foreseen> {
+    let holds = match action {
+        Action::WriteFile(file) => host.holds(&file.path, file.contents.reveal().as_bytes(), file.mode.0)?,
+        Action::EditFile(edit) => has_edit(host, edit)?,
+        Action::RemoveFile { path, .. } => !host.at(path).exists(),
+        Action::EnsurePrivateFile { path, initial } => host.is_private(path, initial)?,
+        Action::EnsureDirectory { path, owner, mode, .. } => host.has_directory(path, *owner, mode.0),
+        Action::EnsureFilesystem { device, filesystem, label, user } => {
+            let wanted = Wanted { device, filesystem: *filesystem, label, user: *user };
+            match host.has_filesystem(&wanted).await? {
+                Some(has) => has,
+                None => return Ok(Foreseen::Unknown),
+            }
+        }
+        // Before it is mounted, what lies there is another filesystem.
+        Action::EnsureLabel { .. } if changed.mounts => return Ok(Foreseen::Unknown),
+        Action::EnsureFilesystemFillsDevice { .. } if changed.step => return Ok(Foreseen::Unknown),
+        Action::EnsureLabel { path } => host.has_label(path).await?,
+        Action::EnsureMountPoint { path, .. } => host.at(path).exists(),
+        Action::EnsureFilesystemFillsDevice { device, filesystem, mount } => {
+            match host.fills_device(device, *filesystem, mount)? {
+                Some(fills) => fills,
+                None => return Ok(Foreseen::Unknown),
+            }
+        }
+        Action::ReloadUnits => {
+            let was_marked = host.is_marked(UNIT_FILES) && !changed.reloaded;
+            !was_marked && !changed.marks.contains(UNIT_FILES)
+        }
+        Action::StartUnit { unit, .. } | Action::Mount { unit, .. } => {
+            !changed.marks.contains(unit) && host.is_started(unit, &host.unit_state(unit).await?)
+        }
+        Action::StopUnits { units, unless } => {
+            (!changed.marks.contains(unless) && host.is_started(unless, &host.unit_state(unless).await?))
+                || host.are_stopped(units).await?
+        }
+        Action::NotifyReady => host.holds(CONFIGURED, b"", 0o644)?,
+        // The agent that is registered now would be restarted.
+        Action::WaitFor(Condition::Registered { .. }) if changed.marks.contains(ECS_UNIT) => false,
+        Action::WaitFor(condition) => is_met(host, condition).await?,
+    };
+    Ok(if holds { Foreseen::AlreadyDone } else { Foreseen::ToDo })
+}
+
+async fn is_met(host: &Host, condition: &Condition) -> Result<bool> {
+    Ok(match condition {
+        Condition::DevicePresent { device, .. } => !host.find_device(device)?.is_empty(),
+        Condition::UnitActive { unit, .. } => host.unit_state(unit).await?.is_active(),
+        Condition::Registered { cluster, .. } => {
+            let cluster = host.cluster(cluster.as_deref())?;
+            matches!(host.look_at_ecs_agent(&cluster).await, Seen::Registered { .. })
+        }
+    })
+}
+
+fn has_edit(host: &Host, edit: &Edit) -> Result<bool> {
+    match host.edited(edit)? {
+        Edited { before, after: None, .. } => Ok(before.is_none()),
+        Edited { after: Some(after), mode, .. } => host.holds(&edit.path, after.as_bytes(), mode),
+    }
+}
+
+/// What an action would make of a file; nothing where it is about something else.
+fn rewrite(host: &Host, action: &Action) -> Option<Rewrite> {
+    let (path, _) = file_of(action)?;
+    let after = match action {
+        Action::WriteFile(file) => Some((file.contents.clone(), file.mode)),
+        Action::EditFile(edit) => match host.edited(edit) {
+            Ok(edited) => edited.after.map(|text| {
+                let contents = if edit.is_private() { Contents::Secret(text) } else { Contents::Open(text) };
+                (contents, Mode(edited.mode))
+            }),
+            Err(_) => return Some(Rewrite::new(path, Before::Unreadable, None)),
+        },
+        _ => None,
+    };
+    let before = match host.read(path) {
+        Ok(None) => Before::Missing,
+        Ok(Some(text)) => Before::Found(text, Mode(host.mode_of(path).unwrap_or(0o600))),
+        Err(_) => Before::Unreadable,
+    };
+    Some(Rewrite::new(path, before, after))
+}
+
+/// The file that an action is about, and the units that read it.
+fn file_of(action: &Action) -> Option<(&str, &[String])> {
+    match action {
+        Action::WriteFile(file) => Some((&file.path, &file.read_by)),
+        Action::EditFile(edit) => Some((&edit.path, edit.read_by.as_slice())),
+        Action::RemoveFile { path, read_by } => Some((path, read_by)),
+        _ => None,
+    }
+}
