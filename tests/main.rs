@@ -16,6 +16,7 @@
 //! | `status`, `signal`, `rehearse`, help and the rest | `status`, `command_line`, `help`, `rehearsal`, `scenarios` |
 //! | the parser and the schema | `properties`, `hostile_input`, `schema`, `schema_validators` |
 //! | all commands | `secrets` |
+//! | the code itself | `architecture` |
 //! | what is shipped beside the binary | `documentation`, `examples`, `glance` (dashboard, queries), `packages`, `makefile` |
 #![allow(
     clippy::disallowed_methods,
@@ -25,6 +26,7 @@
     reason = "tests make files and processes of their own, and fail by panicking"
 )]
 
+mod architecture;
 mod cloud_init;
 mod cloudwatch_agent;
 mod cloudwatch_double;
