@@ -66,7 +66,7 @@ pub fn nvme_name(page: &[u8; 4096]) -> Option<String> {
 
 /// An answer of AWS, or of what stands before it.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The value of `Retry-After`.
@@ -77,7 +77,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpAnswer {
     fn header(&self, name: &str) -> Option<&str> {
         match name {
             "retry-after" => self.retry_after.as_deref(),
@@ -119,7 +119,7 @@ impl Answer {
 
 /// A connection that gives one answer to everything.
 #[derive(Clone, Debug)]
-struct Always(Answer);
+struct Always(HttpAnswer);
 
 impl HttpConnector for Always {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {

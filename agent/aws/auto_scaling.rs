@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::aws::cloudformation::Status;
-use crate::aws::delivery::answer::Outcome;
+use crate::aws::delivery::answer::Attempt;
 use crate::aws::delivery::{CredentialsSource, Delivery, Method, TRY, persist};
 use crate::aws::endpoint::Service;
 use crate::aws::sdk::Sdk;
@@ -115,12 +115,12 @@ impl Caller {
         let mut last = None;
         loop {
             let sent = timeout(TRY, self.heartbeat()).await;
-            let outcome = sent.unwrap_or_else(|_| Outcome::again("no answer in time".to_owned()));
+            let outcome = sent.unwrap_or_else(|_| Attempt::again("no answer in time".to_owned()));
             let (why, ends) = match self.not_too_early(outcome) {
-                Outcome::Accepted => (None, false),
-                Outcome::Again { why, .. } => (Some(why), false),
-                Outcome::Over(_, why) => (Some(why), true),
-                Outcome::Refused(refusal) => (Some(refusal.to_string()), true),
+                Attempt::Accepted => (None, false),
+                Attempt::Again { why, .. } => (Some(why), false),
+                Attempt::Over(_, why) => (Some(why), true),
+                Attempt::Refused(refusal) => (Some(refusal.to_string()), true),
             };
             if let Some(why) = why.as_ref().filter(|_| why != last) {
                 tracing::warn!("no heartbeat for {}: {why}", self.hook);
@@ -133,17 +133,17 @@ impl Caller {
         }
     }
 
-    async fn try_to_complete(&self, result: ActionResult) -> Outcome {
+    async fn try_to_complete(&self, result: ActionResult) -> Attempt {
         let result = result.to_string();
         self.call("CompleteLifecycleAction", &[("LifecycleActionResult", &result)]).await
     }
 
-    async fn heartbeat(&self) -> Outcome {
+    async fn heartbeat(&self) -> Attempt {
         self.call("RecordLifecycleActionHeartbeat", &[]).await
     }
 
     /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CompleteLifecycleAction.html>
-    async fn call(&self, action: &str, more: &[(&str, &str)]) -> Outcome {
+    async fn call(&self, action: &str, more: &[(&str, &str)]) -> Attempt {
         let Hook { name, group, instance_id, region, partition_domain } = &self.hook;
         let of_hook = [("LifecycleHookName", name), ("AutoScalingGroupName", group), ("InstanceId", instance_id)];
         let parameters: Vec<(&str, &str)> = [("Action", action), ("Version", "2011-01-01")]
@@ -154,9 +154,9 @@ impl Caller {
         self.sdk.query(Method::LifecycleHook, Service::AutoScaling, region, partition_domain, &parameters).await
     }
 
-    fn not_too_early(&self, outcome: Outcome) -> Outcome {
+    fn not_too_early(&self, outcome: Attempt) -> Attempt {
         match outcome {
-            Outcome::Over(_, why) if Instant::now() < self.begins_by => Outcome::again(why),
+            Attempt::Over(_, why) if Instant::now() < self.begins_by => Attempt::again(why),
             outcome => outcome,
         }
     }

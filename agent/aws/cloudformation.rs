@@ -44,9 +44,9 @@ impl fmt::Display for Status {
     }
 }
 
-/// A decided signal.
+/// A signal to send: what it says, to whom, and where CloudFormation answers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Signal {
+pub struct SignalRequest {
     /// Who waits for it.
     pub target: Target,
     /// What is signalled.
@@ -103,7 +103,7 @@ impl fmt::Debug for Target {
 /// `identity` is the identity document byte for byte and its signature, as IMDS gave them; without it only IAM or a
 /// wait handle can do. `client` is the outbound one.
 pub async fn send(
-    signal: &Signal,
+    signal: &SignalRequest,
     identity: Option<(&str, &str)>,
     credentials: &CredentialsSource,
     client: &reqwest::Client,
@@ -114,7 +114,7 @@ pub async fn send(
 }
 
 struct Courier<'a> {
-    signal: &'a Signal,
+    signal: &'a SignalRequest,
     identity: Option<(&'a str, &'a str)>,
     client: &'a reqwest::Client,
     deadline: Instant,
@@ -228,7 +228,7 @@ fn both(first: &Refusal, second: Refusal) -> Refusal {
     Refusal { why, ..second }
 }
 
-impl Signal {
+impl SignalRequest {
     fn endpoint(&self) -> String {
         let default = || Service::CloudFormation.endpoint(&self.region, &self.partition_domain);
         self.endpoint.clone().unwrap_or_else(default)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::answer::{Outcome, judge};
+use self::answer::{Attempt, judge};
 use crate::http::{self, Pauses};
 
 /// One try, credentials and name resolution included.
@@ -128,7 +128,7 @@ impl Method {
 }
 
 /// Tries until an outcome that trying again won't change, or the deadline.
-pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl AsyncFn() -> Outcome) -> Delivery {
+pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl AsyncFn() -> Attempt) -> Delivery {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut attempts = 0;
@@ -136,11 +136,11 @@ pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl Asy
     while !left().is_zero() {
         attempts += 1;
         let outcome = timeout(left().min(TRY), attempt()).await;
-        let after = match outcome.unwrap_or_else(|_| Outcome::again("no answer in time".to_owned())) {
-            Outcome::Accepted => return Delivery::Accepted { by: method.name(), attempts },
-            Outcome::Over(over, text) => return Delivery::Over(over, text),
-            Outcome::Refused(refusal) => return Delivery::Refused(refusal),
-            Outcome::Again { why, after } => {
+        let after = match outcome.unwrap_or_else(|_| Attempt::again("no answer in time".to_owned())) {
+            Attempt::Accepted => return Delivery::Accepted { by: method.name(), attempts },
+            Attempt::Over(over, text) => return Delivery::Over(over, text),
+            Attempt::Refused(refusal) => return Delivery::Refused(refusal),
+            Attempt::Again { why, after } => {
                 last = why;
                 after.unwrap_or_default()
             }
@@ -158,15 +158,15 @@ pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl Asy
 }
 
 /// Sends one request, and judges the answer.
-pub(crate) async fn exchange(method: Method, request: reqwest::RequestBuilder) -> Outcome {
+pub(crate) async fn exchange(method: Method, request: reqwest::RequestBuilder) -> Attempt {
     let response = match request.send().await {
         Ok(response) => response,
-        Err(error) => return Outcome::again(http::explain(error)),
+        Err(error) => return Attempt::again(http::explain(error)),
     };
     let status = response.status().as_u16();
     let after = http::retry_after(|name| response.headers().get(name)?.to_str().ok());
     match http::read_body(response, ANSWER_LIMIT).await {
         Ok(body) => judge(method, status, after, &body),
-        Err(error) => Outcome::again(format!("HTTP {status}: {error}")),
+        Err(error) => Attempt::again(format!("HTTP {status}: {error}")),
     }
 }

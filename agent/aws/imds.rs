@@ -105,8 +105,8 @@ impl Session {
     }
 }
 
-/// What became of one try.
-enum Failure {
+/// A request without a usable answer, by what follows from it.
+enum FailedRequest {
     /// Another try may go better: which endpoint failed, and how.
     Again((usize, String)),
     /// The token is missing or has expired.
@@ -180,15 +180,15 @@ impl Imds {
         loop {
             match self.attempt(path, limit).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Unauthorized) if renewed => {
+                Err(FailedRequest::Final(error)) => return Err(error),
+                Err(FailedRequest::Unauthorized) if renewed => {
                     return Err(refused(path, StatusCode::UNAUTHORIZED));
                 }
-                Err(Failure::Unauthorized) => {
+                Err(FailedRequest::Unauthorized) => {
                     renewed = true;
                     continue;
                 }
-                Err(Failure::Again(failure)) => self.note(failure),
+                Err(FailedRequest::Again(failure)) => self.note(failure),
             }
             tries += 1;
             let round_over = self.session().answered || tries % self.endpoints.len() == 0;
@@ -223,7 +223,7 @@ impl Imds {
     }
 
     /// One try, with a token that is fetched first if there is none.
-    async fn attempt(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Failure> {
+    async fn attempt(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, FailedRequest> {
         let token = self.token().await?;
         let request = |url: String| self.client.get(url).header(TOKEN_HEADER, &token);
         let (endpoint, response) = self.send(path, request).await?;
@@ -232,14 +232,14 @@ impl Imds {
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::UNAUTHORIZED => {
                 self.drop_token(&token).await;
-                Err(Failure::Unauthorized)
+                Err(FailedRequest::Unauthorized)
             }
             status => Err(failure(path, endpoint, status)),
         }
     }
 
     /// The token in use, or a new one.
-    async fn token(&self) -> Result<String, Failure> {
+    async fn token(&self) -> Result<String, FailedRequest> {
         let mut current = self.token.lock().await;
         if let Some(token) = &*current {
             return Ok(token.clone());
@@ -249,7 +249,7 @@ impl Imds {
         Ok(token)
     }
 
-    async fn new_token(&self) -> Result<String, Failure> {
+    async fn new_token(&self) -> Result<String, FailedRequest> {
         let request = |url: String| self.client.put(url).header(TTL_HEADER, TTL);
         let (endpoint, response) = self.send(TOKEN, request).await?;
         if response.status() != StatusCode::OK {
@@ -260,7 +260,7 @@ impl Imds {
         let token = String::from_utf8(body)
             .ok()
             .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
-        token.ok_or_else(|| Failure::Final(malformed(TOKEN, "it is no token")))
+        token.ok_or_else(|| FailedRequest::Final(malformed(TOKEN, "it is no token")))
     }
 
     /// Asks the endpoint in use; an answer of any kind settles that it is the one.
@@ -268,16 +268,16 @@ impl Imds {
         &self,
         path: &str,
         request: impl FnOnce(String) -> reqwest::RequestBuilder,
-    ) -> Result<(usize, reqwest::Response), Failure> {
+    ) -> Result<(usize, reqwest::Response), FailedRequest> {
         let endpoint = self.session().current;
         let left = self.left();
         if left.is_zero() {
             let known = self.session().failures.get(endpoint).cloned().flatten();
-            return Err(Failure::Again((endpoint, known.unwrap_or_else(|| "no time was left".to_owned()))));
+            return Err(FailedRequest::Again((endpoint, known.unwrap_or_else(|| "no time was left".to_owned()))));
         }
         let url = format!("{}{path}", self.endpoints.get(endpoint).map_or("", String::as_str));
         let answer = request(url).timeout(left.min(REQUEST)).send().await;
-        let response = answer.map_err(|error| Failure::Again((endpoint, http::explain(error))))?;
+        let response = answer.map_err(|error| FailedRequest::Again((endpoint, http::explain(error))))?;
         self.session().settle(endpoint);
         Ok((endpoint, response))
     }
@@ -288,10 +288,10 @@ impl Imds {
         endpoint: usize,
         response: reqwest::Response,
         limit: usize,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, FailedRequest> {
         http::read_body(response, limit).await.map_err(|error| match error {
-            BodyError::TooLong(_) => Failure::Final(malformed(path, &error.to_string())),
-            BodyError::Broken(_) => Failure::Again((endpoint, error.to_string())),
+            BodyError::TooLong(_) => FailedRequest::Final(malformed(path, &error.to_string())),
+            BodyError::Broken(_) => FailedRequest::Again((endpoint, error.to_string())),
         })
     }
 
@@ -314,11 +314,11 @@ impl Imds {
 }
 
 /// Throttling and the service's own troubles pass; any other status stays.
-fn failure(path: &str, endpoint: usize, status: StatusCode) -> Failure {
+fn failure(path: &str, endpoint: usize, status: StatusCode) -> FailedRequest {
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Failure::Again((endpoint, format!("HTTP {} for {path}", status.as_u16())));
+        return FailedRequest::Again((endpoint, format!("HTTP {} for {path}", status.as_u16())));
     }
-    Failure::Final(refused(path, status))
+    FailedRequest::Final(refused(path, status))
 }
 
 fn refused(path: &str, status: StatusCode) -> ImdsError {

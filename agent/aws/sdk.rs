@@ -28,7 +28,7 @@ use aws_smithy_types::body::SdkBody;
 use reqwest::header::CONTENT_TYPE;
 use url::{Origin, Url};
 
-use crate::aws::delivery::answer::{Outcome, is_web_page, judge};
+use crate::aws::delivery::answer::{Attempt, is_web_page, judge};
 use crate::aws::delivery::{ANSWER_LIMIT, CredentialsSource, Method, Refusal, exchange};
 use crate::aws::endpoint::Service;
 use crate::http;
@@ -71,7 +71,7 @@ impl Sdk {
         region: &str,
         partition_domain: &str,
         parameters: &[(&str, &str)],
-    ) -> Outcome {
+    ) -> Attempt {
         let credentials = match self.credentials(method).await {
             Ok(credentials) => credentials,
             Err(outcome) => return outcome,
@@ -81,12 +81,12 @@ impl Sdk {
         let request = self.client.post(&url).header(CONTENT_TYPE, FORM).body(body.clone());
         match signed(request, &url, &body, (service, region), credentials) {
             Ok(request) => exchange(method, request).await,
-            Err(error) => Outcome::Refused(redact(&format!("sign the request to {url}: {error:#}")).into()),
+            Err(error) => Attempt::Refused(redact(&format!("sign the request to {url}: {error:#}")).into()),
         }
     }
 
     /// Credentials for one try: it so outlives those that expire.
-    pub(crate) async fn credentials(&self, method: Method) -> Result<Credentials, Outcome> {
+    pub(crate) async fn credentials(&self, method: Method) -> Result<Credentials, Attempt> {
         self.credentials.provide_credentials().await.map_err(|error| no_credentials(method, &error))
     }
 }
@@ -132,26 +132,26 @@ fn signed(
     Ok(instructions.headers().fold(request, |request, (name, value)| request.header(name, value)))
 }
 
-fn no_credentials(method: Method, error: &CredentialsError) -> Outcome {
+fn no_credentials(method: Method, error: &CredentialsError) -> Attempt {
     match error {
-        CredentialsError::CredentialsNotLoaded(_) => Outcome::Refused(Refusal {
+        CredentialsError::CredentialsNotLoaded(_) => Attempt::Refused(Refusal {
             why: "the instance has no IAM credentials".to_owned(),
             remedy: format!("give it an instance profile whose role permits {}", method.permission()),
         }),
-        _ => Outcome::again(redact(&http::causes(error))),
+        _ => Attempt::again(redact(&http::causes(error))),
     }
 }
 
 /// The answer as AWS gave it is judged like any other, whatever the SDK made of it.
-pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &SdkError<E, HttpResponse>) -> Outcome {
+pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &SdkError<E, HttpResponse>) -> Attempt {
     if let Some(raw) = error.raw_response() {
         let after = http::retry_after(|name| raw.headers().get(name));
         let body = raw.body().bytes().unwrap_or_default();
         return judge(method, raw.status().as_u16(), after, body);
     }
     match error {
-        SdkError::ConstructionFailure(_) => Outcome::Refused(redact(&http::causes(error)).into()),
-        _ => Outcome::again(redact(&http::causes(error))),
+        SdkError::ConstructionFailure(_) => Attempt::Refused(redact(&http::causes(error)).into()),
+        _ => Attempt::again(redact(&http::causes(error))),
     }
 }
 

@@ -15,7 +15,7 @@ use clap::Args;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::aws::cloudformation::{self, Delivery, Over, Signal, Status, Target};
+use crate::aws::cloudformation::{self, Delivery, Over, SignalRequest, Status, Target};
 use crate::aws::delivery::{ALREADY_THERE, CredentialsSource, TOO_LATE};
 use crate::aws::imds::{self, Identity, Imds};
 use crate::config::Auth;
@@ -110,7 +110,7 @@ pub async fn signal(arguments: Arguments) -> Result<Option<String>> {
     };
     let identity = identity(&arguments, &target, auth).await?;
     let status = if arguments.exit_code != 0 || !arguments.success { Status::Failure } else { Status::Success };
-    let signal = Signal {
+    let signal = SignalRequest {
         region: region(&arguments, &identity)?,
         unique_id: unique_id(&arguments, &identity)?,
         target,

@@ -11,7 +11,7 @@ use super::state::Decision;
 use super::{Ending, Run};
 use crate::apply::millis;
 use crate::aws::auto_scaling::{ActionResult, Caller, Hook};
-use crate::aws::cloudformation::{self, Signal, Status, Target};
+use crate::aws::cloudformation::{self, SignalRequest, Status, Target};
 use crate::aws::delivery::{ALREADY_THERE, Delivery, Over, TOO_LATE};
 use crate::config::{self, Config};
 use crate::host::Host;
@@ -161,13 +161,13 @@ impl Run<'_> {
         Ending::Unreported
     }
 
-    fn signal_request(&self, target: Target, config: &Config, decision: &Decision) -> Signal {
+    fn signal_request(&self, target: Target, config: &Config, decision: &Decision) -> SignalRequest {
         let wanted = config.signal.clone().unwrap_or_default();
         let of_stack = wanted.stack.as_ref().and_then(|stack| stack.region().map(str::to_owned));
         let identity = &self.gathered.identity;
         let region =
             wanted.region.map(|region| region.to_string()).or(of_stack).unwrap_or_else(|| identity.region.clone());
-        Signal {
+        SignalRequest {
             target,
             status: decision.status,
             unique_id: self.state.instance_id.clone(),

@@ -5,9 +5,9 @@ use aws_credential_types::Credentials;
 use aws_sdk_cloudformation::config::Builder;
 use aws_sdk_cloudformation::types::ResourceSignalStatus;
 
-use super::{CredentialsSource, Signal, Status};
+use super::{CredentialsSource, SignalRequest, Status};
 use crate::aws::delivery::Method;
-use crate::aws::delivery::answer::Outcome;
+use crate::aws::delivery::answer::Attempt;
 use crate::aws::sdk::{Sdk, outcome};
 
 /// Sends signed signals.
@@ -18,13 +18,17 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Signs with such credentials.
-    pub(super) fn new(signal: &Signal, client: &reqwest::Client, credentials: &CredentialsSource) -> Result<Self> {
+    pub(super) fn new(
+        signal: &SignalRequest,
+        client: &reqwest::Client,
+        credentials: &CredentialsSource,
+    ) -> Result<Self> {
         let sdk = Sdk::new(&signal.region, client, credentials)?;
         Ok(Self { sdk, endpoint: signal.endpoint() })
     }
 
     /// One try.
-    pub(super) async fn signal(&self, signal: &Signal, stack: &str, resource: &str) -> Outcome {
+    pub(super) async fn signal(&self, signal: &SignalRequest, stack: &str, resource: &str) -> Attempt {
         let credentials = match self.sdk.credentials(Method::Iam).await {
             Ok(credentials) => credentials,
             Err(outcome) => return outcome,
@@ -35,7 +39,7 @@ impl Sender {
         };
         let request = self.client(credentials).signal_resource().stack_name(stack).logical_resource_id(resource);
         let answer = request.unique_id(&signal.unique_id).status(status).send().await;
-        answer.map_or_else(|error| outcome(Method::Iam, &error), |_| Outcome::Accepted)
+        answer.map_or_else(|error| outcome(Method::Iam, &error), |_| Attempt::Accepted)
     }
 
     /// Asks the same endpoint as the instance identity does.

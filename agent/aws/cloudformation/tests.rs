@@ -83,8 +83,8 @@ fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
     values.next().map(|(_, value)| value)
 }
 
-fn signal(endpoint: &str, auth: Auth) -> Signal {
-    Signal {
+fn signal(endpoint: &str, auth: Auth) -> SignalRequest {
+    SignalRequest {
         target: Target::Resource {
             stack: "arn:aws:cloudformation:eu-west-1:1:stack/my stack/é".to_owned(),
             resource: "Instances".to_owned(),
@@ -101,7 +101,7 @@ fn signal(endpoint: &str, auth: Auth) -> Signal {
 }
 
 /// Delivers with the identity document `{}\n` and fixed credentials.
-async fn deliver(signal: &Signal, client: &reqwest::Client, seconds: f32) -> Delivery {
+async fn deliver(signal: &SignalRequest, client: &reqwest::Client, seconds: f32) -> Delivery {
     let credentials = Credentials::new("AKIDEXAMPLE", "shh", None, None, "test");
     let courier = Courier {
         signal,
@@ -278,7 +278,7 @@ async fn two_refusals_are_both_told_and_what_they_share_once() {
 /// Another way would be told the same.
 #[tokio::test]
 async fn a_signal_that_is_there_already_is_tried_in_one_way_only() {
-    let there = "Signal with ID i-0123 for resource Instances already exists.  Signals may only be updated with a \
+    let there = "SignalRequest with ID i-0123 for resource Instances already exists.  Signals may only be updated with a \
         FAILURE status.";
     let json = format!(r#"{{"Error":{{"Code":"ValidationError","Message":"{there}"}}}}"#);
     let xml = DENIED_XML.replace("AccessDenied", "ValidationError").replace("no permission", there);

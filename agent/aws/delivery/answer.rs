@@ -8,9 +8,9 @@ use super::{Method, Over, Refusal};
 use crate::aws::denial::Denial;
 use crate::secrets::redact;
 
-/// What one try came to.
+/// The result of one attempt to deliver.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Attempt {
     Accepted,
     Over(Over, String),
     Refused(Refusal),
@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
     },
 }
 
-impl Outcome {
+impl Attempt {
     pub(crate) fn again(why: String) -> Self {
         Self::Again { why, after: None }
     }
@@ -91,26 +91,26 @@ const MISSIGNED: &str = "the secret key must be that of the access key, and no p
 /// What an answer with this status and body means.
 ///
 /// Only an AWS error with a 4xx status is a refusal. An answer without one comes from something in between, and 5xx passes.
-pub(crate) fn judge(method: Method, status: u16, after: Option<Duration>, body: &[u8]) -> Outcome {
-    let again = |why| Outcome::Again { why, after };
+pub(crate) fn judge(method: Method, status: u16, after: Option<Duration>, body: &[u8]) -> Attempt {
+    let again = |why| Attempt::Again { why, after };
     if (200..300).contains(&status) {
         return match is_web_page(body) {
             true => again(format!("HTTP {status} with a web page: something in between answers in AWS's place")),
-            false => Outcome::Accepted,
+            false => Attempt::Accepted,
         };
     }
     let Some(error) = AwsError::read(body) else {
         return again(format!("HTTP {status} without an AWS error: something in between may have answered"));
     };
     if let Some(over) = error.over(method) {
-        return Outcome::Over(over, error.message);
+        return Attempt::Over(over, error.message);
     }
     let refusal = Refusal { why: format!("{}: {}", error.code, error.message), remedy: error.remedy(method) };
     match error.is_temporary(method, status) {
         // What isn't there seldom comes by itself.
         true if status == 404 => again(format!("HTTP {status}, {refusal}")),
         true => again(format!("HTTP {status}, {}", refusal.why)),
-        false => Outcome::Refused(refusal),
+        false => Attempt::Refused(refusal),
     }
 }
 

@@ -74,7 +74,7 @@ pub fn is_of_a_warm_pool(state: Option<&str>) -> bool {
 /// The fields of the identity document that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
+struct IdentityDocument {
     instance_id: String,
     region: String,
     account_id: Option<String>,
@@ -101,15 +101,15 @@ impl Imds {
     }
 }
 
-/// What the service has under a path: bytes, nothing, or no answer.
-type Answer = Result<Option<Vec<u8>>, ImdsError>;
+/// The data of a metadata category: bytes, nothing, or no answer.
+type CategoryData = Result<Option<Vec<u8>>, ImdsError>;
 
 impl Identity {
     /// Put together of the answers that `get` gives, by path.
-    pub(crate) async fn read(get: &impl AsyncFn(&str) -> Answer) -> Result<Self, ImdsError> {
+    pub(crate) async fn read(get: &impl AsyncFn(&str) -> CategoryData) -> Result<Self, ImdsError> {
         // Alone and first: it finds the endpoint and the token that the others share.
         let document = text(get, DOCUMENT).await?.unwrap_or_default();
-        let read: Document =
+        let read: IdentityDocument =
             serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
         let (signature, domain, launch_index, state, tags) = tokio::join!(
             optional(SIGNATURE, text(get, SIGNATURE)),
@@ -150,11 +150,11 @@ async fn optional<T>(path: &str, read: impl Future<Output = Result<Option<T>, Im
     }
 }
 
-async fn lifecycle_state(get: &impl AsyncFn(&str) -> Answer) -> Result<Option<String>, ImdsError> {
+async fn lifecycle_state(get: &impl AsyncFn(&str) -> CategoryData) -> Result<Option<String>, ImdsError> {
     Ok(trimmed(text(get, LIFECYCLE_STATE).await?))
 }
 
-async fn text(get: &impl AsyncFn(&str) -> Answer, path: &str) -> Result<Option<String>, ImdsError> {
+async fn text(get: &impl AsyncFn(&str) -> CategoryData, path: &str) -> Result<Option<String>, ImdsError> {
     let Some(bytes) = get(path).await? else {
         return Ok(None);
     };
@@ -163,7 +163,7 @@ async fn text(get: &impl AsyncFn(&str) -> Answer, path: &str) -> Result<Option<S
 }
 
 /// One request a tag: the category lists the keys, one a line, and each key holds its value.
-async fn tags(get: &impl AsyncFn(&str) -> Answer) -> Result<BTreeMap<String, String>, ImdsError> {
+async fn tags(get: &impl AsyncFn(&str) -> CategoryData) -> Result<BTreeMap<String, String>, ImdsError> {
     let mut tags = BTreeMap::new();
     let keys = text(get, TAGS).await?.unwrap_or_default();
     for key in keys.lines().filter(|key| !key.is_empty()).take(MAX_TAGS) {

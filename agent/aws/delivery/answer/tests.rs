@@ -1,7 +1,6 @@
 use super::*;
 
-const THERE: &str =
-    "Signal with ID i-0a1b for resource Fleet already exists.  Signals may only be updated with a FAILURE status.";
+const THERE: &str = "SignalRequest with ID i-0a1b for resource Fleet already exists.  Signals may only be updated with a FAILURE status.";
 
 fn json(code: &str, message: &str) -> Vec<u8> {
     format!(r#"{{"Error":{{"Code":"{code}","Message":"{message}","Type":"Sender"}},"RequestId":"1"}}"#).into_bytes()
@@ -15,14 +14,14 @@ fn xml(code: &str, message: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn kind(outcome: &Outcome) -> &'static str {
+fn kind(outcome: &Attempt) -> &'static str {
     match outcome {
-        Outcome::Accepted => "accepted",
-        Outcome::Over(Over::AlreadyThere, _) => "already there",
-        Outcome::Over(Over::NotWaitedFor, _) => "not waited for",
-        Outcome::Over(Over::TooLate, _) => "too late",
-        Outcome::Refused(_) => "refused",
-        Outcome::Again { .. } => "again",
+        Attempt::Accepted => "accepted",
+        Attempt::Over(Over::AlreadyThere, _) => "already there",
+        Attempt::Over(Over::NotWaitedFor, _) => "not waited for",
+        Attempt::Over(Over::TooLate, _) => "too late",
+        Attempt::Refused(_) => "refused",
+        Attempt::Again { .. } => "again",
     }
 }
 
@@ -137,7 +136,7 @@ fn a_stack_that_came_to_nothing_is_told_from_one_that_is_done() {
                 ] {
                     let outcome = judge(method, 400, None, &body);
                     assert_eq!(kind(&outcome), expected, "{text}");
-                    assert!(matches!(&outcome, Outcome::Over(_, told) if *told == text), "{outcome:?}");
+                    assert!(matches!(&outcome, Attempt::Over(_, told) if *told == text), "{outcome:?}");
                 }
             }
         }
@@ -177,7 +176,7 @@ fn each_refusal_has_its_own_remedy() {
             "permit autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat",
         ),
     ] {
-        let Outcome::Refused(refusal) = judge(method, 400, None, &xml(code, message)) else {
+        let Attempt::Refused(refusal) = judge(method, 400, None, &xml(code, message)) else {
             panic!("{method:?} {code} {message}: it is not refused");
         };
         let text = refusal.to_string();
@@ -198,7 +197,7 @@ fn a_denial_has_the_remedy_of_the_policy_that_it_names_whatever_was_asked_for() 
     ] {
         let message = format!("User: arn:aws:sts::1:assumed-role/r/i-2 is not authorized to perform: x:Y {named}");
         for method in [InstanceIdentity, Iam, LifecycleHook, WaitHandle] {
-            let Outcome::Refused(refusal) = judge(method, 403, None, &xml("AccessDenied", &message)) else {
+            let Attempt::Refused(refusal) = judge(method, 403, None, &xml("AccessDenied", &message)) else {
                 panic!("{method:?} {message}: it is not refused");
             };
             assert!(refusal.remedy.starts_with(remedy), "{method:?}: {refusal}");
@@ -209,7 +208,7 @@ fn a_denial_has_the_remedy_of_the_policy_that_it_names_whatever_was_asked_for() 
 #[test]
 fn a_bucket_that_is_not_there_is_tried_again_and_explained() {
     let outcome = judge(Method::WaitHandle, 404, None, &xml("NoSuchBucket", "The specified bucket does not exist"));
-    let Outcome::Again { why, .. } = outcome else { panic!("{outcome:?}") };
+    let Attempt::Again { why, .. } = outcome else { panic!("{outcome:?}") };
     assert!(why.contains("does not exist (the host of the URL must be"), "{why}");
 }
 
@@ -218,7 +217,7 @@ fn a_refusal_carries_the_message_and_a_remedy() {
     let outcome = judge(Method::Iam, 403, None, &xml("AccessDenied", "User &quot;a&amp;lt;b&quot; may not"));
     let expected =
         "AccessDenied: User \"a&lt;b\" may not (the instance's role must permit cloudformation:SignalResource)";
-    let Outcome::Refused(refusal) = outcome else { panic!("{outcome:?}") };
+    let Attempt::Refused(refusal) = outcome else { panic!("{outcome:?}") };
     assert_eq!(refusal.to_string(), expected);
     let secret = judge(Method::WaitHandle, 403, None, &xml("AccessDenied", "https://b/h?Signature=secret expired"));
     assert!(!format!("{secret:?}").contains("secret"), "{secret:?}");
