@@ -110,7 +110,7 @@ enum Command {
     Signal(Box<signal::Arguments>),
     /// Run the whole job against an embedded fake cloud, in a scratch folder
     #[cfg(feature = "rehearse")]
-    Rehearse(crate::rehearse::Arguments),
+    Rehearse(crate::rehearse::RehearseArguments),
 }
 
 #[derive(Args, Debug)]

@@ -45,7 +45,7 @@ const UNITS: [&str; 4] = [CLOUDWATCH_UNIT, SSM_AGENT_UNIT, DOCKER_UNIT, ECS_UNIT
 
 /// What `rehearse` is given.
 #[derive(Args, Clone, Debug)]
-pub struct Arguments {
+pub struct RehearseArguments {
     /// What happens
     #[arg(long, value_name = "NAME", default_value = "success")]
     scenario: Scenario,
@@ -70,7 +70,7 @@ pub struct Arguments {
 ///
 /// # Errors
 /// The scratch host or the fake cloud can't be made.
-pub async fn rehearse(arguments: Arguments, paint: Paint, progress: Paint) -> Result<u8> {
+pub async fn rehearse(arguments: RehearseArguments, paint: Paint, progress: Paint) -> Result<u8> {
     if arguments.list {
         for scenario in Scenario::value_variants() {
             let (name, what) = scenario.words();
@@ -124,7 +124,7 @@ pub struct Rehearsal {
 
 impl Rehearsal {
     /// The scratch host, and what a person should know about its user data.
-    fn prepare(arguments: &Arguments, folder: &Path) -> Result<(Self, Option<String>)> {
+    fn prepare(arguments: &RehearseArguments, folder: &Path) -> Result<(Self, Option<String>)> {
         let scenario = arguments.scenario;
         let text = match (&arguments.user_data, scenario) {
             (Some(path), _) => read_input(path)?,

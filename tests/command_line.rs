@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use ecs_firstrun::instance::Instance;
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::Identity;
+use ecs_firstrun::rehearse::cloud::IdentityDouble;
 
 use crate::support::host::{BINARY, Ended, Host};
 use crate::support::repository;
@@ -203,7 +203,7 @@ fn facts_of_an_instance_can_be_given_back_to_plan() {
     let ended = ecs_firstrun(&["facts", "--root", &root, "--imds-endpoint", &imds]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let facts: Instance = serde_json::from_str(&ended.stdout).unwrap();
-    let identity = Identity::default();
+    let identity = IdentityDouble::default();
     assert_eq!((facts.instance_id, facts.region), (identity.instance_id, identity.region));
     assert_eq!(facts.image.cloudwatch_agent.as_deref(), Some("1.300071.0"));
     host.put("/facts.json", &ended.stdout);

@@ -30,7 +30,7 @@ pub use cloudformation::{CfnAnswer, ReceivedSignal, SignalAuth};
 pub use docker::DockerSocket;
 pub use ecs::{AgentAnswer, RegisteredAs, Registration};
 pub use http::{Request, Server};
-pub use imds::{Identity, ImdsFaults};
+pub use imds::{IdentityDouble, ImdsFaults};
 pub use proxy::ProxyCredentials;
 
 /// How often the cloud looks whether the units have been started, or it is to end.
@@ -42,7 +42,7 @@ pub struct CloudOptions {
     /// The instance's user data; none answers 404.
     pub user_data: Option<Vec<u8>>,
     /// Who the instance is.
-    pub identity: Identity,
+    pub identity: IdentityDouble,
     /// The instance tags that the metadata shows; with none the category is absent, as when it isn't enabled.
     pub tags: BTreeMap<String, String>,
     /// `autoscaling/target-lifecycle-state`; none answers 404, as outside an Auto Scaling group.
@@ -76,7 +76,7 @@ impl Default for CloudOptions {
         let devices = [("ami", "/dev/xvda"), ("root", "/dev/xvda"), ("ebs1", "xvdcy")];
         Self {
             user_data: None,
-            identity: Identity::default(),
+            identity: IdentityDouble::default(),
             tags: BTreeMap::new(),
             target_lifecycle_state: None,
             block_devices: devices.map(|(name, device)| (name.into(), device.into())).into(),
@@ -103,7 +103,7 @@ pub struct Cloud {
     auto_scaling: SocketAddr,
     proxy: SocketAddr,
     lifecycle_state: imds::LifecycleState,
-    log: Arc<http::Log>,
+    log: Arc<http::CloudLog>,
     begun: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -113,7 +113,7 @@ impl Cloud {
     /// Starts the servers. All ports are taken when this returns; that of the ECS agent refuses connections still.
     pub fn start(options: CloudOptions) -> Result<Self> {
         let sockets = Sockets::bind(options.imds_address)?;
-        let log = Arc::new(http::Log::default());
+        let log = Arc::new(http::CloudLog::default());
         let begun = Arc::new(AtomicBool::new(false));
         let ended = Arc::new(AtomicBool::new(false));
         let runtime =
@@ -269,7 +269,7 @@ async fn serve(
     options: CloudOptions,
     sockets: Sockets,
     state: imds::LifecycleState,
-    log: Arc<http::Log>,
+    log: Arc<http::CloudLog>,
     watch: Watch,
 ) -> Result<()> {
     let targets = proxy::Targets {
@@ -282,7 +282,7 @@ async fn serve(
     let formation = cloudformation::CloudFormation::new(&options, Arc::clone(&log));
     let scaling = auto_scaling::AutoScaling::new(&options, Arc::clone(&log));
     let docker = docker::serve(options.docker.clone());
-    let metadata = imds::Imds::new(options, state);
+    let metadata = imds::ImdsDouble::new(options, state);
     let introspection = async {
         watch.until_begun().await;
         ecs::serve(sockets.ecs, &registration, agent, Arc::clone(&log)).await

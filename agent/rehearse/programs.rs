@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use state::State;
+use state::StubState;
 
 /// The variable that names the folder where the stubs keep their state.
 pub const STATE_VARIABLE: &str = "ECS_FIRSTRUN_REHEARSAL";
@@ -52,13 +52,13 @@ pub struct Call {
 
 /// What a stub prints, and its exit code.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Outcome {
+struct ProgramOutput {
     exit: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Outcome {
+impl ProgramOutput {
     fn printed(text: impl Into<String>) -> Self {
         Self { stdout: text.into(), ..Self::default() }
     }
@@ -91,11 +91,12 @@ pub fn main_if_stub(argv0: &OsStr, args: impl IntoIterator<Item = OsString>) -> 
         return Some(127);
     };
     let root = std::env::var_os(ROOT_VARIABLE).unwrap_or_else(|| "/".into());
-    let state = State::new(folder.into(), root.into());
+    let state = StubState::new(folder.into(), root.into());
     let text = |arg: OsString| arg.to_string_lossy().into_owned();
     let args: Vec<String> = args.into_iter().map(text).collect();
-    let outcome = run(program, &args, &state)
-        .unwrap_or_else(|error| Outcome::failed(126, format!("{program}: the stub's own state failed: {error}\n")));
+    let outcome = run(program, &args, &state).unwrap_or_else(|error| {
+        ProgramOutput::failed(126, format!("{program}: the stub's own state failed: {error}\n"))
+    });
     // Whoever called may have closed its ends; the exit code tells all the same.
     let _ = io::stderr().write_all(outcome.stderr.as_bytes());
     let _ = io::stdout().write_all(outcome.stdout.as_bytes());
@@ -103,15 +104,15 @@ pub fn main_if_stub(argv0: &OsStr, args: impl IntoIterator<Item = OsString>) -> 
 }
 
 /// Runs a stub and records the call.
-fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
+fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramOutput> {
     let start = now();
     let outcome = match program {
         "systemctl" => systemctl::run(args, state),
         "journalctl" => Ok(journal(args, state)),
         // As on Amazon Linux.
-        "dockerd" => Ok(Outcome::printed("Docker version 25.0.16, build 0000000\n")),
+        "dockerd" => Ok(ProgramOutput::printed("Docker version 25.0.16, build 0000000\n")),
         // The kernel mounts nothing here, and has nothing to say.
-        "dmesg" | "udevadm" => Ok(Outcome::default()),
+        "dmesg" | "udevadm" => Ok(ProgramOutput::default()),
         _ => disks::run(program, args, state),
     }?;
     let (program, args) = (program.to_owned(), args.to_vec());
@@ -121,10 +122,10 @@ fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
 }
 
 /// The journal of the units that are asked for: what was put there beforehand, and the words of mount(8).
-fn journal(args: &[String], state: &State) -> Outcome {
+fn journal(args: &[String], state: &StubState) -> ProgramOutput {
     let units = args.iter().filter_map(|arg| arg.strip_prefix("--unit="));
     let put: String = units.filter_map(|unit| state.read(state::JOURNAL, unit)).collect();
-    Outcome::printed(put + &systemctl::mount_errors(args, state))
+    ProgramOutput::printed(put + &systemctl::mount_errors(args, state))
 }
 
 fn now() -> u64 {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, Identity, ReceivedSignal, Request, Server};
+use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, IdentityDouble, ReceivedSignal, Request, Server};
 
 use crate::image::Image;
 use crate::machine::{Machine, console_text};
@@ -58,7 +58,7 @@ impl Stage<'_> {
 pub struct Lab<'a> {
     stage: &'a Stage<'a>,
     pub cloud: Cloud,
-    pub identity: Identity,
+    pub identity: IdentityDouble,
     disk: PathBuf,
     boots: Cell<usize>,
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use ecs_firstrun::rehearse::cloud::http::{self, Answer, Double};
+use ecs_firstrun::rehearse::cloud::http::{self, Double, Reply};
 use ecs_firstrun::rehearse::cloud::{Request, Server};
 use serde_json::json;
 use tokio::net::TcpSocket;
@@ -97,7 +97,7 @@ impl Doubles {
         });
         let ports = sockets.iter().map(|(server, socket)| (*server, socket.local_addr().unwrap().port())).collect();
         let served = Arc::clone(&world);
-        let log = Arc::new(http::Log::default());
+        let log = Arc::new(http::CloudLog::default());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -132,7 +132,7 @@ impl Double for Served {
         self.server
     }
 
-    async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Answer> {
+    async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Reply> {
         let (delay, answer) = self.world.meet(request);
         tokio::time::sleep(delay).await;
         answer
@@ -141,7 +141,7 @@ impl Double for Served {
 
 impl World {
     /// How late the answer to a request is, and what it is.
-    fn meet(&self, request: &Request) -> (Duration, Option<Answer>) {
+    fn meet(&self, request: &Request) -> (Duration, Option<Reply>) {
         let server = request.server;
         let (fault, delay) = {
             let mut chance = self.chance.lock().unwrap();
@@ -157,9 +157,9 @@ impl World {
             }
             *seen.slow.entry(server).or_default() += u64::from(delay.is_some());
         }
-        let page = |status| Some(Answer::new(status, "text/html", PAGE));
+        let page = |status| Some(Reply::new(status, "text/html", PAGE));
         let answer = match fault {
-            _ if throttled => Some(Answer::new(400, JSON, THROTTLED)),
+            _ if throttled => Some(Reply::new(400, JSON, THROTTLED)),
             None => self.answer(request),
             Some(Fault::ServerError) => page(500),
             Some(Fault::Busy) => page(503).map(|page| page.with("retry-after", "1".to_owned())),
@@ -174,7 +174,7 @@ impl World {
         (delay.unwrap_or_default(), answer)
     }
 
-    fn answer(&self, request: &Request) -> Option<Answer> {
+    fn answer(&self, request: &Request) -> Option<Reply> {
         let url = url::Url::parse(&format!("http://double{}", request.path_and_query)).unwrap();
         let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
         let (first, rest) = url.path()[1..].split_once('/').unwrap_or((&url.path()[1..], ""));
@@ -188,12 +188,12 @@ impl World {
         }
     }
 
-    fn stranger(&self) -> Option<Answer> {
+    fn stranger(&self) -> Option<Reply> {
         self.seen.lock().unwrap().strangers += 1;
-        Some(Answer::new(403, "text/plain", ""))
+        Some(Reply::new(403, "text/plain", ""))
     }
 
-    fn metadata(&self, instance: &Instance, request: &Request, path: &str) -> Option<Answer> {
+    fn metadata(&self, instance: &Instance, request: &Request, path: &str) -> Option<Reply> {
         let token = format!("token-of-{}", instance.id);
         let found = match (request.method.as_str(), path) {
             ("PUT", "latest/api/token") => Some(token),
@@ -205,10 +205,10 @@ impl World {
             _ => None,
         };
         let status = if found.is_some() { 200 } else { 404 };
-        Some(Answer::new(status, "text/plain", found.unwrap_or_default()))
+        Some(Reply::new(status, "text/plain", found.unwrap_or_default()))
     }
 
-    fn signal(&self, instance: &Instance, request: &Request, query: &BTreeMap<String, String>) -> Option<Answer> {
+    fn signal(&self, instance: &Instance, request: &Request, query: &BTreeMap<String, String>) -> Option<Reply> {
         let value = |name: &str| query.get(name).map_or("", String::as_str);
         let is_whole = value("Action") == "SignalResource"
             && value("StackName") == "fleet"
@@ -219,18 +219,18 @@ impl World {
         let told = &mut self.seen.lock().unwrap().told[instance.number as usize];
         if instance.fate == Fate::NotWaitedFor {
             told.not_waited_for += 1;
-            return Some(Answer::new(400, JSON, NOT_WAITED_FOR));
+            return Some(Reply::new(400, JSON, NOT_WAITED_FOR));
         }
         if value("Status") == "SUCCESS" && !told.accepted.is_empty() {
-            return Some(Answer::new(400, JSON, ALREADY_THERE));
+            return Some(Reply::new(400, JSON, ALREADY_THERE));
         }
         told.accepted.push(value("Status").to_owned());
-        Some(Answer::new(200, JSON, ACCEPTED))
+        Some(Reply::new(200, JSON, ACCEPTED))
     }
 }
 
 /// Reset as long as the agent has not registered: on an instance nobody listens until then.
-fn introspection(instance: &Instance) -> Option<Answer> {
+fn introspection(instance: &Instance) -> Option<Reply> {
     let started = instance.started("ecs.service").metadata().and_then(|found| found.modified()).ok()?;
     let since = SystemTime::now().duration_since(started).unwrap_or_default();
     let cluster = match instance.fate {
@@ -243,5 +243,5 @@ fn introspection(instance: &Instance) -> Option<Answer> {
         format!("arn:aws:ecs:eu-central-1:123456789012:container-instance/{cluster}/5b0d3c7e9a1f4d62b8c4e07f6a2d1b93");
     let body =
         json!({"Cluster": cluster, "ContainerInstanceArn": arn, "Version": "Amazon ECS Agent - v1.105.1 (*8dfceca6c)"});
-    Some(Answer::new(200, JSON, body.to_string()))
+    Some(Reply::new(200, JSON, body.to_string()))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ecs_firstrun::rehearse::cloud::{Identity, Server};
+use ecs_firstrun::rehearse::cloud::{IdentityDouble, Server};
 use ecs_firstrun::report::Report;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -104,8 +104,8 @@ impl Instance {
         Instance { number, fate: Fate::of(number), registers_after: chance.span(REGISTERS), id, folder }
     }
 
-    pub fn identity(&self) -> Identity {
-        Identity { instance_id: self.id.clone(), ..Identity::default() }
+    pub fn identity(&self) -> IdentityDouble {
+        IdentityDouble { instance_id: self.id.clone(), ..IdentityDouble::default() }
     }
 
     /// By what it proves to CloudFormation who it is.

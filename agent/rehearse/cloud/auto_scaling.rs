@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::CloudOptions;
 use super::cloudformation::page;
-use super::http::{Answer, Double, Log, Request, Server, held};
-use super::query::{REQUEST_ID, Refusal, error_in_xml, parameters, path_of, signed_for};
+use super::http::{CloudLog, Double, Reply, Request, Server, held};
+use super::query::{ApiError, REQUEST_ID, error_in_xml, parameters, path_of, signed_for};
 
 const API_VERSION: &str = "2011-01-01";
 const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
@@ -53,41 +53,41 @@ pub struct LifecycleCall {
 pub(super) struct AutoScaling {
     /// For completions; heartbeats are taken unless the first of these is a refusal of the role.
     answers: Mutex<VecDeque<AutoScalingAnswer>>,
-    log: Arc<Log>,
+    log: Arc<CloudLog>,
 }
 
 impl AutoScaling {
-    pub(super) fn new(options: &CloudOptions, log: Arc<Log>) -> Self {
+    pub(super) fn new(options: &CloudOptions, log: Arc<CloudLog>) -> Self {
         Self { answers: Mutex::new(options.auto_scaling.clone()), log }
     }
 
     /// The call, if it is one that the API knows, and signed.
-    fn read(request: &Request, peer: SocketAddr, log: &Log) -> Result<LifecycleCall, Refusal> {
+    fn read(request: &Request, peer: SocketAddr, log: &CloudLog) -> Result<LifecycleCall, ApiError> {
         let given = parameters(&request.body);
         let action = given.get("Action").map(String::as_str).unwrap_or_default();
         let completes = match action {
             "CompleteLifecycleAction" => true,
             "RecordLifecycleActionHeartbeat" => false,
-            _ => return Err(Refusal::new(400, "InvalidAction", &format!("Could not find operation {action}"))),
+            _ => return Err(ApiError::new(400, "InvalidAction", &format!("Could not find operation {action}"))),
         };
         if given.get("Version").is_none_or(|version| version != API_VERSION) {
-            return Err(Refusal::new(400, "InvalidAction", "Could not find this version of the API"));
+            return Err(ApiError::new(400, "InvalidAction", "Could not find this version of the API"));
         }
         match request.header("authorization") {
             Some(header) if signed_for(header, "autoscaling") => {}
-            Some(_) => return Err(Refusal::signature()),
+            Some(_) => return Err(ApiError::signature()),
             None => {
                 let message = "Request is missing Authentication Token";
-                return Err(Refusal::new(403, "MissingAuthenticationToken", message));
+                return Err(ApiError::new(403, "MissingAuthenticationToken", message));
             }
         }
         let parameter = |name: &str| {
             let value = given.get(name).filter(|value| !value.is_empty()).cloned();
-            value.ok_or_else(|| Refusal::invalid(&format!("1 validation error detected: '{name}' must not be null")))
+            value.ok_or_else(|| ApiError::invalid(&format!("1 validation error detected: '{name}' must not be null")))
         };
         let result = completes.then(|| parameter("LifecycleActionResult")).transpose()?;
         if result.as_ref().is_some_and(|result| !matches!(result.as_str(), "CONTINUE" | "ABANDON")) {
-            return Err(Refusal::invalid("Lifecycle action result must be either CONTINUE or ABANDON"));
+            return Err(ApiError::invalid("Lifecycle action result must be either CONTINUE or ABANDON"));
         }
         Ok(LifecycleCall {
             result,
@@ -99,7 +99,7 @@ impl AutoScaling {
         })
     }
 
-    fn take(&self, call: LifecycleCall) -> Option<Answer> {
+    fn take(&self, call: LifecycleCall) -> Option<Reply> {
         let mut answers = held(&self.answers);
         let scripted = match (&call.result, answers.front()) {
             // A role that may not complete an action may not keep it waiting either.
@@ -115,18 +115,18 @@ impl AutoScaling {
             }
             AutoScalingAnswer::Reset => return None,
             AutoScalingAnswer::NoActiveAction => {
-                Refusal::invalid(&format!("No active Lifecycle Action found with instance ID {}", call.instance_id))
+                ApiError::invalid(&format!("No active Lifecycle Action found with instance ID {}", call.instance_id))
             }
             AutoScalingAnswer::NoSuchGroup => {
-                Refusal::invalid(&format!("AutoScalingGroup name not found - no such group: {}", call.group))
+                ApiError::invalid(&format!("AutoScalingGroup name not found - no such group: {}", call.group))
             }
             AutoScalingAnswer::AccessDenied => {
-                Refusal::denied(&format!("User is not authorized to perform: autoscaling:{operation}"))
+                ApiError::denied(&format!("User is not authorized to perform: autoscaling:{operation}"))
             }
-            AutoScalingAnswer::Throttle => Refusal::new(400, "Throttling", "Rate exceeded"),
+            AutoScalingAnswer::Throttle => ApiError::new(400, "Throttling", "Rate exceeded"),
             AutoScalingAnswer::Contention => {
                 let message = "You already have a pending update to an Amazon EC2 Auto Scaling resource";
-                Refusal::new(500, "ResourceContention", message)
+                ApiError::new(500, "ResourceContention", message)
             }
         };
         Some(error_in_xml(NAMESPACE, &refusal))
@@ -138,7 +138,7 @@ impl Double for AutoScaling {
         Server::AutoScaling
     }
 
-    async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Answer> {
+    async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Reply> {
         if request.method != "POST" || path_of(request).0 != "/" {
             return Some(page(405));
         }
@@ -149,10 +149,10 @@ impl Double for AutoScaling {
     }
 }
 
-fn accepted(operation: &str) -> Answer {
+fn accepted(operation: &str) -> Reply {
     let text = format!(
         "<{operation}Response xmlns=\"{NAMESPACE}\">\n  <{operation}Result/>\n  <ResponseMetadata>\n    \
          <RequestId>{REQUEST_ID}</RequestId>\n  </ResponseMetadata>\n</{operation}Response>\n"
     );
-    Answer::new(200, "text/xml", text)
+    Reply::new(200, "text/xml", text)
 }

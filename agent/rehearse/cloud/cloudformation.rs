@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::CloudOptions;
-use super::http::{Answer, Double, Log, Request, Server, held};
-use super::query::{Parameters, REQUEST_ID, Refusal, error_in_xml, escaped, parameters, path_of, signed_for};
+use super::http::{CloudLog, Double, Reply, Request, Server, held};
+use super::query::{ApiError, Parameters, REQUEST_ID, error_in_xml, escaped, parameters, path_of, signed_for};
 
 const API_VERSION: &str = "2010-05-15";
 const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
@@ -81,11 +81,11 @@ pub struct ReceivedSignal {
 pub(super) struct CloudFormation {
     authorization: String,
     answers: Mutex<VecDeque<CfnAnswer>>,
-    log: Arc<Log>,
+    log: Arc<CloudLog>,
 }
 
 impl CloudFormation {
-    pub(super) fn new(options: &CloudOptions, log: Arc<Log>) -> Self {
+    pub(super) fn new(options: &CloudOptions, log: Arc<CloudLog>) -> Self {
         Self {
             authorization: options.identity.authorization(),
             answers: Mutex::new(options.cloudformation.clone()),
@@ -94,34 +94,34 @@ impl CloudFormation {
     }
 
     /// Which of the two ways of authentication the caller used, and rightly.
-    fn authenticate(&self, request: &Request) -> Result<SignalAuth, Refusal> {
+    fn authenticate(&self, request: &Request) -> Result<SignalAuth, ApiError> {
         let Some(header) = request.header("authorization") else {
-            return Err(Refusal::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
+            return Err(ApiError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
         };
         if header.starts_with("AWS4-HMAC-SHA256 ") {
-            return if signed_for(header, "cloudformation") { Ok(SignalAuth::Iam) } else { Err(Refusal::signature()) };
+            return if signed_for(header, "cloudformation") { Ok(SignalAuth::Iam) } else { Err(ApiError::signature()) };
         }
         if header == self.authorization && request.method == "GET" {
             return Ok(SignalAuth::InstanceIdentity);
         }
-        Err(Refusal::denied("The instance identity document and its signature were not accepted"))
+        Err(ApiError::denied("The instance identity document and its signature were not accepted"))
     }
 
-    fn signal_resource(&self, request: &Request, given: &Parameters) -> Result<ReceivedSignal, Refusal> {
+    fn signal_resource(&self, request: &Request, given: &Parameters) -> Result<ReceivedSignal, ApiError> {
         match given.get("Action").map(String::as_str) {
             Some("SignalResource") => {}
             action => {
                 let message = format!("Could not find operation {}", action.unwrap_or_default());
-                return Err(Refusal::new(400, "InvalidAction", &message));
+                return Err(ApiError::new(400, "InvalidAction", &message));
             }
         }
         if given.get("Version").is_none_or(|version| version != API_VERSION) {
-            return Err(Refusal::new(400, "InvalidAction", "Could not find this version of the API"));
+            return Err(ApiError::new(400, "InvalidAction", "Could not find this version of the API"));
         }
         let auth = self.authenticate(request)?;
         let parameter = |name: &str| {
             let value = given.get(name).filter(|value| !value.is_empty()).cloned();
-            value.ok_or_else(|| Refusal::invalid(&format!("1 validation error detected: '{name}' must not be null")))
+            value.ok_or_else(|| ApiError::invalid(&format!("1 validation error detected: '{name}' must not be null")))
         };
         Ok(ReceivedSignal {
             stack: checked(parameter("StackName")?, "StackName", is_stack)?,
@@ -149,7 +149,7 @@ impl CloudFormation {
     }
 
     /// Answers a signal as scripted, and records it where that accepts it.
-    async fn take(&self, mut signal: ReceivedSignal, peer: SocketAddr, form: Form) -> Option<Answer> {
+    async fn take(&self, mut signal: ReceivedSignal, peer: SocketAddr, form: ReplyFormat) -> Option<Reply> {
         let stack = signal.stack.clone();
         signal.proxied = self.log.is_proxy(peer);
         let scripted = held(&self.answers).pop_front().unwrap_or(CfnAnswer::Accept);
@@ -157,7 +157,7 @@ impl CloudFormation {
         if takes && self.has(&signal) {
             let ReceivedSignal { unique_id, resource, .. } = &signal;
             let text = format!("Signal with ID {unique_id} for resource {resource} already exists.");
-            let refusal = Refusal::invalid(&(text + "  Signals may only be updated with a FAILURE status."));
+            let refusal = ApiError::invalid(&(text + "  Signals may only be updated with a FAILURE status."));
             return Some(form.refused(&refusal));
         }
         let refusal = match scripted {
@@ -177,20 +177,20 @@ impl CloudFormation {
             }
             CfnAnswer::Reset => return None,
             CfnAnswer::HtmlPage(status) => return Some(page(status)),
-            CfnAnswer::Throttle => Refusal::new(400, "Throttling", "Rate exceeded"),
+            CfnAnswer::Throttle => ApiError::new(400, "Throttling", "Rate exceeded"),
             CfnAnswer::CannotBeSignaled => {
-                Refusal::invalid(&format!("Stack {stack} is in CREATE_COMPLETE state and cannot be signaled"))
+                ApiError::invalid(&format!("Stack {stack} is in CREATE_COMPLETE state and cannot be signaled"))
             }
-            CfnAnswer::NoSuchStack => Refusal::invalid(&format!("Stack '{stack}' does not exist")),
+            CfnAnswer::NoSuchStack => ApiError::invalid(&format!("Stack '{stack}' does not exist")),
             CfnAnswer::AccessDenied => {
-                Refusal::denied("User is not authorized to perform: cloudformation:SignalResource")
+                ApiError::denied("User is not authorized to perform: cloudformation:SignalResource")
             }
-            CfnAnswer::Error(status, code, message) => Refusal::new(status, code, message),
+            CfnAnswer::Error(status, code, message) => ApiError::new(status, code, message),
             CfnAnswer::Busy(seconds) => {
-                let refusal = Refusal::new(503, "ServiceUnavailable", "Service is unable to handle request.");
+                let refusal = ApiError::new(503, "ServiceUnavailable", "Service is unable to handle request.");
                 return Some(form.refused(&refusal).with("retry-after", seconds.to_string()));
             }
-            CfnAnswer::ServerError => Refusal::new(500, "InternalFailure", "An internal error has occurred"),
+            CfnAnswer::ServerError => ApiError::new(500, "InternalFailure", "An internal error has occurred"),
         };
         Some(form.refused(&refusal))
     }
@@ -201,12 +201,12 @@ impl Double for CloudFormation {
         Server::CloudFormation
     }
 
-    async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Answer> {
+    async fn answer(&self, request: &Request, peer: SocketAddr) -> Option<Reply> {
         let (path, query) = path_of(request);
         if path == "/waithandle" {
             return match wait_handle(request) {
-                Ok(signal) => self.take(signal, peer, Form::Bucket).await,
-                Err(refusal) => Some(Form::Bucket.refused(&refusal)),
+                Ok(signal) => self.take(signal, peer, ReplyFormat::Bucket).await,
+                Err(refusal) => Some(ReplyFormat::Bucket.refused(&refusal)),
             };
         }
         let given = match request.method.as_str() {
@@ -215,7 +215,7 @@ impl Double for CloudFormation {
             _ => return Some(page(405)),
         };
         let json = given.get("ContentType").is_some_and(|kind| kind == "JSON");
-        let form = if json { Form::Json } else { Form::Xml };
+        let form = if json { ReplyFormat::Json } else { ReplyFormat::Xml };
         match self.signal_resource(request, &given) {
             Ok(signal) => self.take(signal, peer, form).await,
             Err(refusal) => Some(form.refused(&refusal)),
@@ -223,11 +223,11 @@ impl Double for CloudFormation {
     }
 }
 
-fn checked(value: String, name: &str, is_right: impl Fn(&str) -> bool) -> Result<String, Refusal> {
+fn checked(value: String, name: &str, is_right: impl Fn(&str) -> bool) -> Result<String, ApiError> {
     if is_right(&value) {
         return Ok(value);
     }
-    Err(Refusal::invalid(&format!(
+    Err(ApiError::invalid(&format!(
         "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint"
     )))
 }
@@ -250,18 +250,18 @@ fn is_status(text: &str) -> bool {
 }
 
 /// A signal put to a wait condition handle. The URL was signed for an upload without a content type.
-fn wait_handle(request: &Request) -> Result<ReceivedSignal, Refusal> {
+fn wait_handle(request: &Request) -> Result<ReceivedSignal, ApiError> {
     let typed = request.header("content-type").is_some_and(|kind| !kind.is_empty());
     if request.method != "PUT" || typed {
-        return Err(Refusal::signature());
+        return Err(ApiError::signature());
     }
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let text = |name: &str| {
         let value = body.get(name).and_then(Value::as_str).map(str::to_owned);
-        value.ok_or_else(|| Refusal::invalid(&format!("'{name}' must be a string")))
+        value.ok_or_else(|| ApiError::invalid(&format!("'{name}' must be a string")))
     };
     if body.as_object().is_none_or(|members| members.len() != 4) {
-        return Err(Refusal::invalid("Status, Reason, UniqueId and Data, and nothing else"));
+        return Err(ApiError::invalid("Status, Reason, UniqueId and Data, and nothing else"));
     }
     Ok(ReceivedSignal {
         stack: String::new(),
@@ -276,22 +276,22 @@ fn wait_handle(request: &Request) -> Result<ReceivedSignal, Refusal> {
     })
 }
 
-/// The form of answers: the API's two, and that of the bucket.
+/// The format of replies: the API's two, and that of the bucket.
 #[derive(Debug, Clone, Copy)]
-enum Form {
+enum ReplyFormat {
     Json,
     Xml,
     Bucket,
 }
 
-impl Form {
-    fn accepted(self) -> Answer {
+impl ReplyFormat {
+    fn accepted(self) -> Reply {
         match self {
             Self::Json => {
                 let body = json!({"SignalResourceResponse": {"ResponseMetadata": {"RequestId": REQUEST_ID}}});
-                Answer::new(200, "application/json", body.to_string())
+                Reply::new(200, "application/json", body.to_string())
             }
-            Self::Xml => Answer::new(
+            Self::Xml => Reply::new(
                 200,
                 "text/xml",
                 format!(
@@ -300,21 +300,21 @@ impl Form {
                  </SignalResourceResponse>\n"
                 ),
             ),
-            Self::Bucket => Answer::new(200, "application/xml", ""),
+            Self::Bucket => Reply::new(200, "application/xml", ""),
         }
     }
 
-    fn refused(self, refusal: &Refusal) -> Answer {
-        let Refusal { status, code, message } = refusal;
+    fn refused(self, refusal: &ApiError) -> Reply {
+        let ApiError { status, code, message } = refusal;
         let text = escaped(message);
         match self {
             Self::Json => {
                 let error = json!({"Code": code, "Message": message, "Type": refusal.kind()});
                 let body = json!({"Error": error, "RequestId": REQUEST_ID});
-                Answer::new(*status, "application/json", body.to_string())
+                Reply::new(*status, "application/json", body.to_string())
             }
             Self::Xml => error_in_xml(NAMESPACE, refusal),
-            Self::Bucket => Answer::new(
+            Self::Bucket => Reply::new(
                 *status,
                 "application/xml",
                 format!(
@@ -326,8 +326,8 @@ impl Form {
 }
 
 /// What a middlebox says in CloudFormation's place.
-pub(super) fn page(status: u16) -> Answer {
+pub(super) fn page(status: u16) -> Reply {
     let text =
         format!("<html><head><title>{status}</title></head><body><p>Your request was blocked.</p></body></html>\n");
-    Answer::new(status, "text/html", text)
+    Reply::new(status, "text/html", text)
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::net::TcpSocket;
 
 use super::CloudOptions;
-use super::http::{self, Answer, Double, Log, Request, Server, held};
+use super::http::{self, CloudLog, Double, Reply, Request, Server, held};
 
 const CONTAINER_INSTANCE: &str = "5b0d3c7e9a1f4d62b8c4e07f6a2d1b93";
 const VERSION: &str = "Amazon ECS Agent - v1.105.1 (*8dfceca6c)";
@@ -104,7 +104,7 @@ pub(super) async fn serve(
     socket: TcpSocket,
     registration: &Registration,
     agent: Agent,
-    log: Arc<Log>,
+    log: Arc<CloudLog>,
 ) -> io::Result<()> {
     let (Registration::After(after, _) | Registration::Scripted { after, .. }) = registration else {
         // The socket lives on in this future, so nobody else gets the port.
@@ -119,18 +119,18 @@ impl Double for Agent {
         Server::Ecs
     }
 
-    async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Answer> {
+    async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Reply> {
         let path = request.path_and_query.split('?').next().unwrap_or_default();
         if path == "/v1/tasks" {
-            return Some(Answer::new(200, "application/json", r#"{"Tasks":[]}"#));
+            return Some(Reply::new(200, "application/json", r#"{"Tasks":[]}"#));
         }
         if path != "/v1/metadata" {
             let commands = AgentAnswer::available_commands();
-            return Some(Answer::new(commands.status, "text/plain; charset=utf-8", commands.body));
+            return Some(Reply::new(commands.status, "text/plain; charset=utf-8", commands.body));
         }
         let scripted = held(&self.answers).pop_front();
         let AgentAnswer { status, body } =
             scripted.unwrap_or_else(|| AgentAnswer { status: 200, body: self.metadata.clone() });
-        Some(Answer::new(status, "application/json", body))
+        Some(Reply::new(status, "application/json", body))
     }
 }

@@ -66,9 +66,9 @@ impl Request {
     }
 }
 
-/// What has happened so far.
+/// The record of what has happened in the cloud so far.
 #[derive(Debug)]
-pub struct Log {
+pub struct CloudLog {
     start: Instant,
     requests: Mutex<Vec<Request>>,
     signals: Mutex<Vec<ReceivedSignal>>,
@@ -77,7 +77,7 @@ pub struct Log {
     proxied: Mutex<HashSet<SocketAddr>>,
 }
 
-impl Default for Log {
+impl Default for CloudLog {
     fn default() -> Self {
         Self {
             start: Instant::now(),
@@ -89,7 +89,7 @@ impl Default for Log {
     }
 }
 
-impl Log {
+impl CloudLog {
     pub(super) fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -141,9 +141,9 @@ pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a double says.
+/// The reply of a double.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Reply {
     /// The status.
     pub status: u16,
     /// The header fields.
@@ -152,7 +152,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Reply {
     /// An answer with a body of this type.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
@@ -180,11 +180,11 @@ pub trait Double: Send + Sync + 'static {
     fn server(&self) -> Server;
 
     /// What it says to a request.
-    fn answer(&self, request: &Request, peer: SocketAddr) -> impl Future<Output = Option<Answer>> + Send;
+    fn answer(&self, request: &Request, peer: SocketAddr) -> impl Future<Output = Option<Reply>> + Send;
 }
 
 /// Serves a double on a listener made outside the runtime.
-pub(super) async fn serve<D: Double>(listener: std::net::TcpListener, double: D, log: Arc<Log>) -> io::Result<()> {
+pub(super) async fn serve<D: Double>(listener: std::net::TcpListener, double: D, log: Arc<CloudLog>) -> io::Result<()> {
     serve_on(TcpListener::from_std(listener)?, double, log).await
 }
 
@@ -192,22 +192,23 @@ pub(super) async fn serve<D: Double>(listener: std::net::TcpListener, double: D,
 ///
 /// # Errors
 /// Those of axum. It does not end by itself.
-pub async fn serve_on<D: Double>(listener: TcpListener, double: D, log: Arc<Log>) -> io::Result<()> {
+pub async fn serve_on<D: Double>(listener: TcpListener, double: D, log: Arc<CloudLog>) -> io::Result<()> {
     let double = Arc::new(double);
-    let app = Router::new().fallback(move |ConnectInfo(line): ConnectInfo<Line>, request: axum::extract::Request| {
-        let (double, log) = (Arc::clone(&double), Arc::clone(&log));
-        async move {
-            let request = seen(double.server(), log.now(), request).await;
-            let index = log.asked(request.clone());
-            let Some(answer) = double.answer(&request, line.peer).await else {
-                line.cut.store(true, Ordering::Relaxed);
-                return Response::default();
-            };
-            log.answered(index, answer.status);
-            answer.into_response()
-        }
-    });
-    let service = app.into_make_service_with_connect_info::<Line>();
+    let app =
+        Router::new().fallback(move |ConnectInfo(line): ConnectInfo<Connection>, request: axum::extract::Request| {
+            let (double, log) = (Arc::clone(&double), Arc::clone(&log));
+            async move {
+                let request = seen(double.server(), log.now(), request).await;
+                let index = log.asked(request.clone());
+                let Some(answer) = double.answer(&request, line.peer).await else {
+                    line.cut.store(true, Ordering::Relaxed);
+                    return Response::default();
+                };
+                log.answered(index, answer.status);
+                answer.into_response()
+            }
+        });
+    let service = app.into_make_service_with_connect_info::<Connection>();
     axum::serve(Door(listener), service).await
 }
 
@@ -228,12 +229,12 @@ async fn seen(server: Server, at: Duration, request: axum::extract::Request) -> 
 
 /// A connection as its requests know it.
 #[derive(Debug, Clone)]
-struct Line {
+struct Connection {
     peer: SocketAddr,
     cut: Arc<AtomicBool>,
 }
 
-impl Connected<IncomingStream<'_, Door>> for Line {
+impl Connected<IncomingStream<'_, Door>> for Connection {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
         Self { peer: *stream.remote_addr(), cut: Arc::clone(&stream.io().cut) }
     }

@@ -11,14 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::CloudOptions;
-use super::http::{Answer, Double, Request, Server, held};
+use super::http::{Double, Reply, Request, Server, held};
 
 const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
 
-/// Who the instance is.
+/// The identity of the instance that the cloud pretends to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct IdentityDouble {
     /// The instance's id.
     pub instance_id: String,
     /// The region's name.
@@ -43,7 +43,7 @@ pub struct Identity {
     pub domain: String,
 }
 
-impl Default for Identity {
+impl Default for IdentityDouble {
     fn default() -> Self {
         Self {
             instance_id: "i-0f1e2d3c4b5a69788".into(),
@@ -61,7 +61,7 @@ impl Default for Identity {
     }
 }
 
-impl Identity {
+impl IdentityDouble {
     /// The instance identity document: these bytes are what is signed.
     pub fn document(&self) -> String {
         let document = json!({
@@ -148,7 +148,7 @@ pub(super) type LifecycleState = Arc<Mutex<Option<String>>>;
 const LIFECYCLE_STATE: &str = "meta-data/autoscaling/target-lifecycle-state";
 
 /// The metadata service.
-pub(super) struct Imds {
+pub(super) struct ImdsDouble {
     tree: BTreeMap<String, Vec<u8>>,
     state: LifecycleState,
     faults: ImdsFaults,
@@ -156,7 +156,7 @@ pub(super) struct Imds {
     tokens: Mutex<HashMap<String, Token>>,
 }
 
-impl Imds {
+impl ImdsDouble {
     pub(super) fn new(options: CloudOptions, state: LifecycleState) -> Self {
         let faults = options.imds_faults.clone();
         Self {
@@ -173,7 +173,7 @@ impl Imds {
         self.unavailable.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
-    fn token(&self, request: &Request) -> Answer {
+    fn token(&self, request: &Request) -> Reply {
         if request.header("x-forwarded-for").is_some() {
             return error(403);
         }
@@ -187,7 +187,7 @@ impl Imds {
         let uses = self.faults.first_token_uses.filter(|_| tokens.is_empty()).unwrap_or(usize::MAX);
         let expires = Instant::now() + Duration::from_secs(ttl);
         tokens.insert(name.clone(), Token { expires, uses });
-        Answer::new(200, "text/plain", name).with(TTL, ttl.to_string())
+        Reply::new(200, "text/plain", name).with(TTL, ttl.to_string())
     }
 
     fn is_authorised(&self, request: &Request) -> bool {
@@ -200,27 +200,27 @@ impl Imds {
         true
     }
 
-    fn get(&self, path: &str) -> Answer {
+    fn get(&self, path: &str) -> Reply {
         let path = path.trim_matches('/');
         let (version, rest) = path.split_once('/').unwrap_or((path, ""));
         if version.is_empty() {
-            return Answer::new(200, "text/plain", VERSIONS.join("\n"));
+            return Reply::new(200, "text/plain", VERSIONS.join("\n"));
         }
         if !VERSIONS.contains(&version) {
             return error(404);
         }
         if let Some(state) = held(&self.state).as_ref().filter(|_| rest == LIFECYCLE_STATE) {
-            return Answer::new(200, "text/plain", state.clone());
+            return Reply::new(200, "text/plain", state.clone());
         }
         if let Some(value) = self.tree.get(rest) {
             let kind = if rest == "user-data" { "application/octet-stream" } else { "text/plain" };
-            return Answer::new(200, kind, value.clone());
+            return Reply::new(200, kind, value.clone());
         }
         let children = self.children(rest);
         if children.is_empty() {
             return error(404);
         }
-        Answer::new(200, "text/plain", children.into_iter().collect::<Vec<_>>().join("\n"))
+        Reply::new(200, "text/plain", children.into_iter().collect::<Vec<_>>().join("\n"))
     }
 
     /// What a folder holds, folders among it with a slash behind: cloud-init finds its way by that.
@@ -240,12 +240,12 @@ impl Imds {
 /// The versions that cloud-init and others ask for; all are alike here.
 const VERSIONS: &[&str] = &["1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "2024-07-11", "latest"];
 
-impl Double for Imds {
+impl Double for ImdsDouble {
     fn server(&self) -> Server {
         Server::Imds
     }
 
-    async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Answer> {
+    async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Reply> {
         tokio::time::sleep(self.faults.delay).await;
         let path = request.path_and_query.split('?').next().unwrap_or_default();
         let answer = if self.is_unavailable() {
@@ -267,7 +267,7 @@ impl Double for Imds {
     }
 }
 
-fn error(status: u16) -> Answer {
+fn error(status: u16) -> Reply {
     let title = match status {
         400 => "400 - Bad Request",
         401 => "401 - Unauthorized",
@@ -277,7 +277,7 @@ fn error(status: u16) -> Answer {
         _ => "503 - Service Unavailable",
     };
     let page = format!("<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n");
-    Answer::new(status, "text/html", page)
+    Reply::new(status, "text/html", page)
 }
 
 /// Everything the service knows, by its path below the version.
@@ -314,7 +314,7 @@ fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
     tree
 }
 
-fn hostname(identity: &Identity) -> String {
+fn hostname(identity: &IdentityDouble) -> String {
     format!("ip-{}.{}.compute.internal", identity.private_ip.replace('.', "-"), identity.region)
 }
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bi
 use tokio::net::{TcpListener, TcpStream};
 use url::{Host, Url};
 
-use super::http::{Log, Request, Server};
+use super::http::{CloudLog, Request, Server};
 
 /// A head longer than this is no client's of ours.
 const LONGEST_HEAD: u64 = 64 << 10;
@@ -47,12 +47,12 @@ impl Targets {
     }
 }
 
-struct Proxy {
+struct ProxyDouble {
     targets: Targets,
     authorization: Option<String>,
     /// How many connections are still to be dropped.
     drops: AtomicUsize,
-    log: Arc<Log>,
+    log: Arc<CloudLog>,
 }
 
 /// Forwards everything to one of two addresses, whatever the host asked for.
@@ -61,11 +61,11 @@ pub(super) async fn serve(
     targets: Targets,
     credentials: Option<ProxyCredentials>,
     drops: usize,
-    log: Arc<Log>,
+    log: Arc<CloudLog>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let authorization = credentials.map(|credentials| credentials.header());
-    let proxy = Arc::new(Proxy { targets, authorization, drops: AtomicUsize::new(drops), log });
+    let proxy = Arc::new(ProxyDouble { targets, authorization, drops: AtomicUsize::new(drops), log });
     loop {
         let (client, _) = listener.accept().await?;
         let proxy = Arc::clone(&proxy);
@@ -74,7 +74,7 @@ pub(super) async fn serve(
     }
 }
 
-impl Proxy {
+impl ProxyDouble {
     async fn attend(&self, client: TcpStream) -> io::Result<()> {
         let mut client = BufReader::new(client);
         let request = self.read(&mut client).await?;
@@ -131,7 +131,7 @@ impl Proxy {
 
     fn refusal(&self, request: &Request) -> Option<(u16, &'static str)> {
         if self.authorization.as_deref() != request.header("proxy-authorization") && self.authorization.is_some() {
-            return Some((407, "Proxy Authentication Required"));
+            return Some((407, "ProxyDouble Authentication Required"));
         }
         let url = if request.method == "CONNECT" {
             Url::parse(&format!("http://{}", request.path_and_query))
@@ -183,7 +183,7 @@ fn status_of(answer: &[u8]) -> u16 {
 
 async fn refuse(mut client: BufReader<TcpStream>, status: u16, text: &str) -> io::Result<()> {
     let body = format!("<html><head><title>{status} {text}</title></head><body>{text}</body></html>\n");
-    let challenge = if status == 407 { "Proxy-Authenticate: Basic realm=\"rehearsal\"\r\n" } else { "" };
+    let challenge = if status == 407 { "ProxyDouble-Authenticate: Basic realm=\"rehearsal\"\r\n" } else { "" };
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status} {text}\r\n{challenge}Content-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use url::form_urlencoded;
 
-use super::http::{Answer, Request};
+use super::http::{Reply, Request};
 
 pub(super) const REQUEST_ID: &str = "7d1e4a90-3f5c-4b1a-9c27-0e8f6d5a4b3c";
 
@@ -30,14 +30,14 @@ pub(super) fn signed_for(authorization: &str, service: &str) -> bool {
         && authorization.contains("Signature=")
 }
 
-/// Why a request is refused, whatever the form of the answer.
-pub(super) struct Refusal {
+/// An error of an API, whatever the format of the reply.
+pub(super) struct ApiError {
     pub(super) status: u16,
     pub(super) code: &'static str,
     pub(super) message: String,
 }
 
-impl Refusal {
+impl ApiError {
     pub(super) fn new(status: u16, code: &'static str, message: &str) -> Self {
         Self { status, code, message: message.to_owned() }
     }
@@ -64,10 +64,10 @@ impl Refusal {
 }
 
 /// A refusal as the API with this XML namespace words it.
-pub(super) fn error_in_xml(namespace: &str, refusal: &Refusal) -> Answer {
-    let Refusal { status, code, message } = refusal;
+pub(super) fn error_in_xml(namespace: &str, refusal: &ApiError) -> Reply {
+    let ApiError { status, code, message } = refusal;
     let (kind, text) = (refusal.kind(), escaped(message));
-    Answer::new(
+    Reply::new(
         *status,
         "text/xml",
         format!(

@@ -139,11 +139,11 @@ fn a_file_begins_the_registration() {
 fn a_signal_needs_this_very_instance() {
     let cloud = Cloud::start(CloudOptions::default()).unwrap();
     let endpoint = cloud.cloudformation_endpoint();
-    let other = Identity { instance_id: "i-00000000000000000".into(), ..Identity::default() };
+    let other = IdentityDouble { instance_id: "i-00000000000000000".into(), ..IdentityDouble::default() };
     let (status, text) = signal(&endpoint, SIGNAL, &other.authorization()).unwrap();
     assert_eq!(status, 403);
     assert!(text.contains(r#""Code":"AccessDenied""#), "{text}");
-    let right = Identity::default().authorization();
+    let right = IdentityDouble::default().authorization();
     let (status, text) = signal(&endpoint, &SIGNAL.replace("SUCCESS", "DONE"), &right).unwrap();
     assert_eq!(status, 400);
     assert!(text.contains("ValidationError"), "{text}");
@@ -173,7 +173,7 @@ fn an_sdk_posts_a_signed_form() {
 fn answers_come_in_order_and_then_it_accepts() {
     let cloudformation = [CfnAnswer::Throttle, CfnAnswer::HtmlPage(403), CfnAnswer::CannotBeSignaled, CfnAnswer::Reset];
     let cloud = Cloud::start(CloudOptions { cloudformation: cloudformation.into(), ..Default::default() }).unwrap();
-    let right = Identity::default().authorization();
+    let right = IdentityDouble::default().authorization();
     let ask = || signal(&cloud.cloudformation_endpoint(), SIGNAL, &right);
     let (status, text) = ask().unwrap();
     assert!(status == 400 && text.contains("Throttling"), "{text}");
@@ -189,7 +189,7 @@ fn answers_come_in_order_and_then_it_accepts() {
 #[test]
 fn an_id_that_has_signalled_is_taken_again_with_a_failure_only() {
     let cloud = Cloud::start(CloudOptions { cloudformation: [CfnAnswer::Lost].into(), ..Default::default() }).unwrap();
-    let right = Identity::default().authorization();
+    let right = IdentityDouble::default().authorization();
     let ask = |query: &str| signal(&cloud.cloudformation_endpoint(), query, &right);
     assert_eq!(ask(SIGNAL).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     let in_arn = "arn%3Aaws%3Acloudformation%3Aeu-central-1%3A123456789012%3Astack%2Fblue%2F5f";
@@ -230,7 +230,7 @@ fn a_wait_handle_takes_no_content_type() {
 #[test]
 fn the_proxy_tunnels_and_forwards() {
     let cloud = Cloud::start(CloudOptions::default()).unwrap();
-    let right = Identity::default().authorization();
+    let right = IdentityDouble::default().authorization();
     let mut tunnel = TcpStream::connect(cloud.proxy_endpoint().trim_start_matches("http://")).unwrap();
     let host = "cloudformation.eu-central-1.amazonaws.com";
     write!(tunnel, "CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n").unwrap();

@@ -7,13 +7,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::Path;
 
-use super::Outcome;
-use super::state::{FILESYSTEMS, Mount, State, real};
+use super::ProgramOutput;
+use super::state::{FILESYSTEMS, Mount, StubState, real};
 
 /// The longest label of each filesystem, in bytes.
 const XFS_LABEL: usize = 12;
 const EXT4_LABEL: usize = 16;
-pub(super) fn run(program: &str, args: &[String], state: &State) -> io::Result<Outcome> {
+pub(super) fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramOutput> {
     let args = Args::parse(args, &options_with_value(program));
     match program {
         "blkid" => Ok(blkid(&args, state)),
@@ -22,7 +22,7 @@ pub(super) fn run(program: &str, args: &[String], state: &State) -> io::Result<O
         "mdadm" => arrays::mdadm(&args, state),
         "xfs_growfs" => Ok(xfs_growfs(&args, state)),
         "resize2fs" => Ok(resize2fs(&args, state)),
-        _ => Ok(Outcome::failed(127, format!("{program}: no such stub\n"))),
+        _ => Ok(ProgramOutput::failed(127, format!("{program}: no such stub\n"))),
     }
 }
 
@@ -113,7 +113,7 @@ fn uuid(device: &Path, kind: &str, label: &str) -> String {
     )
 }
 
-fn on_device(device: &Path, state: &State) -> Option<String> {
+fn on_device(device: &Path, state: &StubState) -> Option<String> {
     let name = real(device).to_string_lossy().into_owned();
     state.read(FILESYSTEMS, &name)
 }
@@ -124,7 +124,7 @@ fn field<'a>(found: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Nothing found and no such device are alike to blkid: exit 2, and not a word.
-fn blkid(args: &Args<'_>, state: &State) -> Outcome {
+fn blkid(args: &Args<'_>, state: &StubState) -> ProgramOutput {
     let wanted: Vec<&str> = args.all(&["-s", "--match-tag"]).collect();
     let style = args.value(&["-o", "--output"]).unwrap_or("full");
     let mut output = String::new();
@@ -145,7 +145,7 @@ fn blkid(args: &Args<'_>, state: &State) -> Outcome {
             }
         };
     }
-    Outcome { exit: if output.is_empty() { 2 } else { 0 }, stdout: output, stderr: String::new() }
+    ProgramOutput { exit: if output.is_empty() { 2 } else { 0 }, stdout: output, stderr: String::new() }
 }
 
 fn lines(fields: &[(&str, &str)], line: impl Fn(&str, &str) -> String) -> String {
@@ -153,23 +153,23 @@ fn lines(fields: &[(&str, &str)], line: impl Fn(&str, &str) -> String) -> String
 }
 
 /// The one device of a mkfs, or what mkfs says without one.
-fn device<'a>(program: &str, args: &Args<'a>, state: &State) -> Result<&'a str, Outcome> {
+fn device<'a>(program: &str, args: &Args<'a>, state: &StubState) -> Result<&'a str, ProgramOutput> {
     let Some(device) = args.operands.first() else {
-        return Err(Outcome::failed(1, format!("{program}: no device name given\n")));
+        return Err(ProgramOutput::failed(1, format!("{program}: no device name given\n")));
     };
     if !state.device(device).exists() {
         let text = format!("{program}: cannot open {device}: No such file or directory\n");
-        return Err(Outcome::failed(1, text));
+        return Err(ProgramOutput::failed(1, text));
     }
     let path = real(&state.device(device));
     if state.mounts().iter().any(|mount| real(&state.device(&mount.source)) == path) {
         let text = format!("{program}: {device} contains a mounted filesystem\n");
-        return Err(Outcome::failed(1, text));
+        return Err(ProgramOutput::failed(1, text));
     }
     Ok(device)
 }
 
-fn make(device: &str, kind: &str, label: &str, uuid: Option<&str>, state: &State) -> io::Result<()> {
+fn make(device: &str, kind: &str, label: &str, uuid: Option<&str>, state: &StubState) -> io::Result<()> {
     let path = real(&state.device(device));
     let mut text = found(&path, kind, label);
     if let (Some(given), Some(made)) = (uuid, field(&text, "UUID").map(str::to_owned)) {
@@ -178,10 +178,10 @@ fn make(device: &str, kind: &str, label: &str, uuid: Option<&str>, state: &State
     state.write(FILESYSTEMS, &path.to_string_lossy(), &text)
 }
 
-fn mkfs_xfs(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+fn mkfs_xfs(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     let label = args.value(&["-L"]).unwrap_or_default();
     if label.len() > XFS_LABEL {
-        return Ok(Outcome::failed(1, format!("Invalid value {label} for -L option\nUsage: mkfs.xfs\n")));
+        return Ok(ProgramOutput::failed(1, format!("Invalid value {label} for -L option\nUsage: mkfs.xfs\n")));
     }
     let device = match device("mkfs.xfs", args, state) {
         Ok(device) => device,
@@ -194,16 +194,16 @@ fn mkfs_xfs(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
         };
         let text =
             format!("mkfs.xfs: {device} appears to contain {what}.\nmkfs.xfs: Use the -f option to force overwrite.\n");
-        return Ok(Outcome::failed(1, text));
+        return Ok(ProgramOutput::failed(1, text));
     }
     let uuid = args.value(&["-m"]).and_then(|meta| meta.split(',').find_map(|option| option.strip_prefix("uuid=")));
     make(device, "xfs", label, uuid, state)?;
-    Ok(Outcome::printed(format!("meta-data={device:<22} isize=512    agcount=4, agsize=65536 blks\n")))
+    Ok(ProgramOutput::printed(format!("meta-data={device:<22} isize=512    agcount=4, agsize=65536 blks\n")))
 }
 
 /// mke2fs asks about an existing filesystem on a terminal only: without one it overwrites it, and so does this.
 /// A label that is too long is no error to it either.
-fn mkfs_ext4(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+fn mkfs_ext4(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     let device = match device("mke2fs", args, state) {
         Ok(device) => device,
         Err(outcome) => return Ok(outcome),
@@ -215,11 +215,11 @@ fn mkfs_ext4(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
         stderr = format!("Warning: label too long; will be truncated to '{label}'\n\n");
     }
     make(device, "ext4", label, args.value(&["-U"]), state)?;
-    Ok(Outcome { exit: 0, stdout: "Creating filesystem with 65536 4k blocks and 65536 inodes\n".into(), stderr })
+    Ok(ProgramOutput { exit: 0, stdout: "Creating filesystem with 65536 4k blocks and 65536 inodes\n".into(), stderr })
 }
 
 /// The device and the filesystem that a mount's source names.
-fn resolved(source: &str, state: &State) -> Option<(String, String)> {
+fn resolved(source: &str, state: &StubState) -> Option<(String, String)> {
     let named = |field_name: &str, wanted: &str| {
         let mut all = state.entries(FILESYSTEMS).into_iter();
         let (name, found) = all.find(|(_, found)| field(found, field_name) == Some(wanted))?;
@@ -236,7 +236,7 @@ fn resolved(source: &str, state: &State) -> Option<(String, String)> {
 }
 
 /// Mounts as a mount unit's own file says; false where there is nothing of that kind to mount.
-pub(super) fn mount_unit(unit: &str, state: &State) -> io::Result<bool> {
+pub(super) fn mount_unit(unit: &str, state: &StubState) -> io::Result<bool> {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     let get = |key: &str| field(&text, key).unwrap_or_default().trim();
     if get("Options") == "bind" {
@@ -256,7 +256,7 @@ pub(super) fn mount_unit(unit: &str, state: &State) -> io::Result<bool> {
 }
 
 /// Gives the words of mount(8) about a mount unit that failed.
-pub(super) fn mount_error(unit: &str, state: &State) -> String {
+pub(super) fn mount_error(unit: &str, state: &StubState) -> String {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     let get = |key: &str| field(&text, key).unwrap_or_default().trim();
     let (place, source) = (get("Where"), get("What"));
@@ -270,34 +270,34 @@ pub(super) fn mount_error(unit: &str, state: &State) -> String {
 }
 
 /// Unmounts what a mount unit mounted.
-pub(super) fn unmount_unit(unit: &str, state: &State) -> io::Result<()> {
+pub(super) fn unmount_unit(unit: &str, state: &StubState) -> io::Result<()> {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     state.unmount(&state.hosted(field(&text, "Where").unwrap_or_default()))
 }
 
 /// No device of a rehearsal is enlarged.
-fn xfs_growfs(args: &Args<'_>, state: &State) -> Outcome {
+fn xfs_growfs(args: &Args<'_>, state: &StubState) -> ProgramOutput {
     let target = args.operands.first().copied().unwrap_or_default();
     let of_xfs = |mount: &Mount| mount.target == state.hosted(target) && mount.kind == "xfs";
     match state.mounts().iter().find(|mount| of_xfs(mount)) {
-        Some(mount) => Outcome::printed(format!(
+        Some(mount) => ProgramOutput::printed(format!(
             "meta-data={:<22} isize=512    agcount=4, agsize=65536 blks\ndata size unchanged, skipping\n",
             mount.source
         )),
-        None => Outcome::failed(1, format!("xfs_growfs: {target} is not a mounted XFS filesystem\n")),
+        None => ProgramOutput::failed(1, format!("xfs_growfs: {target} is not a mounted XFS filesystem\n")),
     }
 }
 
-fn resize2fs(args: &Args<'_>, state: &State) -> Outcome {
+fn resize2fs(args: &Args<'_>, state: &StubState) -> ProgramOutput {
     const VERSION: &str = "resize2fs 1.47.0 (5-Feb-2023)\n";
     let device = args.operands.first().copied().unwrap_or_default();
     let found = on_device(&state.device(device), state).unwrap_or_default();
     if field(&found, "TYPE") == Some("ext4") {
         let text = format!("{VERSION}The filesystem is already 65536 (4k) blocks long.  Nothing to do!\n\n");
-        return Outcome { exit: 0, stdout: String::new(), stderr: text };
+        return ProgramOutput { exit: 0, stdout: String::new(), stderr: text };
     }
     let text = format!(
         "{VERSION}resize2fs: Bad magic number in super-block while trying to open {device}\nCouldn't find valid filesystem superblock.\n"
     );
-    Outcome::failed(1, text)
+    ProgramOutput::failed(1, text)
 }

@@ -31,12 +31,12 @@ pub(super) struct Mount {
 
 /// The stubs' state, and the root that the agent works under.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct StubState {
     folder: PathBuf,
     root: PathBuf,
 }
 
-impl State {
+impl StubState {
     pub(super) fn new(folder: PathBuf, root: PathBuf) -> Self {
         Self { folder, root }
     }

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::disks;
-use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STOPPED, State};
-use super::{Outcome, now};
+use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STOPPED, StubState};
+use super::{ProgramOutput, now};
 use crate::well_known::{CLOUD_FINAL_UNIT, CLOUDWATCH_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT, UNITS, VENDOR_UNITS};
 
 /// A unit that isn't there: the exit code of the init scripts' standard.
@@ -19,7 +19,7 @@ const ORDERED: (&str, &str) = (CLOUD_FINAL_UNIT, ECS_UNIT);
 
 /// The command line, taken apart.
 #[derive(Debug, Default)]
-struct Request<'a> {
+struct Invocation<'a> {
     verb: &'a str,
     units: Vec<String>,
     properties: Vec<&'a str>,
@@ -29,21 +29,21 @@ struct Request<'a> {
     value: bool,
 }
 
-pub(super) fn run(args: &[String], state: &State) -> io::Result<Outcome> {
+pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutput> {
     let request = match parse(args) {
         Ok(request) => request,
         Err(option) => {
             let text = format!("systemctl: unrecognized option '{option}'\n");
-            return Ok(Outcome::failed(1, text));
+            return Ok(ProgramOutput::failed(1, text));
         }
     };
     match request.verb {
-        "daemon-reload" | "reset-failed" | "preset" => Ok(Outcome::default()),
-        "list-jobs" => Ok(Outcome::printed("No jobs running.\n")),
+        "daemon-reload" | "reset-failed" | "preset" => Ok(ProgramOutput::default()),
+        "list-jobs" => Ok(ProgramOutput::printed("No jobs running.\n")),
         "start" | "restart" | "reload-or-restart" | "try-restart" => start(&request, state),
         "stop" => stop(&request, state),
         "enable" | "disable" => enable(&request, state),
-        "show" if request.units.is_empty() => Ok(Outcome::printed(match is_shutting_down(state) {
+        "show" if request.units.is_empty() => Ok(ProgramOutput::printed(match is_shutting_down(state) {
             true => "SystemState=stopping\n",
             false => "SystemState=running\n",
         })),
@@ -51,12 +51,12 @@ pub(super) fn run(args: &[String], state: &State) -> io::Result<Outcome> {
         "is-active" => Ok(is_active(&request, state)),
         "is-enabled" => Ok(is_enabled(&request, state)),
         "is-failed" => Ok(is_failed(&request, state)),
-        verb => Ok(Outcome::failed(1, format!("Unknown command verb '{verb}'.\n"))),
+        verb => Ok(ProgramOutput::failed(1, format!("Unknown command verb '{verb}'.\n"))),
     }
 }
 
-fn parse(args: &[String]) -> Result<Request<'_>, &str> {
-    let mut request = Request::default();
+fn parse(args: &[String]) -> Result<Invocation<'_>, &str> {
+    let mut request = Invocation::default();
     let mut args = args.iter().map(String::as_str);
     while let Some(arg) = args.next() {
         match arg {
@@ -84,8 +84,8 @@ fn suffixed(unit: &str) -> String {
     if has_type { unit.to_owned() } else { format!("{unit}.service") }
 }
 
-fn start(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
-    let mut outcome = Outcome::default();
+fn start(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput> {
+    let mut outcome = ProgramOutput::default();
     for unit in &request.units {
         if request.verb == "try-restart" && unit_state(unit, state).active != "active" {
             continue;
@@ -117,11 +117,11 @@ fn start(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
     Ok(outcome)
 }
 
-fn is_shutting_down(state: &State) -> bool {
+fn is_shutting_down(state: &StubState) -> bool {
     state.read(SHUTDOWN, SHUTDOWN).is_some()
 }
 
-fn start_one(unit: &str, state: &State) -> io::Result<()> {
+fn start_one(unit: &str, state: &StubState) -> io::Result<()> {
     state.remove(STOPPED, unit)?;
     if unit == ORDERED.1 && state.read(ACTIVATING, ORDERED.0).is_some() {
         return state.write(JOBS, unit, "1234");
@@ -132,7 +132,7 @@ fn start_one(unit: &str, state: &State) -> io::Result<()> {
 }
 
 /// Gives the words of mount(8) in the journal of a mount unit that failed.
-pub(super) fn mount_errors(args: &[String], state: &State) -> String {
+pub(super) fn mount_errors(args: &[String], state: &StubState) -> String {
     let units = args.iter().filter_map(|arg| arg.strip_prefix("_SYSTEMD_UNIT="));
     let failed = units.filter(|unit| unit_state(unit, state).active == "failed" && unit.ends_with(".mount"));
     failed.map(|unit| disks::mount_error(unit, state)).collect()
@@ -146,8 +146,8 @@ fn job_failed(unit: &str) -> String {
     )
 }
 
-fn stop(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
-    let mut outcome = Outcome::default();
+fn stop(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput> {
+    let mut outcome = ProgramOutput::default();
     for unit in &request.units {
         if !state.has_unit(unit) {
             outcome.exit = NOT_FOUND;
@@ -159,7 +159,7 @@ fn stop(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
     Ok(outcome)
 }
 
-fn stop_one(unit: &str, state: &State) -> io::Result<()> {
+fn stop_one(unit: &str, state: &StubState) -> io::Result<()> {
     if unit.ends_with(".mount") {
         disks::unmount_unit(unit, state)?;
     }
@@ -169,12 +169,12 @@ fn stop_one(unit: &str, state: &State) -> io::Result<()> {
     state.remove(STARTED, unit)
 }
 
-fn enable(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
-    let mut outcome = Outcome::default();
+fn enable(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput> {
+    let mut outcome = ProgramOutput::default();
     // All or none, as systemd does it.
     if let Some(unit) = request.units.iter().find(|unit| !state.has_unit(unit)) {
         let text = format!("Failed to {} unit: Unit file {unit} does not exist.\n", request.verb);
-        return Ok(Outcome::failed(1, text));
+        return Ok(ProgramOutput::failed(1, text));
     }
     for unit in &request.units {
         let is_enabled = state.read(ENABLED, unit).is_some();
@@ -202,17 +202,17 @@ fn enable(request: &Request<'_>, state: &State) -> io::Result<Outcome> {
     Ok(outcome)
 }
 
-/// What systemd would say of a unit.
-struct UnitState {
+/// The state of a unit, as systemd would tell it.
+struct StubUnit {
     active: &'static str,
     sub: &'static str,
     result: &'static str,
     exit: i32,
 }
 
-fn unit_state(unit: &str, state: &State) -> UnitState {
+fn unit_state(unit: &str, state: &StubState) -> StubUnit {
     let is_mount = unit.ends_with(".mount");
-    let known = |active, sub, result, exit| UnitState { active, sub, result, exit };
+    let known = |active, sub, result, exit| StubUnit { active, sub, result, exit };
     if state.read(ACTIVATING, unit).is_some() {
         return known("activating", "start", "success", 0);
     }
@@ -240,26 +240,26 @@ fn unit_state(unit: &str, state: &State) -> UnitState {
 }
 
 /// After how many milliseconds the unit fails, and with which exit code.
-fn scripted_failure(unit: &str, state: &State) -> Option<(u64, i32)> {
+fn scripted_failure(unit: &str, state: &StubState) -> Option<(u64, i32)> {
     let script = state.read(FAIL_AFTER, unit)?;
     let (after, exit) = script.trim().split_once(' ')?;
     Some((after.parse().ok()?, exit.parse().ok()?))
 }
 
-fn unit_file_state(unit: &str, state: &State) -> &'static str {
+fn unit_file_state(unit: &str, state: &StubState) -> &'static str {
     if !state.has_unit(unit) {
         return "";
     }
     if state.read(ENABLED, unit).is_some() { "enabled" } else { "disabled" }
 }
 
-fn show(request: &Request<'_>, state: &State) -> Outcome {
+fn show(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
     let shown = request.units.iter().map(|unit| properties(unit, request, state));
-    Outcome::printed(shown.collect::<Vec<_>>().join("\n"))
+    ProgramOutput::printed(shown.collect::<Vec<_>>().join("\n"))
 }
 
 /// The properties asked for, in the order that systemd has them and not in that of the question.
-fn properties(unit: &str, request: &Request<'_>, state: &State) -> String {
+fn properties(unit: &str, request: &Invocation<'_>, state: &StubState) -> String {
     let load = if state.has_unit(unit) { "loaded" } else { "not-found" };
     let is_service = unit.ends_with(".service");
     let now = unit_state(unit, state);
@@ -294,7 +294,7 @@ fn properties(unit: &str, request: &Request<'_>, state: &State) -> String {
 
 /// The times in microseconds since the boot at which a unit left `inactive`, left `active`, and its main process ended; `0`
 /// where that has not happened.
-fn times(unit: &str, now: &UnitState, state: &State) -> [&'static str; 3] {
+fn times(unit: &str, now: &StubUnit, state: &StubState) -> [&'static str; 3] {
     match (now.active, state.read(STARTED, unit), state.read(STOPPED, unit)) {
         (_, None, Some(_)) => ["1000000", "2000000", "3000000"],
         (_, None, None) => ["0"; 3],
@@ -306,29 +306,29 @@ fn times(unit: &str, now: &UnitState, state: &State) -> [&'static str; 3] {
 }
 
 /// Answers for each unit, with the exit code of success where any of them satisfies.
-fn each(request: &Request<'_>, failure: i32, answer: impl Fn(&str) -> (&'static str, bool)) -> Outcome {
+fn each(request: &Invocation<'_>, failure: i32, answer: impl Fn(&str) -> (&'static str, bool)) -> ProgramOutput {
     let answers: Vec<_> = request.units.iter().map(|unit| answer(unit)).collect();
     let exit = if answers.iter().any(|(_, is_good)| *is_good) { 0 } else { failure };
     let lines = answers.iter().map(|(word, _)| format!("{word}\n"));
     let stdout = if request.quiet { String::new() } else { lines.collect() };
-    Outcome { exit, stdout, stderr: String::new() }
+    ProgramOutput { exit, stdout, stderr: String::new() }
 }
 
-fn is_active(request: &Request<'_>, state: &State) -> Outcome {
+fn is_active(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
     each(request, NOT_RUNNING, |unit| {
         let active = unit_state(unit, state).active;
         (active, active == "active")
     })
 }
 
-fn is_failed(request: &Request<'_>, state: &State) -> Outcome {
+fn is_failed(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
     each(request, 1, |unit| {
         let active = unit_state(unit, state).active;
         (active, active == "failed")
     })
 }
 
-fn is_enabled(request: &Request<'_>, state: &State) -> Outcome {
+fn is_enabled(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
     each(request, 1, |unit| match unit_file_state(unit, state) {
         "" => ("not-found", false),
         word => (word, word == "enabled"),

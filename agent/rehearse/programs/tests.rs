@@ -5,7 +5,7 @@ use super::*;
 struct Machine {
     folder: TempDir,
     programs: Programs,
-    state: State,
+    state: StubState,
 }
 
 impl Machine {
@@ -14,13 +14,13 @@ impl Machine {
         let at = |name: &str| folder.path().join(name);
         let units = ["docker.service", "ecs.service"];
         let programs = Programs::prepare(&at("state"), &at("bin"), Path::new("/bin/true"), &units).unwrap();
-        let state = State::new(at("state"), at("root"));
+        let state = StubState::new(at("state"), at("root"));
         std::fs::create_dir_all(at("root/dev")).unwrap();
         std::fs::write(at("root/dev/xvdcy"), "").unwrap();
         Self { folder, programs, state }
     }
 
-    fn run(&self, line: &str) -> Outcome {
+    fn run(&self, line: &str) -> ProgramOutput {
         let mut words = line.split(' ').map(str::to_owned);
         let program = words.next().unwrap();
         run(&program, &words.collect::<Vec<_>>(), &self.state).unwrap()
@@ -49,7 +49,7 @@ fn an_unknown_unit_is_not_found() {
     assert_eq!(outcome.exit, 5);
     assert_eq!(outcome.stderr, "Failed to start awslogsd.service: Unit awslogsd.service not found.\n");
     let shown = machine.run("systemctl show awslogsd.service -p LoadState,ActiveState");
-    assert_eq!(shown, Outcome::printed("LoadState=not-found\nActiveState=inactive\n"));
+    assert_eq!(shown, ProgramOutput::printed("LoadState=not-found\nActiveState=inactive\n"));
     assert_eq!(machine.run("systemctl enable awslogsd").exit, 1);
 }
 
@@ -78,10 +78,10 @@ fn a_unit_fails_as_scripted() {
 fn enabled_units_stay_enabled() {
     let machine = Machine::new();
     let state = "systemctl is-enabled docker.service";
-    assert_eq!(machine.run(state), Outcome { exit: 1, stdout: "disabled\n".into(), stderr: String::new() });
+    assert_eq!(machine.run(state), ProgramOutput { exit: 1, stdout: "disabled\n".into(), stderr: String::new() });
     assert_eq!(machine.run("systemctl enable --now docker.service").exit, 0);
     assert_eq!(machine.run(state).stdout, "enabled\n");
-    assert_eq!(machine.run("systemctl is-active -q docker.service"), Outcome::default());
+    assert_eq!(machine.run("systemctl is-active -q docker.service"), ProgramOutput::default());
     assert_eq!(machine.run("systemctl disable docker.service").exit, 0);
     assert_eq!(machine.run(state).exit, 1);
 }
@@ -90,7 +90,7 @@ fn enabled_units_stay_enabled() {
 fn blkid_finds_what_mkfs_made() {
     let machine = Machine::new();
     let probe = "blkid -p -o export /dev/xvdcy";
-    assert_eq!(machine.run(probe), Outcome::failed(2, ""));
+    assert_eq!(machine.run(probe), ProgramOutput::failed(2, ""));
     assert_eq!(machine.run("mkfs.xfs -L longer-than-twelve /dev/xvdcy").exit, 1);
     assert_eq!(machine.run("mkfs.xfs -L docker /dev/xvdcy").exit, 0);
     let found = machine.run(probe).stdout;

@@ -6,30 +6,30 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::super::Outcome;
-use super::super::state::{ARRAYS, FILESYSTEMS, State, real};
+use super::super::ProgramOutput;
+use super::super::state::{ARRAYS, FILESYSTEMS, StubState, real};
 use super::{Args, field, on_device, uuid};
 
 /// The node that an array gets: Linux counts down from here.
 const NODE: &str = "md127";
 
-pub(super) fn mdadm(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+pub(super) fn mdadm(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     let Some((first, others)) = args.operands.split_first() else {
-        return Ok(Outcome::default());
+        return Ok(ProgramOutput::default());
     };
     if args.has(&["--zero-superblock"]) {
         return zero(first, state);
     }
     if args.has(&["--stop", "-S"]) {
         stop(state)?;
-        return Ok(Outcome::failed(0, format!("mdadm: stopped {first}\n")));
+        return Ok(ProgramOutput::failed(0, format!("mdadm: stopped {first}\n")));
     }
     for member in others {
         if !state.device(member).exists() {
-            return Ok(Outcome::failed(1, format!("mdadm: cannot open {member}: No such file or directory\n")));
+            return Ok(ProgramOutput::failed(1, format!("mdadm: cannot open {member}: No such file or directory\n")));
         }
         if fs::read_dir(state.hosted(&holders(member))).is_ok_and(|mut held| held.next().is_some()) {
-            return Ok(Outcome::failed(1, format!("mdadm: {member} is busy - skipping\n")));
+            return Ok(ProgramOutput::failed(1, format!("mdadm: {member} is busy - skipping\n")));
         }
     }
     if args.has(&["--create", "-C"]) {
@@ -38,13 +38,13 @@ pub(super) fn mdadm(args: &Args<'_>, state: &State) -> io::Result<Outcome> {
     if args.has(&["--assemble", "-A"]) {
         return assemble(first, others, state);
     }
-    Ok(Outcome::failed(2, "mdadm: An option must be given to set the mode before a second device\n"))
+    Ok(ProgramOutput::failed(2, "mdadm: An option must be given to set the mode before a second device\n"))
 }
 
-fn create(array: &str, members: &[&str], args: &Args<'_>, state: &State) -> io::Result<Outcome> {
+fn create(array: &str, members: &[&str], args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     if args.value(&["-n", "--raid-devices"]) != Some(members.len().to_string().as_str()) {
         let text = format!("mdadm: You haven't given enough devices (real or missing) to create this array\n{array}\n");
-        return Ok(Outcome::failed(1, text));
+        return Ok(ProgramOutput::failed(1, text));
     }
     let id = uuid(Path::new(array), "array", &members.join(" "));
     let (host, name) = (args.value(&["--homehost"]), args.value(&["-N", "--name"]).unwrap_or_default());
@@ -59,10 +59,10 @@ fn create(array: &str, members: &[&str], args: &Args<'_>, state: &State) -> io::
     let node = state.hosted(&format!("/dev/{NODE}"));
     state.remove(FILESYSTEMS, &real(&node).to_string_lossy())?;
     start(array, members, state)?;
-    Ok(Outcome::failed(0, format!("mdadm: Defaulting to version 1.2 metadata\nmdadm: array {array} started.\n")))
+    Ok(ProgramOutput::failed(0, format!("mdadm: Defaulting to version 1.2 metadata\nmdadm: array {array} started.\n")))
 }
 
-fn assemble(array: &str, members: &[&str], state: &State) -> io::Result<Outcome> {
+fn assemble(array: &str, members: &[&str], state: &StubState) -> io::Result<ProgramOutput> {
     let mut ids = Vec::new();
     for member in members {
         let found = on_device(&state.device(member), state).unwrap_or_default();
@@ -70,30 +70,30 @@ fn assemble(array: &str, members: &[&str], state: &State) -> io::Result<Outcome>
             let text = format!(
                 "mdadm: no recogniseable superblock on {member}\nmdadm: {member} has no superblock - assembly aborted\n"
             );
-            return Ok(Outcome::failed(1, text));
+            return Ok(ProgramOutput::failed(1, text));
         };
         ids.push(id.to_owned());
     }
     let wanted = ids.first().and_then(|id| state.read(ARRAYS, id)).unwrap_or_default();
     if wanted != members.len().to_string() {
         let text = format!("mdadm: {array} assembled from {} drives - not enough to start the array.\n", members.len());
-        return Ok(Outcome::failed(1, text));
+        return Ok(ProgramOutput::failed(1, text));
     }
     start(array, members, state)?;
-    Ok(Outcome::failed(0, format!("mdadm: {array} has been started with {wanted} drives.\n")))
+    Ok(ProgramOutput::failed(0, format!("mdadm: {array} has been started with {wanted} drives.\n")))
 }
 
-fn zero(member: &str, state: &State) -> io::Result<Outcome> {
+fn zero(member: &str, state: &StubState) -> io::Result<ProgramOutput> {
     let found = on_device(&state.device(member), state).unwrap_or_default();
     if field(&found, "TYPE") != Some("linux_raid_member") {
-        return Ok(Outcome::failed(2, format!("mdadm: Unrecognised md component device - {member}\n")));
+        return Ok(ProgramOutput::failed(2, format!("mdadm: Unrecognised md component device - {member}\n")));
     }
     state.remove(FILESYSTEMS, &real(&state.device(member)).to_string_lossy())?;
-    Ok(Outcome::default())
+    Ok(ProgramOutput::default())
 }
 
 /// Shows the array as the kernel does, with a node and the link that udev makes.
-fn start(array: &str, members: &[&str], state: &State) -> io::Result<()> {
+fn start(array: &str, members: &[&str], state: &StubState) -> io::Result<()> {
     let write = |path: String, text: &str| {
         let at = state.hosted(&path);
         at.parent().map_or(Ok(()), fs::create_dir_all)?;
@@ -111,7 +111,7 @@ fn start(array: &str, members: &[&str], state: &State) -> io::Result<()> {
     std::os::unix::fs::symlink(state.hosted(&format!("/dev/{NODE}")), link)
 }
 
-fn stop(state: &State) -> io::Result<()> {
+fn stop(state: &StubState) -> io::Result<()> {
     let blocks = state.hosted("/sys/class/block");
     for block in fs::read_dir(&blocks).into_iter().flatten().flatten() {
         let _ = fs::remove_file(block.path().join("holders").join(NODE));
