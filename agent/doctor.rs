@@ -29,7 +29,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 pub use self::agent_log::{Cause, cause};
-pub use self::causes::Kind;
+pub use self::causes::CauseKind;
 pub use self::image::{INSTALLED, examine_image};
 pub use self::last_run::Configured;
 pub use self::log_agent::trouble as log_agent_trouble;

@@ -57,7 +57,7 @@ pub enum Seen {
 /// doesn't know, which has status 200 all the same.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Metadata {
+struct AgentMetadata {
     #[serde(default)]
     cluster: String,
     container_instance_arn: Option<String>,
@@ -72,7 +72,7 @@ pub fn judge(status: u16, body: &[u8], wanted_cluster: &str) -> Seen {
     if status != 200 {
         return Seen::NotReady(format!("the ECS agent answers HTTP {status}"));
     }
-    let Ok(metadata) = serde_json::from_slice::<Metadata>(body) else {
+    let Ok(metadata) = serde_json::from_slice::<AgentMetadata>(body) else {
         return Seen::NotReady("what listens on the ECS agent's port answers something else".to_owned());
     };
     let arn = metadata.container_instance_arn.unwrap_or_default();

@@ -4,7 +4,7 @@
 //! code 1, is started again for ever, and its unit stays active. The wordings are those of amazon-ecs-agent 1.105.1, and of
 //! agents up to 1.91, which use the SDK for Go v1.
 
-pub use super::causes::Kind;
+pub use super::causes::CauseKind;
 use super::causes::{CLUSTER, OTHER, Row, consequence, named};
 use crate::aws::denial::Denial;
 use crate::secrets::redact;
@@ -45,7 +45,7 @@ const REGISTERING: &str = "Unable to register as a container instance with ECS: 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// Which of the known causes it is.
-    pub kind: Kind,
+    pub kind: CauseKind,
     /// The cause in words.
     pub what: String,
     /// The decisive part of the line, without what looks like a secret.
@@ -110,7 +110,7 @@ fn last_cause<'a>(lines: &[&'a str], well: usize) -> Option<(&'static Row, &'a s
         let known = found.map(|(_, row, _)| row.kind);
         let Some((weight, row)) = judge(line, known) else { continue };
         let is_about_tasks = at < well && (weight != Weight::Cause || !has_one(line, &OF_INSTANCE));
-        if is_about_tasks || (is_prepared && row.kind == Kind::PauseContainer) {
+        if is_about_tasks || (is_prepared && row.kind == CauseKind::PauseContainer) {
             continue;
         }
         let counts = found.is_none_or(|(known_weight, known, _)| {
@@ -124,8 +124,8 @@ fn last_cause<'a>(lines: &[&'a str], well: usize) -> Option<(&'static Row, &'a s
 }
 
 /// Tells whether a line says more than one after it: the first of a kind does, since others in the same attempt repeat it.
-fn says_more(kind: Kind, later: Kind) -> bool {
-    kind != Kind::Other && kind == later || (kind, later) == (Kind::DockerVersion, Kind::NoDocker)
+fn says_more(kind: CauseKind, later: CauseKind) -> bool {
+    kind != CauseKind::Other && kind == later || (kind, later) == (CauseKind::DockerVersion, CauseKind::NoDocker)
 }
 
 /// The lines since the agent registered or connected, or since the time; and how many of them are of an agent that did.
@@ -147,12 +147,12 @@ fn has_one(line: &str, words: &[&str]) -> bool {
 }
 
 /// The row that a line belongs to, if it tells of a failure; with the kind that is known from the lines after it.
-fn judge(line: &str, known: Option<Kind>) -> Option<(Weight, &'static Row)> {
+fn judge(line: &str, known: Option<CauseKind>) -> Option<(Weight, &'static Row)> {
     let level = level(line);
     let named = named(line).filter(|row| match row.kind {
-        Kind::Deregistered => true,
+        CauseKind::Deregistered => true,
         // An agent tries some versions that Docker does not know before it takes another.
-        Kind::DockerVersion => level != Level::Lower || known == Some(Kind::NoDocker),
+        CauseKind::DockerVersion => level != Level::Lower || known == Some(CauseKind::NoDocker),
         _ => level != Level::Lower,
     });
     if let Some(row) = named {
@@ -170,7 +170,7 @@ fn judge(line: &str, known: Option<Kind>) -> Option<(Weight, &'static Row)> {
 
 fn told(row: &Row, line: &str, cluster: &str) -> Cause {
     let (mut what, mut remedy) = (row.what.replace(CLUSTER, cluster), row.remedy.to_owned());
-    if row.kind == Kind::Denied
+    if row.kind == CauseKind::Denied
         && let Some(denial) = Denial::of(line)
     {
         let verb = if denial.is_explicit { "denies" } else { "does not allow" };
@@ -213,11 +213,11 @@ pub(super) fn time(line: &str) -> Option<&str> {
 }
 
 /// What a line says: its error, else its message, without the SDK's preliminaries.
-fn quoted(line: &str, kind: Kind) -> String {
+fn quoted(line: &str, kind: CauseKind) -> String {
     let (error, message) = (field(line, "error"), field(line, "msg"));
     let said = match (error, message, field(line, "missingAttributes")) {
         (Some(error), _, Some(missing)) => format!("{error}, missingAttributes=\"{missing}\""),
-        (Some(error), Some(message), _) if kind == Kind::Other => format!("{message}: {error}"),
+        (Some(error), Some(message), _) if kind == CauseKind::Other => format!("{message}: {error}"),
         (Some(said), ..) | (None, Some(said), _) => said,
         (None, None, _) => line.trim().to_owned(),
     };

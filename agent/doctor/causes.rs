@@ -5,7 +5,7 @@ mod starts;
 
 /// The known causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CauseKind {
     /// The cluster does not exist.
     ClusterNotFound,
     /// The saved state is that of another cluster.
@@ -90,17 +90,17 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl CauseKind {
     /// Whether something else that can be checked is behind it.
     pub fn is_symptom(self) -> bool {
-        use Kind::{BadCredentials, NoCredentials, NoDocker, NoMetadata, Other, WrongClock};
+        use CauseKind::{BadCredentials, NoCredentials, NoDocker, NoMetadata, Other, WrongClock};
         matches!(self, NoDocker | NoCredentials | NoMetadata | WrongClock | BadCredentials | Other)
     }
 }
 
 /// A line of a table.
 pub(super) struct Row {
-    pub(super) kind: Kind,
+    pub(super) kind: CauseKind,
     /// One of these, between `|`, is in the log's line.
     any: &'static str,
     /// And one of these; it may be empty.
@@ -133,7 +133,7 @@ const AS_NEW_AND_BAKE: &str =
 
 /// Is of a line that says no more than that there is an error.
 pub(super) const OTHER: Row = Row {
-    kind: Kind::Other,
+    kind: CauseKind::Other,
     any: "",
     with: "",
     what: "the ECS agent does not come up",

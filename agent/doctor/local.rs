@@ -1,6 +1,6 @@
 //! What the machine itself shows: the ECS agent's log, state and registration, Docker, disks.
 
-use super::{Check, Finding, Kind, Subject, agent_log, cluster_in_words, is_denied};
+use super::{CauseKind, Check, Finding, Subject, agent_log, cluster_in_words, is_denied};
 use crate::config::Config;
 use crate::ecs_agent::Seen;
 use crate::host::{Host, START_ANEW, Space};
@@ -36,7 +36,7 @@ pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Findi
         _ => agent_log::cause(&agent, &since, &cluster),
     };
     let of_agent = of_agent.map(|cause| (AGENT_LOG, cause));
-    let is_named = |cause: &(&str, agent_log::Cause)| cause.1.kind != agent_log::Kind::Other;
+    let is_named = |cause: &(&str, agent_log::Cause)| cause.1.kind != agent_log::CauseKind::Other;
     let found = of_init.clone().filter(is_named).or(of_agent).or(of_init);
     vec![match found {
         Some((name, cause)) => of_cause(name, &cause),
@@ -135,7 +135,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
 /// Tells whether the ECS agent's log says, after the last registration, that the instance was deregistered.
 fn is_deregistered(host: &Host) -> bool {
     let log = log_tail(host, AGENT_LOG).unwrap_or_default();
-    agent_log::cause_if_registered(&log, &since(host), "").is_some_and(|cause| cause.kind == Kind::Deregistered)
+    agent_log::cause_if_registered(&log, &since(host), "").is_some_and(|cause| cause.kind == CauseKind::Deregistered)
 }
 
 fn deregistered(cluster: &str, id: &str) -> Finding {

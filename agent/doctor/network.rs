@@ -21,7 +21,7 @@ const BODY: usize = 4096;
 
 /// A service to be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Target {
+struct Endpoint {
     service: &'static str,
     url: Url,
     /// Whether the host is the likeliest of several: which one it is the agent is told when it registers.
@@ -33,7 +33,7 @@ pub(super) struct Probe {
     pub(super) service: &'static str,
     pub(super) host: String,
     pub(super) assumed: bool,
-    pub(super) outcome: reach::Outcome,
+    pub(super) outcome: reach::Reachability,
     /// How far the service's clock is ahead of the host's, in seconds, where it told its time.
     pub(super) ahead: Option<i64>,
 }
@@ -79,7 +79,7 @@ fn proxy(subject: &Subject<'_>) -> Option<http::Proxy> {
 }
 
 /// What is tried: the region's endpoints, unless the variables of the SDKs, or the agent's own, name others.
-fn targets(subject: &Subject<'_>) -> Result<Vec<Target>, String> {
+fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
     let config = subject.config.cloned().unwrap_or_default();
     let ecs_config = config.ecs.as_ref().map(|ecs| ecs.config.0.clone()).unwrap_or_default();
     let domain = match subject.identity.partition_domain.as_str() {
@@ -119,14 +119,14 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Target>, String> {
         let assumed = assumed && everywhere.is_none();
         let text = own.or_else(|| everywhere.clone()).unwrap_or_else(|| format!("https://{name}.{region}.{domain}"));
         let url = text.parse().map_err(|error| format!("the endpoint {:?} is no URL: {error}", redact(&text)))?;
-        targets.push(Target { service, url, assumed });
+        targets.push(Endpoint { service, url, assumed });
     }
     // The query of a wait handle is a secret, and signs another method.
     if let Some(handle) = config.signal.as_ref().and_then(|signal| signal.wait_handle.as_ref()) {
         let mut url = handle.0.reveal().clone();
         url.set_query(None);
         url.set_path("/");
-        targets.push(Target { service: "wait handle", url, assumed: false });
+        targets.push(Endpoint { service: "wait handle", url, assumed: false });
     }
     Ok(targets)
 }
@@ -135,7 +135,7 @@ fn set(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
-async fn probe(client: reqwest::Client, target: Target, proxy: Option<http::Proxy>) -> Probe {
+async fn probe(client: reqwest::Client, target: Endpoint, proxy: Option<http::Proxy>) -> Probe {
     let host = target.url.host_str().unwrap_or_default().to_owned();
     let direct = |proxy: &http::Proxy| proxy.no_proxy.iter().any(|entry| http::covers(entry, &host, None));
     let proxied = proxy.is_some_and(|proxy| !direct(&proxy));
@@ -151,7 +151,7 @@ async fn probe(client: reqwest::Client, target: Target, proxy: Option<http::Prox
         }
         Err(error) => (reach::failure(&http::explain(error), proxied), None),
     };
-    let ahead = ahead.filter(|_| outcome == reach::Outcome::Answered);
+    let ahead = ahead.filter(|_| outcome == reach::Reachability::Answered);
     Probe { service: target.service, host, assumed: target.assumed, outcome, ahead }
 }
 
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn answered(ahead: Option<i64>) -> Probe {
-        let outcome = reach::Outcome::Answered;
+        let outcome = reach::Reachability::Answered;
         Probe { service: "ecs", host: "ecs.test".to_owned(), assumed: false, outcome, ahead }
     }
 

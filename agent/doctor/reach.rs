@@ -5,9 +5,9 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use super::network::Probe;
 use super::{Check, Finding};
 
-/// What became of one request to a service.
+/// The result of one request to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Reachability {
     /// The service answered, with an error or without.
     Answered,
     /// The proxy wants other credentials.
@@ -35,45 +35,47 @@ pub(super) enum Outcome {
 }
 
 /// What an answer means. An API answers with JSON or XML, and says so; a web page is somebody else's.
-pub(super) fn judge(status: u16, headers: &HeaderMap, body: &[u8], may_be_between: bool) -> Outcome {
+pub(super) fn judge(status: u16, headers: &HeaderMap, body: &[u8], may_be_between: bool) -> Reachability {
     if status == 407 {
-        return Outcome::ProxyCredentials;
+        return Reachability::ProxyCredentials;
     }
     let of_aws = headers.keys().any(|name| name.as_str().starts_with("x-amz"));
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let start = String::from_utf8_lossy(body).trim_start().to_ascii_lowercase();
     let is_page = kind.starts_with("text/html") || start.starts_with("<html") || start.starts_with("<!doctype html");
     match is_page && !of_aws && may_be_between {
-        true => Outcome::Page,
-        false => Outcome::Answered,
+        true => Reachability::Page,
+        false => Reachability::Answered,
     }
 }
 
 /// What an error means, by the words of the HTTP client and the layers below it.
-pub(super) fn failure(error: &str, proxied: bool) -> Outcome {
+pub(super) fn failure(error: &str, proxied: bool) -> Reachability {
     let error = error.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|words| error.contains(words));
     match () {
-        () if has(&["proxy authorization required"]) => Outcome::ProxyCredentials,
-        () if has(&["tunnel error: unsuccessful"]) => Outcome::ProxyRefuses,
-        () if has(&["dns error", "failed to lookup"]) && proxied => Outcome::NoProxyName,
-        () if has(&["dns error", "failed to lookup"]) => Outcome::NoName,
+        () if has(&["proxy authorization required"]) => Reachability::ProxyCredentials,
+        () if has(&["tunnel error: unsuccessful"]) => Reachability::ProxyRefuses,
+        () if has(&["dns error", "failed to lookup"]) && proxied => Reachability::NoProxyName,
+        () if has(&["dns error", "failed to lookup"]) => Reachability::NoName,
         () if has(&["certificate expired", "certificate not valid yet", "expired", "notvalidyet"]) => {
-            Outcome::OutOfTime
+            Reachability::OutOfTime
         }
-        () if has(&["certificate", "unknownissuer"]) => Outcome::Untrusted,
-        () if has(&["tcp connect error", "error trying to connect", "tunnel error"]) && proxied => Outcome::NoProxy,
-        () if has(&["connection refused"]) => Outcome::Refused,
-        () if has(&["timed out", "unreachable", "no route"]) => Outcome::Silent,
-        () => Outcome::Broken,
+        () if has(&["certificate", "unknownissuer"]) => Reachability::Untrusted,
+        () if has(&["tcp connect error", "error trying to connect", "tunnel error"]) && proxied => {
+            Reachability::NoProxy
+        }
+        () if has(&["connection refused"]) => Reachability::Refused,
+        () if has(&["timed out", "unreachable", "no route"]) => Reachability::Silent,
+        () => Reachability::Broken,
     }
 }
 
 /// Findings for the services, those that fare alike in one.
 pub(super) fn findings(probes: &[Probe], proxy: Option<&str>) -> Vec<Finding> {
-    let mut groups: Vec<(Outcome, bool, Vec<&Probe>)> = Vec::new();
+    let mut groups: Vec<(Reachability, bool, Vec<&Probe>)> = Vec::new();
     for probe in probes {
-        let unsure = probe.assumed && probe.outcome == Outcome::NoName;
+        let unsure = probe.assumed && probe.outcome == Reachability::NoName;
         match groups.iter_mut().find(|(outcome, known, _)| (*outcome, *known) == (probe.outcome, unsure)) {
             Some((.., group)) => group.push(probe),
             None => groups.push((probe.outcome, unsure, vec![probe])),
@@ -82,7 +84,7 @@ pub(super) fn findings(probes: &[Probe], proxy: Option<&str>) -> Vec<Finding> {
     groups.into_iter().map(|(outcome, unsure, group)| of_group(outcome, unsure, &group, proxy)).collect()
 }
 
-fn of_group(outcome: Outcome, unsure: bool, group: &[&Probe], proxy: Option<&str>) -> Finding {
+fn of_group(outcome: Reachability, unsure: bool, group: &[&Probe], proxy: Option<&str>) -> Finding {
     let mut hosts: Vec<_> = group.iter().map(|probe| probe.host.as_str()).collect();
     hosts.dedup();
     let services: Vec<_> = group.iter().map(|probe| probe.service).collect();
@@ -103,38 +105,38 @@ fn of_group(outcome: Outcome, unsure: bool, group: &[&Probe], proxy: Option<&str
     Finding::problem(Check::Endpoints, format!("{hosts} can't be reached{via}: {what}"), why, remedy)
 }
 
-fn words(outcome: Outcome, via: &str) -> Option<(&'static str, &'static str)> {
+fn words(outcome: Reachability, via: &str) -> Option<(&'static str, &'static str)> {
     let network = "give the subnet a route there: a NAT gateway, a VPC endpoint for the service, or a `proxy`; and let \
                    the security group allow outbound TCP 443";
     Some(match outcome {
-        Outcome::Answered => return None,
-        Outcome::ProxyCredentials => {
+        Reachability::Answered => return None,
+        Reachability::ProxyCredentials => {
             ("the proxy wants credentials (407)", "put user and password into `proxy.url`, or correct them")
         }
-        Outcome::ProxyRefuses => ("the proxy refuses to connect", "allow these hosts in the proxy"),
-        Outcome::NoProxy => {
+        Reachability::ProxyRefuses => ("the proxy refuses to connect", "allow these hosts in the proxy"),
+        Reachability::NoProxy => {
             ("the proxy does not answer", "correct host and port in `proxy.url`; see that it runs and may be reached")
         }
-        Outcome::NoProxyName => {
+        Reachability::NoProxyName => {
             ("the proxy's name does not resolve", "correct the host in `proxy.url`, or the VPC's DNS")
         }
-        Outcome::Page => (
+        Reachability::Page => (
             "a web page came back, which is not from AWS",
             "let what stands between, such as a filtering proxy or a captive portal, pass these hosts",
         ),
-        Outcome::NoName => (
+        Reachability::NoName => (
             "the name does not resolve",
             "see that the VPC resolves names (enableDnsSupport, its DHCP options), and that the region is right",
         ),
-        Outcome::Untrusted => (
+        Reachability::Untrusted => (
             "its certificate is not trusted",
             "put the CA of an inspecting proxy into the host's trust store or AWS_CA_BUNDLE, or let it pass AWS through",
         ),
-        Outcome::OutOfTime => ("its certificate is not valid at the host's time", "correct the host's clock"),
-        Outcome::Refused if via.is_empty() => ("the connection is refused", network),
-        Outcome::Refused => ("the connection is refused", "correct host and port in `proxy.url`"),
-        Outcome::Silent => ("there is no answer, from there or from the name server", network),
-        Outcome::Broken => ("the connection breaks", network),
+        Reachability::OutOfTime => ("its certificate is not valid at the host's time", "correct the host's clock"),
+        Reachability::Refused if via.is_empty() => ("the connection is refused", network),
+        Reachability::Refused => ("the connection is refused", "correct host and port in `proxy.url`"),
+        Reachability::Silent => ("there is no answer, from there or from the name server", network),
+        Reachability::Broken => ("the connection breaks", network),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Answers of AWS to the ECS agent, or of the network in its place.
 
-use super::{AS_NEW_AND_BAKE, Kind, Row};
+use super::{AS_NEW_AND_BAKE, CauseKind, Row};
 use crate::host::START_ANEW;
 
 /// In the agent's requests to ECS (those of the SDK for Go v2, those of v1), and of its WebSocket to it.
@@ -14,21 +14,21 @@ const REFUSALS: &str = "InvalidParameterException|ClientException";
 /// From the particular to the general: the first that fits counts.
 pub(super) const ALL: &[Row] = &[
     Row {
-        kind: Kind::ClusterNotFound,
+        kind: CauseKind::ClusterNotFound,
         any: "Cluster not found|cluster was inactive|luster is inactive|ClusterNotFoundException|InvalidClusterException",
         with: "",
         what: "the cluster does not exist",
         remedy: "create it in the instance's region and account, or correct `ecs.cluster`",
     },
     Row {
-        kind: Kind::ClusterChanged,
+        kind: CauseKind::ClusterChanged,
         any: "Data mismatch; saved cluster",
         with: "",
         what: "the ECS agent's saved state is that of another cluster",
         remedy: AS_NEW_AND_BAKE,
     },
     Row {
-        kind: Kind::InstanceTypeChanged,
+        kind: CauseKind::InstanceTypeChanged,
         any: "Container instance type changes are not supported|instance type mismatch|\
             does not match the registered instance type",
         with: "",
@@ -36,21 +36,21 @@ pub(super) const ALL: &[Row] = &[
         remedy: "deregister the container instance, stop ecs.service, delete /var/lib/ecs/data, start it again",
     },
     Row {
-        kind: Kind::Deregistered,
+        kind: CauseKind::Deregistered,
         any: "InactiveInstanceException|InvalidInstanceException|Container instance is deregistered",
         with: "",
         what: "the container instance was deregistered",
         remedy: START_ANEW,
     },
     Row {
-        kind: Kind::Deregistered,
+        kind: CauseKind::Deregistered,
         any: "is inactive|was inactive|was deregistered",
         with: "ontainer instance",
         what: "the container instance was deregistered",
         remedy: START_ANEW,
     },
     Row {
-        kind: Kind::SavedState,
+        kind: CauseKind::SavedState,
         any: "Arguments on this idempotent request are inconsistent",
         with: "",
         what: "the ECS agent's saved state is that of another instance",
@@ -58,7 +58,7 @@ pub(super) const ALL: &[Row] = &[
     },
     // Which policy denies is read from the line.
     Row {
-        kind: Kind::Denied,
+        kind: CauseKind::Denied,
         any: "AccessDenied|UnauthorizedOperation|is not authorized to perform",
         with: "",
         what: "the instance's role lacks a permission that the ECS agent needs",
@@ -66,7 +66,7 @@ pub(super) const ALL: &[Row] = &[
             AmazonEC2ContainerServiceforEC2Role allows all that is needed)",
     },
     Row {
-        kind: Kind::BadCredentials,
+        kind: CauseKind::BadCredentials,
         any: "UnrecognizedClientException|InvalidClientTokenId|ExpiredToken|InvalidAccessKeyId|AuthFailure|\
             MissingAuthenticationToken|OptInRequired|request signature we calculated does not match",
         with: "",
@@ -75,7 +75,7 @@ pub(super) const ALL: &[Row] = &[
             instance profile and attach it again, and check that the region is enabled for the account",
     },
     Row {
-        kind: Kind::WrongClock,
+        kind: CauseKind::WrongClock,
         any: "InvalidSignatureException|SignatureDoesNotMatch|Signature expired|Signature not yet current|\
             RequestTimeTooSkewed|RequestExpired",
         with: "",
@@ -83,14 +83,14 @@ pub(super) const ALL: &[Row] = &[
         remedy: CLOCK,
     },
     Row {
-        kind: Kind::WrongClock,
+        kind: CauseKind::WrongClock,
         any: "certificate has expired or is not yet valid",
         with: CALLS,
         what: "by the host's clock the certificate is not valid",
         remedy: CLOCK,
     },
     Row {
-        kind: Kind::Throttled,
+        kind: CauseKind::Throttled,
         any: "ThrottlingException|Throttling:|Rate exceeded|TooManyRequests|RequestLimitExceeded",
         with: "",
         what: "ECS throttles the registration, since too many requests come from this account",
@@ -98,70 +98,70 @@ pub(super) const ALL: &[Row] = &[
             rate limit for RegisterContainerInstance",
     },
     Row {
-        kind: Kind::Quota,
+        kind: CauseKind::Quota,
         any: "LimitExceededException",
         with: "",
         what: "a quota of ECS is used up",
         remedy: "request a higher quota, or deregister container instances that are no longer there",
     },
     Row {
-        kind: Kind::ServiceFails,
+        kind: CauseKind::ServiceFails,
         any: "ServerException|InternalFailure|InternalServerError|ServiceUnavailableException",
         with: "",
         what: "ECS answers with a failure of its own",
         remedy: "wait: the ECS agent tries again; the AWS Health Dashboard tells of disturbances",
     },
     Row {
-        kind: Kind::BadTag,
+        kind: CauseKind::BadTag,
         any: "Tag| tag",
         with: REFUSALS,
         what: "ECS does not take a tag of the container instance",
         remedy: "correct it in `ecs.tags`: keys must not begin with `aws:`, and no more than 50 are allowed",
     },
     Row {
-        kind: Kind::BadAttribute,
+        kind: CauseKind::BadAttribute,
         any: "Error registering attributes|Attribute validation failed|invalid attribute",
         with: "",
         what: "ECS does not take an attribute of the container instance",
         remedy: ATTRIBUTE,
     },
     Row {
-        kind: Kind::BadAttribute,
+        kind: CauseKind::BadAttribute,
         any: "ttribute",
         with: REFUSALS,
         what: "ECS does not take an attribute of the container instance",
         remedy: ATTRIBUTE,
     },
     Row {
-        kind: Kind::BadCluster,
+        kind: CauseKind::BadCluster,
         any: "luster name|luster ARN|luster reference|nvalid cluster|dentifier",
         with: REFUSALS,
         what: "ECS does not take the name of the cluster",
         remedy: "correct `ecs.cluster`",
     },
     Row {
-        kind: Kind::Deregistered,
+        kind: CauseKind::Deregistered,
         any: "re-registration attempt with client performing invalid action",
         with: "",
         what: "ECS does not take the container instance that the ECS agent has saved",
         remedy: START_ANEW,
     },
     Row {
-        kind: Kind::Refused,
+        kind: CauseKind::Refused,
         any: "InvalidParameterException|ClientException|ValidationException|UnsupportedFeatureException",
         with: "",
         what: "ECS refuses the registration",
         remedy: "correct what the line names; attributes come from `ecs.attributes`, tags from `ecs.tags`",
     },
     Row {
-        kind: Kind::BadSetting,
+        kind: CauseKind::BadSetting,
         any: "failed to resolve service endpoint|Invalid Configuration|MissingRegion|UnknownEndpoint",
         with: "",
         what: "the ECS agent can't tell the name of ECS's endpoint",
         remedy: "correct AWS_DEFAULT_REGION and ECS_BACKEND_HOST in `ecs.config`",
     },
     Row {
-        kind: Kind::NoCredentials,
+        kind: CauseKind::NoCredentials,
         any: "no EC2 IMDS role found|failed to refresh cached credentials|NoCredentialProviders|\
             no valid providers in chain|Error getting valid credentials|EC2RoleRequestError",
         with: "",
@@ -169,28 +169,28 @@ pub(super) const ALL: &[Row] = &[
         remedy: "attach an instance profile with a role, and keep 169.254.169.254 in NO_PROXY",
     },
     Row {
-        kind: Kind::ProxyScheme,
+        kind: CauseKind::ProxyScheme,
         any: "proxy: unknown scheme",
         with: "",
         what: "the ECS agent's WebSocket takes no https:// proxy",
         remedy: "write `proxy.url` with http://",
     },
     Row {
-        kind: Kind::ProxyScheme,
+        kind: CauseKind::ProxyScheme,
         any: "proxyconnect tcp: tls: first record|proxyconnect tcp: EOF|server gave HTTP response to HTTPS client",
         with: "",
         what: "the proxy does not speak TLS",
         remedy: "write `proxy.url` with http://",
     },
     Row {
-        kind: Kind::ProxyCredentials,
+        kind: CauseKind::ProxyCredentials,
         any: "Proxy Authentication Required|Code: 407|code: 407| 407 ",
         with: CALLS,
         what: "the proxy wants other credentials than it is given",
         remedy: "correct user and password in `proxy.url`",
     },
     Row {
-        kind: Kind::Untrusted,
+        kind: CauseKind::Untrusted,
         any: "x509:|tls: failed to verify|tls: unknown certificate",
         with: CALLS,
         what: "the ECS agent does not trust the certificate that it is shown",
@@ -198,35 +198,35 @@ pub(super) const ALL: &[Row] = &[
             ecs-t-* of the region as they are; check the clock",
     },
     Row {
-        kind: Kind::ProxyUnknown,
+        kind: CauseKind::ProxyUnknown,
         any: "proxyconnect tcp: dial tcp: lookup",
         with: "",
         what: "the name of the proxy does not resolve",
         remedy: "correct the host in `proxy.url`, or the VPC's DNS",
     },
     Row {
-        kind: Kind::ProxyUnreachable,
+        kind: CauseKind::ProxyUnreachable,
         any: "proxyconnect tcp",
         with: "",
         what: "the ECS agent can't reach the proxy",
         remedy: "correct host and port in `proxy.url`, or let the security groups pass this port; see that the proxy runs",
     },
     Row {
-        kind: Kind::NameUnknown,
+        kind: CauseKind::NameUnknown,
         any: UNKNOWN_NAME,
         with: "operation error ECS:|caused by: Post |lookup ecs",
         what: "the name of the ECS endpoint does not resolve",
         remedy: "see that the VPC resolves names (enableDnsSupport, its DHCP options), and that the region is right",
     },
     Row {
-        kind: Kind::NameUnknown,
+        kind: CauseKind::NameUnknown,
         any: UNKNOWN_NAME,
         with: "unable to dial",
         what: "a name that the ECS agent needs does not resolve",
         remedy: "correct the host in `proxy.url`, or the VPC's DNS",
     },
     Row {
-        kind: Kind::ProxyRefused,
+        kind: CauseKind::ProxyRefused,
         any: "Forbidden|Bad Gateway|Service Unavailable|Gateway Time|Method Not Allowed|: Not Found|: Bad Request|\
             : Unauthorized|Code: 403|code: 403| 403 |invalid character '<'|<html",
         with: CALLS,
@@ -234,7 +234,7 @@ pub(super) const ALL: &[Row] = &[
         remedy: "allow the hosts ecs, ecs-a-* and ecs-t-* of the region in the proxy",
     },
     Row {
-        kind: Kind::Unreachable,
+        kind: CauseKind::Unreachable,
         any: "dial tcp|i/o timeout|deadline exceeded|Client.Timeout exceeded|handshake timeout|connection reset by peer|\
             EOF",
         with: REQUESTS,
@@ -243,7 +243,7 @@ pub(super) const ALL: &[Row] = &[
                  a `proxy`; and let the security group allow outbound TCP 443",
     },
     Row {
-        kind: Kind::Disconnected,
+        kind: CauseKind::Disconnected,
         any: "Failed to connect to ACS|Error connecting to ACS|Unable to discover poll endpoint|ACS session ended",
         with: "",
         what: "the ECS agent is registered but can't hold its connection, so that it is given no tasks",

@@ -1,33 +1,33 @@
 //! Failures that end a start of the ECS agent before it registers, and those that end ecs-init.
 
-use super::{Kind, Row};
+use super::{CauseKind, Row};
 use crate::host::START_ANEW;
 
 /// From the particular to the general: the first that fits counts.
 pub(super) const ALL: &[Row] = &[
     Row {
-        kind: Kind::CloudInit,
+        kind: CauseKind::CloudInit,
         any: "Cloud-init failure detected|Userdata was not executed",
         with: "",
         what: "cloud-init used no data source, so that it did not see the user data",
         remedy: "fix its data source: bake the image without `datasource_list: [None]`",
     },
     Row {
-        kind: Kind::DiskFull,
+        kind: CauseKind::DiskFull,
         any: "no space left on device|disk quota exceeded",
         with: "",
         what: "the disk is full",
         remedy: "make room, or give the instance a larger volume",
     },
     Row {
-        kind: Kind::SavedState,
+        kind: CauseKind::SavedState,
         any: "Error loading previously saved state|Error creating data client|invalid database",
         with: "",
         what: "the ECS agent's saved state can't be read",
         remedy: START_ANEW,
     },
     Row {
-        kind: Kind::SavedState,
+        kind: CauseKind::SavedState,
         any: "Error checking compatibility with previously saved state",
         with: "",
         what: "the tasks that the ECS agent has saved don't go with its settings",
@@ -35,7 +35,7 @@ pub(super) const ALL: &[Row] = &[
             start it again",
     },
     Row {
-        kind: Kind::NoMetadata,
+        kind: CauseKind::NoMetadata,
         any: "Unable to communicate with EC2 Metadata service|Missing required fields: AWSRegion|\
             Error creating EC2 metadata client|from instance metadata",
         with: "",
@@ -43,35 +43,35 @@ pub(super) const ALL: &[Row] = &[
         remedy: "enable the instance metadata, keep 169.254.169.254 in NO_PROXY, and let no firewall on the host block it",
     },
     Row {
-        kind: Kind::BadSetting,
+        kind: CauseKind::BadSetting,
         any: "Invalid logging drivers",
         with: "",
         what: "the ECS agent does not know a logging driver",
         remedy: "correct ECS_AVAILABLE_LOGGING_DRIVERS in `ecs.config`",
     },
     Row {
-        kind: Kind::BadSetting,
+        kind: CauseKind::BadSetting,
         any: "invalid value for docker container",
         with: "",
         what: "a timeout of the ECS agent is too short",
         remedy: "raise ECS_CONTAINER_STOP_TIMEOUT or ECS_CONTAINER_START_TIMEOUT in `ecs.config`",
     },
     Row {
-        kind: Kind::BadSetting,
+        kind: CauseKind::BadSetting,
         any: "Invalid format for|Error reading cfg json|Unable to read cfg file",
         with: "",
         what: SETTING,
         remedy: SETTING_REMEDY,
     },
     Row {
-        kind: Kind::DockerVersion,
+        kind: CauseKind::DockerVersion,
         any: "is too old. Minimum supported|Required minimum docker API version",
         with: "",
         what: "the ECS agent and Docker have no API version in common",
         remedy: "bake the image with a newer ECS agent (ecs-init), or with another version of Docker",
     },
     Row {
-        kind: Kind::Gpu,
+        kind: CauseKind::Gpu,
         any: "Nvidia GPU Manager|Nvidia GPU devices failed",
         with: "",
         what: "the GPUs can't be set up",
@@ -79,7 +79,7 @@ pub(super) const ALL: &[Row] = &[
             driver and container toolkit",
     },
     Row {
-        kind: Kind::NoDocker,
+        kind: CauseKind::NoDocker,
         any: "unable to connect to Docker daemon|unable to ping Docker daemon|Cannot connect to the Docker daemon|\
             cannot connect to Docker endpoint|could not create docker client|could not check Docker for|\
             Could not get supported docker versions|docker.sock: connect|Error creating Docker client",
@@ -88,42 +88,42 @@ pub(super) const ALL: &[Row] = &[
         remedy: "`journalctl -u docker.service` says why Docker does not run",
     },
     Row {
-        kind: Kind::Cgroup,
+        kind: CauseKind::Cgroup,
         any: "Unable to initialize cgroup root|unable to setup '/ecs' cgroup",
         with: "",
         what: "the ECS agent can't set up its cgroup root",
         remedy: "take ECS_ENABLE_TASK_CPU_MEM_LIMIT out of `ecs.config`, or bake an image whose kernel mounts cgroups",
     },
     Row {
-        kind: Kind::Memory,
+        kind: CauseKind::Memory,
         any: "Unable to fetch host resources|reserved memory is higher than available memory",
         with: "",
         what: "ECS_RESERVED_MEMORY is more than the instance has",
         remedy: "lower ECS_RESERVED_MEMORY in `ecs.config` (it is in MiB), or take a larger instance type",
     },
     Row {
-        kind: Kind::WarmPool,
+        kind: CauseKind::WarmPool,
         any: "Could not determine target lifecycle of instance",
         with: "",
         what: "the ECS agent can't tell when the instance goes into service",
         remedy: "take ECS_WARM_POOLS_CHECK out of `ecs.config` where no Auto Scaling group with a warm pool has the instance",
     },
     Row {
-        kind: Kind::TaskEni,
+        kind: CauseKind::TaskEni,
         any: "agent is not started with an init system",
         with: "",
         what: "the ECS agent is the first process of its container",
         remedy: "let ecs.service start it, as the package ecs-init has it",
     },
     Row {
-        kind: Kind::TaskEni,
+        kind: CauseKind::TaskEni,
         any: "doesn't support the capability",
         with: "",
         what: "a CNI plugin is of another version than the ECS agent",
         remedy: "bake the image with one whole version of the package ecs-init",
     },
     Row {
-        kind: Kind::NoImage,
+        kind: CauseKind::NoImage,
         any: "could not load Amazon Elastic Container Service Agent|\
             could not download Amazon Elastic Container Service Agent",
         with: "",
@@ -131,7 +131,7 @@ pub(super) const ALL: &[Row] = &[
         remedy: "bake the image with the file of the ECS agent in /var/cache/ecs, and see that Docker's disk is not full",
     },
     Row {
-        kind: Kind::NoRoutes,
+        kind: CauseKind::NoRoutes,
         any: "could not enable loopback routing|could not disable ipv6 router advertisements|\
             could not create routes for task metadata server|could not create route to the credentials proxy|\
             Error searching '",
@@ -140,7 +140,7 @@ pub(super) const ALL: &[Row] = &[
         remedy: "bake the image with iptables and sysctl, and with the kernel modules that they need",
     },
     Row {
-        kind: Kind::NotStarted,
+        kind: CauseKind::NotStarted,
         any: "could not start Agent|could not remove existing Agent container",
         with: "",
         what: "Docker can't start the ECS agent's container",
@@ -151,35 +151,35 @@ pub(super) const ALL: &[Row] = &[
 /// May follow from something else: they count only where nothing of the same attempt is in [`ALL`].
 pub(super) const CONSEQUENCES: &[Row] = &[
     Row {
-        kind: Kind::BadSetting,
+        kind: CauseKind::BadSetting,
         any: "Error loading config|Error creating EC2 client|Unable to create new agent config accessor",
         with: "",
         what: SETTING,
         remedy: SETTING_REMEDY,
     },
     Row {
-        kind: Kind::PauseContainer,
+        kind: CauseKind::PauseContainer,
         any: "Failed to load pause container",
         with: "",
         what: "the image of the pause container can't be loaded",
         remedy: "bake the image with the whole package ecs-init, and see that Docker's disk is not full",
     },
     Row {
-        kind: Kind::TaskEni,
+        kind: CauseKind::TaskEni,
         any: "Unable to initialize Task ENI dependencies|Unable to detect VPC ID and Subnet",
         with: "",
         what: "the ECS agent can't prepare the network interfaces of tasks",
         remedy: "mend what the line names, or set ECS_ENABLE_TASK_ENI to false in `ecs.config`",
     },
     Row {
-        kind: Kind::BadTag,
+        kind: CauseKind::BadTag,
         any: "Error calling DescribeTags API",
         with: "",
         what: "the ECS agent can't read the instance's tags from EC2",
         remedy: "give the subnet a route to EC2, or take ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM out of `ecs.config`",
     },
     Row {
-        kind: Kind::ClusterNotFound,
+        kind: CauseKind::ClusterNotFound,
         any: "Could not create cluster",
         with: "",
         what: "the cluster `default` can't be created",

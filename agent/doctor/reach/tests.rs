@@ -7,20 +7,20 @@ use super::*;
 fn an_error_tells_which_part_of_the_way_is_closed() {
     let layers = "error sending request: client error (Connect): ";
     for (error, proxied, outcome) in [
-        ("tunnel error: proxy authorization required", true, Outcome::ProxyCredentials),
-        ("tunnel error: unsuccessful", true, Outcome::ProxyRefuses),
-        ("tunnel error: failed to create underlying connection: tcp connect error", true, Outcome::NoProxy),
-        ("tcp connect error: Connection refused (os error 111)", true, Outcome::NoProxy),
-        ("tcp connect error: Connection refused (os error 111)", false, Outcome::Refused),
-        ("dns error: no records found", true, Outcome::NoProxyName),
-        ("dns error: no records found", false, Outcome::NoName),
-        ("invalid peer certificate: UnknownIssuer", false, Outcome::Untrusted),
-        ("invalid peer certificate: certificate not valid for name \"x\"", false, Outcome::Untrusted),
-        ("invalid peer certificate: certificate expired: verification time 1 (UNIX)", false, Outcome::OutOfTime),
-        ("invalid peer certificate: certificate not valid yet", true, Outcome::OutOfTime),
-        ("operation timed out", false, Outcome::Silent),
-        ("tcp connect error: Network is unreachable (os error 101)", false, Outcome::Silent),
-        ("connection closed before message completed", false, Outcome::Broken),
+        ("tunnel error: proxy authorization required", true, Reachability::ProxyCredentials),
+        ("tunnel error: unsuccessful", true, Reachability::ProxyRefuses),
+        ("tunnel error: failed to create underlying connection: tcp connect error", true, Reachability::NoProxy),
+        ("tcp connect error: Connection refused (os error 111)", true, Reachability::NoProxy),
+        ("tcp connect error: Connection refused (os error 111)", false, Reachability::Refused),
+        ("dns error: no records found", true, Reachability::NoProxyName),
+        ("dns error: no records found", false, Reachability::NoName),
+        ("invalid peer certificate: UnknownIssuer", false, Reachability::Untrusted),
+        ("invalid peer certificate: certificate not valid for name \"x\"", false, Reachability::Untrusted),
+        ("invalid peer certificate: certificate expired: verification time 1 (UNIX)", false, Reachability::OutOfTime),
+        ("invalid peer certificate: certificate not valid yet", true, Reachability::OutOfTime),
+        ("operation timed out", false, Reachability::Silent),
+        ("tcp connect error: Network is unreachable (os error 101)", false, Reachability::Silent),
+        ("connection closed before message completed", false, Reachability::Broken),
     ] {
         assert_eq!(failure(&format!("{layers}{error}"), proxied), outcome, "{error} {proxied}");
     }
@@ -30,12 +30,12 @@ fn an_error_tells_which_part_of_the_way_is_closed() {
 fn a_page_is_from_aws_only_if_it_says_so_or_nobody_can_be_between() {
     let html = ("content-type", "text/html; charset=utf-8");
     for (status, header, body, between, outcome) in [
-        (404, ("content-type", "text/xml"), "<UnknownOperationException/>", true, Outcome::Answered),
-        (403, html, "<p>no</p>", true, Outcome::Page),
-        (200, ("server", "x"), "  <!DOCTYPE html><html>", true, Outcome::Page),
-        (403, html, "<p>no</p>", false, Outcome::Answered),
-        (407, html, "", true, Outcome::ProxyCredentials),
-        (500, ("x-amzn-requestid", "1"), "<html>", true, Outcome::Answered),
+        (404, ("content-type", "text/xml"), "<UnknownOperationException/>", true, Reachability::Answered),
+        (403, html, "<p>no</p>", true, Reachability::Page),
+        (200, ("server", "x"), "  <!DOCTYPE html><html>", true, Reachability::Page),
+        (403, html, "<p>no</p>", false, Reachability::Answered),
+        (407, html, "", true, Reachability::ProxyCredentials),
+        (500, ("x-amzn-requestid", "1"), "<html>", true, Reachability::Answered),
     ] {
         let (name, value) = (HeaderName::from_static(header.0), HeaderValue::from_static(header.1));
         let headers = HeaderMap::from_iter([(name, value)]);
@@ -53,9 +53,9 @@ fn services_that_fare_alike_are_told_of_once_and_an_assumed_name_is_not_held_aga
         ahead: None,
     };
     let probes = [
-        probe("ecs", "ecs.test", false, Outcome::Silent),
-        probe("ecs-a", "ecs-a-1.test", true, Outcome::NoName),
-        probe("logs", "logs.test", false, Outcome::Silent),
+        probe("ecs", "ecs.test", false, Reachability::Silent),
+        probe("ecs-a", "ecs-a-1.test", true, Reachability::NoName),
+        probe("logs", "logs.test", false, Reachability::Silent),
     ];
     let found = findings(&probes, None);
     let verdicts: Vec<_> = found.iter().map(|finding| finding.verdict).collect();
