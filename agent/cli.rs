@@ -78,7 +78,7 @@ enum Command {
     /// Check user data, offline, alone or inside a CloudFormation template; exit code 2 when something is wrong
     ///
     /// Warnings are about what is valid but causes trouble; they leave the exit code at 0.
-    Validate(validate::Arguments),
+    Validate(validate::ValidateArguments),
     /// Print the JSON Schema of the configuration, for editors and other programs
     Schema,
     /// Print the facts of this instance that a plan depends on, as JSON for `plan --facts`
@@ -89,7 +89,7 @@ enum Command {
     /// Show how the last run went, step by step
     ///
     /// Exit codes: 0 it went well, or still goes; 1 it failed; 2 there is no report, or it can't be read.
-    Status(status::Arguments),
+    Status(status::StatusArguments),
     /// Say why this instance isn't a working member of its cluster, and what to do
     ///
     /// Makes every check that it can, in a few seconds, and changes nothing. Exit codes: 0 nothing is wrong; 1 something is.
@@ -107,7 +107,7 @@ enum Command {
     ///
     /// Exit codes are those of cfn-signal: 0 accepted, 1 not, 2 wrong usage. Called as `cfn-signal`, this program
     /// is this command.
-    Signal(Box<signal::Arguments>),
+    Signal(Box<signal::SignalArguments>),
     /// Run the whole job against an embedded fake cloud, in a scratch folder
     #[cfg(feature = "rehearse")]
     Rehearse(crate::rehearse::RehearseArguments),

@@ -17,9 +17,9 @@ use crate::document::problem::Problem;
 const HOW_TO_HOLD: &str = "make `#ecs-firstrun` its first line, or put the configuration under the key `ecs_firstrun` \
     of a `#cloud-config` document, or into a MIME part of the type application/vnd.ecs-firstrun+yaml";
 
-/// What there is to say of a file.
+/// The result of the check of a file.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct Validation {
     /// What messages call the file.
     pub name: String,
     /// Whether there is any configuration in it.
@@ -40,9 +40,9 @@ pub struct Verdict {
     pub notes: Vec<String>,
 }
 
-impl Verdict {
+impl Validation {
     fn of(name: &str) -> Self {
-        Verdict { name: name.to_owned(), ..Verdict::default() }
+        Validation { name: name.to_owned(), ..Validation::default() }
     }
 
     /// Says of the same file for this and another instance of a launch what there is to say, each thing once.
@@ -79,12 +79,12 @@ impl Verdict {
 
     /// A file that could not be checked.
     pub fn failed(name: &str, message: String, remedy: &str) -> Self {
-        Verdict { errors: vec![Problem::general(message).remedy(remedy)], ..Verdict::of(name) }
+        Validation { errors: vec![Problem::general(message).remedy(remedy)], ..Validation::of(name) }
     }
 }
 
 /// Checks a file of user data; where it is a CloudFormation template, the user data in that.
-pub fn check(name: &str, bytes: &[u8]) -> Verdict {
+pub fn check(name: &str, bytes: &[u8]) -> Validation {
     let launch = of_launch(name, bytes);
     if launch.iter().all(is_empty)
         && let Ok(text) = std::str::from_utf8(bytes)
@@ -93,7 +93,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
         return template::check(name, text);
     }
     let each = launch.into_iter().map(|decoded| check_decoded(name, bytes, decoded));
-    let verdict = each.reduce(Verdict::and).unwrap_or_default();
+    let verdict = each.reduce(Validation::and).unwrap_or_default();
     match verdict.found || !verdict.errors.is_empty() {
         true => verdict,
         false => {
@@ -114,13 +114,13 @@ pub fn check(name: &str, bytes: &[u8]) -> Verdict {
 }
 
 /// Checks a file of an image's `/etc/ecs-firstrun/conf.d`, which needs no header.
-pub fn check_of_conf_d(name: &str, bytes: &[u8]) -> Verdict {
+pub fn check_of_conf_d(name: &str, bytes: &[u8]) -> Validation {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return Verdict::failed(name, format!("{name} isn't UTF-8 text"), "save it as UTF-8");
+        return Validation::failed(name, format!("{name} isn't UTF-8 text"), "save it as UTF-8");
     };
     let documents = [Document::of_conf_d(name, text)];
     let Parsed { config, problems, .. } = config::parse_of_image(&documents[0]);
-    let mut verdict = Verdict { found: true, errors: problems, ..Verdict::of(name) };
+    let mut verdict = Validation { found: true, errors: problems, ..Validation::of(name) };
     if verdict.errors.is_empty() {
         verdict.warnings = warnings::misfits(&config, &documents, &Surroundings::default());
         verdict.warnings.extend(warnings::without_effect(&config, &documents));
@@ -156,14 +156,14 @@ fn is_empty(decoded: &Decoded) -> bool {
     decoded.documents.is_empty() && decoded.problems.is_empty()
 }
 
-fn check_decoded(name: &str, bytes: &[u8], mut decoded: Decoded) -> Verdict {
+fn check_decoded(name: &str, bytes: &[u8], mut decoded: Decoded) -> Validation {
     let documents = std::mem::take(&mut decoded.documents);
     let replaced = warnings::replaced_lists(&documents);
     let parsed = config::with_decoded(config::parse(&documents), decoded);
     let Parsed { config, problems: errors, found, warnings, notes, .. } = parsed;
     let was_meant = notes.iter().any(|note| matches!(note, Note::Missed(_)));
     let notes = notes.iter().map(ToString::to_string).chain(replaced).chain(proxy::note(&config)).collect();
-    let mut verdict = Verdict { found, was_meant, errors, warnings, notes, ..Verdict::of(name) };
+    let mut verdict = Validation { found, was_meant, errors, warnings, notes, ..Validation::of(name) };
     if found {
         if verdict.errors.is_empty() {
             let around = Surroundings::default();
@@ -178,10 +178,10 @@ fn check_decoded(name: &str, bytes: &[u8], mut decoded: Decoded) -> Verdict {
 }
 
 /// Checks the user data in a CloudFormation template.
-pub fn check_template(name: &str, bytes: &[u8]) -> Verdict {
+pub fn check_template(name: &str, bytes: &[u8]) -> Validation {
     match std::str::from_utf8(bytes) {
         Ok(text) => template::check(name, text.trim_start_matches('\u{feff}')),
-        Err(_) => Verdict::failed(name, format!("{name} isn't UTF-8 text"), "a template is YAML or JSON"),
+        Err(_) => Validation::failed(name, format!("{name} isn't UTF-8 text"), "a template is YAML or JSON"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Golden verdicts of `validate`: what is said of user data that are nearly right (`tests/noted`, with `user-data`), and of
 //! templates (`tests/templates`, with `template`). `said.txt` has notes, warnings and errors, without colour.
 
-use ecs_firstrun::validate::{Verdict, check, check_template};
+use ecs_firstrun::validate::{Validation, check, check_template};
 
 use crate::support::golden::{self, Files};
 
@@ -21,7 +21,7 @@ fn read(path: &std::path::Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-fn said(verdict: &Verdict) -> Files {
+fn said(verdict: &Validation) -> Files {
     let notes = verdict.notes.iter().map(|note| format!("note: {note}\n"));
     let warnings = verdict.warnings.iter().map(|warning| format!("{}\n\n", warning.render_as_warning(false)));
     let errors = verdict.errors.iter().map(|error| format!("{}\n\n", error.render(false)));

@@ -29,7 +29,7 @@ const DELIVERY: Duration = Duration::from_secs(300);
 
 /// Whom to signal, and what.
 #[derive(Args, Clone)]
-pub struct Arguments {
+pub struct SignalArguments {
     /// A wait condition handle's URL, as it is or in base64; instead of --stack and --resource
     ///
     /// Every user of the host can see the arguments of a program. `-` reads it from standard input.
@@ -88,9 +88,9 @@ pub struct Arguments {
     secret_key: Option<String>,
 }
 
-impl std::fmt::Debug for Arguments {
+impl std::fmt::Debug for SignalArguments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Arguments")
+        f.debug_struct("SignalArguments")
             .field("stack", &self.stack)
             .field("resource", &self.resource)
             .finish_non_exhaustive()
@@ -101,7 +101,7 @@ impl std::fmt::Debug for Arguments {
 ///
 /// # Errors
 /// Whatever kept it from being accepted; that nobody waits for it is an error here, as for cfn-signal.
-pub async fn signal(arguments: Arguments) -> Result<Option<String>> {
+pub async fn signal(arguments: SignalArguments) -> Result<Option<String>> {
     let target = target(&arguments)?;
     let credentials = credentials(&arguments)?;
     let auth = match (&arguments.role, &credentials) {
@@ -136,7 +136,7 @@ pub async fn signal(arguments: Arguments) -> Result<Option<String>> {
     }
 }
 
-fn target(arguments: &Arguments) -> Result<Target> {
+fn target(arguments: &SignalArguments) -> Result<Target> {
     // With cfn-signal, what contradicts itself ends like a signal that is not accepted: 1.
     let text = match (&arguments.stack, &arguments.resource, &arguments.wait_handle) {
         (Some(stack), Some(resource), None) => {
@@ -160,7 +160,7 @@ fn target(arguments: &Arguments) -> Result<Target> {
     url.map(Target::WaitHandle).ok_or_else(|| anyhow!("the wait condition handle is no http:// or https:// URL"))
 }
 
-fn credentials(arguments: &Arguments) -> Result<CredentialsSource> {
+fn credentials(arguments: &SignalArguments) -> Result<CredentialsSource> {
     let (id, secret) = match (&arguments.access_key, &arguments.secret_key, &arguments.credential_file) {
         (Some(id), Some(secret), _) => (id.clone(), secret.clone()),
         (_, _, Some(path)) => read_credentials(path)?,
@@ -185,12 +185,12 @@ fn read_credentials(path: &Path) -> Result<(String, String)> {
     Ok((value("AWSAccessKeyId")?, value("AWSSecretKey")?))
 }
 
-fn imds_endpoint(arguments: &Arguments) -> Option<&str> {
+fn imds_endpoint(arguments: &SignalArguments) -> Option<&str> {
     arguments.imds_endpoint.as_deref().filter(|url| !url.is_empty())
 }
 
 /// Who the instance is, as far as that is needed: its document signs, its id tells it from others.
-async fn identity(arguments: &Arguments, target: &Target, auth: Auth) -> Result<Identity> {
+async fn identity(arguments: &SignalArguments, target: &Target, auth: Auth) -> Result<Identity> {
     let given = arguments.id.is_some() && (arguments.region.is_some() || matches!(target, Target::WaitHandle(_)));
     if given && (auth == Auth::Iam || matches!(target, Target::WaitHandle(_))) {
         return Ok(Identity::default());
@@ -206,7 +206,7 @@ async fn identity(arguments: &Arguments, target: &Target, auth: Auth) -> Result<
     }
 }
 
-fn region(arguments: &Arguments, identity: &Identity) -> Result<String> {
+fn region(arguments: &SignalArguments, identity: &Identity) -> Result<String> {
     let given = arguments.region.clone().filter(|region| !region.is_empty());
     let of_stack = || StackName::try_from(arguments.stack.clone()?).ok()?.region().map(str::to_owned);
     let known = given.or_else(of_stack).unwrap_or_else(|| identity.region.clone());
@@ -216,7 +216,7 @@ fn region(arguments: &Arguments, identity: &Identity) -> Result<String> {
     Ok(known)
 }
 
-fn unique_id(arguments: &Arguments, identity: &Identity) -> Result<String> {
+fn unique_id(arguments: &SignalArguments, identity: &Identity) -> Result<String> {
     let given = arguments.id.clone().or_else(|| Some(identity.instance_id.clone()).filter(|id| !id.is_empty()));
     let id = match given {
         Some(id) => id,
@@ -228,7 +228,7 @@ fn unique_id(arguments: &Arguments, identity: &Identity) -> Result<String> {
     }
 }
 
-fn proxy(arguments: &Arguments) -> Result<Option<http::Proxy>> {
+fn proxy(arguments: &SignalArguments) -> Result<Option<http::Proxy>> {
     let given = [&arguments.https_proxy, &arguments.http_proxy].into_iter().flatten().find(|text| !text.is_empty());
     let Some(text) = given else { return Ok(None) };
     let with_scheme = if text.contains("://") { text.clone() } else { format!("http://{text}") };

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const CLOCK: Duration = Duration::from_secs(10);
 
 #[derive(Args, Debug)]
-pub(super) struct Arguments {
+pub(super) struct StatusArguments {
     /// Directory that stands for /: every file is read below it
     #[arg(long, value_name = "DIR", default_value = "/", env = "ECS_FIRSTRUN_ROOT")]
     root: PathBuf,
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     svg: Option<PathBuf>,
 }
 
-pub(super) async fn status(arguments: Arguments) -> Result<ExitCode> {
+pub(super) async fn status(arguments: StatusArguments) -> Result<ExitCode> {
     let (text, mut report) = match &arguments.report {
         Some(path) => given(path)?,
         None => of_host(&Host::rooted_at(&arguments.root, &arguments.ecs_endpoint)?, arguments.wait).await?,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::document::problem::Problem;
 use crate::run::Ending;
 use crate::streams::{eprint, has_color, print, read_input};
-use crate::validate::{Verdict, check, check_of_conf_d, check_template};
+use crate::validate::{Validation, check, check_of_conf_d, check_template};
 
 /// The files of a folder that may be user data or templates, by the end of their names.
 const ENDINGS: [&str; 6] = ["yaml", "yml", "json", "mime", "b64", "template"];
@@ -20,7 +20,7 @@ const CONF_D: &str = "conf.d";
 const VERSION: u32 = 1;
 
 #[derive(Args, Debug)]
-pub(super) struct Arguments {
+pub(super) struct ValidateArguments {
     /// User data, or folders of them; `-` is standard input [default: -]
     ///
     /// Of a folder these are checked: *.yaml, *.yml, *.json, *.mime, *.b64, *.template. A CloudFormation template among
@@ -49,11 +49,11 @@ enum Format {
 
 /// A file that was checked, and its text where it has one.
 struct Checked {
-    verdict: Verdict,
+    verdict: Validation,
     text: Option<String>,
 }
 
-pub(super) fn validate(arguments: Arguments) -> Result<ExitCode> {
+pub(super) fn validate(arguments: ValidateArguments) -> Result<ExitCode> {
     let mut checked: Vec<_> = arguments.templates.iter().map(|path| check_file(path, check_template)).collect();
     checked.extend(arguments.of_conf_d.iter().map(|path| check_file(path, check_of_conf_d)));
     let standard_input = vec![PathBuf::from("-")];
@@ -76,12 +76,12 @@ pub(super) fn validate(arguments: Arguments) -> Result<ExitCode> {
     Ok(if wrong { ExitCode::from(Ending::Refused.code()) } else { ExitCode::SUCCESS })
 }
 
-fn check_file(path: &Path, check: impl Fn(&str, &[u8]) -> Verdict) -> Checked {
+fn check_file(path: &Path, check: impl Fn(&str, &[u8]) -> Validation) -> Checked {
     let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     match read_input(path) {
         Ok(bytes) => Checked { verdict: check(&name, &bytes), text: String::from_utf8(bytes).ok() },
         Err(error) => {
-            let verdict = Verdict::failed(&name, format!("{error:#}"), "name a file that can be read");
+            let verdict = Validation::failed(&name, format!("{error:#}"), "name a file that can be read");
             Checked { verdict, text: None }
         }
     }
@@ -105,8 +105,9 @@ fn check_by_place(path: &Path) -> Checked {
 /// Checks the files of a folder. Those that have nothing for ecs-firstrun are another's, unless all are.
 fn check_folder(folder: &Path) -> Vec<Checked> {
     let name = folder.display().to_string();
-    let failed =
-        |message: String, remedy: &str| vec![Checked { verdict: Verdict::failed(&name, message, remedy), text: None }];
+    let failed = |message: String, remedy: &str| {
+        vec![Checked { verdict: Validation::failed(&name, message, remedy), text: None }]
+    };
     let listed = folder.read_dir().and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     let mut files: Vec<PathBuf> = match listed.with_context(|| format!("can't read the directory {name}")) {
         Ok(files) => files,
@@ -128,7 +129,7 @@ fn check_folder(folder: &Path) -> Vec<Checked> {
 fn print_text(checked: &[Checked]) -> Result<ExitCode> {
     let color = has_color(&std::io::stderr());
     let mut right = String::new();
-    for Verdict { name, errors, warnings, notes, .. } in checked.iter().map(|file| &file.verdict) {
+    for Validation { name, errors, warnings, notes, .. } in checked.iter().map(|file| &file.verdict) {
         notes.iter().for_each(|note| eprint(&format!("note: {note}\n")));
         warnings.iter().for_each(|warning| eprint(&format!("{}\n\n", warning.render_as_warning(color))));
         errors.iter().for_each(|error| eprint(&format!("{}\n\n", error.render(color))));
@@ -160,7 +161,7 @@ fn as_json(checked: &[Checked]) -> Value {
             "document": document, "line": problem.line(), "column": problem.column(),
         })
     };
-    let file = |Verdict { name, found, errors, warnings, notes, .. }: &Verdict| {
+    let file = |Validation { name, found, errors, warnings, notes, .. }: &Validation| {
         json!({
             "file": name, "found": found,
             "errors": errors.iter().map(problem).collect::<Vec<_>>(),

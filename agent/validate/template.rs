@@ -2,10 +2,10 @@
 //! stack can be made of the template. What is wrong is shown where it stands in the template.
 
 mod check;
-mod findings;
 mod functions;
 mod permissions;
 mod policies;
+mod problems_by_world;
 mod surroundings;
 mod text;
 mod updates;
@@ -15,14 +15,14 @@ use std::collections::HashMap;
 
 use self::check::Checker;
 use self::functions::{function, items};
-use super::Verdict;
+use super::Validation;
 use crate::document::problem::{Problem, Source};
 use crate::document::yaml::{self, Node, Value};
 use crate::secrets::is_secret_key;
 
 pub(super) use self::functions::STACK;
 pub(super) use self::permissions::Permissions;
-pub(super) use self::policies::{Refresh, Time, Wait, Waits};
+pub(super) use self::policies::{PolicyTimeout, Refresh, WaitingPolicy, Waits};
 pub(super) use self::surroundings::Surroundings;
 pub(super) use self::updates::Updates;
 
@@ -42,7 +42,7 @@ pub(super) fn is_template(text: &str) -> bool {
 }
 
 /// Checks all user data of a template.
-pub(super) fn check(name: &str, text: &str) -> Verdict {
+pub(super) fn check(name: &str, text: &str) -> Validation {
     let source = Source::new(name, text);
     let loaded = yaml::load_template(&source);
     let mut checker = Checker::new(name, &source, &loaded);
@@ -198,8 +198,8 @@ fn compared<'a>(conditions: Option<&'a Node>) -> HashMap<&'a str, Vec<&'a str>> 
     found
 }
 
-/// User data of a resource.
-struct Place<'a> {
+/// A place of a template that holds the user data of a resource.
+struct UserDataPlace<'a> {
     resource: &'a str,
     /// The mapping that holds the key.
     beside: &'a Node,
@@ -216,7 +216,7 @@ fn children(node: &Node) -> Vec<(&str, &Node)> {
     }
 }
 
-fn find<'a>(node: &'a Node, resource: &'a str, guards: &mut Vec<(&'a str, bool)>, found: &mut Vec<Place<'a>>) {
+fn find<'a>(node: &'a Node, resource: &'a str, guards: &mut Vec<(&'a str, bool)>, found: &mut Vec<UserDataPlace<'a>>) {
     if let Some(("Fn::If", argument)) = function(node)
         && let [condition, yes, no] = items(argument)
     {
@@ -229,7 +229,7 @@ fn find<'a>(node: &'a Node, resource: &'a str, guards: &mut Vec<(&'a str, bool)>
     }
     for (key, child) in children(node) {
         match key == USER_DATA {
-            true => found.push(Place { resource, beside: node, user_data: child, guards: guards.clone() }),
+            true => found.push(UserDataPlace { resource, beside: node, user_data: child, guards: guards.clone() }),
             false => find(child, resource, guards, found),
         }
     }

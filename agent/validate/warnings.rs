@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::template::{Refresh, Surroundings, Time, Wait, Waits};
+use super::template::{PolicyTimeout, Refresh, Surroundings, WaitingPolicy, Waits};
 pub(super) use super::without_effect::{find as without_effect, replaced_lists};
 use super::{log_files, logs, volumes};
 use crate::config::types::TimeSpan;
@@ -70,13 +70,13 @@ fn timeouts(
     if let (Waits::NoResource(remedy), Some(resource)) = (&around.waits, &signal.resource) {
         warn(&["signal", "resource"], format!("the template has no resource `{resource}`"), remedy);
     }
-    let waits: &[Wait] = if let Waits::By(waits, _) = &around.waits { waits } else { &[] };
+    let waits: &[WaitingPolicy] = if let Waits::By(waits, _) = &around.waits { waits } else { &[] };
     if !around.timeout_is_known {
         return;
     }
     let timed = waits.iter().filter_map(|wait| match wait.time {
-        Time::Known(time) => Some((wait.key, time)),
-        Time::InStack | Time::Wrong => None,
+        PolicyTimeout::Known(time) => Some((wait.key, time)),
+        PolicyTimeout::InStack | PolicyTimeout::Wrong => None,
     });
     for (key, time) in timed.filter(|(_, time)| *time < signal.timeout.0.0) {
         warn(

@@ -4,17 +4,17 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::findings::Findings;
 use super::functions::{Resolved, function};
+use super::problems_by_world::ProblemsByWorld;
 use super::text::Text;
 use super::world::{MOST, Search, World};
-use super::{Place, Surroundings, Template};
+use super::{Surroundings, Template, UserDataPlace};
 use crate::config::{self, Parsed};
 use crate::document::decode::{Decoded, Document, Note, base64_wrapped};
 use crate::document::problem::{self, Extent, Problem, Source, Span};
 use crate::document::secret_places;
 use crate::document::yaml::{Loaded, Node};
-use crate::validate::{Verdict, of_launch, proxy, warnings};
+use crate::validate::{Validation, of_launch, proxy, warnings};
 
 /// Worlds that are tried in a whole template, beside the first of each user data.
 const MOST_IN_ALL: usize = 2_000;
@@ -34,12 +34,12 @@ pub(super) struct Checker<'a> {
     /// Set if any stack has user data.
     pub(super) user_data_exists: bool,
     notes_said: HashSet<String>,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: Validation,
 }
 
 /// The findings in one world.
 #[derive(Default)]
-struct Outcome {
+struct WorldFindings {
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
     notes: Vec<String>,
@@ -60,7 +60,7 @@ struct Outcome {
 impl<'a> Checker<'a> {
     pub(super) fn new(name: &'a str, source: &'a Arc<Source>, loaded: &Loaded) -> Self {
         let secrets = secret_places::find(&source.text, loaded, secret_places::Part::Template);
-        let verdict = Verdict { errors: loaded.problems.clone(), is_template: true, ..Verdict::of(name) };
+        let verdict = Validation { errors: loaded.problems.clone(), is_template: true, ..Validation::of(name) };
         Checker {
             name,
             source,
@@ -75,10 +75,10 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks one user data in every world.
-    pub(super) fn check(&mut self, template: &Template<'_>, place: &Place<'_>) {
+    pub(super) fn check(&mut self, template: &Template<'_>, place: &UserDataPlace<'_>) {
         let label = format!("{}, UserData of {}", self.name, place.resource);
         let mut search = Search::new();
-        let (mut errors, mut warned) = (Findings::default(), Findings::default());
+        let (mut errors, mut warned) = (ProblemsByWorld::default(), ProblemsByWorld::default());
         let (mut nobody_waits, mut signals) = (Vec::new(), 0);
         let (mut left, mut found) = (Vec::new(), false);
         let mut parsed = HashMap::new();
@@ -131,7 +131,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The verdict, in which everything stands in the template without its secrets.
-    pub(super) fn finish(self) -> Verdict {
+    pub(super) fn finish(self) -> Validation {
         let source = self.source.with_secrets(self.secrets);
         let order = [source.clone()];
         let shown = |problems: Vec<Problem>| {
@@ -143,14 +143,14 @@ impl<'a> Checker<'a> {
             }
             shown
         };
-        let Verdict { errors, warnings, .. } = self.verdict;
+        let Validation { errors, warnings, .. } = self.verdict;
         // What the text breaks off in comes first. What else may only follow from it: nothing is warned of.
         let (mut errors, others): (Vec<_>, Vec<_>) =
             shown(errors).into_iter().partition(|problem| problem.extent == Extent::Document);
         errors.extend(others);
         let is_cut = errors.first().is_some_and(|problem| problem.extent == Extent::Document);
         let warnings = if is_cut { Vec::new() } else { shown(warnings) };
-        Verdict { errors, warnings, ..self.verdict }
+        Validation { errors, warnings, ..self.verdict }
     }
 }
 
@@ -162,17 +162,21 @@ struct Read {
 
 fn check_in<'a>(
     world: &World<'a>,
-    place: &Place<'a>,
+    place: &UserDataPlace<'a>,
     label: &str,
     parsed: &mut HashMap<String, Arc<[Read]>>,
-) -> Vec<Outcome> {
+) -> Vec<WorldFindings> {
     let is_made = || world.template.resources.get(place.resource).is_none_or(|resource| world.is_made(resource));
     let is_there = place.guards.iter().all(|(condition, holds)| world.condition(condition) == *holds) && is_made();
     let Resolved::Node(user_data) = (if is_there { world.resolve(place.user_data) } else { Resolved::NoValue }) else {
         let depends_on_stack = is_there && matches!(world.resolve(place.user_data), Resolved::Unknown);
         let notes =
             depends_on_stack.then(|| format!("{label}: it is known only in the stack, so it is not checked here"));
-        return vec![Outcome { depends_on_stack, notes: notes.into_iter().collect(), ..Outcome::default() }];
+        return vec![WorldFindings {
+            depends_on_stack,
+            notes: notes.into_iter().collect(),
+            ..WorldFindings::default()
+        }];
     };
     let encoded = function(user_data).filter(|(name, _)| *name == "Fn::Base64").map(|(_, argument)| argument);
     let text = world.text(encoded.unwrap_or(user_data));
@@ -180,19 +184,19 @@ fn check_in<'a>(
     if whole.is_empty() {
         let exists = world.is_malformed.get();
         let errors = if exists { world.problems.take() } else { Vec::new() };
-        return vec![Outcome { exists, errors, ..Outcome::default() }];
+        return vec![WorldFindings { exists, errors, ..WorldFindings::default() }];
     }
     // CloudFormation resolves these where they stand alone.
     if encoded.is_none() && whole.trim_start().starts_with("{{resolve:") {
         let note = format!("{label}: it is known only in the stack, so it is not checked here");
-        return vec![Outcome { depends_on_stack: true, notes: vec![note], ..Outcome::default() }];
+        return vec![WorldFindings { depends_on_stack: true, notes: vec![note], ..WorldFindings::default() }];
     }
     let bytes = if parsed.contains_key(&whole) { 0 } else { whole.len() };
     let read = parsed.entry(whole.clone()).or_insert_with(|| {
         let launch = of_launch(label, whole.as_bytes()).into_iter();
         launch.map(|decoded| Read { parsed: config::parse(&decoded.documents), decoded }).collect()
     });
-    let check = |read: &Read| Check { world, place, label, layers: text.layers(), read }.outcome();
+    let check = |read: &Read| WorldCheck { world, place, label, layers: text.layers(), read }.outcome();
     let mut outcomes: Vec<_> = read.clone().iter().map(check).collect();
     let Some(outcome) = outcomes.first_mut() else { return outcomes };
     outcome.bytes = bytes;
@@ -207,20 +211,20 @@ fn check_in<'a>(
 }
 
 /// The check of one user data in one world.
-struct Check<'a, 'w> {
+struct WorldCheck<'a, 'w> {
     world: &'w World<'a>,
-    place: &'w Place<'a>,
+    place: &'w UserDataPlace<'a>,
     label: &'w str,
     /// The user data, and what stands in it in base64.
     layers: Vec<(&'w Text, String)>,
     read: &'w Read,
 }
 
-impl Check<'_, '_> {
-    fn outcome(&self) -> Outcome {
+impl WorldCheck<'_, '_> {
+    fn outcome(&self) -> WorldFindings {
         let Read { decoded, parsed } = self.read;
         let Parsed { config, problems, found, .. } = parsed;
-        let mut outcome = Outcome { exists: true, found: *found, ..Outcome::default() };
+        let mut outcome = WorldFindings { exists: true, found: *found, ..WorldFindings::default() };
         let unread = self.layers[0].0.first_unknown().filter(|_| !found);
         for note in &decoded.notes {
             match note {
@@ -359,5 +363,5 @@ impl Check<'_, '_> {
     }
 }
 
-/// The traits that tell worlds apart, for [`Findings`].
+/// The traits that tell worlds apart, for [`ProblemsByWorld`].
 pub(super) type Traits = BTreeSet<super::world::Trait>;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::scalar;
-use super::text::{Origin, Text, place_in};
+use super::text::{PartOrigin, Text, place_in};
 use super::world::World;
 use crate::document::problem::{self, Problem};
 use crate::document::yaml::{Node, Value};
@@ -92,7 +92,7 @@ impl<'a> World<'a> {
                 return self.malformed(node, "a list or a mapping is no text");
             }
             if let Some(value) = scalar(node) {
-                text.push(value, &node.span, &value.into(), 0, Origin::Written);
+                text.push(value, &node.span, &value.into(), 0, PartOrigin::Written);
             }
             return text;
         };
@@ -140,7 +140,7 @@ impl<'a> World<'a> {
                 if let Some(name) = whole.first_unknown() {
                     return vec![unknown(name, argument)];
                 }
-                let origin = whole.is_default().map_or(Origin::Filled, |name| Origin::Default(name.to_owned()));
+                let origin = whole.is_default().map_or(PartOrigin::Filled, |name| PartOrigin::Default(name.to_owned()));
                 whole.string().split(',').map(|part| made(part.trim(), argument, origin.clone())).collect()
             }
             Some((other, argument)) => vec![unknown(other, argument)],
@@ -179,11 +179,11 @@ impl<'a> World<'a> {
         let mut at = 0;
         while let Some(begins) = value[at..].find("${").map(|found| at + found) {
             let Some(ends) = value[begins..].find('}').map(|found| begins + found) else { break };
-            text.push(&value[at..begins], &pattern.span, &shared, at, Origin::Written);
+            text.push(&value[at..begins], &pattern.span, &shared, at, PartOrigin::Written);
             let name = value[begins + 2..ends].trim();
             match (name.strip_prefix('!'), own.iter().find(|(key, _)| *key == name)) {
                 (Some(literal), _) => {
-                    text.push(&format!("${{{literal}}}"), &pattern.span, &shared, begins, Origin::Filled);
+                    text.push(&format!("${{{literal}}}"), &pattern.span, &shared, begins, PartOrigin::Filled);
                 }
                 (None, Some((_, other))) => text.append(other),
                 (None, None) => {
@@ -192,13 +192,13 @@ impl<'a> World<'a> {
                         self.names_nothing(name, pattern, value, begins..ends + 1);
                     }
                     let (filled, origin) =
-                        stands.unwrap_or_else(|| ("unknown".to_owned(), Origin::Unknown(name.to_owned())));
+                        stands.unwrap_or_else(|| ("unknown".to_owned(), PartOrigin::Unknown(name.to_owned())));
                     text.push(&filled, &pattern.span, &shared, begins, origin);
                 }
             }
             at = ends + 1;
         }
-        text.push(&value[at..], &pattern.span, &shared, at, Origin::Written);
+        text.push(&value[at..], &pattern.span, &shared, at, PartOrigin::Written);
         text
     }
 
@@ -304,8 +304,8 @@ impl<'a> World<'a> {
     }
 
     /// What stands for a parameter, a resource, an attribute (`Name.Attribute`) or one of CloudFormation's own.
-    fn stands_for(&self, name: &str) -> Option<(String, Origin)> {
-        let known = |text: &str| Some((text.to_owned(), Origin::Filled));
+    fn stands_for(&self, name: &str) -> Option<(String, PartOrigin)> {
+        let known = |text: &str| Some((text.to_owned(), PartOrigin::Filled));
         if PSEUDO_PARAMETERS.contains(&name)
             && let Some(value) = self.value_of(name)
         {
@@ -324,17 +324,19 @@ impl<'a> World<'a> {
                 ));
             }
             "AWS::NoValue" => return known(""),
-            "AWS::NotificationARNs" => return Some((String::new(), Origin::Unknown(name.to_owned()))),
+            "AWS::NotificationARNs" => return Some((String::new(), PartOrigin::Unknown(name.to_owned()))),
             _ => {}
         }
         if let Some(parameter) = self.template.parameters.get(name) {
             return Some(match self.value_of(name) {
-                Some(value) if self.template.default(name) == Some(&value) => (value, Origin::Default(name.to_owned())),
-                Some(value) => (value, Origin::Filled),
+                Some(value) if self.template.default(name) == Some(&value) => {
+                    (value, PartOrigin::Default(name.to_owned()))
+                }
+                Some(value) => (value, PartOrigin::Filled),
                 None => {
                     let is_number = parameter.get("Type").and_then(Node::text) == Some("Number");
                     let stands = if is_number { "1".to_owned() } else { name.to_lowercase() };
-                    (stands, Origin::Unknown(name.to_owned()))
+                    (stands, PartOrigin::Unknown(name.to_owned()))
                 }
             });
         }
@@ -349,12 +351,12 @@ impl<'a> World<'a> {
             ("AWS::ECS::Cluster", _) => format!("{STACK}-{logical_id}-1A2B3C4D5E6F"),
             ("AWS::AutoScaling::LifecycleHook", "") => match self.template.hook_name(self, logical_id) {
                 Some(name) => name,
-                None => return Some((format!("{STACK}-{logical_id}"), Origin::Unknown(name.to_owned()))),
+                None => return Some((format!("{STACK}-{logical_id}"), PartOrigin::Unknown(name.to_owned()))),
             },
-            (_, "") => return Some((format!("{STACK}-{logical_id}"), Origin::Unknown(name.to_owned()))),
-            _ => return Some((format!("{logical_id}-{attribute}"), Origin::Unknown(name.to_owned()))),
+            (_, "") => return Some((format!("{STACK}-{logical_id}"), PartOrigin::Unknown(name.to_owned()))),
+            _ => return Some((format!("{logical_id}-{attribute}"), PartOrigin::Unknown(name.to_owned()))),
         };
-        Some((value, Origin::Filled))
+        Some((value, PartOrigin::Filled))
     }
 }
 
@@ -383,10 +385,10 @@ fn is_no_value(node: &Node) -> bool {
 }
 
 fn filled(text: &str, node: &Node) -> Text {
-    made(text, node, Origin::Filled)
+    made(text, node, PartOrigin::Filled)
 }
 
-fn made(text: &str, node: &Node, origin: Origin) -> Text {
+fn made(text: &str, node: &Node, origin: PartOrigin) -> Text {
     let mut made = Text::default();
     made.push(text, &node.span, &text.into(), 0, origin);
     made
@@ -394,5 +396,5 @@ fn made(text: &str, node: &Node, origin: Origin) -> Text {
 
 /// Gives a placeholder for a value known only in the stack, a different one for each.
 fn unknown(name: &str, node: &Node) -> Text {
-    made(&format!("unknown{}", node.span.start), node, Origin::Unknown(name.to_owned()))
+    made(&format!("unknown{}", node.span.start), node, PartOrigin::Unknown(name.to_owned()))
 }

@@ -2,7 +2,7 @@
 
 use super::functions::{Resolved, function, items};
 use super::world::World;
-use super::{Place, refers_to};
+use super::{UserDataPlace, refers_to};
 use crate::document::yaml::{Node, Value};
 use crate::text::is_match;
 
@@ -66,7 +66,7 @@ struct Statement {
 impl Permissions {
     /// Collects the statements of the role in the instance profile beside the user data, or where there is no profile, of
     /// all roles. Nothing where the role is not the template's own, or has a policy that is not.
-    pub(super) fn of<'a>(world: &World<'a>, place: &Place<'a>) -> Option<Self> {
+    pub(super) fn of<'a>(world: &World<'a>, place: &UserDataPlace<'a>) -> Option<Self> {
         if !world.template.is_complete {
             return None;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::functions::{Resolved, STACK, items};
 use super::world::World;
-use super::{Place, Template, refers_to};
+use super::{Template, UserDataPlace, refers_to};
 use crate::config::Config;
 use crate::config::types::LogicalId;
 use crate::document::yaml::Node;
@@ -25,23 +25,23 @@ pub(in crate::validate) enum Waits {
     #[default]
     Elsewhere,
     /// These policies, if any; what to do where there are none.
-    By(Vec<Wait>, String),
+    By(Vec<WaitingPolicy>, String),
     /// Nobody: the template has no resource of this name. What to do about it.
     NoResource(String),
 }
 
 /// A policy of the template that waits for a signal.
 #[derive(Debug, PartialEq)]
-pub(in crate::validate) struct Wait {
+pub(in crate::validate) struct WaitingPolicy {
     /// The key, as the template has it.
     pub key: &'static str,
     /// The timeout.
-    pub time: Time,
+    pub time: PolicyTimeout,
 }
 
 /// The timeout of a policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::validate) enum Time {
+pub(in crate::validate) enum PolicyTimeout {
     /// So long.
     Known(Duration),
     /// Only the stack knows.
@@ -80,7 +80,10 @@ impl<'a> World<'a> {
         }
         let (creation, update) = (self.creation_policy(resource), self.update_policy(resource));
         let (Ok(creation), Ok(update)) = (creation, update) else {
-            return Waits::By(vec![Wait { key: "CreationPolicy", time: Time::InStack }], String::new());
+            return Waits::By(
+                vec![WaitingPolicy { key: "CreationPolicy", time: PolicyTimeout::InStack }],
+                String::new(),
+            );
         };
         let remedy = self.template.remedy_for_no_policy(id, resource, self.refreshes(resource));
         Waits::By(creation.into_iter().chain(update).collect(), remedy)
@@ -104,7 +107,7 @@ impl<'a> World<'a> {
         let conditions = self.template.of_kind("AWS::CloudFormation::WaitCondition").filter(of_handle);
         let conditions = conditions.filter(|(_, condition)| self.is_made(condition));
         let seconds = |text: &str| text.parse().ok().map(Duration::from_secs);
-        let waits = conditions.map(|(_, condition)| Wait {
+        let waits = conditions.map(|(_, condition)| WaitingPolicy {
             key: "WaitCondition",
             time: self.time(self.at(condition, &["Properties", "Timeout"]), seconds),
         });
@@ -114,29 +117,33 @@ impl<'a> World<'a> {
         )
     }
 
-    fn time(&self, value: Resolved<'a>, read: impl Fn(&str) -> Option<Duration>) -> Time {
+    fn time(&self, value: Resolved<'a>, read: impl Fn(&str) -> Option<Duration>) -> PolicyTimeout {
         match value {
             Resolved::Node(node) => {
                 let text = self.text(node);
                 let is_known = text.words_of_unknown().is_none();
-                if is_known { read(&text.string()).map_or(Time::Wrong, Time::Known) } else { Time::InStack }
+                if is_known {
+                    read(&text.string()).map_or(PolicyTimeout::Wrong, PolicyTimeout::Known)
+                } else {
+                    PolicyTimeout::InStack
+                }
             }
-            Resolved::NoValue => Time::Known(DEFAULT_WAIT),
-            Resolved::Unknown => Time::InStack,
+            Resolved::NoValue => PolicyTimeout::Known(DEFAULT_WAIT),
+            Resolved::Unknown => PolicyTimeout::InStack,
         }
     }
 
     /// An error where only the stack knows whether there is one.
-    fn creation_policy(&self, resource: &'a Node) -> Result<Option<Wait>, ()> {
+    fn creation_policy(&self, resource: &'a Node) -> Result<Option<WaitingPolicy>, ()> {
         let policy = match self.at(resource, &["CreationPolicy", "ResourceSignal"]) {
             Resolved::Node(policy) => policy,
             Resolved::NoValue => return Ok(None),
             Resolved::Unknown => return Err(()),
         };
-        Ok(Some(Wait { key: "CreationPolicy", time: self.time(self.at(policy, &["Timeout"]), duration) }))
+        Ok(Some(WaitingPolicy { key: "CreationPolicy", time: self.time(self.at(policy, &["Timeout"]), duration) }))
     }
 
-    fn update_policy(&self, resource: &'a Node) -> Result<Option<Wait>, ()> {
+    fn update_policy(&self, resource: &'a Node) -> Result<Option<WaitingPolicy>, ()> {
         let policy = match self.at(resource, &["UpdatePolicy", "AutoScalingRollingUpdate"]) {
             Resolved::Node(_) if self.will_replace(resource) => return Ok(None),
             Resolved::Node(policy) => policy,
@@ -149,9 +156,12 @@ impl<'a> World<'a> {
             Resolved::Unknown => return Err(()),
         };
         match waits.words_of_unknown() {
-            Some(_) => Ok(Some(Wait { key: "UpdatePolicy", time: Time::InStack })),
+            Some(_) => Ok(Some(WaitingPolicy { key: "UpdatePolicy", time: PolicyTimeout::InStack })),
             None if !waits.string().eq_ignore_ascii_case("true") => Ok(None),
-            None => Ok(Some(Wait { key: "UpdatePolicy", time: self.time(self.at(policy, &["PauseTime"]), duration) })),
+            None => Ok(Some(WaitingPolicy {
+                key: "UpdatePolicy",
+                time: self.time(self.at(policy, &["PauseTime"]), duration),
+            })),
         }
     }
 
@@ -162,7 +172,7 @@ impl<'a> World<'a> {
 
     /// Finds the groups that are updated by instance refresh: the signalled one, else those that use this user data.
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatepolicy.html>
-    pub(super) fn refreshed(&self, place: &Place<'a>, config: &Config) -> Vec<Refresh> {
+    pub(super) fn refreshed(&self, place: &UserDataPlace<'a>, config: &Config) -> Vec<Refresh> {
         let Some(signal) = &config.signal else { return Vec::new() };
         let signalled = signal.resource.as_ref().map(LogicalId::as_str);
         let is_meant = |id: &str, group: &Node| match signalled {

@@ -2,7 +2,7 @@
 
 use super::permissions::Permissions;
 use super::world::World;
-use super::{Place, Refresh, Time, Updates, Waits};
+use super::{PolicyTimeout, Refresh, Updates, UserDataPlace, Waits};
 use crate::config::Config;
 
 /// What a warning needs to know. A file of user data alone has none of it.
@@ -36,7 +36,7 @@ impl Default for Surroundings {
 }
 
 impl Surroundings {
-    pub(super) fn of<'a>(world: &World<'a>, place: &Place<'a>, config: &Config) -> Self {
+    pub(super) fn of<'a>(world: &World<'a>, place: &UserDataPlace<'a>, config: &Config) -> Self {
         let tokens =
             world.at(place.beside, &["MetadataOptions", "HttpTokens"]).node().map(|node| world.text(node).string());
         Surroundings {
@@ -52,7 +52,7 @@ impl Surroundings {
     /// Notes on timeouts that are known only in the stack.
     pub(super) fn notes(&self, label: &str) -> Vec<String> {
         let Waits::By(waits, _) = &self.waits else { return Vec::new() };
-        let unknown = waits.iter().filter(|wait| wait.time == Time::InStack);
+        let unknown = waits.iter().filter(|wait| wait.time == PolicyTimeout::InStack);
         unknown.map(|wait| format!("{label}: how long the {} waits is known only in the stack", wait.key)).collect()
     }
 }

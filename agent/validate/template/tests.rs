@@ -7,7 +7,7 @@ fn template(user_data: &str) -> String {
     )
 }
 
-fn checked(text: &str) -> Verdict {
+fn checked(text: &str) -> Validation {
     check("stack.yaml", text)
 }
 
@@ -117,7 +117,7 @@ fn templates_without_user_data_of_ours_are_told() {
 }
 
 /// User data of an Auto Scaling group that waits as `policies` say, with the role's statement on log groups.
-fn stack(policies: &str, log_groups: &str, user_data: &str) -> Verdict {
+fn stack(policies: &str, log_groups: &str, user_data: &str) -> Validation {
     let user_data = user_data.replace('\n', "\n            ");
     checked(&format!(
         "Resources:\n  Role:\n    Type: AWS::IAM::Role\n    Properties:\n      Policies:\n        - PolicyDocument:\n            Statement:\n              - {{Effect: Allow, Action: [logs:CreateLogGroup], Resource: !Sub \"{log_groups}\"}}\n  Launch:\n    Type: AWS::EC2::LaunchTemplate\n    Properties:\n      LaunchTemplateData:\n        MetadataOptions: {{HttpTokens: required}}\n        UserData:\n          Fn::Base64: !Sub |\n            #ecs-firstrun\n            {user_data}\n  Instances:\n    Type: AWS::AutoScaling::AutoScalingGroup\n{policies}"
@@ -131,7 +131,7 @@ fn what_hurts_is_warned_of_in_its_place() {
     let signal = |more: &str| {
         format!("signal: {{stack: \"${{AWS::StackName}}\", resource: Instances, {more}}}\necs: {{cluster: x}}")
     };
-    let warnings = |verdict: Verdict| {
+    let warnings = |verdict: Validation| {
         assert!(verdict.errors.is_empty(), "{:?}", verdict.errors);
         shown(&verdict.warnings)
     };

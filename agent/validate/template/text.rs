@@ -19,26 +19,26 @@ const MAX_LINES: usize = 100;
 /// Text, in parts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text {
-    parts: Vec<Part>,
+    parts: Vec<TextPart>,
     length: usize,
     /// The texts that stand in it in base64.
     encoded: Vec<Arc<Text>>,
 }
 
 #[derive(Clone, Debug)]
-struct Part {
+struct TextPart {
     text: String,
     /// The scalar that it comes from: where that stands, and its value.
     scalar: Span,
     value: Arc<str>,
     /// Where in that value.
     from: usize,
-    origin: Origin,
+    origin: PartOrigin,
 }
 
 /// Where a part of a text comes from.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Origin {
+pub(super) enum PartOrigin {
     /// It is written in the template.
     Written,
     /// It stands for what CloudFormation would fill in, and has its form.
@@ -51,13 +51,13 @@ pub(super) enum Origin {
 
 impl Text {
     /// Adds a part: what the scalar's value holds from an offset on gives this text.
-    pub fn push(&mut self, text: &str, scalar: &Span, value: &Arc<str>, from: usize, origin: Origin) {
-        let is_nothing = text.is_empty() && !matches!(origin, Origin::Default(_));
+    pub fn push(&mut self, text: &str, scalar: &Span, value: &Arc<str>, from: usize, origin: PartOrigin) {
+        let is_nothing = text.is_empty() && !matches!(origin, PartOrigin::Default(_));
         if is_nothing || self.length + text.len() > MAX_BYTES {
             return;
         }
         self.length += text.len();
-        self.parts.push(Part { text: text.to_owned(), scalar: scalar.clone(), value: value.clone(), from, origin });
+        self.parts.push(TextPart { text: text.to_owned(), scalar: scalar.clone(), value: value.clone(), from, origin });
     }
 
     pub fn append(&mut self, other: &Text) {
@@ -71,7 +71,7 @@ impl Text {
     /// Another text in base64, which is written at this place.
     pub fn encode(other: Text, place: &Span) -> Text {
         let mut text = Text::default();
-        text.push(&STANDARD.encode(other.string()), place, &"".into(), 0, Origin::Filled);
+        text.push(&STANDARD.encode(other.string()), place, &"".into(), 0, PartOrigin::Filled);
         text.encoded.push(Arc::new(other));
         text
     }
@@ -84,9 +84,9 @@ impl Text {
 
     /// The words of a text of which only the stack knows a part; nothing where all of it is known.
     pub fn words_of_unknown(&self) -> Option<String> {
-        let is_unknown = |part: &Part| matches!(part.origin, Origin::Unknown(_));
-        let words = |part: &Part| match &part.origin {
-            Origin::Unknown(name) => format!("${{{name}}}"),
+        let is_unknown = |part: &TextPart| matches!(part.origin, PartOrigin::Unknown(_));
+        let words = |part: &TextPart| match &part.origin {
+            PartOrigin::Unknown(name) => format!("${{{name}}}"),
             _ => part.text.clone(),
         };
         self.parts.iter().any(is_unknown).then(|| self.parts.iter().map(words).collect())
@@ -94,9 +94,9 @@ impl Text {
 
     /// Like `words_of_unknown`, but counts the defaults of parameters as unknown: the stack may have other values.
     pub fn words_of_open(&self) -> Option<String> {
-        let is_open = |part: &Part| matches!(part.origin, Origin::Unknown(_) | Origin::Default(_));
-        let words = |part: &Part| match &part.origin {
-            Origin::Unknown(name) | Origin::Default(name) => format!("${{{name}}}"),
+        let is_open = |part: &TextPart| matches!(part.origin, PartOrigin::Unknown(_) | PartOrigin::Default(_));
+        let words = |part: &TextPart| match &part.origin {
+            PartOrigin::Unknown(name) | PartOrigin::Default(name) => format!("${{{name}}}"),
             _ => part.text.clone(),
         };
         self.parts.iter().any(is_open).then(|| self.parts.iter().map(words).collect())
@@ -105,7 +105,7 @@ impl Text {
     /// The name of the parameter that this is the default of.
     pub fn is_default(&self) -> Option<&str> {
         match &self.parts[..] {
-            [Part { origin: Origin::Default(name), .. }] => Some(name),
+            [TextPart { origin: PartOrigin::Default(name), .. }] => Some(name),
             _ => None,
         }
     }
@@ -122,7 +122,7 @@ impl Text {
             let line = whole[..begins].rfind('\n').map_or(0, |at| at + 1);
             let starts = whole[line..begins].trim().is_empty() && (before..=offset).contains(&line);
             match &part.origin {
-                Origin::Unknown(name) if starts => Some(name.as_str()),
+                PartOrigin::Unknown(name) if starts => Some(name.as_str()),
                 _ => None,
             }
         })
@@ -131,7 +131,7 @@ impl Text {
     /// The name of the first value in it that only the stack knows.
     pub fn first_unknown(&self) -> Option<&str> {
         self.parts.iter().find_map(|part| match &part.origin {
-            Origin::Unknown(name) => Some(name.as_str()),
+            PartOrigin::Unknown(name) => Some(name.as_str()),
             _ => None,
         })
     }
@@ -160,7 +160,7 @@ impl Text {
             let begins = at;
             at += part.text.len();
             let (start, end) = (range.start.max(begins), range.end.min(at));
-            if start >= end || part.origin != Origin::Written {
+            if start >= end || part.origin != PartOrigin::Written {
                 continue;
             }
             let mut from = start - begins;
@@ -185,7 +185,7 @@ impl Text {
             let begins = at;
             at += part.text.len();
             match &part.origin {
-                Origin::Unknown(name) if begins < range.end && range.start < at => Some(name.as_str()),
+                PartOrigin::Unknown(name) if begins < range.end && range.start < at => Some(name.as_str()),
                 _ => None,
             }
         })
@@ -198,7 +198,7 @@ impl Text {
             let begins = at;
             at += part.text.len();
             match &part.origin {
-                Origin::Default(name) if begins < range.end && range.start <= at => {
+                PartOrigin::Default(name) if begins < range.end && range.start <= at => {
                     Some((name.as_str(), part.text.as_str()))
                 }
                 _ => None,
@@ -207,7 +207,7 @@ impl Text {
     }
 
     /// The part that a byte of the text is in, and which of that part's bytes it is.
-    fn part_at(&self, offset: usize) -> Option<(&Part, usize)> {
+    fn part_at(&self, offset: usize) -> Option<(&TextPart, usize)> {
         let mut rest = offset;
         for part in &self.parts {
             if rest < part.text.len() {
@@ -219,9 +219,9 @@ impl Text {
     }
 }
 
-impl Part {
+impl TextPart {
     fn place(&self, at: usize) -> usize {
-        let at = if self.origin == Origin::Written { at } else { 0 };
+        let at = if self.origin == PartOrigin::Written { at } else { 0 };
         offset(&self.scalar, &self.value, self.from + at)
     }
 }

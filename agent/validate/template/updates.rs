@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::functions::{Resolved, function, items};
 use super::policies::{GROUP, duration};
 use super::world::World;
-use super::{Place, refers_to};
+use super::{UserDataPlace, refers_to};
 use crate::config::Config;
 use crate::config::types::{LogicalId, spellings};
 use crate::document::problem::{Problem, Span};
@@ -33,7 +33,7 @@ pub(in crate::validate) struct Updates {
 
 impl<'a> World<'a> {
     /// Looks at the updates of the groups that use this user data, or get its signals.
-    pub(super) fn updates(&self, place: &Place<'a>, config: &Config) -> Updates {
+    pub(super) fn updates(&self, place: &UserDataPlace<'a>, config: &Config) -> Updates {
         let signalled = config.signal.as_ref().and_then(|signal| signal.resource.as_ref()).map(LogicalId::as_str);
         let is_meant = |id: &str, group: &'a Node| {
             let uses = |properties| refers_to(properties, place.resource);
@@ -156,7 +156,7 @@ impl<'a> World<'a> {
     }
 
     /// The devices that a launch template maps; nothing where only the stack knows one of them.
-    fn mapped(&self, place: &Place<'a>) -> Option<Vec<String>> {
+    fn mapped(&self, place: &UserDataPlace<'a>) -> Option<Vec<String>> {
         let mappings = match self.at(place.beside, &["BlockDeviceMappings"]) {
             Resolved::Node(list) if function(list).is_none() => items(list),
             Resolved::NoValue if self.template.is_complete => &[],

@@ -1,4 +1,4 @@
-//! Findings of several worlds, each reported once, with the condition under which it holds.
+//! Problems of several worlds, each reported once, with the condition under which it holds.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use crate::document::problem::{self, Problem};
 
 /// Problems by the worlds in which they were found.
 #[derive(Default)]
-pub(super) struct Findings {
+pub(super) struct ProblemsByWorld {
     worlds: Vec<Traits>,
     /// With the numbers of the worlds, in the order in which they were found first.
     found: Vec<(Problem, BTreeSet<usize>)>,
 }
 
-impl Findings {
+impl ProblemsByWorld {
     /// Adds what was found in one world.
     pub(super) fn add(&mut self, traits: &Traits, problems: Vec<Problem>) {
         let world = self.worlds.len();
