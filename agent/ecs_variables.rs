@@ -19,7 +19,7 @@ use crate::text::did_you_mean;
 
 /// What the value of a variable has to be.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum VariableKind {
     /// Any text of one line.
     Text,
     /// Text that is never shown.
@@ -51,130 +51,130 @@ pub(super) const LEVELS: &[&str] = &["crit", "error", "warn", "info", "debug", "
 
 /// The variables by name; sorted, so that the list in an error reads well.
 #[rustfmt::skip]
-const VARIABLES: &[(&str, Kind)] = &[
-    ("AWS_ACCESS_KEY_ID", Kind::Secret),
-    ("AWS_CA_BUNDLE", Kind::Text),
-    ("AWS_DEFAULT_REGION", Kind::Text),
-    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", Kind::Text),
-    ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", Kind::OneOf(&["IPv4", "IPv6"])),
-    ("AWS_EC2_METADATA_V1_DISABLED", Kind::Bool),
-    ("AWS_ENDPOINT_URL", Kind::Text),
-    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Kind::Bool),
-    ("AWS_MAX_ATTEMPTS", Kind::Number),
-    ("AWS_REGION", Kind::Text),
-    ("AWS_RETRY_MODE", Kind::OneOf(&["standard", "adaptive"])),
-    ("AWS_SECRET_ACCESS_KEY", Kind::Secret),
-    ("AWS_SESSION_TOKEN", Kind::Secret),
-    ("AWS_USE_DUALSTACK_ENDPOINT", Kind::Bool),
-    ("AWS_USE_FIPS_ENDPOINT", Kind::Bool),
-    ("CREDENTIALS_FETCHER_HOST", Kind::Text),
-    ("CREDENTIALS_FETCHER_SECRET_NAME_FOR_DOMAINLESS_GMSA", Kind::Text),
-    ("DOCKER_HOST", Kind::Text),
-    ("ECS_AGENT_APPARMOR_PROFILE", Kind::Text),
-    ("ECS_AGENT_CONFIG_FILE_PATH", Kind::Text),
-    ("ECS_AGENT_HEALTHCHECK_HOST", Kind::Text),
-    ("ECS_AGENT_LABELS", Kind::Object),
-    ("ECS_AGENT_PID_NAMESPACE_HOST", Kind::Bool),
-    ("ECS_AGENT_RUN_PRIVILEGED", Kind::Bool),
-    ("ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS", Kind::Bool),
-    ("ECS_ALTERNATE_CREDENTIAL_PROFILE", Kind::Text),
-    ("ECS_APPARMOR_CAPABLE", Kind::Bool),
-    ("ECS_AUDIT_LOGFILE", Kind::Text),
-    ("ECS_AUDIT_LOGFILE_DISABLED", Kind::Bool),
-    ("ECS_AVAILABLE_LOGGING_DRIVERS", Kind::List),
-    ("ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", Kind::List),
-    ("ECS_AWSVPC_BLOCK_IMDS", Kind::Bool),
-    ("ECS_BACKEND_HOST", Kind::Text),
-    ("ECS_CGROUP_CPU_PERIOD", Kind::Duration),
-    ("ECS_CGROUP_PATH", Kind::Text),
-    ("ECS_CHECKPOINT", Kind::Bool),
-    ("ECS_CLUSTER", Kind::Elsewhere("ecs.cluster")),
-    ("ECS_CNI_PLUGINS_PATH", Kind::Text),
-    ("ECS_CONTAINER_CREATE_TIMEOUT", Kind::Duration),
-    ("ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM", Kind::OneOf(&["none", "ec2_instance"])),
-    ("ECS_CONTAINER_INSTANCE_TAGS", Kind::Elsewhere("ecs.tags")),
-    ("ECS_CONTAINER_START_TIMEOUT", Kind::Duration),
-    ("ECS_CONTAINER_STOP_TIMEOUT", Kind::Duration),
-    ("ECS_DATADIR", Kind::Text),
-    ("ECS_DISABLE_DOCKER_HEALTH_CHECK", Kind::Bool),
-    ("ECS_DISABLE_IMAGE_CLEANUP", Kind::Bool),
-    ("ECS_DISABLE_METRICS", Kind::Bool),
-    ("ECS_DISABLE_PRIVILEGED", Kind::Bool),
-    ("ECS_DISABLE_TASK_METADATA_AZ", Kind::Bool),
-    ("ECS_DYNAMIC_HOST_PORT_RANGE", Kind::Text),
-    ("ECS_EBSTA_SUPPORTED", Kind::Bool),
-    ("ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE", Kind::Bool),
-    ("ECS_ENABLE_CONTAINER_METADATA", Kind::Bool),
-    ("ECS_ENABLE_FIRELENS_ASYNC", Kind::Bool),
-    ("ECS_ENABLE_GPU_SUPPORT", Kind::Bool),
-    ("ECS_ENABLE_HIGH_DENSITY_ENI", Kind::Bool),
-    ("ECS_ENABLE_INF_SUPPORT", Kind::Bool),
-    ("ECS_ENABLE_PROMETHEUS_METRICS", Kind::Bool),
-    ("ECS_ENABLE_RUNTIME_STATS", Kind::Bool),
-    ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", Kind::Bool),
-    ("ECS_ENABLE_TASK_CPU_MEM_LIMIT", Kind::Bool),
-    ("ECS_ENABLE_TASK_ENI", Kind::Bool),
-    ("ECS_ENABLE_TASK_IAM_ROLE", Kind::Bool),
-    ("ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST", Kind::Bool),
-    ("ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP", Kind::Bool),
-    ("ECS_ENGINE_AUTH_DATA", Kind::SecretObject),
-    ("ECS_ENGINE_AUTH_TYPE", Kind::OneOf(&["dockercfg", "docker"])),
-    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", Kind::Duration),
-    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER", Kind::Duration),
-    ("ECS_EXCLUDE_IPV6_PORTBINDING", Kind::Bool),
-    ("ECS_EXCLUDE_UNTRACKED_IMAGE", Kind::Text),
-    ("ECS_EXTERNAL", Kind::Bool),
-    ("ECS_GMSA_SUPPORTED", Kind::Bool),
-    ("ECS_HOST_DATA_DIR", Kind::Text),
-    ("ECS_IMAGE_CLEANUP_INTERVAL", Kind::Duration),
-    ("ECS_IMAGE_MINIMUM_CLEANUP_AGE", Kind::Duration),
-    ("ECS_IMAGE_PULL_BEHAVIOR", Kind::OneOf(&["default", "always", "once", "prefer-cached"])),
-    ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", Kind::Duration),
-    ("ECS_IMAGE_PULL_TIMEOUT", Kind::Duration),
-    ("ECS_INIT_DOCKER_LOG_FILE_NUM", Kind::Text),
-    ("ECS_INIT_DOCKER_LOG_FILE_SIZE", Kind::Text),
-    ("ECS_INSTANCE_ATTRIBUTES", Kind::Elsewhere("ecs.attributes")),
-    ("ECS_INSTANCE_IP_COMPATIBILITY", Kind::OneOf(&["ipv4", "ipv6"])),
-    ("ECS_LOGFILE", Kind::Text),
-    ("ECS_LOGLEVEL", Kind::Level),
-    ("ECS_LOGLEVEL_ON_INSTANCE", Kind::Level),
-    ("ECS_LOG_DRIVER", Kind::OneOf(&["awslogs", "fluentd", "gelf", "json-file", "journald", "logentries", "syslog", "splunk"])),
-    ("ECS_LOG_MAX_FILE_SIZE_MB", Kind::Decimal),
-    ("ECS_LOG_MAX_ROLL_COUNT", Kind::Number),
-    ("ECS_LOG_OPTS", Kind::Object),
-    ("ECS_LOG_OUTPUT_FORMAT", Kind::OneOf(&["logfmt", "json"])),
-    ("ECS_LOG_ROLLOVER_TYPE", Kind::OneOf(&["size", "hourly"])),
-    ("ECS_MANIFEST_PULL_TIMEOUT", Kind::Duration),
-    ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", Kind::Number),
-    ("ECS_NVIDIA_RUNTIME", Kind::Text),
-    ("ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME", Kind::Text),
-    ("ECS_PAUSE_LABELS", Kind::Object),
-    ("ECS_POLLING_METRICS_WAIT_DURATION", Kind::Duration),
-    ("ECS_POLL_METRICS", Kind::Bool),
-    ("ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2", Kind::Bool),
-    ("ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT", Kind::Bool),
-    ("ECS_RESERVED_MEMORY", Kind::Number),
-    ("ECS_RESERVED_PORTS", Kind::List),
-    ("ECS_RESERVED_PORTS_UDP", Kind::List),
-    ("ECS_SELINUX_CAPABLE", Kind::Bool),
-    ("ECS_SHARED_VOLUME_MATCH_FULL_CONFIG", Kind::Bool),
-    ("ECS_SKIP_LOCALHOST_TRAFFIC_FILTER", Kind::Bool),
-    ("ECS_TASK_METADATA_RPS_LIMIT", Kind::Text),
-    ("ECS_TASK_PIDS_LIMIT", Kind::Number),
-    ("ECS_UPDATES_ENABLED", Kind::Bool),
-    ("ECS_UPDATE_DOWNLOAD_DIR", Kind::Text),
-    ("ECS_VOLUME_PLUGIN_CAPABILITIES", Kind::List),
-    ("ECS_WARM_POOLS_CHECK", Kind::Bool),
-    ("HTTPS_PROXY", Kind::Elsewhere("proxy.url")),
-    ("HTTP_PROXY", Kind::Elsewhere("proxy.url")),
-    ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", Kind::Number),
-    ("NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE", Kind::Duration),
-    ("NO_PROXY", Kind::Elsewhere("proxy.no_proxy")),
+const VARIABLES: &[(&str, VariableKind)] = &[
+    ("AWS_ACCESS_KEY_ID", VariableKind::Secret),
+    ("AWS_CA_BUNDLE", VariableKind::Text),
+    ("AWS_DEFAULT_REGION", VariableKind::Text),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", VariableKind::Text),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", VariableKind::OneOf(&["IPv4", "IPv6"])),
+    ("AWS_EC2_METADATA_V1_DISABLED", VariableKind::Bool),
+    ("AWS_ENDPOINT_URL", VariableKind::Text),
+    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", VariableKind::Bool),
+    ("AWS_MAX_ATTEMPTS", VariableKind::Number),
+    ("AWS_REGION", VariableKind::Text),
+    ("AWS_RETRY_MODE", VariableKind::OneOf(&["standard", "adaptive"])),
+    ("AWS_SECRET_ACCESS_KEY", VariableKind::Secret),
+    ("AWS_SESSION_TOKEN", VariableKind::Secret),
+    ("AWS_USE_DUALSTACK_ENDPOINT", VariableKind::Bool),
+    ("AWS_USE_FIPS_ENDPOINT", VariableKind::Bool),
+    ("CREDENTIALS_FETCHER_HOST", VariableKind::Text),
+    ("CREDENTIALS_FETCHER_SECRET_NAME_FOR_DOMAINLESS_GMSA", VariableKind::Text),
+    ("DOCKER_HOST", VariableKind::Text),
+    ("ECS_AGENT_APPARMOR_PROFILE", VariableKind::Text),
+    ("ECS_AGENT_CONFIG_FILE_PATH", VariableKind::Text),
+    ("ECS_AGENT_HEALTHCHECK_HOST", VariableKind::Text),
+    ("ECS_AGENT_LABELS", VariableKind::Object),
+    ("ECS_AGENT_PID_NAMESPACE_HOST", VariableKind::Bool),
+    ("ECS_AGENT_RUN_PRIVILEGED", VariableKind::Bool),
+    ("ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS", VariableKind::Bool),
+    ("ECS_ALTERNATE_CREDENTIAL_PROFILE", VariableKind::Text),
+    ("ECS_APPARMOR_CAPABLE", VariableKind::Bool),
+    ("ECS_AUDIT_LOGFILE", VariableKind::Text),
+    ("ECS_AUDIT_LOGFILE_DISABLED", VariableKind::Bool),
+    ("ECS_AVAILABLE_LOGGING_DRIVERS", VariableKind::List),
+    ("ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", VariableKind::List),
+    ("ECS_AWSVPC_BLOCK_IMDS", VariableKind::Bool),
+    ("ECS_BACKEND_HOST", VariableKind::Text),
+    ("ECS_CGROUP_CPU_PERIOD", VariableKind::Duration),
+    ("ECS_CGROUP_PATH", VariableKind::Text),
+    ("ECS_CHECKPOINT", VariableKind::Bool),
+    ("ECS_CLUSTER", VariableKind::Elsewhere("ecs.cluster")),
+    ("ECS_CNI_PLUGINS_PATH", VariableKind::Text),
+    ("ECS_CONTAINER_CREATE_TIMEOUT", VariableKind::Duration),
+    ("ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM", VariableKind::OneOf(&["none", "ec2_instance"])),
+    ("ECS_CONTAINER_INSTANCE_TAGS", VariableKind::Elsewhere("ecs.tags")),
+    ("ECS_CONTAINER_START_TIMEOUT", VariableKind::Duration),
+    ("ECS_CONTAINER_STOP_TIMEOUT", VariableKind::Duration),
+    ("ECS_DATADIR", VariableKind::Text),
+    ("ECS_DISABLE_DOCKER_HEALTH_CHECK", VariableKind::Bool),
+    ("ECS_DISABLE_IMAGE_CLEANUP", VariableKind::Bool),
+    ("ECS_DISABLE_METRICS", VariableKind::Bool),
+    ("ECS_DISABLE_PRIVILEGED", VariableKind::Bool),
+    ("ECS_DISABLE_TASK_METADATA_AZ", VariableKind::Bool),
+    ("ECS_DYNAMIC_HOST_PORT_RANGE", VariableKind::Text),
+    ("ECS_EBSTA_SUPPORTED", VariableKind::Bool),
+    ("ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE", VariableKind::Bool),
+    ("ECS_ENABLE_CONTAINER_METADATA", VariableKind::Bool),
+    ("ECS_ENABLE_FIRELENS_ASYNC", VariableKind::Bool),
+    ("ECS_ENABLE_GPU_SUPPORT", VariableKind::Bool),
+    ("ECS_ENABLE_HIGH_DENSITY_ENI", VariableKind::Bool),
+    ("ECS_ENABLE_INF_SUPPORT", VariableKind::Bool),
+    ("ECS_ENABLE_PROMETHEUS_METRICS", VariableKind::Bool),
+    ("ECS_ENABLE_RUNTIME_STATS", VariableKind::Bool),
+    ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", VariableKind::Bool),
+    ("ECS_ENABLE_TASK_CPU_MEM_LIMIT", VariableKind::Bool),
+    ("ECS_ENABLE_TASK_ENI", VariableKind::Bool),
+    ("ECS_ENABLE_TASK_IAM_ROLE", VariableKind::Bool),
+    ("ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST", VariableKind::Bool),
+    ("ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP", VariableKind::Bool),
+    ("ECS_ENGINE_AUTH_DATA", VariableKind::SecretObject),
+    ("ECS_ENGINE_AUTH_TYPE", VariableKind::OneOf(&["dockercfg", "docker"])),
+    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", VariableKind::Duration),
+    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER", VariableKind::Duration),
+    ("ECS_EXCLUDE_IPV6_PORTBINDING", VariableKind::Bool),
+    ("ECS_EXCLUDE_UNTRACKED_IMAGE", VariableKind::Text),
+    ("ECS_EXTERNAL", VariableKind::Bool),
+    ("ECS_GMSA_SUPPORTED", VariableKind::Bool),
+    ("ECS_HOST_DATA_DIR", VariableKind::Text),
+    ("ECS_IMAGE_CLEANUP_INTERVAL", VariableKind::Duration),
+    ("ECS_IMAGE_MINIMUM_CLEANUP_AGE", VariableKind::Duration),
+    ("ECS_IMAGE_PULL_BEHAVIOR", VariableKind::OneOf(&["default", "always", "once", "prefer-cached"])),
+    ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", VariableKind::Duration),
+    ("ECS_IMAGE_PULL_TIMEOUT", VariableKind::Duration),
+    ("ECS_INIT_DOCKER_LOG_FILE_NUM", VariableKind::Text),
+    ("ECS_INIT_DOCKER_LOG_FILE_SIZE", VariableKind::Text),
+    ("ECS_INSTANCE_ATTRIBUTES", VariableKind::Elsewhere("ecs.attributes")),
+    ("ECS_INSTANCE_IP_COMPATIBILITY", VariableKind::OneOf(&["ipv4", "ipv6"])),
+    ("ECS_LOGFILE", VariableKind::Text),
+    ("ECS_LOGLEVEL", VariableKind::Level),
+    ("ECS_LOGLEVEL_ON_INSTANCE", VariableKind::Level),
+    ("ECS_LOG_DRIVER", VariableKind::OneOf(&["awslogs", "fluentd", "gelf", "json-file", "journald", "logentries", "syslog", "splunk"])),
+    ("ECS_LOG_MAX_FILE_SIZE_MB", VariableKind::Decimal),
+    ("ECS_LOG_MAX_ROLL_COUNT", VariableKind::Number),
+    ("ECS_LOG_OPTS", VariableKind::Object),
+    ("ECS_LOG_OUTPUT_FORMAT", VariableKind::OneOf(&["logfmt", "json"])),
+    ("ECS_LOG_ROLLOVER_TYPE", VariableKind::OneOf(&["size", "hourly"])),
+    ("ECS_MANIFEST_PULL_TIMEOUT", VariableKind::Duration),
+    ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", VariableKind::Number),
+    ("ECS_NVIDIA_RUNTIME", VariableKind::Text),
+    ("ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME", VariableKind::Text),
+    ("ECS_PAUSE_LABELS", VariableKind::Object),
+    ("ECS_POLLING_METRICS_WAIT_DURATION", VariableKind::Duration),
+    ("ECS_POLL_METRICS", VariableKind::Bool),
+    ("ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2", VariableKind::Bool),
+    ("ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT", VariableKind::Bool),
+    ("ECS_RESERVED_MEMORY", VariableKind::Number),
+    ("ECS_RESERVED_PORTS", VariableKind::List),
+    ("ECS_RESERVED_PORTS_UDP", VariableKind::List),
+    ("ECS_SELINUX_CAPABLE", VariableKind::Bool),
+    ("ECS_SHARED_VOLUME_MATCH_FULL_CONFIG", VariableKind::Bool),
+    ("ECS_SKIP_LOCALHOST_TRAFFIC_FILTER", VariableKind::Bool),
+    ("ECS_TASK_METADATA_RPS_LIMIT", VariableKind::Text),
+    ("ECS_TASK_PIDS_LIMIT", VariableKind::Number),
+    ("ECS_UPDATES_ENABLED", VariableKind::Bool),
+    ("ECS_UPDATE_DOWNLOAD_DIR", VariableKind::Text),
+    ("ECS_VOLUME_PLUGIN_CAPABILITIES", VariableKind::List),
+    ("ECS_WARM_POOLS_CHECK", VariableKind::Bool),
+    ("HTTPS_PROXY", VariableKind::Elsewhere("proxy.url")),
+    ("HTTP_PROXY", VariableKind::Elsewhere("proxy.url")),
+    ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", VariableKind::Number),
+    ("NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE", VariableKind::Duration),
+    ("NO_PROXY", VariableKind::Elsewhere("proxy.no_proxy")),
 ];
 
 /// The variables that a configuration may use, with their kinds.
-pub fn usable() -> impl Iterator<Item = &'static (&'static str, Kind)> {
-    VARIABLES.iter().filter(|(_, kind)| !matches!(kind, Kind::Elsewhere(_)))
+pub fn usable() -> impl Iterator<Item = &'static (&'static str, VariableKind)> {
+    VARIABLES.iter().filter(|(_, kind)| !matches!(kind, VariableKind::Elsewhere(_)))
 }
 
 /// The names that a configuration may use.
@@ -186,21 +186,21 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub const SERVICE_ENDPOINT: &str = "AWS_ENDPOINT_URL_";
 
 /// The kind of a variable, if the ECS agent has it.
-pub fn kind(name: &str) -> Option<Kind> {
+pub fn kind(name: &str) -> Option<VariableKind> {
     let of_service = name.strip_prefix(SERVICE_ENDPOINT).filter(|service| !service.is_empty());
     let is_service = of_service
         .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte)));
     let known = || VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-    if is_service { Some(Kind::Text) } else { known() }
+    if is_service { Some(VariableKind::Text) } else { known() }
 }
 
 /// Whether the value of this variable must never be shown.
 pub fn is_secret(name: &str, value: &str) -> bool {
     match kind(name) {
-        Some(Kind::Secret | Kind::SecretObject) => true,
+        Some(VariableKind::Secret | VariableKind::SecretObject) => true,
         // A log driver's options can hold its token.
         // One that is no JSON, as in a line of `ecs.config`, may hold anything.
-        Some(Kind::Object) => serde_json::from_str(value).map_or(true, |json| holds_secret(&json)),
+        Some(VariableKind::Object) => serde_json::from_str(value).map_or(true, |json| holds_secret(&json)),
         _ => false,
     }
 }
@@ -216,7 +216,7 @@ pub fn holds_secret(json: &Value) -> bool {
 }
 
 /// The text that `ecs.config` holds for a value, or what is wrong with it and, on a second line, the remedy.
-pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
+pub fn render(kind: VariableKind, value: &Value) -> Result<String, String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -236,33 +236,35 @@ pub fn render(kind: Kind, value: &Value) -> Result<String, String> {
     }
     let json = || serde_json::from_str::<Value>(&text).ok();
     match kind {
-        Kind::Text | Kind::Secret => plain(value, text),
-        Kind::Bool => match text.as_str() {
+        VariableKind::Text | VariableKind::Secret => plain(value, text),
+        VariableKind::Bool => match text.as_str() {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok("true".to_owned()),
             "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok("false".to_owned()),
             _ => Err("the value is neither true nor false\nwrite true or false".to_owned()),
         },
-        Kind::Decimal if is_decimal(&text) || value.as_f64().is_some_and(|number| number >= 0.0) => Ok(text),
-        Kind::Decimal => Err("the value is not a number\nwrite digits, and a point before a fraction".to_owned()),
-        Kind::Level if LEVELS.contains(&text.to_lowercase().as_str()) => Ok(text),
-        Kind::Level => Err(format!("the ECS agent has no such level\nwrite one of {}", LEVELS.join(", "))),
-        Kind::Number if text.len() < 20 && text.chars().all(|c| c.is_ascii_digit()) => Ok(text),
-        Kind::Number => Err("the value is not a whole number\nwrite digits only".to_owned()),
-        Kind::Duration if seconds(&text).is_some() => Ok(text),
-        Kind::Duration => {
+        VariableKind::Decimal if is_decimal(&text) || value.as_f64().is_some_and(|number| number >= 0.0) => Ok(text),
+        VariableKind::Decimal => {
+            Err("the value is not a number\nwrite digits, and a point before a fraction".to_owned())
+        }
+        VariableKind::Level if LEVELS.contains(&text.to_lowercase().as_str()) => Ok(text),
+        VariableKind::Level => Err(format!("the ECS agent has no such level\nwrite one of {}", LEVELS.join(", "))),
+        VariableKind::Number if text.len() < 20 && text.chars().all(|c| c.is_ascii_digit()) => Ok(text),
+        VariableKind::Number => Err("the value is not a whole number\nwrite digits only".to_owned()),
+        VariableKind::Duration if seconds(&text).is_some() => Ok(text),
+        VariableKind::Duration => {
             Err("the value is not a duration\nwrite numbers with units, such as 30s, 5m or 1h30m".to_owned())
         }
-        Kind::OneOf(words) if words.contains(&text.as_str()) => Ok(text),
-        Kind::OneOf(words) => {
+        VariableKind::OneOf(words) if words.contains(&text.as_str()) => Ok(text),
+        VariableKind::OneOf(words) => {
             Err(format!("the value is not one that the ECS agent accepts\nwrite one of {}", words.join(", ")))
         }
-        Kind::List if json().is_some_and(|json| json.is_array()) => Ok(text),
-        Kind::List => Err("the value is not a list\nwrite a list, or a JSON array as a string".to_owned()),
-        Kind::Object | Kind::SecretObject if json().is_some_and(|json| json.is_object()) => Ok(text),
-        Kind::Object | Kind::SecretObject => {
+        VariableKind::List if json().is_some_and(|json| json.is_array()) => Ok(text),
+        VariableKind::List => Err("the value is not a list\nwrite a list, or a JSON array as a string".to_owned()),
+        VariableKind::Object | VariableKind::SecretObject if json().is_some_and(|json| json.is_object()) => Ok(text),
+        VariableKind::Object | VariableKind::SecretObject => {
             Err("the value is not a mapping\nwrite a mapping, or a JSON object as a string".to_owned())
         }
-        Kind::Elsewhere(key) => Err(format!("this variable has a key of its own\nuse `{key}`")),
+        VariableKind::Elsewhere(key) => Err(format!("this variable has a key of its own\nuse `{key}`")),
     }
 }
 
@@ -336,13 +338,15 @@ impl<'de> Visitor<'de> for EcsVariablesVisitor {
     }
 }
 
-struct VariableName(String, Kind);
+struct VariableName(String, VariableKind);
 
 impl<'de> Deserialize<'de> for VariableName {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         match kind(&name) {
-            Some(Kind::Elsewhere(key)) => Err(D::Error::custom(format!("`{name}` has a key of its own\nuse `{key}`"))),
+            Some(VariableKind::Elsewhere(key)) => {
+                Err(D::Error::custom(format!("`{name}` has a key of its own\nuse `{key}`")))
+            }
             Some(kind) => Ok(VariableName(name, kind)),
             None => {
                 let remedy = did_you_mean(&name, names())

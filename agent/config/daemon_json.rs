@@ -124,7 +124,7 @@ impl Findings {
             }
             // Go leaves its default where there is null, but takes it for empty text in a list.
             (Type::Any, _) => {}
-            (kind, Value::Null) if !matches!(kind, Type::Form(_)) => {}
+            (kind, Value::Null) if !matches!(kind, Type::Syntax(_)) => {}
             (Type::List(item), Value::Sequence(items)) => items.iter().for_each(|node| self.value(name, *item, node)),
             (Type::Map(below), Value::Mapping(entries)) => {
                 entries.iter().for_each(|entry| self.value(&below_of(name, entry), *below, &entry.value));

@@ -5,14 +5,14 @@ use crate::well_known::STATE_DIRECTORY;
 
 /// How much of the tree at a path is meant.
 #[derive(Clone, Copy, PartialEq)]
-enum Extent {
+enum Depth {
     /// The path itself: folders below it can be mount points.
     Itself,
     /// The path and everything below it.
     Below,
 }
 
-use Extent::{Below, Itself};
+use Depth::{Below, Itself};
 
 const PROGRAMS: &str = "the host's programs and libraries are there";
 const KERNEL: &str = "the kernel's own files are there";
@@ -24,7 +24,7 @@ const MANY: &str = "it holds the state of many programs of the host";
 /// The paths with what they are kept for. Paths that are links on some systems (`/bin`, `/var/run`) stand for themselves.
 /// `ProtectHome=` and `PrivateTmp=` are explained in systemd.exec(5), the rest in hier(7).
 #[rustfmt::skip]
-const TAKEN: &[(&str, Extent, &str)] = &[
+const TAKEN: &[(&str, Depth, &str)] = &[
     ("/", Itself, "it is the root of the host"),
     ("/bin", Below, PROGRAMS),
     ("/boot", Below, "the kernel and the boot loader are there"),
@@ -64,7 +64,7 @@ pub fn why_not(mount: &AbsolutePath) -> Option<&'static str> {
         return Some("systemd takes a backslash at the end of a line for its continuation");
     }
     let mount = std::path::Path::new(mount.as_str());
-    let is_meant = |(path, extent, _): &&(&str, Extent, &'static str)| match extent {
+    let is_meant = |(path, depth, _): &&(&str, Depth, &'static str)| match depth {
         Itself => mount == std::path::Path::new(path),
         Below => mount.starts_with(path),
     };

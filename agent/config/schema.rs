@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::daemon_json::directives::{DIRECTIVES, Type};
 use super::types::*;
 use super::{Config, Filesystem, Logs, Signal};
-use crate::ecs_variables::{EcsVariables, Kind, LEVELS, SERVICE_ENDPOINT, usable};
+use crate::ecs_variables::{EcsVariables, LEVELS, SERVICE_ENDPOINT, VariableKind, usable};
 
 /// Separates the meaning of a key from the form of its value, in a description of the schema.
 pub const FORM: &str = "Form: ";
@@ -282,7 +282,7 @@ fn directive(kind: Type) -> Value {
         fields.iter().map(|(field, kind)| (name(field), directive(*kind))).collect::<serde_json::Map<_, _>>().into()
     };
     match kind {
-        Type::Text | Type::Address | Type::Network6 | Type::Bytes | Type::Form(_) => {
+        Type::Text | Type::Address | Type::Network6 | Type::Bytes | Type::Syntax(_) => {
             json!({ "type": ["string", "null"] })
         }
         Type::AsText => {
@@ -316,7 +316,7 @@ fn directive(kind: Type) -> Value {
 fn variables() -> Schema {
     let properties: serde_json::Map<_, _> =
         usable().map(|(name, kind)| ((*name).to_owned(), variable(*kind))).collect();
-    let of_service = json!({ closed(&format!("^{SERVICE_ENDPOINT}[A-Z0-9_]+$")): variable(Kind::Text) });
+    let of_service = json!({ closed(&format!("^{SERVICE_ENDPOINT}[A-Z0-9_]+$")): variable(VariableKind::Text) });
     json_schema!({
         "type": "object", "properties": properties, "patternProperties": of_service, "additionalProperties": false,
     })
@@ -332,7 +332,7 @@ fn any_case(word: &str) -> String {
 }
 
 /// The schema of a variable of the ECS agent. Numbers and lists may be written as text too, as `ecs.config` has them.
-fn variable(kind: Kind) -> Value {
+fn variable(kind: VariableKind) -> Value {
     let one_line = |description: &str| {
         json!({
             "description": description,
@@ -346,38 +346,40 @@ fn variable(kind: Kind) -> Value {
         })
     };
     match kind {
-        Kind::Text | Kind::Elsewhere(_) => one_line("Text of one line."),
-        Kind::Secret => one_line("Text of one line, which is never shown."),
-        Kind::Bool => json!({
+        VariableKind::Text | VariableKind::Elsewhere(_) => one_line("Text of one line."),
+        VariableKind::Secret => one_line("Text of one line, which is never shown."),
+        VariableKind::Bool => json!({
             "description": "true or false.",
             "enum": [true, false, 1, 0, "true", "false", "True", "False", "TRUE", "FALSE", "T", "F", "t", "f", "1", "0"],
         }),
-        Kind::Level => {
+        VariableKind::Level => {
             let words = LEVELS.iter().map(|word| any_case(word)).collect::<Vec<_>>().join("|");
             let mut schema = text(&format!("^({words})$"), "one of these words", &["debug"]);
             let description = format!("A level of the log, in any case: {}.", LEVELS.join(", "));
             schema.insert("description".to_owned(), description.into());
             schema.to_value()
         }
-        Kind::Decimal => json!({
+        VariableKind::Decimal => json!({
             "description": "A number, which may have a fraction.",
             "anyOf": [{ "type": "number", "minimum": 0 }, text("^([0-9]+\\.?[0-9]*|\\.[0-9]+)$", "digits and a point", &[])],
         }),
-        Kind::Number => json!({
+        VariableKind::Number => json!({
             "description": "A whole number.",
             "anyOf": [
                 { "type": "integer", "minimum": 0, "maximum": i64::MAX },
                 text("^[0-9]{1,19}$", "digits only", &[]),
             ],
         }),
-        Kind::Duration => {
+        VariableKind::Duration => {
             let mut schema = text(GO_DURATION, "numbers with units, as 30s, 5m or 1h30m", &["30s", "5m", "1h30m"]);
             schema.insert("description".to_owned(), "A duration.".into());
             schema.to_value()
         }
-        Kind::OneOf(words) => json!({ "description": "One of these words.", "type": "string", "enum": words }),
-        Kind::List => or_json("A list, or a JSON array as a string.", "array", JSON_LIST),
-        Kind::Object => or_json("A mapping, or a JSON object as a string.", "object", JSON_OBJECT),
-        Kind::SecretObject => or_json("A mapping, or a JSON object as a string; never shown.", "object", JSON_OBJECT),
+        VariableKind::OneOf(words) => json!({ "description": "One of these words.", "type": "string", "enum": words }),
+        VariableKind::List => or_json("A list, or a JSON array as a string.", "array", JSON_LIST),
+        VariableKind::Object => or_json("A mapping, or a JSON object as a string.", "object", JSON_OBJECT),
+        VariableKind::SecretObject => {
+            or_json("A mapping, or a JSON object as a string; never shown.", "object", JSON_OBJECT)
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::SECTIONS;
 use super::yaml::{Entry, Loaded, Node, Value};
-use crate::ecs_variables::{Kind, kind};
+use crate::ecs_variables::{VariableKind, kind};
 use crate::secrets::{is_secret_key, secret_ranges, secret_value, url_secrets};
 use crate::text::nearest;
 
@@ -91,8 +91,8 @@ fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Shown {
         ["signal", "wait_handle"] if !is_mapping => Shown::Nothing,
         // The keys of an object tell what in it is secret. Nobody knows of what is no variable, or has another key.
         ["ecs", "config", name] => match kind(name) {
-            None | Some(Kind::Elsewhere("proxy.url")) => Shown::Nothing,
-            Some(Kind::Object) if !is_mapping => Shown::Nothing,
+            None | Some(VariableKind::Elsewhere("proxy.url")) => Shown::Nothing,
+            Some(VariableKind::Object) if !is_mapping => Shown::Nothing,
             Some(_) => Shown::All,
         },
         // Whole URLs are written where a name is wanted, too.
@@ -327,8 +327,9 @@ impl Found<'_> {
             let is_variable = length > 3
                 && name[..length].contains('_')
                 && name[length..].trim_start_matches(['"', '\'']).starts_with([':', '=']);
-            let may_be_shown = kind(&name[..length])
-                .is_some_and(|kind| !matches!(kind, Kind::Elsewhere(_) | Kind::Object | Kind::SecretObject));
+            let may_be_shown = kind(&name[..length]).is_some_and(|kind| {
+                !matches!(kind, VariableKind::Elsewhere(_) | VariableKind::Object | VariableKind::SecretObject)
+            });
             (is_variable && !may_be_shown).then_some(begins + length + 1)
         };
         let of_proxy = || {

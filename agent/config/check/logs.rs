@@ -10,12 +10,12 @@ use crate::document::yaml::{Node, NodeId};
 use crate::host_logs::{ALL_HOST_LOGS, HostLog, groups};
 
 /// Takes a path in the document, a message and a remedy.
-type Report<'a> = dyn FnMut(&[&str], String, &str) + 'a;
+type Reporter<'a> = dyn FnMut(&[&str], String, &str) + 'a;
 
 /// The most files that a document can list: with those of the host it stays below the 16,384 of the CloudWatch agent's schema.
 const MOST_FILES: usize = 10_000;
 
-pub(super) fn check(config: &Config, root: &Node, refused: &HashSet<NodeId>, report: &mut Report<'_>) {
+pub(super) fn check(config: &Config, root: &Node, refused: &HashSet<NodeId>, report: &mut Reporter<'_>) {
     if config.logs.required && config.logs.agent == LogAgent::None {
         let message = "`logs.required` asks for a log agent that stays up, and `logs.agent` for none".to_owned();
         report(&["logs", "required"], message, "leave one of them out");
@@ -42,7 +42,7 @@ pub(super) fn check(config: &Config, root: &Node, refused: &HashSet<NodeId>, rep
     check_retention(config, files(), report);
 }
 
-fn check_times(file: &LogFile, at: &[&str], report: &mut Report<'_>) {
+fn check_times(file: &LogFile, at: &[&str], report: &mut Reporter<'_>) {
     let ends_in_z = file.timestamp_format.as_ref().is_some_and(|format| format.ends_in_z());
     if ends_in_z && file.timezone == Some(LogTimeZone::Local) {
         let message = "a format that ends in Z is of times in UTC".to_owned();
@@ -63,7 +63,7 @@ fn check_variables(
     names: &[(&str, Option<&NameTemplate>)],
     root: &Node,
     refused: &HashSet<NodeId>,
-    report: &mut Report<'_>,
+    report: &mut Reporter<'_>,
 ) {
     let named = names.iter().filter_map(|(key, name)| Some((*key, (*name)?)));
     for (key, variable) in named.flat_map(|(key, name)| name.variables().map(move |variable| (key, variable))) {
@@ -83,7 +83,7 @@ fn check_variables(
 
 /// The whole names, once the log agent has filled in their placeholders, in a region with a long name. One that is too long
 /// keeps the CloudWatch agent from starting.
-fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Report<'_>) {
+fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Reporter<'_>) {
     let names = LogNames::new(config, (LONGEST_REGION, ACCOUNT), &Placeholder::longest);
     let mut check = |at: &[&str], what: &str, name: String| {
         let length = name.chars().count();
@@ -112,7 +112,7 @@ fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, 
 }
 
 /// The CloudWatch agent doesn't start where one log group has two retentions. Upper case counts as lower case there.
-fn check_retention<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Report<'_>) {
+fn check_retention<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Reporter<'_>) {
     let names = LogNames::new(config, (LONGEST_REGION, ACCOUNT), &LogNames::alike);
     let listed = |log: &&HostLog| config.logs.files.iter().any(|file| file.path.as_str() == log.path);
     let of_host = config.logs.retention_days.map(|days| (days, "`logs.retention_days`".to_owned()));

@@ -22,8 +22,8 @@ pub(crate) enum Type {
     Bytes,
     /// One of these words; in any case, where the flag is set.
     OneOf(&'static [&'static str], bool),
-    /// Text with this form.
-    Form(Form),
+    /// Text with this syntax.
+    Syntax(Syntax),
     /// A list of these.
     List(&'static Type),
     /// A mapping from any name to these.
@@ -40,9 +40,9 @@ pub(crate) enum Type {
     OfUnit(&'static str, &'static str),
 }
 
-/// The form of a text.
+/// The syntax of a text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Form {
+pub(crate) enum Syntax {
     /// `key=value`.
     Label,
     /// `kind=value`, with one `=`.
@@ -67,7 +67,7 @@ const TEXTS: Type = List(&Text);
 
 const RUNTIME: &[(&str, Type)] =
     &[("path", Text), ("runtimeArgs", TEXTS), ("runtimeType", Text), ("options", Map(&Any))];
-const POOL: &[(&str, Type)] = &[("base", Type::Form(Form::Network)), ("size", NUMBER)];
+const POOL: &[(&str, Type)] = &[("base", Type::Syntax(Syntax::Network)), ("size", NUMBER)];
 const GC_RULE: &[(&str, Type)] = &[
     ("All", Bool),
     ("Filter", Any),
@@ -142,7 +142,7 @@ pub(crate) const DIRECTIVES: &[(&str, Type)] = &[
     ("dns", List(&Address)),
     ("dns-opt", FlagOnly("dns-opts")),
     ("dns-opts", TEXTS),
-    ("dns-search", List(&Type::Form(Form::Domain))),
+    ("dns-search", List(&Type::Syntax(Syntax::Domain))),
     ("exec-opt", FlagOnly("exec-opts")),
     ("exec-opts", TEXTS),
     ("exec-root", Text),
@@ -172,7 +172,7 @@ pub(crate) const DIRECTIVES: &[(&str, Type)] = &[
     ("iptables", Bool),
     ("ipv6", Bool),
     ("label", FlagOnly("labels")),
-    ("labels", List(&Type::Form(Form::Label))),
+    ("labels", List(&Type::Syntax(Syntax::Label))),
     ("live-restore", Bool),
     ("log-driver", Text),
     ("log-format", OneOf(&["text", "json"], false)),
@@ -190,13 +190,13 @@ pub(crate) const DIRECTIVES: &[(&str, Type)] = &[
     ("no-new-privileges", Bool),
     ("no-proxy", FlagOnly("proxies.no-proxy")),
     ("node-generic-resource", FlagOnly("node-generic-resources")),
-    ("node-generic-resources", List(&Type::Form(Form::Resource))),
+    ("node-generic-resources", List(&Type::Syntax(Syntax::Resource))),
     ("nri-opts", Directives(NRI)),
     ("pidfile", Text),
     ("proxies", Directives(PROXIES)),
     ("raw-logs", Bool),
     ("registry-mirror", FlagOnly("registry-mirrors")),
-    ("registry-mirrors", List(&Type::Form(Form::Mirror))),
+    ("registry-mirrors", List(&Type::Syntax(Syntax::Mirror))),
     ("restart", FlagOnly("")),
     ("rootless", Bool),
     ("runtimes", Map(&Fields(RUNTIME))),
@@ -214,7 +214,7 @@ pub(crate) const DIRECTIVES: &[(&str, Type)] = &[
     ("tlsverify", Bool),
     ("userland-proxy", Bool),
     ("userland-proxy-path", Text),
-    ("userns-remap", Type::Form(Form::User)),
+    ("userns-remap", Type::Syntax(Syntax::User)),
     ("validate", FlagOnly("")),
     ("version", FlagOnly("")),
 ];

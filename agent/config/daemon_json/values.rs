@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv6Net};
 use url::Url;
 
-use super::directives::{Form, Type};
+use super::directives::{Syntax, Type};
 use crate::document::yaml::{Node, Value};
 use crate::text::did_you_mean;
 
@@ -20,7 +20,7 @@ pub(super) fn fits(kind: Type, value: &Value) -> bool {
             text.is_empty() || words.iter().any(is)
         }
         (Type::Bytes, Value::String(text)) => is_size(text),
-        (Type::Form(form), Value::String(text)) => form.fits(text),
+        (Type::Syntax(syntax), Value::String(text)) => syntax.fits(text),
         (Type::Address, Value::String(text)) => text.is_empty() || text.parse::<IpAddr>().is_ok(),
         (Type::Network6, Value::String(text)) => text.is_empty() || text.parse::<Ipv6Net>().is_ok(),
         _ => false,
@@ -39,7 +39,7 @@ pub(super) fn mismatch(kind: Type, node: &Node) -> String {
         Type::Bytes => "a size as text",
         Type::OneOf(..) if matches!(node.value, Value::String(_)) => "another word",
         Type::OneOf(..) => "text",
-        Type::Form(form) => form.name(),
+        Type::Syntax(syntax) => syntax.name(),
         Type::List(_) => "a list",
         _ => "a mapping",
     };
@@ -76,7 +76,7 @@ pub(super) fn remedy(kind: Type, value: &Value) -> String {
                 .unwrap_or_else(|| format!("write one of {}", words.join(", ")));
         }
         (Type::OneOf(words, _), _) => return format!("write one of {}", words.join(", ")),
-        (Type::Form(form), _) => form.remedy(),
+        (Type::Syntax(syntax), _) => syntax.remedy(),
         (Type::List(_), _) => "write a list, also of one: `[...]`",
         _ => "write a mapping of names to values",
     };
@@ -90,39 +90,39 @@ pub(super) fn is_cgroup_driver(value: &Value) -> bool {
     parts.is_some_and(|(key, value)| key.trim().eq_ignore_ascii_case("native.cgroupdriver") && !value.trim().is_empty())
 }
 
-impl Form {
+impl Syntax {
     fn fits(self, text: &str) -> bool {
         match self {
-            Form::Label => text.contains('=') && !is_reserved(text),
-            Form::Resource => text.matches('=').count() == 1,
-            Form::Mirror => is_mirror(text),
-            Form::Network => text.parse::<IpNet>().is_ok(),
-            Form::User => text.matches(':').count() <= 1,
-            Form::Domain => text.trim_matches(' ') == "." || is_domain(text.trim()),
+            Syntax::Label => text.contains('=') && !is_reserved(text),
+            Syntax::Resource => text.matches('=').count() == 1,
+            Syntax::Mirror => is_mirror(text),
+            Syntax::Network => text.parse::<IpNet>().is_ok(),
+            Syntax::User => text.matches(':').count() <= 1,
+            Syntax::Domain => text.trim_matches(' ') == "." || is_domain(text.trim()),
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Form::Label => "a label",
-            Form::Resource => "a generic resource",
-            Form::Mirror => "the URL of a mirror",
-            Form::Network => "a network",
-            Form::Domain => "a domain",
-            Form::User => "a user",
+            Syntax::Label => "a label",
+            Syntax::Resource => "a generic resource",
+            Syntax::Mirror => "the URL of a mirror",
+            Syntax::Network => "a network",
+            Syntax::Domain => "a domain",
+            Syntax::User => "a user",
         }
     }
 
     fn remedy(self) -> &'static str {
         match self {
-            Form::Label => {
+            Syntax::Label => {
                 "write it as name=value; Docker keeps com.docker.*, io.docker.* and org.dockerproject.* for itself"
             }
-            Form::Resource => "write it as kind=value",
-            Form::Mirror => "write http:// or https:// and a host, without user, password, query and fragment",
-            Form::Network => "write it as 172.30.0.0/16",
-            Form::User => "write it as default, or as user:group",
-            Form::Domain => "write letters, digits, `-` and `.` only, as corp.example",
+            Syntax::Resource => "write it as kind=value",
+            Syntax::Mirror => "write http:// or https:// and a host, without user, password, query and fragment",
+            Syntax::Network => "write it as 172.30.0.0/16",
+            Syntax::User => "write it as default, or as user:group",
+            Syntax::Domain => "write letters, digits, `-` and `.` only, as corp.example",
         }
     }
 }

@@ -46,9 +46,9 @@ pub struct TimeSpan(pub Duration);
 impl<'de> Deserialize<'de> for TimeSpan {
     /// By a visitor of its own, since who writes a bare number must be told of the unit, and not of quotes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
+        struct TimeSpanVisitor;
 
-        impl Visitor<'_> for Text {
+        impl Visitor<'_> for TimeSpanVisitor {
             type Value = TimeSpan;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for TimeSpan {
             }
         }
 
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(TimeSpanVisitor)
     }
 }
 
