@@ -24,7 +24,7 @@ pub(crate) enum Part<'a> {
 
 /// Finds the byte ranges of a text that are secret, in any order.
 pub(crate) fn find(text: &str, loaded: &Loaded, part: Part<'_>) -> Vec<Range<usize>> {
-    let mut found = Found { text, is_ours: part != Part::Template, ranges: Vec::new(), ends: Vec::new() };
+    let mut found = SecretFinder { text, is_ours: part != Part::Template, ranges: Vec::new(), ends: Vec::new() };
     let ours = match (part, &loaded.root) {
         (Part::Under(key), root) => {
             let entry = root.as_ref().and_then(|root| root.entry(key));
@@ -67,7 +67,7 @@ fn is_no_echo(parameter: &Node) -> bool {
 
 /// The parts of a value that a message may show.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Shown {
+enum Visibility {
     /// All but the user info and the query of URLs.
     All,
     /// Like `All`, but without the user info of a URL that lacks its scheme.
@@ -79,26 +79,26 @@ enum Shown {
 /// Tells what a value may show by where it stands; `is_mapping` if that is what it is.
 ///
 /// Only the last key is checked for its name: values below a secret key are never visited.
-fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Shown {
+fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
     match keys {
-        [.., last] if is_secret_key(last) => Shown::Nothing,
-        ["proxy"] if is_mapping || is_text => Shown::Proxy,
-        ["proxy", "no_proxy", ..] => Shown::Proxy,
-        ["proxy", "url"] if is_text => Shown::Proxy,
-        ["proxy", ..] => Shown::Nothing,
-        ["docker", "daemon"] | ["ecs", "config"] if !is_mapping => Shown::Nothing,
+        [.., last] if is_secret_key(last) => Visibility::Nothing,
+        ["proxy"] if is_mapping || is_text => Visibility::Proxy,
+        ["proxy", "no_proxy", ..] => Visibility::Proxy,
+        ["proxy", "url"] if is_text => Visibility::Proxy,
+        ["proxy", ..] => Visibility::Nothing,
+        ["docker", "daemon"] | ["ecs", "config"] if !is_mapping => Visibility::Nothing,
         // It may be given in base64, as cfn-signal takes it.
-        ["signal", "wait_handle"] if !is_mapping => Shown::Nothing,
+        ["signal", "wait_handle"] if !is_mapping => Visibility::Nothing,
         // The keys of an object tell what in it is secret. Nobody knows of what is no variable, or has another key.
         ["ecs", "config", name] => match kind(name) {
-            None | Some(VariableKind::Elsewhere("proxy.url")) => Shown::Nothing,
-            Some(VariableKind::Object) if !is_mapping => Shown::Nothing,
-            Some(_) => Shown::All,
+            None | Some(VariableKind::Elsewhere("proxy.url")) => Visibility::Nothing,
+            Some(VariableKind::Object) if !is_mapping => Visibility::Nothing,
+            Some(_) => Visibility::All,
         },
         // Whole URLs are written where a name is wanted, too.
-        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal", ..] => Shown::Proxy,
-        [section, ..] if SECTIONS.contains(section) => Shown::All,
-        _ => Shown::Proxy,
+        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal", ..] => Visibility::Proxy,
+        [section, ..] if SECTIONS.contains(section) => Visibility::All,
+        _ => Visibility::Proxy,
     }
 }
 
@@ -132,7 +132,7 @@ fn has_url(text: &str) -> bool {
     text.as_bytes().contains(&b':') && text.contains("://")
 }
 
-struct Found<'a> {
+struct SecretFinder<'a> {
     text: &'a str,
     is_ours: bool,
     ranges: Vec<Range<usize>>,
@@ -140,7 +140,7 @@ struct Found<'a> {
     ends: Vec<usize>,
 }
 
-impl Found<'_> {
+impl SecretFinder<'_> {
     /// Hides the rest of the line behind a key without a value: its anchor or comment may be the secret.
     fn rest_of_line(&mut self, from: usize) {
         let line = self.text[from..].lines().next().unwrap_or_default();
@@ -161,19 +161,21 @@ impl Found<'_> {
         let is_mapping = matches!(node.value, Value::Mapping(_));
         let shown = match self.is_ours {
             true => shown(keys, is_mapping, matches!(node.value, Value::String(_))),
-            false if keys.last().is_some_and(|key| is_secret_key(key)) => Shown::Nothing,
-            false => Shown::All,
+            false if keys.last().is_some_and(|key| is_secret_key(key)) => Visibility::Nothing,
+            false => Visibility::All,
         };
         let is_plain = || {
             let is_secret = keys.last().is_some_and(|key| is_secret_key(key));
             matches!(node.value, Value::Bool(_) | Value::Int(_)) && !is_secret
         };
         match (shown, &node.value) {
-            (Shown::Nothing, Value::String(text)) if keys == &["signal", "wait_handle"] && text.contains("://") => {
+            (Visibility::Nothing, Value::String(text))
+                if keys == &["signal", "wait_handle"] && text.contains("://") =>
+            {
                 self.value(node, keys);
             }
-            (Shown::Nothing, _) if !is_plain() => self.whole(node),
-            (Shown::Proxy, Value::String(text)) => {
+            (Visibility::Nothing, _) if !is_plain() => self.whole(node),
+            (Visibility::Proxy, Value::String(text)) => {
                 // Elsewhere than at a proxy an `@` alone may be that of an e-mail address.
                 let is_proxy = keys.iter().any(|key| key.contains("proxy"));
                 let behind = || self.text[node.span.end..].lines().next().unwrap_or_default();
@@ -292,7 +294,7 @@ impl Found<'_> {
             (true, ["docker", "daemon", _, ..]) => {
                 self.text[from..].lines().next().is_some_and(|line| line.contains('@'))
             }
-            (true, keys) => !keys.is_empty() && shown(keys, keys == ["proxy"], is_text) == Shown::Nothing,
+            (true, keys) => !keys.is_empty() && shown(keys, keys == ["proxy"], is_text) == Visibility::Nothing,
             (false, keys) => keys.iter().any(|key| is_secret_key(key)),
         };
         let mut at = from;

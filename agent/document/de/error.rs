@@ -22,7 +22,7 @@ const MAX_LISTED: usize = 20;
 /// A mistake on its way up: it learns its place from the innermost list or mapping, and its path from all of them.
 #[derive(Debug)]
 pub(super) struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     /// The refused value or key.
     pub place: Option<(NodeId, Span)>,
     /// The values around the place, from the innermost on.
@@ -37,24 +37,24 @@ pub(super) struct Error {
 
 /// What is wrong, as far as serde tells.
 #[derive(Debug)]
-enum Kind {
+enum ErrorKind {
     UnknownKey(String, &'static [&'static str]),
     UnknownValue(String, &'static [&'static str]),
     MissingKey(&'static str),
-    Mistyped(Found, String),
+    Mistyped(FoundValue, String),
     Custom(String),
 }
 
 /// A kind of value, and the text or number when that helps.
 #[derive(Debug)]
-enum Found {
+enum FoundValue {
     Kind(&'static str),
     Text(String),
     Number(String),
 }
 
 impl Error {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: ErrorKind) -> Self {
         Self { kind, place: None, above: Vec::new(), key: None, cut: false, path: String::new() }
     }
 
@@ -78,7 +78,7 @@ impl Error {
     /// The key that is missing, if that is the mistake.
     pub fn missing_key(&self) -> Option<&'static str> {
         match self.kind {
-            Kind::MissingKey(key) => Some(key),
+            ErrorKind::MissingKey(key) => Some(key),
             _ => None,
         }
     }
@@ -93,20 +93,20 @@ impl Error {
     /// The problem as it is told, at the error's place.
     pub fn problem(&self, span: &Span) -> Problem {
         let (message, remedy) = match &self.kind {
-            Kind::UnknownKey(key, known) => (format!("unknown key `{key}`"), Some(suggestion(key, known, "keys"))),
-            Kind::UnknownValue(value, known) => (
+            ErrorKind::UnknownKey(key, known) => (format!("unknown key `{key}`"), Some(suggestion(key, known, "keys"))),
+            ErrorKind::UnknownValue(value, known) => (
                 format!("`{value}` isn't a possible value of {}", self.subject()),
                 Some(suggestion(value, known, "values")),
             ),
-            Kind::MissingKey(key) => {
+            ErrorKind::MissingKey(key) => {
                 (format!("the key `{key}` is missing in {}", self.subject()), Some(format!("add `{key}: ...`")))
             }
-            Kind::Mistyped(found, expected) => self.mistyped(found, expected),
-            Kind::Custom(text) => self.said(text),
+            ErrorKind::Mistyped(found, expected) => self.mistyped(found, expected),
+            ErrorKind::Custom(text) => self.said(text),
         };
         let remedy = self.usual_mistake(span).or(remedy);
         // A mapping may hold a secret, which says nothing of what is missing in it.
-        let quotes_its_value = !matches!(self.kind, Kind::MissingKey(_) | Kind::Mistyped(..));
+        let quotes_its_value = !matches!(self.kind, ErrorKind::MissingKey(_) | ErrorKind::Mistyped(..));
         let message = if quotes_its_value { span.shown_in_backticks(&message) } else { message };
         let is_about_block = remedy.as_ref().is_some_and(|remedy| remedy.ends_with("; it stands"));
         let related = self.block_indicator().filter(|_| is_about_block);
@@ -150,7 +150,7 @@ impl Error {
             Some(format!("write `\"` in place of `{quote}`: YAML takes typographic quotes for letters"))
         };
         let block = || {
-            let refused = matches!(&self.kind, Kind::Custom(text) if text.split('`').nth(1)?.contains('\n'));
+            let refused = matches!(&self.kind, ErrorKind::Custom(text) if text.split('`').nth(1)?.contains('\n'));
             let remedy = "write the value in the line of its key: a `|` or `>` gives it a line break; it stands";
             (refused && self.block_indicator().is_some()).then(|| remedy.to_owned())
         };
@@ -165,37 +165,37 @@ impl Error {
         }
     }
 
-    fn mistyped(&self, found: &Found, expected: &str) -> (String, Option<String>) {
+    fn mistyped(&self, found: &FoundValue, expected: &str) -> (String, Option<String>) {
         let wanted = plain_words(expected);
         let is = match found {
-            Found::Kind("nothing") => "has no value".to_string(),
-            Found::Kind(kind) => format!("is {kind}"),
-            Found::Text(_) => "is text".into(),
-            Found::Number(number) if wanted.contains("number") => format!("is {number}"),
-            Found::Number(_) => "is a number".into(),
+            FoundValue::Kind("nothing") => "has no value".to_string(),
+            FoundValue::Kind(kind) => format!("is {kind}"),
+            FoundValue::Text(_) => "is text".into(),
+            FoundValue::Number(number) if wanted.contains("number") => format!("is {number}"),
+            FoundValue::Number(_) => "is a number".into(),
         };
         let remedy = match (found, wanted.as_str()) {
-            (Found::Kind("nothing"), _) => Some("give it one, or leave the key out"),
+            (FoundValue::Kind("nothing"), _) => Some("give it one, or leave the key out"),
             (_, "a duration") => Some(DURATION_REMEDY),
-            (Found::Number(_) | Found::Kind("true or false"), "text") => Some("put it in quotes"),
-            (Found::Text(text), "true or false") => match text.to_ascii_lowercase().as_str() {
+            (FoundValue::Number(_) | FoundValue::Kind("true or false"), "text") => Some("put it in quotes"),
+            (FoundValue::Text(text), "true or false") => match text.to_ascii_lowercase().as_str() {
                 "yes" | "on" | "y" => Some("write `true`"),
                 "no" | "off" | "n" => Some("write `false`"),
                 "true" | "false" => Some("remove the quotes"),
                 _ => None,
             },
-            (Found::Text(text), wanted) if wanted.contains("number") && text.parse::<f64>().is_ok() => {
+            (FoundValue::Text(text), wanted) if wanted.contains("number") && text.parse::<f64>().is_ok() => {
                 Some("remove the quotes")
             }
-            (Found::Text(_), "a mapping") if self.block_indicator().is_some() => {
+            (FoundValue::Text(_), "a mapping") if self.block_indicator().is_some() => {
                 Some("remove the `|` or `>`, which turns the mapping below it into text; it stands")
             }
-            (Found::Text(_), "a mapping") if self.is_quoted() => Some("leave out the quotes around it"),
-            (Found::Text(text), "a mapping") if text.contains([':', '=']) => {
+            (FoundValue::Text(_), "a mapping") if self.is_quoted() => Some("leave out the quotes around it"),
+            (FoundValue::Text(text), "a mapping") if text.contains([':', '=']) => {
                 Some("write `KEY: value`, with a space behind the `:`")
             }
-            (Found::Text(_), "a list") => Some("write `[...]` around it"),
-            (Found::Kind("a mapping"), "a list") => Some("begin each item with `- `"),
+            (FoundValue::Text(_), "a list") => Some("write `[...]` around it"),
+            (FoundValue::Kind("a mapping"), "a list") => Some("begin each item with `- `"),
             _ => None,
         };
         (format!("{} {is}, but {wanted} is expected", self.subject()), remedy.map(Into::into))
@@ -243,21 +243,21 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(Kind::Custom(message.to_string()))
+        Self::new(ErrorKind::Custom(message.to_string()))
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let found = match found {
-            Unexpected::Bool(_) => Found::Kind("true or false"),
-            Unexpected::Signed(number) => Found::Number(number.to_string()),
-            Unexpected::Float(number) => Found::Number(number.to_string()),
-            Unexpected::Str(text) => Found::Text(text.into()),
-            Unexpected::Seq => Found::Kind("a list"),
-            Unexpected::Map => Found::Kind("a mapping"),
-            Unexpected::Unit | Unexpected::Option => Found::Kind("nothing"),
-            _ => Found::Kind("something else"),
+            Unexpected::Bool(_) => FoundValue::Kind("true or false"),
+            Unexpected::Signed(number) => FoundValue::Number(number.to_string()),
+            Unexpected::Float(number) => FoundValue::Number(number.to_string()),
+            Unexpected::Str(text) => FoundValue::Text(text.into()),
+            Unexpected::Seq => FoundValue::Kind("a list"),
+            Unexpected::Map => FoundValue::Kind("a mapping"),
+            Unexpected::Unit | Unexpected::Option => FoundValue::Kind("nothing"),
+            _ => FoundValue::Kind("something else"),
         };
-        Self::new(Kind::Mistyped(found, expected.to_string()))
+        Self::new(ErrorKind::Mistyped(found, expected.to_string()))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -269,15 +269,15 @@ impl de::Error for Error {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Kind::UnknownValue(variant.into(), expected))
+        Self::new(ErrorKind::UnknownValue(variant.into(), expected))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Kind::UnknownKey(field.into(), expected))
+        Self::new(ErrorKind::UnknownKey(field.into(), expected))
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(Kind::MissingKey(field))
+        Self::new(ErrorKind::MissingKey(field))
     }
 
     fn duplicate_field(field: &'static str) -> Self {

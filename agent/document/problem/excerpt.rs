@@ -38,7 +38,7 @@ impl Excerpt {
         let part = whole.floor_char_boundary(start.saturating_sub(AROUND))..whole.ceil_char_boundary(start + AROUND);
         let secrets = span.source.secrets_in(range.clone());
         let masks: Vec<_> = secrets.iter().map(|secret| secret.start - range.start..secret.end - range.start).collect();
-        let shown = Shown::new(whole, part.clone(), &masks);
+        let shown = ShownLine::new(whole, part.clone(), &masks);
         let caret = shown.position(start)..shown.position(end);
         let from = caret.start.saturating_sub(CONTEXT_BEFORE);
         let to = (caret.start + CONTEXT_AFTER).min(shown.chars.len());
@@ -64,11 +64,11 @@ impl Excerpt {
 }
 
 /// A line as shown: each character with the offset in the line that it stands for.
-struct Shown {
+struct ShownLine {
     chars: Vec<(usize, char)>,
 }
 
-impl Shown {
+impl ShownLine {
     /// Of a part of the line.
     fn new(line: &str, part: Range<usize>, masks: &[Range<usize>]) -> Self {
         let mut chars = Vec::new();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use frame::{Frame, Kind, Mapping, Pending, called};
+use frame::{Collection, Frame, Mapping, Pending, called};
 use syntax::too_deep;
 use tags::is_bang;
 
@@ -245,7 +245,7 @@ impl<'a> Loader<'a> {
                 let node = self.scalar(&text, style, tag, span);
                 let is_merge_key = style == ScalarStyle::Plain && text == MERGE_KEY;
                 match self.open.last_mut().map(|frame| &mut frame.kind) {
-                    Some(Kind::Mapping(mapping)) if is_merge_key && matches!(mapping.pending, Pending::Key) => {
+                    Some(Collection::Mapping(mapping)) if is_merge_key && matches!(mapping.pending, Pending::Key) => {
                         mapping.pending = Pending::Merge;
                     }
                     _ => self.last = Some((called(function, node), anchor)),
@@ -253,11 +253,11 @@ impl<'a> Loader<'a> {
             }
             Event::SequenceStart(anchor, tag) => {
                 let function = self.collection_tag(tag.as_deref(), "seq", &span);
-                return self.start(Frame { span, anchor, function, kind: Kind::Sequence(Vec::new()) });
+                return self.start(Frame { span, anchor, function, kind: Collection::Sequence(Vec::new()) });
             }
             Event::MappingStart(anchor, tag) => {
                 let function = self.collection_tag(tag.as_deref(), "map", &span);
-                return self.start(Frame { span, anchor, function, kind: Kind::Mapping(Mapping::default()) });
+                return self.start(Frame { span, anchor, function, kind: Collection::Mapping(Mapping::default()) });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(frame) = self.open.pop() {
@@ -338,7 +338,7 @@ impl<'a> Loader<'a> {
 
     /// Leaves out the value that comes here, or the key and its value.
     fn refuse(&mut self) {
-        if let Some(Frame { kind: Kind::Mapping(mapping), .. }) = self.open.last_mut() {
+        if let Some(Frame { kind: Collection::Mapping(mapping), .. }) = self.open.last_mut() {
             mapping.pending = match mapping.pending {
                 Pending::Key => Pending::Refused(None),
                 _ => Pending::Key,
@@ -357,8 +357,8 @@ impl<'a> Loader<'a> {
             return;
         };
         let mapping = match &mut frame.kind {
-            Kind::Sequence(items) => return items.push(node),
-            Kind::Mapping(mapping) => mapping,
+            Collection::Sequence(items) => return items.push(node),
+            Collection::Mapping(mapping) => mapping,
         };
         match std::mem::replace(&mut mapping.pending, Pending::Key) {
             Pending::Refused(key) => {

@@ -11,10 +11,10 @@ pub(super) struct Frame {
     pub(super) anchor: usize,
     /// The function of a template that it is the argument of.
     pub(super) function: Option<String>,
-    pub(super) kind: Kind,
+    pub(super) kind: Collection,
 }
 
-pub(super) enum Kind {
+pub(super) enum Collection {
     Sequence(Vec<Node>),
     Mapping(Mapping),
 }
@@ -71,7 +71,7 @@ impl Mapping {
 impl Frame {
     /// Adds what the merge keys bring and has no other value; gives what is hidden by another value.
     pub(super) fn take_overridden(&mut self) -> Vec<Entry> {
-        let Kind::Mapping(mapping) = &mut self.kind else { return Vec::new() };
+        let Collection::Mapping(mapping) = &mut self.kind else { return Vec::new() };
         let mut overridden = Vec::new();
         for entry in mapping.merged.drain(..) {
             match mapping.keys.insert(entry.key.clone()) {
@@ -85,13 +85,13 @@ impl Frame {
     /// The finished node, the ID of the list or mapping in it, and its anchor. A block ends where its last child does, not at
     /// the next line's text.
     pub(super) fn close(self, end: Option<usize>, cut: bool) -> (Node, NodeId, usize) {
-        let cut = cut || matches!(&self.kind, Kind::Mapping(mapping) if mapping.is_incomplete);
+        let cut = cut || matches!(&self.kind, Collection::Mapping(mapping) if mapping.is_incomplete);
         let (value, last) = match self.kind {
-            Kind::Sequence(items) => {
+            Collection::Sequence(items) => {
                 let last = items.last().map(|item| item.span.end);
                 (Value::Sequence(items), last)
             }
-            Kind::Mapping(mapping) => {
+            Collection::Mapping(mapping) => {
                 // An alias is spanned by what it stands for, which lies before its key.
                 let last = mapping.entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
                 (Value::Mapping(mapping.entries.into_iter().chain(mapping.brought).collect()), last)

@@ -1,6 +1,6 @@
 //! Keys: those above a place, and those that can't be used.
 
-use super::frame::{Frame, Kind, Mapping, Pending};
+use super::frame::{Collection, Frame, Mapping, Pending};
 use super::{Dropped, Loader, NOT_FILLED_IN};
 use crate::document::problem::{self, Problem, Span};
 use crate::document::yaml::{Entry, Node, Value};
@@ -10,7 +10,7 @@ impl Loader<'_> {
     /// The keys of the mappings that are open.
     pub(super) fn keys(&self) -> Vec<String> {
         let key = |frame: &Frame| match &frame.kind {
-            Kind::Mapping(Mapping { pending: Pending::Value(key, _) | Pending::Refused(Some(key)), .. }) => {
+            Collection::Mapping(Mapping { pending: Pending::Value(key, _) | Pending::Refused(Some(key)), .. }) => {
                 Some(key.clone())
             }
             _ => None,
@@ -33,7 +33,7 @@ impl Loader<'_> {
             self.report(problem);
         }
         let key = node.text().map(str::to_owned);
-        if let Some(Frame { kind: Kind::Mapping(mapping), .. }) = self.open.last_mut() {
+        if let Some(Frame { kind: Collection::Mapping(mapping), .. }) = self.open.last_mut() {
             mapping.pending = Pending::Refused(key.clone());
             mapping.is_incomplete |= key.is_none();
         }
@@ -44,8 +44,8 @@ impl Loader<'_> {
 
     fn entry_of(&self, key: &str) -> Option<&Entry> {
         match &self.open.last()?.kind {
-            Kind::Mapping(mapping) => mapping.entries.iter().find(|entry| entry.key == key),
-            Kind::Sequence(_) => None,
+            Collection::Mapping(mapping) => mapping.entries.iter().find(|entry| entry.key == key),
+            Collection::Sequence(_) => None,
         }
     }
 
