@@ -22,7 +22,7 @@ mod unit_state;
 mod units;
 mod wait;
 
-pub(crate) use disk::{Refusal, Wanted};
+pub(crate) use disk::{EndStateRefused, Wanted};
 pub use docker::CONTAINERD_FILLED;
 pub use ecs_config::START_ANEW;
 pub(crate) use edit::Edited;

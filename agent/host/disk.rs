@@ -20,8 +20,8 @@ use anyhow::{Context as _, Result, bail};
 
 use self::data::size_of;
 use self::format_intent::Making;
-use self::probe::{Decision, decide};
-pub(crate) use self::remedy::Refusal;
+use self::probe::{FormatDecision, decide};
+pub(crate) use self::remedy::EndStateRefused;
 use self::remedy::refusal;
 use super::Host;
 use crate::config::Filesystem;
@@ -51,11 +51,11 @@ impl Host {
             several => self.ensure_array(several, label, &making).await?,
         };
         let force = match self.judge(wanted, &node, &making).await? {
-            Decision::Keep => {
+            FormatDecision::Keep => {
                 self.end_making(label)?;
                 return Ok(assembled);
             }
-            Decision::MakeAgain => {
+            FormatDecision::MakeAgain => {
                 tracing::warn!(
                     "{device} ({}) was blank when an earlier run began to format it and was interrupted; it is formatted again",
                     node.display()
@@ -76,17 +76,17 @@ impl Host {
         let disks = self.find_device(wanted.device)?;
         let [node] = disks.as_slice() else { return Ok(None) };
         let making = self.making(&disks, wanted.filesystem, wanted.label)?;
-        Ok(Some(matches!(self.judge(wanted, node, &making).await?, Decision::Keep)))
+        Ok(Some(matches!(self.judge(wanted, node, &making).await?, FormatDecision::Keep)))
     }
 
-    /// Decides what is done with a disk. One that can't be used is an error, a [`Refusal`].
-    async fn judge(&self, wanted: &Wanted<'_>, node: &Path, making: &Making) -> Result<Decision> {
+    /// Decides what is done with a disk. One that can't be used is an error, a [`EndStateRefused`].
+    async fn judge(&self, wanted: &Wanted<'_>, node: &Path, making: &Making) -> Result<FormatDecision> {
         let found = self.probe(node).await?;
         let decision = decide(&found, wanted, self.was_interrupted(making)?);
         let what = match &decision {
-            Decision::Keep => return Ok(decision),
-            Decision::Refuse(what) => Some(what.as_str()),
-            Decision::Make | Decision::MakeAgain => None,
+            FormatDecision::Keep => return Ok(decision),
+            FormatDecision::Refuse(what) => Some(what.as_str()),
+            FormatDecision::Make | FormatDecision::MakeAgain => None,
         };
         let device = wanted.device.to_string();
         self.refuse_used(&device, node, what)?;

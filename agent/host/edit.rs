@@ -7,7 +7,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use anyhow::{Context as _, Result};
 
 use super::Host;
-use super::disk::Refusal;
+use super::disk::EndStateRefused;
 use crate::plan::Edit;
 use crate::report::Change;
 use crate::well_known::STATE_DIRECTORY;
@@ -98,7 +98,7 @@ impl Host {
 
 /// The error of a file that its own program can't read either.
 fn no_toml(path: &str, why: &str) -> anyhow::Error {
-    Refusal(format!("{path} is no TOML ({why}); correct it in the image, or empty it there")).into()
+    EndStateRefused(format!("{path} is no TOML ({why}); correct it in the image, or empty it there")).into()
 }
 
 /// What an edit makes of a file.

@@ -9,7 +9,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use anyhow::{Context as _, Result};
 
 use super::Host;
-use super::disk::Refusal;
+use super::disk::EndStateRefused;
 use crate::report::Change;
 
 const PRIVATE: u32 = 0o600;
@@ -25,7 +25,7 @@ impl Host {
         if !found.is_file() {
             let what = if found.is_symlink() { "a symbolic link" } else { "no regular file" };
             let words = format!("{path} is {what}, so other users might read what is written there; remove it");
-            return Err(Refusal(words).into());
+            return Err(EndStateRefused(words).into());
         }
         let is_filled = found.len() > 0 || initial.is_empty();
         Ok(is_filled && is_closed(&found) && self.open_backups(path)?.is_empty())
@@ -130,7 +130,10 @@ mod tests {
         symlink(host.at("/etc/elsewhere"), host.at(LOG)).unwrap();
         let refused = |words: &str| {
             let error = host.ensure_private(LOG, "").unwrap_err();
-            assert!(error.downcast_ref::<Refusal>().is_some_and(|said| said.to_string().contains(words)), "{error:#}");
+            assert!(
+                error.downcast_ref::<EndStateRefused>().is_some_and(|said| said.to_string().contains(words)),
+                "{error:#}"
+            );
         };
         refused("is a symbolic link");
         assert_eq!(found(&host, "/etc/elsewhere"), ("of others".to_owned(), 0o644));

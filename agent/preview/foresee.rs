@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{Before, Foreseen, Foresight, Rewrite};
 use crate::config::types::Mode;
 use crate::ecs_agent::Seen;
-use crate::host::{Edited, Host, Refusal, UNIT_FILES, Wanted, is_unit_file};
+use crate::host::{Edited, EndStateRefused, Host, UNIT_FILES, Wanted, is_unit_file};
 use crate::plan::{Action, Condition, Contents, Edit, Plan};
 use crate::well_known::{CONFIGURED, ECS_UNIT};
 
@@ -34,7 +34,7 @@ pub async fn foresee(host: &Host, plan: &Plan) -> Vec<Foresight> {
         for planned in &step.actions {
             let looked = look_for(host, &planned.action, &changed).await;
             let mut refusal = None;
-            let foreseen = looked.unwrap_or_else(|error| match error.downcast_ref::<Refusal>() {
+            let foreseen = looked.unwrap_or_else(|error| match error.downcast_ref::<EndStateRefused>() {
                 Some(error) => {
                     refusal = Some(error.to_string());
                     Foreseen::Refused

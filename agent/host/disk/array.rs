@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail};
 use super::super::Host;
 use super::format_intent::Making;
 use super::kernel_name;
-use super::probe::Found;
+use super::probe::DeviceContents;
 use super::remedy::{self, refusal};
 use crate::report::Change;
 
@@ -19,7 +19,7 @@ const END_USE: &str = "end what uses them, or start a new instance, whose disks 
 
 /// What is to be done with the disks.
 #[derive(Debug, PartialEq)]
-enum Decision {
+enum ArrayDecision {
     Create,
     /// Superblocks of members, which an interrupted run wrote, are taken off before.
     CreateAgain,
@@ -28,19 +28,19 @@ enum Decision {
 }
 
 /// Whether the disks, with their names, are blank, the array's, or something else.
-fn decide(disks: &[(String, Found)], label: &str, interrupted: bool) -> Decision {
-    let is_member = |found: &Found| found.array() == Some(label);
+fn decide(disks: &[(String, DeviceContents)], label: &str, interrupted: bool) -> ArrayDecision {
+    let is_member = |found: &DeviceContents| found.array() == Some(label);
     let first = disks.first().and_then(|(_, found)| found.uuid.as_deref());
     if disks.iter().all(|(_, found)| found.is_blank()) {
-        Decision::Create
+        ArrayDecision::Create
     } else if disks.iter().all(|(_, found)| is_member(found) && found.uuid.as_deref() == first) {
-        Decision::Assemble
+        ArrayDecision::Assemble
     } else if interrupted && disks.iter().all(|(_, found)| found.is_blank() || is_member(found)) {
-        Decision::CreateAgain
+        ArrayDecision::CreateAgain
     } else {
         let words: Vec<_> = disks.iter().map(|(name, found)| format!("{name}: {}", found.in_words())).collect();
         let wanted = format!("its disks are neither all blank nor all of one array `{label}`");
-        Decision::Refuse(format!("{wanted} ({})", words.join("; ")))
+        ArrayDecision::Refuse(format!("{wanted} ({})", words.join("; ")))
     }
 }
 
@@ -62,7 +62,7 @@ impl Host {
             looked_at.push((kernel_name(disk), self.probe(disk).await?));
         }
         let decision = decide(&looked_at, label, self.was_interrupted(making)?);
-        let what = if let Decision::Refuse(what) = &decision { Some(what.as_str()) } else { None };
+        let what = if let ArrayDecision::Refuse(what) = &decision { Some(what.as_str()) } else { None };
         for disk in disks {
             self.refuse_used(INSTANCE_STORE, disk, what)?;
         }
@@ -73,7 +73,7 @@ impl Host {
         let array = self.at(&format!("/dev/md/{label}")).to_string_lossy().into_owned();
         let members: Vec<_> = disks.iter().map(|disk| disk.to_string_lossy()).collect();
         let members: Vec<&str> = members.iter().map(AsRef::as_ref).collect();
-        if decision == Decision::Assemble {
+        if decision == ArrayDecision::Assemble {
             let assembled = self.run("mdadm", &[&["--assemble", &array], members.as_slice()].concat()).await;
             assembled.map_err(|error| {
                 // mdadm leaves an array behind that it can't start.
@@ -135,31 +135,39 @@ impl Host {
 mod tests {
     use super::*;
 
-    fn member(name: &str, array: &str, uuid: &str) -> (String, Found) {
+    fn member(name: &str, array: &str, uuid: &str) -> (String, DeviceContents) {
         let some = |text: &str| Some(text.to_owned());
-        let found = Found { kind: some("linux_raid_member"), label: some(array), uuid: some(uuid), ..Found::default() };
+        let found = DeviceContents {
+            kind: some("linux_raid_member"),
+            label: some(array),
+            uuid: some(uuid),
+            ..DeviceContents::default()
+        };
         (name.to_owned(), found)
     }
 
-    fn blank(name: &str) -> (String, Found) {
-        (name.to_owned(), Found::default())
+    fn blank(name: &str) -> (String, DeviceContents) {
+        (name.to_owned(), DeviceContents::default())
     }
 
     #[test]
     fn an_array_is_made_of_blank_disks_and_assembled_of_its_members() {
         let (a, b) = (member("nvme1n1", "any:docker", "1"), member("nvme2n1", "any:docker", "1"));
-        assert_eq!(decide(&[blank("nvme1n1"), blank("nvme2n1")], "docker", false), Decision::Create);
-        assert_eq!(decide(&[a.clone(), b.clone()], "docker", false), Decision::Assemble);
-        assert_eq!(decide(&[a.clone(), b.clone()], "docker", true), Decision::Assemble);
-        assert_eq!(decide(&[a.clone(), blank("nvme2n1")], "docker", true), Decision::CreateAgain);
-        let refused = |disks: &[(String, Found)], interrupted| {
-            matches!(decide(disks, "docker", interrupted), Decision::Refuse(_))
+        assert_eq!(decide(&[blank("nvme1n1"), blank("nvme2n1")], "docker", false), ArrayDecision::Create);
+        assert_eq!(decide(&[a.clone(), b.clone()], "docker", false), ArrayDecision::Assemble);
+        assert_eq!(decide(&[a.clone(), b.clone()], "docker", true), ArrayDecision::Assemble);
+        assert_eq!(decide(&[a.clone(), blank("nvme2n1")], "docker", true), ArrayDecision::CreateAgain);
+        let refused = |disks: &[(String, DeviceContents)], interrupted| {
+            matches!(decide(disks, "docker", interrupted), ArrayDecision::Refuse(_))
         };
         assert!(refused(&[a.clone(), blank("nvme2n1")], false));
         assert!(refused(&[a.clone(), member("nvme2n1", "any:docker", "2")], false));
         assert!(refused(&[member("nvme1n1", "any:other", "1"), member("nvme2n1", "any:other", "1")], false));
         for interrupted in [false, true] {
-            let other = (String::from("nvme2n1"), Found { kind: Some("ext4".to_owned()), ..Found::default() });
+            let other = (
+                String::from("nvme2n1"),
+                DeviceContents { kind: Some("ext4".to_owned()), ..DeviceContents::default() },
+            );
             assert!(refused(&[a.clone(), other.clone()], interrupted));
             assert!(refused(&[blank("nvme1n1"), other], interrupted));
             assert!(refused(&[blank("nvme1n1"), member("nvme2n1", "any:other", "1")], interrupted));
@@ -195,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_what_is_on_each_disk() {
-        let Decision::Refuse(what) = decide(&[member("nvme1n1", "any:docker", "1"), blank("nvme2n1")], "docker", false)
+        let ArrayDecision::Refuse(what) =
+            decide(&[member("nvme1n1", "any:docker", "1"), blank("nvme2n1")], "docker", false)
         else {
             panic!("it is not refused")
         };

@@ -22,12 +22,12 @@ pub(super) struct Making {
     instance: Option<String>,
     filesystem: String,
     pub(super) label: String,
-    disks: Vec<Disk>,
+    disks: Vec<DiskIdentity>,
 }
 
 /// What tells a disk from all others.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Disk {
+struct DiskIdentity {
     /// None if nothing does.
     id: Option<String>,
     size: u64,
@@ -35,7 +35,7 @@ struct Disk {
 
 impl Host {
     pub(super) fn making(&self, disks: &[PathBuf], wanted: Filesystem, label: &str) -> Result<Making> {
-        let disk = |node: &PathBuf| Ok(Disk { id: self.id_of(node), size: size_of(node)? });
+        let disk = |node: &PathBuf| Ok(DiskIdentity { id: self.id_of(node), size: size_of(node)? });
         Ok(Making {
             instance: self.local_instance_id(),
             filesystem: wanted.name().to_owned(),

@@ -15,13 +15,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SLACK: f64 = 1.0;
 
 /// Words of mount(8) and of the kernel, and the cause that they tell of.
-const CAUSES: [(&[&str], Cause); 6] = [
-    (&["duplicate UUID"], Cause::Copy),
-    (&["exceeds size of device", "last sector read failed", "beyond end of device"], Cause::Cut),
-    (&["unsupported", "unknown filesystem type", "unknown incompatible", "unknown read-only", " V4 "], Cause::Kernel),
-    (&["write-protected", "read-only"], Cause::ReadOnly),
-    (&["needs cleaning", "orrupt", "xfs_repair", "read superblock", "CRC", "e2fsck", "fsck"], Cause::Damage),
-    (&["already mounted", "busy"], Cause::Use),
+const CAUSES: [(&[&str], MountFailure); 6] = [
+    (&["duplicate UUID"], MountFailure::Copy),
+    (&["exceeds size of device", "last sector read failed", "beyond end of device"], MountFailure::Cut),
+    (
+        &["unsupported", "unknown filesystem type", "unknown incompatible", "unknown read-only", " V4 "],
+        MountFailure::Kernel,
+    ),
+    (&["write-protected", "read-only"], MountFailure::ReadOnly),
+    (&["needs cleaning", "orrupt", "xfs_repair", "read superblock", "CRC", "e2fsck", "fsck"], MountFailure::Damage),
+    (&["already mounted", "busy"], MountFailure::Use),
 ];
 /// Words of the kernel, by release, before the name of an option that it refuses.
 const BEFORE_OPTION: [&str; 4] =
@@ -30,7 +33,7 @@ const BEFORE_OPTION: [&str; 4] =
 const OF_SUCCESS: [&str; 3] = ["ounting ", "mounted filesystem", "clean mount"];
 
 #[derive(Clone, Copy)]
-enum Cause {
+enum MountFailure {
     Copy,
     Cut,
     ReadOnly,
@@ -114,25 +117,25 @@ fn remedy(words: &str, unit: &str, node: &Path, kind: Option<&str>) -> String {
     }
     let cause = CAUSES.iter().find(|(signs, _)| signs.iter().any(|sign| words.contains(sign)));
     match cause.map(|(_, cause)| cause) {
-        Some(Cause::Copy) => format!(
+        Some(MountFailure::Copy) => format!(
             "it is a copy of a disk that is mounted: set `options: [nouuid]` in `storage`; or run `mount -o nouuid \
             {node} /mnt && umount /mnt && xfs_admin -U generate {node}`"
         ),
-        Some(Cause::Cut) => {
+        Some(MountFailure::Cut) => {
             "the volume is smaller than its filesystem: give it at least the size that it was made with".to_owned()
         }
-        Some(Cause::ReadOnly) => format!("run `blockdev --setrw {node}`; or set `options: [ro]` in `storage`"),
-        Some(Cause::Kernel) => {
+        Some(MountFailure::ReadOnly) => format!("run `blockdev --setrw {node}`; or set `options: [ro]` in `storage`"),
+        Some(MountFailure::Kernel) => {
             "this kernel can't read that filesystem: use an image with another kernel, or choose another device"
                 .to_owned()
         }
-        Some(Cause::Damage) if kind == Some("xfs") => {
+        Some(MountFailure::Damage) if kind == Some("xfs") => {
             format!("it is damaged: run `xfs_repair {node}`; or take a volume from a snapshot of before")
         }
-        Some(Cause::Damage) => {
+        Some(MountFailure::Damage) => {
             format!("it is damaged: run `e2fsck -fy {node}`; or take a volume from a snapshot of before")
         }
-        Some(Cause::Use) => format!("end what uses {node}, or choose another device"),
+        Some(MountFailure::Use) => format!("end what uses {node}, or choose another device"),
         None => format!("`journalctl -u {unit}` and `dmesg` may say more"),
     }
 }

@@ -28,7 +28,7 @@ const XFS_INCOMPATIBLE: (usize, u32) = (216, 1);
 
 /// What is on a device.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Found {
+pub(super) struct DeviceContents {
     /// `TYPE` of blkid(8).
     pub(super) kind: Option<String>,
     /// `LABEL` of blkid(8).
@@ -45,10 +45,10 @@ pub(super) struct Found {
     pub(super) data: Data,
 }
 
-impl Found {
+impl DeviceContents {
     /// Whether there is nothing at all on it.
     pub(super) fn is_blank(&self) -> bool {
-        *self == Found::default()
+        *self == DeviceContents::default()
     }
 
     /// Tells whether blkid(8) found anything.
@@ -92,7 +92,7 @@ impl Found {
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Decision {
+pub(super) enum FormatDecision {
     Make,
     /// What an interrupted mkfs left is overwritten.
     MakeAgain,
@@ -102,40 +102,40 @@ pub(super) enum Decision {
 
 /// A blank device is formatted, a matching filesystem kept, everything else refused, except for what an interrupted
 /// mkfs of this agent left.
-pub(super) fn decide(found: &Found, wanted: &Wanted<'_>, interrupted: bool) -> Decision {
+pub(super) fn decide(found: &DeviceContents, wanted: &Wanted<'_>, interrupted: bool) -> FormatDecision {
     let (words, label) = (found.in_words(), wanted.label);
     let is_wanted = |kind: &str| kind == wanted.filesystem.name();
     match (&found.partition_table, found.kind.as_deref()) {
-        (None, None) if found.data.first.is_none() => Decision::Make,
-        (None, None) if interrupted && found.data.samples <= MOST_OF_MKFS => Decision::MakeAgain,
+        (None, None) if found.data.first.is_none() => FormatDecision::Make,
+        (None, None) if interrupted && found.data.samples <= MOST_OF_MKFS => FormatDecision::MakeAgain,
         (None, Some(kind)) if is_wanted(kind) && wanted.is_without_ftype(found) => {
-            Decision::Refuse(format!("{words}, made without ftype (d_type), which Docker's overlay2 needs"))
+            FormatDecision::Refuse(format!("{words}, made without ftype (d_type), which Docker's overlay2 needs"))
         }
         (None, Some(kind)) if is_wanted(kind) && found.label.as_deref() == Some(label) => {
             match (found.unfinished, interrupted) {
-                (false, _) => Decision::Keep,
-                (true, true) => Decision::MakeAgain,
-                (true, false) => Decision::Refuse(format!("{words}, but the mkfs that made it was interrupted")),
+                (false, _) => FormatDecision::Keep,
+                (true, true) => FormatDecision::MakeAgain,
+                (true, false) => FormatDecision::Refuse(format!("{words}, but the mkfs that made it was interrupted")),
             }
         }
-        (None, Some(kind)) if is_wanted(kind) => Decision::Refuse(match found.label {
+        (None, Some(kind)) if is_wanted(kind) => FormatDecision::Refuse(match found.label {
             Some(_) => format!("{words}, not `{label}`"),
             None => format!("{words} without a label, not with `{label}`"),
         }),
-        (None, Some(_)) => Decision::Refuse(format!("{words}, not {}", wanted.filesystem.name())),
-        _ => Decision::Refuse(words),
+        (None, Some(_)) => FormatDecision::Refuse(format!("{words}, not {}", wanted.filesystem.name())),
+        _ => FormatDecision::Refuse(words),
     }
 }
 
 impl Wanted<'_> {
     /// Tells whether a filesystem is of no use to Docker, which is to keep its data on it.
-    pub(super) fn is_without_ftype(&self, found: &Found) -> bool {
+    pub(super) fn is_without_ftype(&self, found: &DeviceContents) -> bool {
         self.user == VolumeUser::Docker && found.without_ftype
     }
 }
 
 impl Host {
-    pub(super) async fn probe(&self, node: &Path) -> Result<Found> {
+    pub(super) async fn probe(&self, node: &Path) -> Result<DeviceContents> {
         let name = node.to_string_lossy();
         let arguments = ["-p", "-o", "export", &name];
         let output = self.output("blkid", &arguments).await?;
@@ -149,7 +149,7 @@ impl Host {
                     Some("xfs") => xfs_state(node)?,
                     _ => (false, false),
                 };
-                Ok(Found {
+                Ok(DeviceContents {
                     kind,
                     label: value("LABEL"),
                     uuid: value("UUID"),
@@ -160,9 +160,12 @@ impl Host {
                 })
             }
             // blkid(8): nothing was found.
-            Some(2) => Ok(Found { data: data_on(node)?, ..Found::default() }),
+            Some(2) => Ok(DeviceContents { data: data_on(node)?, ..DeviceContents::default() }),
             // blkid(8): several filesystems at once.
-            Some(8) => Ok(Found { kind: Some("the traces of several filesystems".to_owned()), ..Found::default() }),
+            Some(8) => Ok(DeviceContents {
+                kind: Some("the traces of several filesystems".to_owned()),
+                ..DeviceContents::default()
+            }),
             _ => Err(failure("blkid", &arguments, &output)),
         }
     }
@@ -188,13 +191,19 @@ mod tests {
     use crate::config::Filesystem;
     use crate::config::types::Device;
 
-    fn found(kind: &str, label: &str, table: &str, first: Option<u64>) -> Found {
+    fn found(kind: &str, label: &str, table: &str, first: Option<u64>) -> DeviceContents {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let data = Data { first, samples: 0 };
-        Found { kind: some(kind), label: some(label), partition_table: some(table), data, ..Found::default() }
+        DeviceContents {
+            kind: some(kind),
+            label: some(label),
+            partition_table: some(table),
+            data,
+            ..DeviceContents::default()
+        }
     }
 
-    fn decide_on(found: &Found, filesystem: Filesystem, label: &str, interrupted: bool) -> Decision {
+    fn decide_on(found: &DeviceContents, filesystem: Filesystem, label: &str, interrupted: bool) -> FormatDecision {
         let device = Device::InstanceStore;
         let wanted = Wanted { device: &device, filesystem, label, user: VolumeUser::Others };
         decide(found, &wanted, interrupted)
@@ -203,9 +212,9 @@ mod tests {
     #[test]
     fn only_a_blank_device_is_formatted() {
         for interrupted in [false, true] {
-            let decide = |found: &Found| decide_on(found, Filesystem::Xfs, "docker", interrupted);
-            assert_eq!(decide(&found("", "", "", None)), Decision::Make);
-            assert_eq!(decide(&found("xfs", "docker", "", None)), Decision::Keep);
+            let decide = |found: &DeviceContents| decide_on(found, Filesystem::Xfs, "docker", interrupted);
+            assert_eq!(decide(&found("", "", "", None)), FormatDecision::Make);
+            assert_eq!(decide(&found("xfs", "docker", "", None)), FormatDecision::Keep);
             let refused = [
                 found("xfs", "", "", None),
                 found("xfs", "other", "", None),
@@ -215,7 +224,7 @@ mod tests {
                 found("xfs", "docker", "dos", None),
             ];
             for found in refused {
-                assert!(matches!(decide(&found), Decision::Refuse(_)), "{found:?}");
+                assert!(matches!(decide(&found), FormatDecision::Refuse(_)), "{found:?}");
             }
         }
     }
@@ -223,14 +232,18 @@ mod tests {
     #[test]
     fn what_an_interrupted_mkfs_left_is_formatted_again_only_if_it_was_ours() {
         let with_data = found("", "", "", Some(7));
-        assert!(matches!(decide_on(&with_data, Filesystem::Xfs, "docker", false), Decision::Refuse(_)));
-        assert_eq!(decide_on(&with_data, Filesystem::Xfs, "docker", true), Decision::MakeAgain);
-        let too_much = Found { data: Data { first: Some(7), samples: MOST_OF_MKFS + 1 }, ..Found::default() };
-        assert!(matches!(decide_on(&too_much, Filesystem::Xfs, "docker", true), Decision::Refuse(_)));
-        let unfinished = |label: &str| Found { unfinished: true, ..found("xfs", label, "", None) };
-        assert!(matches!(decide_on(&unfinished("docker"), Filesystem::Xfs, "docker", false), Decision::Refuse(_)));
-        assert_eq!(decide_on(&unfinished("docker"), Filesystem::Xfs, "docker", true), Decision::MakeAgain);
-        assert!(matches!(decide_on(&unfinished("other"), Filesystem::Xfs, "docker", true), Decision::Refuse(_)));
+        assert!(matches!(decide_on(&with_data, Filesystem::Xfs, "docker", false), FormatDecision::Refuse(_)));
+        assert_eq!(decide_on(&with_data, Filesystem::Xfs, "docker", true), FormatDecision::MakeAgain);
+        let too_much =
+            DeviceContents { data: Data { first: Some(7), samples: MOST_OF_MKFS + 1 }, ..DeviceContents::default() };
+        assert!(matches!(decide_on(&too_much, Filesystem::Xfs, "docker", true), FormatDecision::Refuse(_)));
+        let unfinished = |label: &str| DeviceContents { unfinished: true, ..found("xfs", label, "", None) };
+        assert!(matches!(
+            decide_on(&unfinished("docker"), Filesystem::Xfs, "docker", false),
+            FormatDecision::Refuse(_)
+        ));
+        assert_eq!(decide_on(&unfinished("docker"), Filesystem::Xfs, "docker", true), FormatDecision::MakeAgain);
+        assert!(matches!(decide_on(&unfinished("other"), Filesystem::Xfs, "docker", true), FormatDecision::Refuse(_)));
     }
 
     #[test]
@@ -256,14 +269,17 @@ mod tests {
             assert_eq!(found.in_words(), words);
             assert_eq!(found.is_blank(), words == "it is blank");
         }
-        assert_eq!(Found { label: Some(String::new()), ..found("ext4", "", "", None) }.in_words(), "it holds ext4");
+        assert_eq!(
+            DeviceContents { label: Some(String::new()), ..found("ext4", "", "", None) }.in_words(),
+            "it holds ext4"
+        );
         assert_eq!(found("ext4", "host:docker", "", None).array(), None);
     }
 
     #[test]
     fn a_refusal_says_what_was_wanted() {
-        let refused = |found: &Found, label: &str| match decide_on(found, Filesystem::Xfs, label, false) {
-            Decision::Refuse(why) => why,
+        let refused = |found: &DeviceContents, label: &str| match decide_on(found, Filesystem::Xfs, label, false) {
+            FormatDecision::Refuse(why) => why,
             other => panic!("{other:?}"),
         };
         let other = found("xfs", "other", "", None);
@@ -272,7 +288,7 @@ mod tests {
         assert_eq!(refused(&none, "docker"), "it holds xfs without a label, not with `docker`");
         let ext4 = found("ext4", "docker", "", None);
         assert_eq!(refused(&ext4, "docker"), "it holds ext4 with the label `docker`, not xfs");
-        let unfinished = Found { unfinished: true, ..found("xfs", "docker", "", None) };
+        let unfinished = DeviceContents { unfinished: true, ..found("xfs", "docker", "", None) };
         let words = "it holds xfs with the label `docker`, but the mkfs that made it was interrupted";
         assert_eq!(refused(&unfinished, "docker"), words);
     }
@@ -280,9 +296,9 @@ mod tests {
     #[test]
     fn a_twentieth_of_the_samples_may_be_of_an_interrupted_mkfs() {
         for (samples, expected) in [(51, true), (52, false)] {
-            let found = Found { data: Data { first: Some(7), samples }, ..Found::default() };
+            let found = DeviceContents { data: Data { first: Some(7), samples }, ..DeviceContents::default() };
             let decision = decide_on(&found, Filesystem::Ext4, "docker", true);
-            assert_eq!(decision == Decision::MakeAgain, expected, "{samples}: {decision:?}");
+            assert_eq!(decision == FormatDecision::MakeAgain, expected, "{samples}: {decision:?}");
         }
     }
 

@@ -3,23 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use super::Wanted;
-use super::probe::Found;
+use super::probe::DeviceContents;
 use crate::config::Filesystem;
 use crate::config::types::{Device, FilesystemLabel};
 
 /// A finding and its remedy, where an end state can't be brought about and nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Refusal(pub(in crate::host) String);
+pub(crate) struct EndStateRefused(pub(in crate::host) String);
 
 /// The error for a disk that is refused, with what was found and what to do.
 pub(super) fn refusal(device: &str, node: &Path, what: &str, remedy: &str) -> anyhow::Error {
     let node = node.display();
-    Refusal(format!("{device} ({node}) can't be used, and nothing on it was changed: {what}; {remedy}")).into()
+    EndStateRefused(format!("{device} ({node}) can't be used, and nothing on it was changed: {what}; {remedy}")).into()
 }
 
 /// Chooses the remedy for a disk that nobody uses and that holds something else than was asked for.
-pub(super) fn of_contents(found: &Found, wanted: &Wanted<'_>, node: &Path) -> String {
+pub(super) fn of_contents(found: &DeviceContents, wanted: &Wanted<'_>, node: &Path) -> String {
     let (filesystem, label, node) = (wanted.filesystem, wanted.label, node.display().to_string());
     let is_useless = found.unfinished || wanted.is_without_ftype(found);
     let kept = if is_useless { None } else { keeping(found, wanted, &node) };
@@ -41,7 +41,7 @@ pub(super) fn of_contents(found: &Found, wanted: &Wanted<'_>, node: &Path) -> St
 }
 
 /// Makes the disk or the configuration fit with all data kept; none where there is no such way.
-fn keeping(found: &Found, wanted: &Wanted<'_>, node: &str) -> Option<String> {
+fn keeping(found: &DeviceContents, wanted: &Wanted<'_>, node: &str) -> Option<String> {
     let kind = found.kind.as_deref();
     let filesystem = match kind {
         Some("xfs") => Filesystem::Xfs,
@@ -85,7 +85,7 @@ fn keeping(found: &Found, wanted: &Wanted<'_>, node: &str) -> Option<String> {
 }
 
 /// Chooses the remedy for the disks of an instance store, and for an `array` over them that has to be stopped.
-pub(super) fn of_array(found: &[&Found], disks: &[PathBuf], array: Option<&str>) -> String {
+pub(super) fn of_array(found: &[&DeviceContents], disks: &[PathBuf], array: Option<&str>) -> String {
     let name = found.first().and_then(|found| found.array());
     let is_one = found.iter().all(|other| other.array() == name && other.uuid == found[0].uuid);
     let is_label = |name: &&str| FilesystemLabel::try_from((*name).to_owned()).is_ok();
