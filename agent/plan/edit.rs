@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 pub use self::toml::text_of as toml_text;
-use self::toml::{Entry, is_same_in_go};
+use self::toml::{TomlEntry, is_same_in_go};
 use super::{Contents, SUBSTITUTES};
 
 const BEGIN: &str = "# BEGIN ecs-firstrun";
@@ -168,7 +168,7 @@ pub fn toml_error(text: &str) -> Option<String> {
 fn in_table(original: Option<&str>, table: &str, block: &str) -> Result<String, String> {
     let text = original.unwrap_or_default();
     let entries = toml::entries(text, table)?;
-    let is_set_aside = |number| entries.iter().any(|Entry { lines, .. }| lines.contains(&number));
+    let is_set_aside = |number| entries.iter().any(|TomlEntry { lines, .. }| lines.contains(&number));
     let mut out = String::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {
         if is_set_aside(number) {

@@ -106,7 +106,7 @@ struct HostLogs<'a> {
 }
 
 /// A log to send: that of one path, or of the files that a pattern finds.
-struct Entry<'a> {
+struct SentLog<'a> {
     path: &'a str,
     group: String,
     stream: String,
@@ -127,7 +127,7 @@ impl<'a> HostLogs<'a> {
     }
 
     /// The logs that a log agent sends, in the order of the host's logs and of the configuration.
-    fn entries(&self, names: &LogNames<'_>) -> Vec<Entry<'a>> {
+    fn entries(&self, names: &LogNames<'_>) -> Vec<SentLog<'a>> {
         let os = &self.instance.os;
         let writes_boot_messages = os.id == "amzn" && os.version_id == "2";
         let listed = |log: &HostLog| self.config.logs.files.iter().any(|file| file.path.as_str() == log.path);
@@ -136,7 +136,7 @@ impl<'a> HostLogs<'a> {
             Origin::BootMessages => writes_boot_messages,
             Origin::Syslog => self.instance.image.rsyslog,
         });
-        let of_host = of_host.map(|log| Entry {
+        let of_host = of_host.map(|log| SentLog {
             path: log.path,
             group: names.group(log.group),
             stream: names.stream(None),
@@ -146,7 +146,7 @@ impl<'a> HostLogs<'a> {
             may_be_anything: log.origin == Origin::Syslog,
             file: None,
         });
-        let wanted = self.config.logs.files.iter().map(|file| Entry {
+        let wanted = self.config.logs.files.iter().map(|file| SentLog {
             path: file.path.as_str(),
             group: names.group_of(file),
             stream: names.stream(Some(file)),
@@ -163,7 +163,7 @@ impl<'a> HostLogs<'a> {
 
     /// Gives entries of one log group the retention of the first, since the CloudWatch agent doesn't start with two. The parser
     /// refuses those that it knows to be of one group; this region or account may make further ones.
-    fn agree_on_retention(&self, entries: &mut [Entry<'_>]) {
+    fn agree_on_retention(&self, entries: &mut [SentLog<'_>]) {
         let mut first: BTreeMap<String, RetentionDays> = BTreeMap::new();
         for entry in entries {
             let region = entry.group.replace(&Placeholder::AwsRegion.text(), self.region());

@@ -15,7 +15,7 @@ const DEEPEST: u32 = 64;
 
 /// A header or a key of a table.
 #[derive(Debug, PartialEq)]
-pub struct Entry {
+pub struct TomlEntry {
     /// Its lines, counted from zero.
     pub lines: Range<usize>,
     /// The key, or the last one of a header.
@@ -26,7 +26,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// Text that is no TOML, in words that begin with the line.
-pub fn entries(text: &str, table: &str) -> Result<Vec<Entry>, String> {
+pub fn entries(text: &str, table: &str) -> Result<Vec<TomlEntry>, String> {
     let reader = read(text, table);
     let line = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     if let Some(error) = reader.error {
@@ -35,7 +35,7 @@ pub fn entries(text: &str, table: &str) -> Result<Vec<Entry>, String> {
     }
     let entry = |(span, key): (Range<usize>, String)| {
         let last = span.end.saturating_sub(1).max(span.start);
-        Entry { lines: line(span.start)..line(last) + 1, key }
+        TomlEntry { lines: line(span.start)..line(last) + 1, key }
     };
     Ok(reader.found.into_iter().map(entry).collect())
 }

@@ -1,7 +1,7 @@
 //! The configuration of awslogs, the older agent of Amazon Linux 2.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AgentReference.html>
 
-use super::{Entry, HostLogs, Planned};
+use super::{HostLogs, Planned, SentLog};
 use crate::config::types::{Placeholder, is_pattern};
 use crate::well_known::{AWSLOGS_UNIT, WRITTEN_BY_US};
 
@@ -19,7 +19,7 @@ impl HostLogs<'_> {
             _ => self.fill_in(placeholder),
         };
         let mut text = format!("{WRITTEN_BY_US}\n[general]\nstate_file = /var/lib/awslogs/agent-state\n");
-        for Entry { path, group, stream, timestamp_format, is_utc, file, .. } in self.entries(&self.names(&fill_in)) {
+        for SentLog { path, group, stream, timestamp_format, is_utc, file, .. } in self.entries(&self.names(&fill_in)) {
             let pattern = file.and_then(|file| file.multi_line_start_pattern.as_ref());
             // Its own name for the time of a line.
             let pattern = pattern.map(|pattern| pattern.as_str().replace("{timestamp_format}", "{datetime_format}"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Entry, HostLogs, Planned};
+use super::{HostLogs, Planned, SentLog};
 use crate::config::LogNames;
 use crate::config::types::{Placeholder, RegularExpression, is_pattern};
 use crate::host_logs::{DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP};
@@ -50,7 +50,7 @@ impl HostLogs<'_> {
         self.file(CLOUDWATCH_JSON, format!("{:#}\n", Value::Object(all)), CLOUDWATCH_UNIT, why)
     }
 
-    fn file_entry(&self, entry: &Entry<'_>) -> Value {
+    fn file_entry(&self, entry: &SentLog<'_>) -> Value {
         let mut json =
             json!({ "file_path": entry.path, "log_group_name": entry.group, "log_stream_name": entry.stream });
         let mut set = |key: &str, value: Option<Value>| {
