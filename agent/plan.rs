@@ -5,10 +5,13 @@
 
 mod action;
 mod containerd;
+mod contents;
+mod daemon_json;
 mod docker;
 mod ecs;
 mod edit;
 mod logs;
+mod planned;
 mod private;
 mod proxy;
 mod selinux;
@@ -17,12 +20,14 @@ mod systemd;
 
 use serde::Serialize;
 
-pub use self::action::{Action, Condition, Contents, File, Start, VolumeUser};
+pub use self::action::{Action, Condition, File, Start, VolumeUser};
 pub use self::containerd::{asks_for_version as asks_for_docker_version, mount_path as containerd_mount};
-pub use self::docker::data_root as docker_data_root;
+pub use self::contents::Contents;
+pub use self::daemon_json::data_root as docker_data_root;
 pub use self::ecs::{RESERVED_MEMORY, WITHOUT_CONFIGURATION, more_than_memory};
 pub use self::edit::{Edit, toml_error, toml_text};
-pub use self::selinux::{NO_CONTAINERS, SUBSTITUTES};
+pub use self::planned::Planned;
+pub use self::selinux::NO_CONTAINERS;
 use crate::config::Config;
 use crate::instance::Instance;
 
@@ -42,16 +47,6 @@ pub struct Step {
     pub name: &'static str,
     /// What is done, in order.
     pub actions: Vec<Planned>,
-}
-
-/// An action and the reason for it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Planned {
-    /// The end state.
-    #[serde(flatten)]
-    pub action: Action,
-    /// Why it is wanted.
-    pub why: String,
 }
 
 /// What a run with this configuration does on this instance.
@@ -113,31 +108,14 @@ impl Plan {
     }
 }
 
-/// A file of ours that is wanted now, or that an earlier run left and nobody wants any more.
-fn wanted_or_removed<'a>(
-    wanted: Option<Planned>,
-    path: &str,
-    read_by: impl IntoIterator<Item = &'a str>,
-    instance: &Instance,
-) -> Option<Planned> {
-    let removed = || {
-        let read_by = read_by.into_iter().map(str::to_owned).collect();
-        let action = Action::RemoveFile { path: path.to_owned(), read_by };
-        instance.ours.contains(path).then(|| Planned {
-            action,
-            why: "an earlier run wrote it; the configuration doesn't need it any more".to_owned(),
-        })
-    };
-    wanted.or_else(removed)
-}
-
 /// The files that a run can leave behind, for the facts of the next one.
 pub mod leftovers {
     use std::collections::BTreeSet;
 
-    pub use super::docker::image_daemon_json;
+    pub use super::daemon_json::image_daemon_json;
     pub use super::proxy::drop_in_path;
-    use super::{containerd, docker, logs, private, proxy};
+    use super::systemd::mounts_path;
+    use super::{containerd, logs, private, proxy};
     use crate::well_known::{
         CLOUDWATCH_COMMON, CONTAINERD_UNIT, DAEMON_JSON, DNF_CONF, DOCKER_UNIT, ECS_CONFIG, ECS_UNIT, SSM_AGENT_UNIT,
         UNITS, YUM_CONF,
@@ -147,9 +125,9 @@ pub mod leftovers {
     pub fn own_paths() -> Vec<String> {
         let drop_ins = [DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT].map(proxy::drop_in_path);
         let others = [
-            docker::image_daemon_json(),
-            docker::mounts_path(DOCKER_UNIT),
-            docker::mounts_path(CONTAINERD_UNIT),
+            image_daemon_json(),
+            mounts_path(DOCKER_UNIT),
+            mounts_path(CONTAINERD_UNIT),
             proxy::ENVIRONMENT.to_owned(),
             crate::well_known::CLOUDWATCH_JSON.to_owned(),
             logs::CLOUDWATCH_YAML.to_owned(),
@@ -180,8 +158,4 @@ pub mod leftovers {
         // An image may mount containerd's directory by a unit of its own.
         edited.into_iter().map(str::to_owned).chain([containerd::mount_path()])
     }
-}
-
-fn planned(action: Action, why: impl Into<String>) -> Planned {
-    Planned { action, why: why.into() }
 }

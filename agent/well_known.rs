@@ -77,6 +77,8 @@ pub const OS_RELEASE: &str = "/etc/os-release";
 pub const DNF_CONF: &str = "/etc/dnf/dnf.conf";
 /// The configuration of the package manager of Amazon Linux 2.
 pub const YUM_CONF: &str = "/etc/yum.conf";
+/// The file of an SELinux policy with its substitutes: paths, each with the one that it is like.
+pub const SUBSTITUTES: &str = "file_contexts.subs";
 /// The program of the SSM agent.
 pub const SSM_AGENT: &str = "/usr/bin/amazon-ssm-agent";
 /// The version of the CloudWatch agent.

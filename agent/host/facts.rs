@@ -11,11 +11,11 @@ use super::Host;
 use super::edit::mode_record;
 use crate::aws::imds::Identity;
 use crate::instance::{Image, Instance, OperatingSystem, Selinux, VERSION};
-use crate::plan::{Edit, SUBSTITUTES, leftovers};
+use crate::plan::{Edit, leftovers};
 use crate::text::json_error;
 use crate::well_known::{
     AWSLOGS_UNIT, CLOUDWATCH_VERSION, DAEMON_JSON, DNF_CONF, DOCKER_DATA, OS_RELEASE, SSM_AGENT, SSM_AGENT_UNIT,
-    VENDOR_UNITS, WRITTEN_BY_US, YUM_CONF,
+    SUBSTITUTES, VENDOR_UNITS, WRITTEN_BY_US, YUM_CONF,
 };
 
 impl Host {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Edit;
+use super::contents::Contents;
+use super::edit::Edit;
 use crate::config::Filesystem;
 use crate::config::types::{Device, Mode};
 use crate::well_known::ECS_CONFIG;
@@ -133,42 +134,6 @@ pub struct File {
     /// The units that must be restarted when it changes.
     #[serde(serialize_with = "one_or_list")]
     pub read_by: Vec<String>,
-}
-
-/// The contents of a file; shown only if they hold no secret.
-#[derive(Clone, PartialEq)]
-pub enum Contents {
-    /// May be shown.
-    Open(String),
-    /// Must not be shown; readable by root alone.
-    Secret(String),
-}
-
-impl Contents {
-    /// The contents themselves.
-    pub fn reveal(&self) -> &str {
-        match self {
-            Contents::Open(text) | Contents::Secret(text) => text,
-        }
-    }
-}
-
-impl fmt::Debug for Contents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Contents::Open(text) => text.fmt(f),
-            Contents::Secret(_) => f.write_str("***"),
-        }
-    }
-}
-
-impl Serialize for Contents {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Contents::Open(text) => serializer.serialize_str(text),
-            Contents::Secret(_) => serializer.serialize_str("***"),
-        }
-    }
 }
 
 /// How a unit is started.

@@ -6,9 +6,11 @@
 
 use serde_json::{Map, Value};
 
-use super::docker::{self, mounts_path};
-use super::systemd::{self, escaped_path};
-use super::{Action, Contents, File, Planned, Start, planned, selinux, wanted_or_removed};
+use super::action::{Action, File, Start};
+use super::contents::Contents;
+use super::planned::{Planned, planned, wanted_or_removed};
+use super::systemd::{self, escaped_path, mounts_path};
+use super::{daemon_json, selinux};
 use crate::config::types::Mode;
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
@@ -51,9 +53,9 @@ fn place(config: &Config, instance: &Instance) -> Place {
     if let Some(volume) = config.volume_of(own) {
         return Place::OnVolume(volume.mount.to_string());
     }
-    let root = docker::data_root(config, &instance.image.daemon_json);
+    let root = daemon_json::data_root(config, &instance.image.daemon_json);
     let Some(volume) = config.volume_of(&root) else { return Place::AsItIs };
-    let directives = docker::directives(config, &instance.image.daemon_json);
+    let directives = daemon_json::directives(config, &instance.image.daemon_json);
     let Some(why) = kept_in_containerd(&directives, instance) else { return Place::AsItIs };
     let by_root = (own != CONTAINERD_DATA).then(|| format!("that is its `root` in {CONTAINERD_TOML}"));
     let obstacle = by_root.or_else(|| instance.image.containerd_data.clone());

@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Action, Condition, Contents, Edit, Planned, Start, planned, proxy};
+use super::action::{Action, Condition, Start};
+use super::contents::Contents;
+use super::edit::Edit;
+use super::planned::{Planned, planned};
+use super::proxy;
 use crate::config::{Config, Ecs};
 use crate::ecs_variables;
 use crate::instance::Instance;

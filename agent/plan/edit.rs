@@ -15,7 +15,8 @@ use serde::Serialize;
 
 pub use self::toml::text_of as toml_text;
 use self::toml::{TomlEntry, is_same_in_go};
-use super::{Contents, SUBSTITUTES};
+use super::contents::Contents;
+use crate::well_known::SUBSTITUTES;
 
 const BEGIN: &str = "# BEGIN ecs-firstrun";
 const END: &str = "# END ecs-firstrun";

@@ -2,18 +2,20 @@
 
 mod awslogs;
 mod cloudwatch;
+mod entries;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 pub use self::awslogs::{AWSLOGS_CLI_CONF, AWSLOGS_CONF};
 pub use self::cloudwatch::CLOUDWATCH_YAML;
-use super::{Action, Contents, Edit, File, Planned, Start, planned, private, proxy, wanted_or_removed};
-use crate::config::types::{Mode, Placeholder, Region, RetentionDays, TimestampFormat};
-use crate::config::{Config, LogAgent, LogFile, LogNames, Proxy};
-use crate::host_logs::{ALL_HOST_LOGS, HostLog, Origin};
+use self::entries::HostLogs;
+use super::action::{Action, Start};
+use super::edit::Edit;
+use super::planned::{Planned, planned, wanted_or_removed};
+use super::{private, proxy};
+use crate::config::{Config, LogAgent, Proxy};
 use crate::instance::Instance;
 use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_JSON, CLOUDWATCH_UNIT};
 
@@ -100,109 +102,7 @@ const AWSLOGS_PROXY: ProxyFile = ProxyFile {
     unit: AWSLOGS_UNIT,
 };
 
-struct HostLogs<'a> {
-    config: &'a Config,
-    instance: &'a Instance,
-}
-
-/// A log to send: that of one path, or of the files that a pattern finds.
-struct SentLog<'a> {
-    path: &'a str,
-    group: String,
-    stream: String,
-    retention: Option<RetentionDays>,
-    timestamp_format: Option<&'a str>,
-    is_utc: bool,
-    /// Set unless a known program writes it, which is not the CloudWatch agent.
-    may_be_anything: bool,
-    /// Its entry in the configuration, unless it is one of the host's own.
-    file: Option<&'a LogFile>,
-}
-
-impl<'a> HostLogs<'a> {
-    /// The names, with placeholders as `fill_in` has them.
-    fn names(&self, placeholder: &'a dyn Fn(Placeholder) -> String) -> LogNames<'a> {
-        let Instance { region, account_id, .. } = self.instance;
-        LogNames::new(self.config, (region, account_id), placeholder)
-    }
-
-    /// The logs that a log agent sends, in the order of the host's logs and of the configuration.
-    fn entries(&self, names: &LogNames<'_>) -> Vec<SentLog<'a>> {
-        let os = &self.instance.os;
-        let writes_boot_messages = os.id == "amzn" && os.version_id == "2";
-        let listed = |log: &HostLog| self.config.logs.files.iter().any(|file| file.path.as_str() == log.path);
-        let of_host = ALL_HOST_LOGS.iter().filter(|log| !listed(log)).filter(|log| match log.origin {
-            Origin::Program => true,
-            Origin::BootMessages => writes_boot_messages,
-            Origin::Syslog => self.instance.image.rsyslog,
-        });
-        let of_host = of_host.map(|log| SentLog {
-            path: log.path,
-            group: names.group(log.group),
-            stream: names.stream(None),
-            retention: self.config.logs.retention_days,
-            timestamp_format: log.timestamp_format,
-            is_utc: log.timestamp_format.is_some_and(|format| format.ends_with('Z')),
-            may_be_anything: log.origin == Origin::Syslog,
-            file: None,
-        });
-        let wanted = self.config.logs.files.iter().map(|file| SentLog {
-            path: file.path.as_str(),
-            group: names.group_of(file),
-            stream: names.stream(Some(file)),
-            retention: file.retention_days.or(self.config.logs.retention_days),
-            timestamp_format: file.timestamp_format.as_ref().map(TimestampFormat::as_str),
-            is_utc: file.is_utc(),
-            may_be_anything: true,
-            file: Some(file),
-        });
-        let mut entries: Vec<_> = of_host.chain(wanted).collect();
-        self.agree_on_retention(&mut entries);
-        entries
-    }
-
-    /// Gives entries of one log group the retention of the first, since the CloudWatch agent doesn't start with two. The parser
-    /// refuses those that it knows to be of one group; this region or account may make further ones.
-    fn agree_on_retention(&self, entries: &mut [SentLog<'_>]) {
-        let mut first: BTreeMap<String, RetentionDays> = BTreeMap::new();
-        for entry in entries {
-            let region = entry.group.replace(&Placeholder::AwsRegion.text(), self.region());
-            let group = region.replace(&Placeholder::AccountId.text(), &self.instance.account_id).to_lowercase();
-            entry.retention = entry.retention.map(|days| *first.entry(group).or_insert(days));
-        }
-    }
-
-    fn region(&self) -> &str {
-        self.config.logs.region.as_ref().map_or(&self.instance.region, Region::as_str)
-    }
-
-    /// The prefix of the log groups, for the reason of a file.
-    fn destination(&self) -> String {
-        self.names(&Placeholder::text).group("")
-    }
-
-    /// Fills in what the log agent doesn't: a placeholder whose value is not known here becomes the instance's id, so that
-    /// no two instances have one stream.
-    fn fill_in(&self, placeholder: Placeholder) -> String {
-        match placeholder {
-            // The log agent takes that to which it sends.
-            Placeholder::AwsRegion => self.region(),
-            Placeholder::AccountId => &self.instance.account_id,
-            _ => &self.instance.instance_id,
-        }
-        .to_owned()
-    }
-
-    fn file(&self, path: &str, text: String, unit: &str, why: String) -> Planned {
-        let file = File {
-            path: path.to_owned(),
-            contents: Contents::Open(text),
-            mode: Mode(0o644),
-            read_by: vec![unit.to_owned()],
-        };
-        planned(Action::WriteFile(file), why)
-    }
-
+impl HostLogs<'_> {
     /// Puts the proxy into a log agent's own file, or takes it out.
     fn proxy_edit(&self, used: bool, file: &ProxyFile) -> Option<Planned> {
         let lines = |proxy: &Proxy| {

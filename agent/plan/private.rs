@@ -1,6 +1,7 @@
 //! Files in which a program of the image writes the proxy's URL, password included, for every user to read.
 
-use super::{Action, Planned, planned};
+use super::action::Action;
+use super::planned::{Planned, planned};
 
 /// The files of the CloudWatch agent that hold the URL, and what each gets where it is missing. The agent keeps the mode that
 /// they have, over the rotation of its log too; an empty `env-config.json` ends it.

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::action::{Action, File, Start};
+use super::contents::Contents;
+use super::edit::Edit;
+use super::planned::{Planned, planned, wanted_or_removed};
 use super::systemd::assignment;
-use super::{Action, Contents, Edit, File, Planned, Start, planned, wanted_or_removed};
 use crate::config::types::Mode;
 use crate::config::{Config, Proxy};
 use crate::instance::Instance;

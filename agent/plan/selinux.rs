@@ -6,13 +6,15 @@
 
 use serde_json::{Map, Value};
 
-use super::{Action, Contents, Edit, Planned, docker, planned};
+use super::action::Action;
+use super::contents::Contents;
+use super::daemon_json;
+use super::edit::Edit;
+use super::planned::{Planned, planned};
 use crate::config::{Config, Volume};
 use crate::instance::{Instance, Selinux};
-use crate::well_known::{DOCKER_DATA, SELINUX_ENABLED};
+use crate::well_known::{DOCKER_DATA, SELINUX_ENABLED, SUBSTITUTES};
 
-/// The file of a policy with its substitutes: paths, each with the one that it is like.
-pub const SUBSTITUTES: &str = "file_contexts.subs";
 /// The consequence of `selinux-enabled` without labels for containers.
 pub const NO_CONTAINERS: &str = "no container starts, the ECS agent's included";
 
@@ -54,7 +56,7 @@ pub fn labels(config: &Config, instance: &Instance) -> Vec<Planned> {
 
 /// The directories that were moved, each with the one whose label it gets.
 fn moved(config: &Config, instance: &Instance) -> Vec<(String, &'static str)> {
-    let data_root = docker::data_root(config, &instance.image.daemon_json);
+    let data_root = daemon_json::data_root(config, &instance.image.daemon_json);
     let volume = config.volume_of(&data_root);
     // A data root of the image's own, on its own disk, has the label that the image gave it.
     let is_ours = volume.is_some() || config.data_root().is_some();
@@ -93,7 +95,7 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
              {NO_CONTAINERS}; bake an image with container-selinux, or set it to false in `docker.daemon`"
         ));
     }
-    let data_root = docker::data_root(config, &instance.image.daemon_json);
+    let data_root = daemon_json::data_root(config, &instance.image.daemon_json);
     has_blank(&data_root).then(|| {
         format!("`{data_root}` does not get the SELinux label of {DOCKER_DATA}: the policy takes no path with a blank")
     })

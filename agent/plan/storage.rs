@@ -6,8 +6,11 @@
 
 use std::time::Duration;
 
+use super::action::{Action, Condition, File, VolumeUser};
+use super::contents::Contents;
+use super::planned::{Planned, planned};
 use super::systemd::{self, escaped_path};
-use super::{Action, Condition, Contents, File, Planned, VolumeUser, containerd, docker, planned, selinux};
+use super::{containerd, daemon_json, docker, selinux};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
@@ -25,7 +28,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     }
     // Directories on a volume may lie in the data root.
     actions.extend(selinux::substitute(config, instance));
-    let data_root = docker::data_root(config, &instance.image.daemon_json);
+    let data_root = daemon_json::data_root(config, &instance.image.daemon_json);
     actions.extend(config.storage.iter().flat_map(|entry| {
         let is_of_docker = config.is_of_docker(entry, &data_root);
         let user = if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others };

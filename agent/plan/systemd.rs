@@ -1,4 +1,6 @@
-//! The texts of unit files and drop-ins.
+//! The texts of unit files and drop-ins, and the path of a drop-in that two features write.
+
+use crate::well_known::UNITS;
 
 /// A value in double quotes, as systemd reads it: systemd.syntax(7), and `%` doubled against specifiers, systemd.unit(5).
 pub fn quoted(value: &str) -> String {
@@ -56,6 +58,11 @@ pub fn path_in_list(path: &str) -> String {
         true => quoted(path),
         false => self::path(path),
     }
+}
+
+/// The drop-in that has to do with the volumes.
+pub fn mounts_path(unit: &str) -> String {
+    format!("{UNITS}/{unit}.d/ecs-firstrun-mounts.conf")
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The configuration of awslogs, the older agent of Amazon Linux 2.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AgentReference.html>
 
-use super::{HostLogs, Planned, SentLog};
+use super::entries::{HostLogs, SentLog};
 use crate::config::types::{Placeholder, is_pattern};
+use crate::plan::planned::Planned;
 use crate::well_known::{AWSLOGS_UNIT, WRITTEN_BY_US};
 
 /// The configuration of awslogs: which files it sends where.

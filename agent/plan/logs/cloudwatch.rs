@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{HostLogs, Planned, SentLog};
+use super::entries::{HostLogs, SentLog};
 use crate::config::LogNames;
 use crate::config::types::{Placeholder, RegularExpression, is_pattern};
 use crate::host_logs::{DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP};
+use crate::plan::planned::Planned;
 use crate::well_known::{CLOUDWATCH_JSON, CLOUDWATCH_UNIT, DOCKER_UNIT, RUNS_FILE};
 
 /// Our pipelines of the CloudWatch agent, which merges the OpenTelemetry configurations of this folder: only they can read the
