@@ -7,8 +7,9 @@ use std::ops::Bound;
 use std::path::Path;
 
 use super::mount_options::{self, Fault};
+use super::mount_points;
+use super::sections::{Config, Docker, Signal, Volume};
 use super::types::{Device, StackName};
-use super::{Config, Docker, Signal, Volume, mount_points};
 use crate::document::problem::{self, Problem};
 use crate::document::yaml::{Node, NodeId, Value};
 use crate::text::are_alike;

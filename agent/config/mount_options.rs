@@ -3,7 +3,7 @@
 //! After mount(8), systemd.mount(5), xfs(5), ext4(5), and "The SGI XFS Filesystem" and "ext4 General Information" of the
 //! kernel's documentation. An option that ends in `=` takes any value, one with more behind it takes these values alone.
 
-use super::Filesystem;
+use super::sections::Filesystem;
 use crate::text::nearest;
 
 /// Options of every filesystem.

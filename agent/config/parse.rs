@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Config, check, daemon_json};
+use super::sections::Config;
+use super::{check, daemon_json};
 use crate::document::de::{self, Deserialized};
 use crate::document::decode::{Decoded, Document, Note};
 use crate::document::problem::{self, Problem, Source, one_line};

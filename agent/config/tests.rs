@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use super::types::LogGroupName;
 use super::*;
 use crate::document::problem::Problem;
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{indices, is_meant};
-use crate::config::logs::ACCOUNT;
+use crate::config::log_names::{ACCOUNT, LogNames};
+use crate::config::logs::{LogAgent, LogFile, LogTimeZone};
+use crate::config::sections::Config;
 use crate::config::types::{LONGEST_LOG_NAME, LONGEST_REGION, NameTemplate, Placeholder, StartPattern, Variable};
-use crate::config::{Config, LogAgent, LogFile, LogNames, LogTimeZone};
 use crate::document::yaml::{Node, NodeId};
 use crate::host_logs::{ALL_HOST_LOGS, HostLog, groups};
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AbsolutePath, is_word};
+use super::checked_text::{AbsolutePath, is_word};
 
 /// Where a volume is found.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]

@@ -1,12 +1,37 @@
 //! The lines of a log: the format of their times, their encoding, and the files that they are in.
 
-use globset::GlobBuilder;
+use std::fmt;
 
-use super::{AbsolutePath, OneLine};
+use globset::GlobBuilder;
+use serde::{Deserialize, Serialize};
+
+use super::checked_text::{AbsolutePath, OneLine, checked_text};
 use crate::text::did_you_mean;
 
 /// The longest text that the schema of the CloudWatch agent takes for a format or a pattern, in characters.
 pub(super) const LONGEST: usize = 4096;
+
+checked_text! {
+    /// A file, or a pattern of files, that the CloudWatch agent can send.
+    LogPath, check_log_path
+}
+
+checked_text! {
+    /// A format of times in the directives that the CloudWatch agent knows, with a date.
+    TimestampFormat, check_timestamp_format
+}
+
+impl TimestampFormat {
+    /// Tells whether it ends in a plain Z, which stands for UTC.
+    pub fn ends_in_z(&self) -> bool {
+        self.0.ends_with('Z') && !self.0.ends_with("%Z")
+    }
+}
+
+checked_text! {
+    /// The name of an encoding of text.
+    Encoding, check_encoding
+}
 
 /// The directives of a time that the CloudWatch agent knows: `internal/util/timestamp` of its sources.
 const DIRECTIVES: [&str; 21] = [
@@ -19,7 +44,7 @@ const GO_LAYOUT: [&str; 5] = ["Jan", "Mon", "MST", "PM", "pm"];
 
 /// Takes a format of times as the CloudWatch agent reads it: with its directives only, and with a date, since a time
 /// without one is of 1 January and soon too old for CloudWatch Logs.
-pub(super) fn check_timestamp_format(text: &str) -> Result<(), String> {
+fn check_timestamp_format(text: &str) -> Result<(), String> {
     OneLine::try_from(text.to_owned())?;
     if text.chars().count() > LONGEST {
         return Err(format!(
@@ -118,7 +143,7 @@ pub fn timestamp_pitfall(format: &str) -> Option<(&'static str, &'static str)> {
 const ARCHIVES: [&str; 6] = [".gz", ".zip", ".bz2", ".tar", ".zst", ".rar"];
 
 /// Takes a path or a pattern of paths that the CloudWatch agent can send.
-pub(super) fn check_log_path(text: &str) -> Result<(), String> {
+fn check_log_path(text: &str) -> Result<(), String> {
     AbsolutePath::try_from(text.to_owned())?;
     if text == "/" {
         return Err("`/` is no file\nname a file, or a pattern such as /var/log/app/*.log".to_owned());
@@ -160,7 +185,7 @@ const ENCODINGS: &str = " utf-8 utf8 utf-16 utf-16le utf-16be ascii us-ascii lat
     windows-1255 windows-1256 windows-1257 windows-1258 gbk gb2312 gb18030 big5 euc-jp iso-2022-jp shift_jis sjis euc-kr ";
 
 /// Takes the name of an encoding that the CloudWatch agent finds, in any case.
-pub(super) fn check_encoding(text: &str) -> Result<(), String> {
+fn check_encoding(text: &str) -> Result<(), String> {
     let is_known = !text.contains(' ') && ENCODINGS.contains(&format!(" {} ", text.to_ascii_lowercase()));
     match is_known {
         true => Ok(()),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::is_word;
+use super::checked_text::is_word;
 
 /// The longest name that CloudWatch Logs takes for a group or a stream, in characters.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>

@@ -1,13 +1,34 @@
 //! Regular expressions of the CloudWatch agent, in the syntax of Go.
 
-use regex_syntax::ast::{self, Ast};
+use std::fmt;
 
-use super::OneLine;
+use regex_syntax::ast::{self, Ast};
+use serde::{Deserialize, Serialize};
+
+use super::checked_text::{OneLine, checked_text, is_word};
 use super::log_formats::LONGEST;
+
+checked_text! {
+    /// A regular expression in the syntax of Go.
+    RegularExpression, check_regular_expression
+}
+
+checked_text! {
+    /// The regular expression of an event's first line, or `{timestamp_format}`: where a line has a time.
+    StartPattern, |text| match text == StartPattern::TIMESTAMP_FORMAT {
+        true => Ok(()),
+        false => check_regular_expression(text),
+    }
+}
+
+impl StartPattern {
+    /// Stands for the regular expression that the CloudWatch agent makes of the format of the times.
+    pub const TIMESTAMP_FORMAT: &str = "{timestamp_format}";
+}
 
 /// Takes a regular expression in the syntax of Go, as far as regex-syntax can tell: Rust's is of the same family. What only
 /// Rust knows is refused, and so is what only Go knows (`\C`, `\Q…\E`, a lone brace or bracket), which has another spelling.
-pub(super) fn check_regular_expression(text: &str) -> Result<(), String> {
+fn check_regular_expression(text: &str) -> Result<(), String> {
     OneLine::try_from(text.to_owned())?;
     if text.chars().count() > LONGEST {
         return Err(format!(
@@ -124,7 +145,7 @@ fn of_go_group(group: &ast::Group) -> Result<(), String> {
         ast::GroupKind::CaptureName { starts_with_p: false, .. } => {
             Err("`(?<name>` in place of `(?P<name>`".to_owned())
         }
-        ast::GroupKind::CaptureName { name, .. } if !super::is_word(&name.name, "_") => {
+        ast::GroupKind::CaptureName { name, .. } if !is_word(&name.name, "_") => {
             Err(format!("a group named `{}`", name.name))
         }
         ast::GroupKind::NonCapturing(flags) => of_go_flags(flags),

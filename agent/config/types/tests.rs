@@ -1,5 +1,9 @@
 mod logs;
 
+use std::fmt;
+
+use serde::Serialize;
+
 use super::*;
 
 fn accepts<T: TryFrom<String>>(text: &str) -> bool {
