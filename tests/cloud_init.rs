@@ -13,12 +13,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ecs_firstrun::document::decode::{Document, decode_for};
 
+use crate::support::gzip;
 use crate::support::host::BINARY;
+use crate::support::user_data::UNSIGNALLED;
 use crate::support::{repository, skip};
 
 /// The folder into which `make setup-cloud-init` installs.
 const INSTALLED: &str = "target/lint/cloud-init";
-const OURS: &str = "#ecs-firstrun\necs: {cluster: production}\n";
 const KEY: &str = "{\"ecs_firstrun\": {\"ecs\": {\"cluster\": \"production\"}}}";
 
 /// The end to which cloud-init came.
@@ -100,12 +101,6 @@ fn image() -> tempfile::TempDir {
     folder
 }
 
-fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes.as_ref()).unwrap();
-    encoder.finish().unwrap()
-}
-
 fn base64(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     STANDARD.encode(bytes).into_bytes()
 }
@@ -130,24 +125,27 @@ fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("multipart", example("multipart.mime")),
         ("base64", example("smallest.b64")),
         ("gzip-in-base64", example("smallest.gz.b64")),
-        ("gzip", gzip(OURS)),
+        ("gzip", gzip(UNSIGNALLED)),
         ("base64-of-a-message", base64(example("multipart.mime"))),
         ("json", KEY.into()),
         ("json-in-base64", base64(KEY)),
-        ("part-as-text", message("Content-Type: text/plain", OURS)),
-        ("part-as-yaml", message("Content-Type: text/yaml", OURS)),
+        ("part-as-text", message("Content-Type: text/plain", UNSIGNALLED)),
+        ("part-as-yaml", message("Content-Type: text/yaml", UNSIGNALLED)),
         (
             "part-as-bytes",
-            message("Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64", base64(gzip(OURS))),
+            message(
+                "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64",
+                base64(gzip(UNSIGNALLED)),
+            ),
         ),
         (
             "part-of-gzip",
-            message("Content-Type: application/gzip\nContent-Transfer-Encoding: base64", base64(gzip(OURS))),
+            message("Content-Type: application/gzip\nContent-Transfer-Encoding: base64", base64(gzip(UNSIGNALLED))),
         ),
         ("part-with-mistakes", message(part, "ecs: {clusters: web}")),
-        ("part-encoded-twice", message(encoded, base64(base64(OURS)))),
+        ("part-encoded-twice", message(encoded, base64(base64(UNSIGNALLED)))),
         ("archive", archive.into()),
-        ("after-a-reboot", OURS.into()),
+        ("after-a-reboot", UNSIGNALLED.into()),
     ]
 }
 
@@ -160,7 +158,7 @@ fn forms_for_any_image() -> Vec<(&'static str, Vec<u8>)> {
     let file = "#cloud-config\nwrite_files:\n- path: /etc/ecs-firstrun/conf.d/50-written.yaml\n  content: 'ecs: {cluster: web}'\n";
     vec![
         ("cloud-config", hidden.into()),
-        ("part", message(header, OURS)),
+        ("part", message(header, UNSIGNALLED)),
         ("archive", archive.into()),
         ("written", file.into()),
     ]
@@ -217,25 +215,25 @@ fn the_launch_index_is_read_as_cloud_init_reads_it(release: &str) {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let key = format!("#cloud-config\nlaunch-index: {value}\necs_firstrun: {{ecs: {{cluster: production}}}}\n");
         let another = "#cloud-config\nlaunch-index: 1\necs_firstrun: {ecs: {cluster: production}}\n";
-        let packed = STANDARD.encode(gzip(OURS));
+        let packed = STANDARD.encode(gzip(UNSIGNALLED));
         let gzip = format!("Content-Type: application/gzip\nContent-Transfer-Encoding: base64\nLaunch-Index: {value}");
         let kind = "Content-Type: application/vnd.ecs-firstrun+yaml";
         let item = format!(
             "  type: application/vnd.ecs-firstrun+yaml\n  content: |\n    {}\n",
-            OURS.trim().replace('\n', "\n    ")
+            UNSIGNALLED.trim().replace('\n', "\n    ")
         );
         let archive = format!("#cloud-config-archive\n- launch-index: {value}\n{item}");
         let archive_part = format!("Content-Type: text/cloud-config-archive\nLaunch-Index: {value}");
         let nested = format!("Launch-Index: {value}\nContent-Type: multipart/mixed; boundary=c");
-        let inner = format!("--c\n{kind}\n\n{OURS}\n--c--\n");
+        let inner = format!("--c\n{kind}\n\n{UNSIGNALLED}\n--c--\n");
         user_data.extend([
             key.clone(),
-            text(message(&format!("{kind}\nLaunch-Index: {value}"), OURS)),
-            text(message(&format!("{kind}\nlaunch-index: {value}\nLaunch-Index: 1"), OURS)),
+            text(message(&format!("{kind}\nLaunch-Index: {value}"), UNSIGNALLED)),
+            text(message(&format!("{kind}\nlaunch-index: {value}\nLaunch-Index: 1"), UNSIGNALLED)),
             text(message("Content-Type: text/x-shellscript", &key)),
             text(message("Content-Type: text/x-other", &key)),
             text(message(&format!("Content-Type: text/cloud-config\nLaunch-Index: {value}"), another)),
-            format!("MIME-Version: 1.0\n{kind}\nLaunch-Index: {value}\n\n{OURS}"),
+            format!("MIME-Version: 1.0\n{kind}\nLaunch-Index: {value}\n\n{UNSIGNALLED}"),
             text(message(&gzip, packed)),
             archive.clone(),
             archive.replace("launch-index", "Launch-Index"),

@@ -8,6 +8,7 @@ use ecs_firstrun::rehearse::cloud::IdentityDouble;
 
 use crate::support::host::{BINARY, Ended, Host};
 use crate::support::repository;
+use crate::support::user_data::SMALLEST;
 
 /// Runs the binary in an environment of its own. Nothing answers at its endpoints.
 fn ecs_firstrun(arguments: &[&str]) -> Ended {
@@ -197,7 +198,7 @@ fn usage_that_is_wrong_exits_with_2() {
 
 #[test]
 fn facts_of_an_instance_can_be_given_back_to_plan() {
-    let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+    let host = Host::in_cloud(SMALLEST, |_| {});
     let root = host.rehearsal.root.display().to_string();
     let imds = host.rehearsal.cloud.imds_endpoint();
     let ended = ecs_firstrun(&["facts", "--root", &root, "--imds-endpoint", &imds]);
@@ -214,7 +215,7 @@ fn facts_of_an_instance_can_be_given_back_to_plan() {
 
 #[test]
 fn status_shows_the_last_run_and_its_exit_code_says_how_it_went() {
-    let well = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+    let well = Host::in_cloud(SMALLEST, |_| {});
     let badly = Host::of(Scenario::BadUserData, "#ecs-firstrun\necs: {clusterr: a}\n");
     let status = |host: &Host, json: &[&str]| {
         let root = host.rehearsal.root.display().to_string();

@@ -3,62 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::{CloudOptions, Registration};
-use serde_json::Value;
+use ecs_firstrun::rehearse::cloud::Registration;
 
 use crate::schema::drift;
-use crate::support::host::{Ended, Host};
+use crate::support::doctor::{SHORT_WAIT, assert_has, doctor, findings, host_that_fails, host_with, put_agent_state};
+use crate::support::host::Host;
 use crate::support::repository;
-
-pub const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
-pub const SHORT_WAIT: &str = "wait: {timeout: 3s}\n";
-
-/// `doctor` on a host, where all services of AWS are the fake cloud.
-pub fn doctor(host: &Host) -> Ended {
-    doctor_at(host, &host.rehearsal.cloud.cloudformation_endpoint())
-}
-
-pub fn doctor_at(host: &Host, endpoint: &str) -> Ended {
-    let variables = [("AWS_ENDPOINT_URL", endpoint), ("AWS_ENDPOINT_URL_CLOUDFORMATION", endpoint)];
-    host.call(&["doctor"], &variables)
-}
-
-/// The findings of one check, as they are in the JSON form.
-pub fn findings(host: &Host, endpoint: &str, check: &str) -> Vec<Value> {
-    let variables = [("AWS_ENDPOINT_URL", endpoint), ("AWS_ENDPOINT_URL_CLOUDFORMATION", endpoint)];
-    let ended = host.call(&["doctor", "--json"], &variables);
-    let diagnosis: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
-    let all = diagnosis["findings"].as_array().unwrap().clone();
-    all.into_iter().filter(|finding| finding["check"] == check).collect()
-}
-
-/// A host in a cloud that has an instance profile, whose agent behaves so.
-pub fn host_with(change: impl FnOnce(&mut CloudOptions)) -> Host {
-    Host::in_cloud(SMALLEST, |options| {
-        options.iam_role = Some("web-instances".to_owned());
-        change(options);
-    })
-}
-
-/// A host on which the ECS agent, or ecs-init, has written this log, and that does not register.
-pub fn host_that_fails(log: &str) -> Host {
-    let host = host_with(|options| options.registration = Registration::Never);
-    for entry in repository(&format!("tests/doctor/{log}")).read_dir().unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        host.put(&format!("/var/log/ecs/{name}"), &std::fs::read_to_string(&path).unwrap());
-    }
-    host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
-    host
-}
-
-/// Whether the words are all there, whichever way the lines are broken.
-pub fn assert_has(text: &str, words: &[&str]) {
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in words {
-        assert!(flat.contains(words), "{words:?} is missing in: {flat}");
-    }
-}
+use crate::support::user_data::{SMALLEST, UNSIGNALLED};
 
 /// What the agent's process does: it gives up with 5, or is started again for ever, its unit active.
 #[derive(Clone, Copy, PartialEq)]
@@ -113,7 +64,7 @@ fn fails_with_its_cause(names: &[&str]) {
         }
         let ended = host.run();
         assert_eq!(ended.code, Some(1), "{name}: {}", ended.stderr);
-        let reason = host.report().reason.unwrap_or_default();
+        let reason = host.reason();
         assert!(reason.starts_with("wait: ") && reason.lines().count() == 1, "{name}: {reason}");
         let seen = if agent == Agent::GivesUp { "exit code 5" } else { "not registered with `production`" };
         assert_has(&reason, &[cause, remedy, seen, ".log says `"]);
@@ -205,7 +156,7 @@ fn an_error_that_is_not_known_is_quoted_as_what_the_agent_said_last() {
     assert_eq!(host.run().code, Some(1));
     let words =
         ["the ECS agent does not come up: ecs-agent.log says `The flux has frozen`", "mend what this line names"];
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(&host.reason(), &words);
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
 }
 
@@ -228,7 +179,7 @@ fn a_wait_condition_is_told_the_cause() {
     host.put("/etc/ecs-firstrun/conf.d/60.yaml", &signal);
     host.rehearsal.cloud.begin_registration();
     let user_data = host.folder.path().join("user-data");
-    std::fs::write(&user_data, "#ecs-firstrun\necs: {cluster: production}\n").unwrap();
+    std::fs::write(&user_data, UNSIGNALLED).unwrap();
     let ended = host.call(&["run", "--user-data", user_data.to_str().unwrap()], &[]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let signals = host.rehearsal.cloud.signals();
@@ -302,21 +253,13 @@ fn a_log_of_before_this_boot_is_not_the_cause() {
     let booted = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     host.put("/proc/stat", &format!("cpu 1 2 3\nbtime {booted}\nprocesses 4\n"));
     assert_eq!(host.run().code, Some(1));
-    let reason = host.report().reason.unwrap_or_default();
+    let reason = host.reason();
     assert!(
         !reason.contains("role lacks a permission") && reason.contains("not registered with `production`"),
         "{reason}"
     );
     host.put("/proc/stat", "cpu 1 2 3\nbtime 1790000000\n");
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &["role lacks a permission"]);
-}
-
-/// Puts a database of the ECS agent on the host, as `tests/recorded/README.md` tells of them.
-pub fn put_agent_state(host: &Host, name: &str) {
-    let packed = std::fs::File::open(repository(&format!("tests/recorded/agent-state/{name}.db.gz"))).unwrap();
-    host.put("/var/lib/ecs/data/agent.db", "");
-    let mut database = std::fs::File::create(host.at("/var/lib/ecs/data/agent.db")).unwrap();
-    std::io::copy(&mut flate2::read::GzDecoder::new(packed), &mut database).unwrap();
 }
 
 #[test]
@@ -326,7 +269,7 @@ fn what_the_ecs_agent_has_saved_of_another_instance_or_cluster_is_told() {
     put_agent_state(&host, "own");
     assert_eq!(host.run().code, Some(1));
     // It is of this instance and of this cluster.
-    assert!(!host.report().reason.unwrap_or_default().contains("saved"), "{:?}", host.report().reason);
+    assert!(!host.reason().contains("saved"), "{:?}", host.report().reason);
 
     let host = host_with(|options| options.registration = Registration::Never);
     host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
@@ -341,7 +284,7 @@ fn what_the_ecs_agent_has_saved_of_another_instance_or_cluster_is_told() {
          line 2 of /etc/ecs/ecs.config",
         "delete /var/lib/ecs/data",
     ];
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(&host.reason(), &words);
     let ended = host.call(&[&["doctor"], options.as_slice()].concat(), &[]);
     assert_has(ended.stdout.lines().next().unwrap(), &words);
 }
@@ -365,7 +308,7 @@ fn what_the_ecs_agent_has_saved_of_another_instance_is_no_cause() {
     host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
     put_agent_state(&host, "other");
     assert_eq!(host.run().code, Some(1));
-    let reason = host.report().reason.unwrap_or_default();
+    let reason = host.reason();
     assert!(reason.contains("was not registered with `production`") && !reason.contains("saved"), "{reason}");
 }
 

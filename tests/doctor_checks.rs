@@ -8,8 +8,10 @@ use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{ImdsFaults, ProxyCredentials, Registration};
 use serde_json::Value;
 
-use crate::doctor::{SHORT_WAIT, SMALLEST, assert_has, doctor, doctor_at, findings, host_that_fails, host_with};
+use crate::support::doctor::{SHORT_WAIT, assert_has, doctor, doctor_at, findings, host_that_fails, host_with};
 use crate::support::host::{Ended, Host};
+use crate::support::tmpfs::Tmpfs;
+use crate::support::user_data::{SMALLEST, misspelt};
 
 #[test]
 fn a_cloud_init_that_holds_the_agent_up_is_the_cause() {
@@ -19,7 +21,7 @@ fn a_cloud_init_that_holds_the_agent_up_is_the_cause() {
     assert_eq!(host.run().code, Some(1));
     let words =
         ["ecs.service is queued until cloud-final.service has ended", "let no script of the user data wait for ECS"];
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(&host.reason(), &words);
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
 }
 
@@ -32,14 +34,14 @@ fn a_docker_that_does_not_answer_is_the_cause() {
     host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
     assert_eq!(host.run().code, Some(1));
     let words = ["Docker does not answer: there is no /run/docker.sock", "`systemctl status docker.service`"];
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(&host.reason(), &words);
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
 
     let host = host_with(|options| options.registration = Registration::Never);
     host.rehearsal.programs.fail_after("docker.service", Duration::from_millis(100), 1).unwrap();
     assert_eq!(host.run().code, Some(1));
     let words = ["docker.service failed (exit-code, exit code 1)", "`journalctl -u docker.service`"];
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(&host.reason(), &words);
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
 }
 
@@ -234,15 +236,6 @@ fn without_a_configuration_the_proxy_is_that_of_the_ecs_agent() {
     assert!(!ended.stdout.contains("hunter"), "{}", ended.stdout);
 }
 
-/// A mount that goes away with this value, when a test fails too.
-struct Mounted(std::path::PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        nix::mount::umount(&self.0).unwrap();
-    }
-}
-
 #[test]
 fn a_disk_that_is_full_is_the_cause() {
     let host = host_that_fails("denied");
@@ -250,14 +243,7 @@ fn a_disk_that_is_full_is_the_cause() {
     host.put("/etc/containerd/config.toml", "root = '/srv/containerd'\n");
     for path in ["/var/lib/docker", "/srv/containerd"] {
         let small = host.at(path);
-        std::fs::create_dir_all(&small).unwrap();
-        let options = Some("size=1m");
-        let mounted = nix::mount::mount(Some("none"), &small, Some("tmpfs"), nix::mount::MsFlags::empty(), options);
-        if let Err(error) = mounted {
-            crate::support::skip(&format!("needs root to mount a tmpfs: {error}"));
-            return;
-        }
-        let mounted = Mounted(small);
+        let Some(mounted) = Tmpfs::mount(&small, "1m") else { return };
         let ended = doctor(&host);
         drop(mounted);
         let full = format!("the filesystem of {path} is full");
@@ -282,7 +268,7 @@ fn without_instance_and_configuration_what_can_be_checked_is_checked_and_nothing
 
 #[test]
 fn a_configuration_with_a_mistake_is_the_cause() {
-    let host = Host::of(Scenario::BadUserData, SMALLEST.replace("cluster:", "clusterr:"));
+    let host = Host::of(Scenario::BadUserData, misspelt(SMALLEST));
     assert_eq!(host.run().code, Some(2));
     let ended = doctor(&host);
     assert_has(ended.stdout.lines().next().unwrap(), &["unknown key `clusterr`", "correct the user data"]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ecs_firstrun::rehearse::cloud::Registration;
 
-use crate::doctor::{SHORT_WAIT, assert_has, doctor, host_with};
+use crate::support::doctor::{SHORT_WAIT, assert_has, doctor, host_with};
 use crate::support::host::{Ended, Host};
 
 const BOOTED: &str = "cpu 1 2 3\nbtime 1790000000\n";
@@ -25,7 +25,7 @@ fn reason_and_cause(host: &Host) -> [String; 2] {
     let ended = host.run();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     host.one_signal("FAILURE");
-    [host.report().reason.unwrap_or_default(), first_line(&doctor(host))]
+    [host.reason(), first_line(&doctor(host))]
 }
 
 fn first_line(ended: &Ended) -> String {

@@ -7,24 +7,18 @@ use std::time::Duration;
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{CfnAnswer, Cloud, CloudOptions, Request, Server, SignalAuth};
 use ecs_firstrun::report::DeliveryState;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
-use crate::support::host::{BINARY, Host, INSTANCE, until};
+use crate::support::host::{BINARY, Host, INSTANCE, kill, until};
+use crate::support::lacks_strace;
+use crate::support::user_data::{COMPLETE, SMALLEST, with_signal};
 
-const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
 const STATE: &str = "/var/lib/ecs-firstrun/state.json";
-const MISTAKE: &str = "/etc/ecs-firstrun/conf.d/60-mistake.yaml";
-
-/// The statuses that CloudFormation has accepted.
-fn told(host: &Host) -> Vec<String> {
-    host.rehearsal.cloud.signals().into_iter().map(|told| told.status).collect()
-}
 
 /// A host whose first run is refused; its second one would come out well.
 fn refused(change: impl FnOnce(&mut CloudOptions)) -> Host {
     let host = Host::in_cloud(SMALLEST, change);
-    host.put(MISTAKE, "ecs: {clusterr: x}\n");
+    host.put_mistake();
     host
 }
 
@@ -38,19 +32,18 @@ fn kept(host: &Host) -> Option<(String, bool)> {
 
 /// The next run, without the mistake: it says what was decided, if anything was.
 fn next_run_tells(host: &Host, expected: &[&str]) {
-    std::fs::remove_file(host.at(MISTAKE)).unwrap();
+    host.remove_mistake();
     assert_eq!(host.run().code, Some(0));
-    assert_eq!(told(host), expected);
+    assert_eq!(host.statuses(), expected);
     assert!(kept(host).unwrap().1);
     assert_eq!(host.run().code, Some(0));
-    assert_eq!(told(host), expected, "a third run has told it again");
+    assert_eq!(host.statuses(), expected, "a third run has told it again");
 }
 
 /// Killed when it replaces the state for the `n`th time, from 0, or not at all where strace is missing. Which of its renames
 /// that is shows in the run of a twin.
 fn killed_at_state(host: &Host, n: usize) -> bool {
-    if std::process::Command::new("strace").arg("-V").output().is_err() {
-        crate::support::skip("needs strace");
+    if lacks_strace() {
         return false;
     }
     let twin = refused(|_| {});
@@ -71,7 +64,7 @@ fn killed_at_state(host: &Host, n: usize) -> bool {
 fn killed_before_the_outcome_is_kept_a_run_has_decided_nothing() {
     let host = refused(|_| {});
     if killed_at_state(&host, 0) {
-        assert_eq!((kept(&host), told(&host).len()), (None, 0));
+        assert_eq!((kept(&host), host.statuses().len()), (None, 0));
         next_run_tells(&host, &["SUCCESS"]);
     }
 }
@@ -87,7 +80,7 @@ fn killed_when_the_outcome_is_kept_and_not_sent_a_run_is_followed_by_the_same_ou
     let _taken = silent.accept().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!((kept(&host), told(&host).len()), (Some(("FAILURE".to_owned(), false)), 0));
+    assert_eq!((kept(&host), host.statuses().len()), (Some(("FAILURE".to_owned(), false)), 0));
     next_run_tells(&host, &["FAILURE"]);
 }
 
@@ -95,8 +88,8 @@ fn killed_when_the_outcome_is_kept_and_not_sent_a_run_is_followed_by_the_same_ou
 fn killed_after_it_was_sent_and_before_the_answer_a_signal_is_sent_once_more() {
     let host = refused(|options| options.cloudformation = [CfnAnswer::Slow(Duration::from_secs(20))].into());
     let ended = host.run_and(|pid| {
-        until(|| told(&host).len() == 1);
-        kill(Pid::from_raw(pid as i32), Signal::SIGKILL).unwrap();
+        until(|| host.statuses().len() == 1);
+        kill(pid, Signal::SIGKILL);
     });
     assert_eq!(ended.code, None);
     assert_eq!(kept(&host), Some(("FAILURE".to_owned(), false)));
@@ -107,7 +100,7 @@ fn killed_after_it_was_sent_and_before_the_answer_a_signal_is_sent_once_more() {
 fn killed_after_it_was_accepted_and_before_that_is_kept_a_signal_is_sent_once_more() {
     let host = refused(|_| {});
     if killed_at_state(&host, 1) {
-        assert_eq!((kept(&host), told(&host).len()), (Some(("FAILURE".to_owned(), false)), 1));
+        assert_eq!((kept(&host), host.statuses().len()), (Some(("FAILURE".to_owned(), false)), 1));
         next_run_tells(&host, &["FAILURE", "FAILURE"]);
     }
 }
@@ -122,9 +115,9 @@ fn a_state_that_cannot_be_read_is_left_as_it_is_and_the_outcome_holds_on_this_bo
     for words in [&format!("make {STATE} readable, or move it away")[..], "kept until the next boot only"] {
         assert!(ended.stderr.contains(words), "no {words} in {}", ended.stderr);
     }
-    std::fs::remove_file(host.at(MISTAKE)).unwrap();
+    host.remove_mistake();
     assert_eq!(host.run().code, Some(0));
-    assert_eq!(told(&host), ["FAILURE"]);
+    assert_eq!(host.statuses(), ["FAILURE"]);
     assert!(host.at(STATE).is_symlink());
 }
 
@@ -147,8 +140,8 @@ fn a_state_that_cannot_be_parsed_is_never_lost() {
     assert!(ended.stderr.contains(&format!("can't be parsed, is kept as {aside}")), "{}", ended.stderr);
     assert!(is_kept(&host));
     next_run_tells(&host, &["FAILURE"]);
-    if std::process::Command::new("strace").arg("-V").output().is_err() {
-        return crate::support::skip("needs strace");
+    if lacks_strace() {
+        return;
     }
     for n in 1..50 {
         let host = damaged();
@@ -160,9 +153,9 @@ fn a_state_that_cannot_be_parsed_is_never_lost() {
             return;
         }
         let status = kept(&host).map_or("SUCCESS".to_owned(), |(status, _)| status);
-        std::fs::remove_file(host.at(MISTAKE)).unwrap();
+        host.remove_mistake();
         assert_eq!(host.run().code, Some(0));
-        assert!(is_kept(&host) && told(&host).iter().all(|told| *told == status), "killed at rename {n}");
+        assert!(is_kept(&host) && host.statuses().iter().all(|told| *told == status), "killed at rename {n}");
     }
     panic!("the run was killed each time");
 }
@@ -203,7 +196,7 @@ fn each_text_of_a_validation_error_is_told_apart_by_both_ways_of_authentication(
         ("auto", vec![CfnAnswer::AccessDenied], Accepted, 0, "(auth: iam)"),
     ]);
     for (auth, answers, delivery, code, message) in table {
-        let user_data = SMALLEST.replace("resource: Instances", &format!("resource: Instances\n  auth: {auth}"));
+        let user_data = with_signal(&format!("auth: {auth}"));
         let host = Host::in_cloud(&user_data, |options| {
             options.cloudformation = answers.clone().into();
             options.iam_role = Some("web-instances".into());
@@ -216,7 +209,7 @@ fn each_text_of_a_validation_error_is_told_apart_by_both_ways_of_authentication(
         let sent = answers.len() + usize::from(delivery == Accepted);
         assert_eq!(host.requests(Server::CloudFormation).len(), sent, "{auth} {answers:?}");
         // What nobody waits for, and what was refused, leaves nothing: the one is done, the other is tried by each run.
-        assert_eq!(told(&host).len(), usize::from(delivery == Accepted), "{auth} {answers:?}");
+        assert_eq!(host.statuses().len(), usize::from(delivery == Accepted), "{auth} {answers:?}");
         assert_eq!(kept(&host), Some(("SUCCESS".to_owned(), delivery != Refused)), "{auth} {answers:?}");
     }
 }
@@ -245,7 +238,7 @@ fn a_proxy_that_drops_connections_is_tried_again() {
 
 #[test]
 fn a_proxy_that_drops_connect_is_named_and_the_next_run_makes_up_for_it() {
-    let user_data = SMALLEST.replace("signal:", "signal:\n  timeout: 8s");
+    let user_data = with_signal("timeout: 8s");
     let host = Host::in_cloud(&user_data, |options| options.proxy_drops = 100);
     let proxy = host.rehearsal.cloud.proxy_endpoint();
     host.put("/etc/ecs-firstrun/conf.d/70-proxy.yaml", &format!("proxy: {{url: \"{proxy}\"}}\n"));
@@ -272,7 +265,7 @@ fn instance_metadata_that_come_late_are_waited_for() {
     command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}"));
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(told(&host).len(), 0);
+    assert_eq!(host.statuses().len(), 0);
     let options = CloudOptions { imds_address: address, user_data: Some(SMALLEST.into()), ..CloudOptions::default() };
     let _late = Cloud::start(options).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -316,7 +309,7 @@ fn the_stack_is_found_in_user_data_that_are_wrong_elsewhere() {
 
 #[test]
 fn a_program_that_the_kernel_kills_for_want_of_memory_is_an_outcome_that_says_so() {
-    let host = Host::of(Scenario::Success, include_str!("../examples/user-data/complete.yaml"));
+    let host = Host::of(Scenario::Success, COMPLETE);
     let mkfs = host.rehearsal.bin.join("mkfs.xfs");
     std::fs::remove_file(&mkfs).unwrap();
     std::fs::write(&mkfs, "#!/bin/sh\nkill -KILL $$\n").unwrap();
@@ -338,7 +331,7 @@ fn the_endpoint_of_all_services_serves_where_cloudformation_has_none_of_its_own(
         let places = [("AWS_ENDPOINT_URL_CLOUDFORMATION", ""), ("AWS_ENDPOINT_URL", everywhere.as_str())];
         let ended = host.run_with(&[keys, places].concat());
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert_eq!(told(&host), ["SUCCESS"], "{auth}");
+        assert_eq!(host.statuses(), ["SUCCESS"], "{auth}");
         assert!(ended.stderr.contains(&format!("accepted (auth: {auth})")), "{}", ended.stderr);
     }
 }

@@ -9,10 +9,9 @@ use serde_json::Value;
 
 use crate::runs::lines;
 use crate::support::host::Host;
+use crate::support::user_data::{COMPLETE, misspelt, with_signal};
 use crate::support::{repository, skip};
 
-const SMALLEST: &str =
-    "#ecs-firstrun\nsignal: {stack: web, resource: Instances, timeout: 20s}\necs: {cluster: production}\n";
 /// Words of the query language that are no fields, and fields that CloudWatch Logs adds.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html>
 const WORDS: [&str; 17] = [
@@ -38,19 +37,19 @@ const FUNCTIONS: [&str; 8] = ["count", "count_distinct", "avg", "max", "min", "p
 
 /// Lines of runs that have all that a line can have: each step, failures, what can become of a signal.
 fn lines_of_all_kinds() -> Vec<Value> {
-    let complete = include_str!("../examples/user-data/complete.yaml");
-    let answered = |answer| Host::in_cloud(SMALLEST, |options| options.cloudformation = vec![answer].into());
+    let user_data = with_signal("timeout: 20s");
+    let answered = |answer| Host::in_cloud(&user_data, |options| options.cloudformation = vec![answer].into());
     let error = |text| CfnAnswer::Error(400, "ValidationError", text);
-    let refused = Host::in_cloud(&SMALLEST.replace("cluster", "clusterr"), |_| {});
+    let refused = Host::in_cloud(&misspelt(&user_data), |_| {});
     let hosts = [
-        Host::of(Scenario::Proxy, complete),
-        Host::of(Scenario::AgentExits5, SMALLEST),
+        Host::of(Scenario::Proxy, COMPLETE),
+        Host::of(Scenario::AgentExits5, user_data.as_str()),
         answered(error("Stack web is in ROLLBACK_IN_PROGRESS state and cannot be signaled")),
         answered(error("Stack:web does not exist")),
         refused,
     ];
     hosts.iter().for_each(|host| drop(host.run()));
-    let undelivered = Host::in_cloud(SMALLEST, |_| {});
+    let undelivered = Host::in_cloud(&user_data, |_| {});
     undelivered.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:9")]);
     hosts.iter().chain([&undelivered]).flat_map(lines).collect()
 }

@@ -4,8 +4,8 @@ use ecs_firstrun::rehearse::cloud::{Registration, Server};
 use ecs_firstrun::report::Outcome;
 
 use crate::support::host::{Ended, Host};
+use crate::support::user_data::SMALLEST;
 
-const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
 /// What a script of the user data sets for the shell original.
 const VARIABLES: [(&str, &str); 3] =
     [("ECS_CLUSTER", "production"), ("STACK_NAME", "web"), ("AUTOSCALING_GROUP", "Instances")];

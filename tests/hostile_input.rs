@@ -9,11 +9,9 @@ use ecs_firstrun::report::Report;
 use ecs_firstrun::run::documents;
 use ecs_firstrun::text::Paint;
 use ecs_firstrun::validate::check;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use std::io::Write as _;
 
 use crate::support::bounds::{Counting, MEMORY, TIME, least};
+use crate::support::gzip;
 
 #[global_allocator]
 static ALLOCATOR: Counting<{ usize::MAX }> = Counting;
@@ -55,12 +53,6 @@ fn read(name: &str, bytes: &[u8]) -> Vec<String> {
     within_bounds(name, || check("user-data", bytes).errors.iter().for_each(|problem| drop(problem.render(true))));
     assert!(found.len() <= problem::MOST + 1, "{name}: {} problems", found.len());
     found
-}
-
-fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes.as_ref()).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Texts after the first line, with what the first problem says.

@@ -7,8 +7,8 @@ use std::process::Command;
 use ecs_firstrun::doctor::INSTALLED;
 use serde_json::Value;
 
-use crate::doctor::assert_has;
 use crate::selinux::set_label;
+use crate::support::doctor::assert_has;
 use crate::support::host::{BINARY, Ended, tree};
 use crate::support::repository;
 

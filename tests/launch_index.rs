@@ -41,7 +41,7 @@ fn each_instance_of_a_launch_reads_its_own_parts() {
     }
     let host = host(3);
     assert_ne!(host.run().code, Some(0));
-    assert!(host.report().reason.unwrap_or_default().contains("unknown key `clusters`"));
+    assert!(host.reason().contains("unknown key `clusters`"));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn where_the_index_is_not_to_be_had_the_parts_for_each_are_read_as_cloud_init_do
     });
     let ended = host.run();
     assert!(ended.stderr.contains("going on without /latest/meta-data/ami-launch-index: "), "{}", ended.stderr);
-    assert!(host.report().reason.unwrap_or_default().contains("unknown key `clusters`"));
+    assert!(host.reason().contains("unknown key `clusters`"));
 }
 
 #[test]

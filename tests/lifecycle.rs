@@ -7,13 +7,13 @@ use ecs_firstrun::rehearse::cloud::{
     AutoScalingAnswer, CloudOptions, LifecycleCall, RegisteredAs, Registration, Server, SignalAuth,
 };
 use ecs_firstrun::report::{DeliveryState, Outcome, SignalReport};
+use nix::sys::signal::Signal;
 
-use crate::support::host::{Ended, Host, INSTANCE, until};
+use crate::support::host::{Ended, Host, INSTANCE, kill, until};
 
 const ALONE: &str =
     "#ecs-firstrun\nsignal: {lifecycle_hook: {name: launch, group: web-Instances}}\necs: {cluster: production}\n";
 const BESIDE: &str = "#ecs-firstrun\nsignal:\n  stack: web\n  resource: Instances\n  lifecycle_hook: {name: launch}\necs: {cluster: production}\n";
-const MISTAKE: &str = "/etc/ecs-firstrun/conf.d/60-mistake.yaml";
 
 /// A host with a role, whose tags name its group.
 fn host(user_data: &str, change: impl FnOnce(&mut CloudOptions)) -> Host {
@@ -36,10 +36,6 @@ fn heartbeats(host: &Host) -> Vec<LifecycleCall> {
 
 fn told(host: &Host) -> SignalReport {
     host.report().lifecycle_hook.unwrap()
-}
-
-fn terminate(pid: u32) {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::SIGTERM).unwrap();
 }
 
 #[test]
@@ -68,7 +64,7 @@ fn failure_and_refusal_complete_the_action_with_abandon() {
     assert_eq!(never.run().code, Some(1));
     assert_eq!(completions(&never), ["ABANDON"]);
     let refused = host(ALONE, |_| {});
-    refused.put(MISTAKE, "ecs: {clusterr: x}\n");
+    refused.put_mistake();
     assert_eq!(refused.run().code, Some(2));
     assert_eq!(completions(&refused), ["ABANDON"]);
     assert_eq!(heartbeats(&refused), []);
@@ -168,12 +164,12 @@ fn the_roles_credentials_are_read_where_the_option_has_the_instance_metadata() {
 fn what_is_not_delivered_is_told_by_the_next_run_and_never_contradicted() {
     let user_data = ALONE.replace("signal: {", "signal: {timeout: 8s, ");
     let host = host(&user_data, |_| {});
-    host.put(MISTAKE, "ecs: {clusterr: x}\n");
+    host.put_mistake();
     let ended = host.run_with(&[("AWS_ENDPOINT_URL_AUTO_SCALING", "http://127.0.0.1:1")]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert_eq!(told(&host).delivery, DeliveryState::Undelivered);
     assert!(told(&host).message.contains("refused"), "{}", told(&host).message);
-    std::fs::remove_file(host.at(MISTAKE)).unwrap();
+    host.remove_mistake();
     assert_eq!(host.run().code, Some(0));
     assert_eq!(completions(&host), ["ABANDON"]);
 }
@@ -210,7 +206,7 @@ fn a_warm_pool_gets_its_instance_prepared_and_the_stack_is_told_on_the_boot_into
     // Auto Scaling stops it once the action is completed.
     let ended = host.run_and(|pid| {
         until(|| completions(&host) == ["CONTINUE"] && host.rehearsal.report().unwrap().outcome == Outcome::Success);
-        terminate(pid);
+        kill(pid, Signal::SIGTERM);
     });
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let report = host.report();
@@ -246,15 +242,15 @@ fn an_instance_that_runs_in_its_warm_pool_goes_into_service_without_a_boot() {
 #[test]
 fn what_fails_in_a_warm_pool_is_abandoned_and_no_business_of_the_stack() {
     let host = host(BESIDE, |options| options.target_lifecycle_state = Some("Warmed:Stopped".into()));
-    host.put(MISTAKE, "ecs: {clusterr: x}\n");
+    host.put_mistake();
     let ended = host.run_and(|pid| {
         until(|| completions(&host) == ["ABANDON"] && host.rehearsal.report().unwrap().outcome == Outcome::Refused);
-        terminate(pid);
+        kill(pid, Signal::SIGTERM);
     });
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(host.requests(Server::CloudFormation).is_empty());
     // Where Auto Scaling lets it go into service all the same, that is an outcome of its own.
-    std::fs::remove_file(host.at(MISTAKE)).unwrap();
+    host.remove_mistake();
     host.rehearsal.cloud.bring_to("InService");
     let Ended { code, stderr, .. } = host.run();
     assert_eq!(code, Some(0), "{stderr}");
@@ -275,7 +271,7 @@ fn an_instance_that_auto_scaling_terminates_is_neither_started_nor_signalled() {
     for (state, has_mistake) in states.into_iter().map(|state| (state, false)).chain([("Terminated", true)]) {
         let host = host(BESIDE, |options| options.target_lifecycle_state = Some(state.into()));
         if has_mistake {
-            host.put(MISTAKE, "ecs: {clusterr: x}\n");
+            host.put_mistake();
         }
         for _ in 0..2 {
             let ended = host.run();

@@ -7,8 +7,9 @@ use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::report::Outcome;
 use serde_json::json;
 
-use crate::doctor::{SMALLEST, assert_has, doctor, findings, host_with};
+use crate::support::doctor::{assert_has, doctor, findings, host_with};
 use crate::support::host::Host;
+use crate::support::user_data::SMALLEST;
 
 const UNIT: &str = "amazon-cloudwatch-agent.service";
 const ETC: &str = "/opt/aws/amazon-cloudwatch-agent/etc";
@@ -193,7 +194,7 @@ fn files_of_the_image_that_show_the_password_of_the_proxy_are_told() {
         } else {
             assert_eq!((warnings.as_str(), said.contains("own.json")), ("", false), "{document} {common}");
         }
-        assert!(!host.report().reason.unwrap_or_default().contains("own.json"), "the logs are sent");
+        assert!(!host.reason().contains("own.json"), "the logs are sent");
     }
     // A file that only its owner reads.
     let host = host_with(|_| {});
@@ -316,7 +317,7 @@ fn a_common_config_that_is_missing_is_told_unless_the_proxy_makes_it() {
             host.put("/etc/ecs-firstrun/conf.d/60.yaml", REQUIRED);
         }
         assert_eq!(host.run().code, Some(code));
-        let told = warnings(&host) + &host.report().reason.unwrap_or_default();
+        let told = warnings(&host) + &host.reason();
         let said = doctor(&host).stdout;
         for text in [told, said] {
             assert_eq!(text.contains("common-config.toml is missing"), is_told, "{has_proxy}: {text}");

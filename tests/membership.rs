@@ -5,8 +5,9 @@ use std::time::Duration;
 use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, RegisteredAs, Registration};
 use ecs_firstrun::report::Outcome;
 
-use crate::doctor::{SHORT_WAIT, SMALLEST, assert_has, doctor, findings, host_with, put_agent_state};
+use crate::support::doctor::{SHORT_WAIT, assert_has, doctor, findings, host_with, put_agent_state};
 use crate::support::host::{Ended, Host, until};
+use crate::support::user_data::SMALLEST;
 
 const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
 
@@ -50,7 +51,7 @@ fn a_line_that_wins_over_the_configuration_is_named() {
         "; `ECS_CLUSTER=green` in line 6 of /etc/ecs/ecs.config wins over the configuration: remove that line",
         "delete /var/lib/ecs/data",
     ];
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(&host.reason(), &words);
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
 }
 
@@ -101,7 +102,7 @@ fn without_a_cluster_an_agent_in_another_one_than_its_settings_name_is_told() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     host.one_signal("FAILURE");
     let words = ["registered with `default`, not with `jobs`", "delete /var/lib/ecs/data"];
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(&host.reason(), &words);
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
 }
 
@@ -120,7 +121,7 @@ fn without_a_cluster_the_reason_says_who_names_it() {
         });
         host.put(ECS_CONFIG, settings);
         assert_eq!(host.run().code, Some(1));
-        assert_has(&host.report().reason.unwrap_or_default(), &[words]);
+        assert_has(&host.reason(), &[words]);
     }
 }
 
@@ -147,7 +148,7 @@ fn a_boot_that_ends_in_another_cluster_is_no_success() {
     host.put(ECS_CONFIG, &ours);
     let ended = host.run();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert_has(&host.report().reason.unwrap_or_default(), &["registered with `green`, not with `production`"]);
+    assert_has(&host.reason(), &["registered with `green`, not with `production`"]);
     assert!(host.rehearsal.cloud.signals().is_empty(), "the first outcome holds");
 }
 
@@ -218,7 +219,7 @@ fn memory_that_is_reserved_and_not_there_fails_the_run_before_anything_is_starte
     let words = ["ecs.config.ECS_RESERVED_MEMORY: 9000 MiB are reserved, and the host has 7765 MiB of memory"];
     assert_has(&host.call(&["plan"], &[]).stdout, &words);
     assert_eq!(host.run().code, Some(1));
-    assert_has(&host.report().reason.unwrap_or_default(), &words);
+    assert_has(&host.reason(), &words);
     host.one_signal("FAILURE");
     assert_eq!(host.started(), Vec::<String>::new());
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);

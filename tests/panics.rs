@@ -3,16 +3,11 @@
 use ecs_firstrun::report::{BUG, Outcome};
 
 use crate::support::host::{Ended, Host};
-
-const DOCUMENT: &str = "#ecs-firstrun\nsignal: {stack: web, resource: Instances}\necs: {cluster: production}\n";
+use crate::support::user_data::SMALLEST;
 
 /// A run that panics where these actions of fail points say.
 fn panicked(host: &Host, actions: &str) -> Ended {
     host.run_with(&[("FAILPOINTS", actions)])
-}
-
-fn statuses(host: &Host) -> Vec<String> {
-    host.rehearsal.cloud.signals().into_iter().map(|signal| signal.status).collect()
 }
 
 #[test]
@@ -24,7 +19,7 @@ fn a_panic_on_the_way_is_one_failure() {
         ("action=3*off->panic", "action"),
         ("conclude=1*panic", "conclude"),
     ] {
-        let host = Host::in_cloud(DOCUMENT, |_| {});
+        let host = Host::in_cloud(SMALLEST, |_| {});
         let ended = panicked(&host, actions);
         assert_eq!(ended.code, Some(1), "{actions}: {}", ended.stderr);
         host.one_signal("FAILURE");
@@ -33,13 +28,13 @@ fn a_panic_on_the_way_is_one_failure() {
         assert!(host.text("/dev/console").contains(&reason), "{actions}");
         // It is decided: the next run, which would come out well, contradicts nothing.
         host.run();
-        assert_eq!(statuses(&host), ["FAILURE"], "{actions}");
+        assert_eq!(host.statuses(), ["FAILURE"], "{actions}");
     }
 }
 
 #[test]
 fn a_panic_after_the_outcome_is_decided_leaves_it_as_it_is() {
-    let host = Host::in_cloud(DOCUMENT, |_| {});
+    let host = Host::in_cloud(SMALLEST, |_| {});
     let ended = panicked(&host, "decided=1*panic");
     assert_eq!((ended.code, host.report().outcome), (Some(1), Outcome::Failure), "{}", ended.stderr);
     host.one_signal("SUCCESS");
@@ -48,9 +43,9 @@ fn a_panic_after_the_outcome_is_decided_leaves_it_as_it_is() {
 #[test]
 fn a_panic_that_leaves_nothing_to_tell_with_is_on_the_console_and_the_next_run_tells() {
     for actions in ["gather=panic", "conclude=panic", "tell=panic", "begin=panic", "plan=panic;conclude=panic"] {
-        let host = Host::in_cloud(DOCUMENT, |_| {});
+        let host = Host::in_cloud(SMALLEST, |_| {});
         let ended = panicked(&host, actions);
-        assert_eq!((ended.code, statuses(&host).len()), (Some(3), 0), "{actions}: {}", ended.stderr);
+        assert_eq!((ended.code, host.statuses().len()), (Some(3), 0), "{actions}: {}", ended.stderr);
         let console = host.text("/dev/console");
         assert!(console.contains(&format!("FAILURE: {BUG}")), "{actions}: {console}");
         assert_eq!(host.run().code, Some(0), "{actions}");
@@ -69,6 +64,6 @@ fn a_panic_in_the_parse_is_told_to_whom_the_tags_name() {
     host.one_signal("FAILURE");
     let host = Host::in_cloud(nothing, |options| options.tags.clear());
     let ended = panicked(&host, "parse=panic");
-    assert_eq!((ended.code, statuses(&host).len()), (Some(3), 0), "{}", ended.stderr);
+    assert_eq!((ended.code, host.statuses().len()), (Some(3), 0), "{}", ended.stderr);
     assert!(host.text("/dev/console").contains(BUG));
 }

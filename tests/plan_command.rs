@@ -9,9 +9,8 @@ use serde_json::Value;
 use crate::support::host::{BINARY, Host};
 use crate::support::repository;
 use crate::support::terminal::{OnTerminal, without_codes};
+use crate::support::user_data::{COMPLETE, SMALLEST};
 
-const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
-const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
 const SECRETS: &str = "#ecs-firstrun
 signal: {stack: web, resource: Instances}
 proxy: {url: 'http://squid:canary@127.0.0.1:9'}

@@ -6,9 +6,7 @@ use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::Server;
 
 use crate::support::host::Host;
-
-const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
-const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
+use crate::support::user_data::{COMPLETE, SMALLEST};
 
 #[test]
 fn a_proxy_that_is_asked_for_is_used_for_cloudformation_and_never_for_the_instance_metadata() {
@@ -202,7 +200,7 @@ fn the_cloudwatch_agent_finds_its_own_files_closed_and_as_they_were() {
     std::os::unix::fs::symlink(host.at("/etc/elsewhere"), host.at(&log)).unwrap();
     let ended = host.run();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let reason = host.report().reason.unwrap_or_default();
+    let reason = host.reason();
     assert!(reason.contains(&format!("{log} is a symbolic link")) && reason.ends_with("; remove it"), "{reason}");
     assert!(!host.started().contains(&"amazon-cloudwatch-agent.service".to_owned()));
 }

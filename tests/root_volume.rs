@@ -6,7 +6,6 @@ use crate::support::host::Host;
 
 const USER_DATA: &str = "#ecs-firstrun\nsignal: {stack: web, resource: Instances, lifecycle_hook: {name: launch, group: web}}\n\
     ecs: {cluster: production}\n";
-const MISTAKE: &str = "/etc/ecs-firstrun/conf.d/60-mistake.yaml";
 
 /// A host in a group, whose instances have a role.
 fn host() -> Host {
@@ -22,9 +21,8 @@ fn replace_root_volume(host: &Host) {
 
 /// The statuses that CloudFormation has taken, and the results that Auto Scaling has.
 fn told(host: &Host) -> (Vec<String>, Vec<String>) {
-    let statuses = host.rehearsal.cloud.signals().into_iter().map(|signal| signal.status);
     let results = host.rehearsal.cloud.lifecycle_calls().into_iter().filter_map(|call| call.result);
-    (statuses.collect(), results.collect())
+    (host.statuses(), results.collect())
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -53,12 +51,12 @@ fn a_failure_on_a_new_root_volume_is_told_and_a_first_failure_stays() {
     let fails_later = host();
     assert_eq!(fails_later.run().code, Some(0));
     replace_root_volume(&fails_later);
-    fails_later.put(MISTAKE, "ecs: {clusterr: x}\n");
+    fails_later.put_mistake();
     assert_eq!(fails_later.run().code, Some(2));
     assert_eq!(told(&fails_later), (words(&["SUCCESS", "FAILURE"]), words(&["CONTINUE", "ABANDON"])));
 
     let failed = host();
-    failed.put(MISTAKE, "ecs: {clusterr: x}\n");
+    failed.put_mistake();
     assert_eq!(failed.run().code, Some(2));
     replace_root_volume(&failed);
     let ended = failed.run();

@@ -12,13 +12,7 @@ use ecs_firstrun::rehearse::cloud::{CfnAnswer, ImdsFaults, Server, SignalAuth};
 use ecs_firstrun::report::{Change, DeliveryState, Outcome};
 
 use crate::support::host::{BINARY, Host, INSTANCE, beside_the_root, until};
-
-const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
-const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
-
-fn reason(host: &Host) -> String {
-    host.report().reason.unwrap_or_default()
-}
+use crate::support::user_data::{COMPLETE, SMALLEST, misspelt, with_signal};
 
 #[test]
 fn when_all_goes_well_the_host_is_set_up_and_success_is_signalled() {
@@ -107,16 +101,16 @@ fn a_second_run_changes_nothing_and_signals_nothing() {
 
 #[test]
 fn user_data_with_a_mistake_is_refused_and_failure_is_signalled_at_once() {
-    let host = Host::of(Scenario::BadUserData, COMPLETE.replace("cluster:", "clusterr:"));
+    let host = Host::of(Scenario::BadUserData, misspelt(COMPLETE));
     let before = host.tree();
     let ended = host.run();
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     host.one_signal("FAILURE");
     assert_eq!(host.report().outcome, Outcome::Refused);
     assert!(
-        reason(&host).contains("unknown key `clusterr`") && reason(&host).contains("did you mean `cluster`?"),
+        host.reason().contains("unknown key `clusterr`") && host.reason().contains("did you mean `cluster`?"),
         "{}",
-        reason(&host)
+        host.reason()
     );
     assert_eq!(host.started(), Vec::<String>::new());
     assert!(before == host.tree(), "a refused configuration changed the host");
@@ -140,7 +134,7 @@ fn an_ecs_agent_that_never_registers_fails_the_run_when_the_wait_is_over() {
     let wait = report.steps.iter().find(|step| step.name == "wait").unwrap();
     assert_eq!(wait.outcome, Outcome::Failure);
     assert!((3_000..5_000).contains(&wait.duration_ms), "{}", wait.duration_ms);
-    assert!(reason(&host).contains("registered with `production`"), "{}", reason(&host));
+    assert!(host.reason().contains("registered with `production`"), "{}", host.reason());
 }
 
 #[test]
@@ -148,7 +142,7 @@ fn an_ecs_agent_in_another_cluster_fails_the_run_and_names_that_cluster() {
     let host = Host::of(Scenario::WrongCluster, SMALLEST);
     assert_eq!(host.run().code, Some(1));
     host.one_signal("FAILURE");
-    assert!(reason(&host).contains("`default`") && reason(&host).contains("`production`"), "{}", reason(&host));
+    assert!(host.reason().contains("`default`") && host.reason().contains("`production`"), "{}", host.reason());
 }
 
 #[test]
@@ -156,7 +150,7 @@ fn an_ecs_agent_that_gives_up_fails_the_run_with_its_exit_code() {
     let host = Host::of(Scenario::AgentExits5, SMALLEST);
     assert_eq!(host.run().code, Some(1));
     host.one_signal("FAILURE");
-    assert!(reason(&host).contains('5'), "{}", reason(&host));
+    assert!(host.reason().contains('5'), "{}", host.reason());
     assert!(host.report().duration_ms < 10_000);
 }
 
@@ -165,7 +159,7 @@ fn a_disk_with_a_filesystem_of_somebody_else_is_left_alone_and_nothing_is_starte
     let host = Host::of(Scenario::ForeignDisk, COMPLETE);
     assert_eq!(host.run().code, Some(1));
     host.one_signal("FAILURE");
-    assert!(reason(&host).contains("somebody-else"), "{}", reason(&host));
+    assert!(host.reason().contains("somebody-else"), "{}", host.reason());
     let calls = host.rehearsal.programs.calls();
     assert!(!calls.iter().any(|call| call.program.starts_with("mkfs")), "{calls:?}");
     assert_eq!(host.started(), ["amazon-cloudwatch-agent.service"]);
@@ -324,7 +318,7 @@ fn a_stack_that_does_not_wait_is_no_failure() {
 
 #[test]
 fn a_signal_that_cloudformation_refuses_ends_with_exit_code_3() {
-    let user_data = SMALLEST.replace("resource: Instances", "resource: Instances\n  auth: instance_identity");
+    let user_data = with_signal("auth: instance_identity");
     let host = Host::in_cloud(&user_data, |options| options.cloudformation = [CfnAnswer::NoSuchStack].into());
     assert_eq!(host.run().code, Some(3));
     assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::Refused);
@@ -332,7 +326,7 @@ fn a_signal_that_cloudformation_refuses_ends_with_exit_code_3() {
 
 #[test]
 fn a_host_that_failed_once_signals_no_success_later() {
-    let host = Host::of(Scenario::BadUserData, SMALLEST.replace("cluster:", "clusterr:"));
+    let host = Host::of(Scenario::BadUserData, misspelt(SMALLEST));
     assert_eq!(host.run().code, Some(2));
     host.put("/etc/ecs-firstrun/conf.d/60-nothing.yaml", "wait: {timeout: 5s}\n");
     assert_eq!(host.run().code, Some(2));
@@ -367,7 +361,7 @@ fn a_document_of_the_image_is_merged_under_the_user_data() {
 
 #[test]
 fn a_signal_that_could_not_be_sent_is_sent_by_the_next_run() {
-    let user_data = SMALLEST.replace("resource: Instances", "resource: Instances\n  timeout: 20s");
+    let user_data = with_signal("timeout: 20s");
     let host = Host::in_cloud(&user_data, |_| {});
     let ended = host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:9")]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);

@@ -1,7 +1,6 @@
 //! The log of runs: one line of JSON for each run, however it ended, and none that is torn.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::Registration;
@@ -9,12 +8,12 @@ use ecs_firstrun::report::{BUG, Outcome};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::host::{Ended, Host, INSTANCE, until};
+use crate::support::host::{Ended, Host, INSTANCE, kill, until};
+use crate::support::tmpfs::Tmpfs;
+use crate::support::user_data::{SMALLEST, UNSIGNALLED, misspelt};
 
 const RUNS: &str = "/var/log/ecs-firstrun-runs.log";
 const STATUS: &str = "/run/ecs-firstrun/status";
-const SMALLEST: &str = "#ecs-firstrun\nsignal: {stack: web, resource: Instances}\necs: {cluster: production}\n";
-const UNSIGNALLED: &str = "#ecs-firstrun\necs: {cluster: production}\n";
 
 /// The lines, each of which is a whole JSON object in a line of its own.
 pub fn lines(host: &Host) -> Vec<Value> {
@@ -43,7 +42,7 @@ fn ended_by(host: &Host, signal: Signal) {
     let _ = std::fs::remove_file(host.at(STATUS));
     host.run_and(|pid| {
         until(|| std::fs::read_to_string(host.at(STATUS)).is_ok_and(|status| status.contains("wait")));
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), signal).unwrap();
+        kill(pid, signal);
     });
 }
 
@@ -98,7 +97,7 @@ fn a_run_that_fails_or_is_refused_says_why() {
             "wait",
             "wait: the cluster `production` does not exist",
         ),
-        (Host::in_cloud(&SMALLEST.replace("cluster", "clusterr"), |_| {}), 2, "refused", "", "unknown key `clusterr`"),
+        (Host::in_cloud(&misspelt(SMALLEST), |_| {}), 2, "refused", "", "unknown key `clusterr`"),
     ] {
         assert_eq!(host.run().code, Some(code));
         let found = lines(&host);
@@ -274,26 +273,11 @@ fn a_log_that_has_grown_is_moved_away_and_what_a_loss_of_power_left_is_taken_awa
     assert_eq!(host.text(&format!("{RUNS}.1")), many);
 }
 
-/// A mount that goes away with this value, when a test fails too.
-struct Mounted(PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        nix::mount::umount(&self.0).unwrap();
-    }
-}
-
 #[test]
 fn a_disk_that_is_full_tears_no_line_and_one_that_takes_nothing_keeps_no_run_from_its_end() {
-    use nix::mount::{MsFlags, mount};
     let host = Host::in_cloud(SMALLEST, |_| {});
     let log = host.at("/var/log");
-    std::fs::create_dir_all(&log).unwrap();
-    if let Err(error) = mount(Some("none"), &log, Some("tmpfs"), MsFlags::empty(), Some("size=64k")) {
-        crate::support::skip(&format!("needs root to mount a tmpfs: {error}"));
-        return;
-    }
-    let mounted = Mounted(log.clone());
+    let Some(mounted) = Tmpfs::mount(&log, "64k") else { return };
     // There is room for some bytes more in the log's last page, and for no other page.
     let line = format!("{{\"time\":\"{}\"}}\n", "x".repeat(88));
     let before = line.repeat(4090 / line.len());
@@ -308,8 +292,7 @@ fn a_disk_that_is_full_tears_no_line_and_one_that_takes_nothing_keeps_no_run_fro
         ended.stderr
     );
     assert!(host.text(RUNS) == before, "there is a torn line: {}", &host.text(RUNS)[before.len()..]);
-    let remounted = mount(None::<&str>, &log, None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>);
-    remounted.unwrap();
+    mounted.make_read_only();
     let ended = host.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(

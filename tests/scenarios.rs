@@ -17,8 +17,7 @@ use serde_json::Value;
 use crate::support::golden::{self, Files};
 use crate::support::host::{Ended, Host, Tree, beside_the_root};
 use crate::support::repository;
-
-const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
+use crate::support::user_data::{COMPLETE, misspelt};
 
 #[test]
 fn each_scenario_has_its_requests_files_and_report_and_is_the_same_when_it_runs_again() {
@@ -39,7 +38,7 @@ fn each_scenario_has_its_requests_files_and_report_and_is_the_same_when_it_runs_
 
 fn outcome(scenario: Scenario) -> Files {
     let user_data = match scenario {
-        Scenario::BadUserData => COMPLETE.replace("cluster:", "clusterr:"),
+        Scenario::BadUserData => misspelt(COMPLETE),
         _ => COMPLETE.to_owned(),
     };
     let host = Host::of(scenario, user_data);

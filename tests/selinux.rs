@@ -3,9 +3,10 @@
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::report::Change;
 
-use crate::doctor::findings;
 use crate::support::disks::{Loop, Machine, can_run};
+use crate::support::doctor::findings;
 use crate::support::host::{Ended, Host};
+use crate::support::lacks_strace;
 use crate::support::skip;
 
 pub const SUBSTITUTES: &str = "/etc/selinux/targeted/contexts/files/file_contexts.subs";
@@ -239,8 +240,8 @@ fn labels_that_can_not_be_set_are_warnings() {
 
 #[test]
 fn where_selinux_is_off_nothing_more_than_its_presence_is_looked_at() {
-    if std::process::Command::new("strace").arg("-V").output().is_err() {
-        return skip("needs strace");
+    if lacks_strace() {
+        return;
     }
     let host = Host::of(Scenario::Success, USER_DATA);
     install(&host);

@@ -6,18 +6,18 @@ use std::time::Duration;
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{CfnAnswer, Server};
 use ecs_firstrun::report::{DeliveryState, Outcome};
+use nix::sys::signal::Signal;
 
-use crate::support::host::{BINARY, Ended, Host, until};
-
-const MISTAKE: &str = "/etc/ecs-firstrun/conf.d/60-mistake.yaml";
-const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
+use crate::support::host::{BINARY, Ended, Host, kill, until};
+use crate::support::lacks_strace;
+use crate::support::user_data::{SMALLEST, with_signal};
 
 #[test]
 fn a_run_that_is_told_to_stop_decides_nothing_and_the_next_one_goes_on() {
     let host = Host::of(Scenario::Never, SMALLEST);
     let stop = |pid: u32| {
         until(|| host.rehearsal.programs.started_marker("ecs.service").exists());
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::SIGTERM).unwrap();
+        kill(pid, Signal::SIGTERM);
     };
     let ended = host.run_and(stop);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
@@ -36,7 +36,7 @@ fn a_run_that_is_told_to_stop_while_it_signals_leaves_that_to_the_next_one() {
     let stop = |pid: u32| {
         until(|| host.requests(Server::CloudFormation).len() > 1);
         running = Some(host.report());
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::SIGTERM).unwrap();
+        kill(pid, Signal::SIGTERM);
     };
     let ended = host.run_and(stop);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
@@ -94,7 +94,7 @@ fn what_passes_is_tried_again_and_what_stays_is_explained() {
         (&[AccessDenied], 1, Refused, 3, "the instance must belong to signal.stack"),
     ];
     let check = |(answers, requests, delivery, code, message): &(&[CfnAnswer], usize, DeliveryState, i32, &str)| {
-        let identity_only = SMALLEST.replace("resource: Instances", "resource: Instances\n  auth: instance_identity");
+        let identity_only = with_signal("auth: instance_identity");
         let host = Host::in_cloud(&identity_only, |options| options.cloudformation = answers.to_vec().into());
         let ended = host.run();
         assert_eq!(ended.code, Some(*code), "{answers:?}: {}", ended.stderr);
@@ -121,7 +121,7 @@ fn a_signal_that_is_there_already_is_settled_in_each_way_of_authentication() {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     };
     let check = |(auth, is_lost): &(&str, bool)| {
-        let user_data = SMALLEST.replace("resource: Instances", &format!("resource: Instances\n  auth: {auth}"));
+        let user_data = with_signal(&format!("auth: {auth}"));
         let host = Host::in_cloud(&user_data, |options| {
             options.iam_role = Some("web-instances".into());
             options.cloudformation.extend(is_lost.then_some(CfnAnswer::Lost));
@@ -178,7 +178,7 @@ fn what_stays_away_is_named_and_made_up_for_by_the_next_run() {
     ];
     let _kept = good_ca;
     let check = |(endpoint, bundle, cause): &(String, Option<tempfile::NamedTempFile>, &str)| {
-        let host = Host::in_cloud(&SMALLEST.replace("signal:", "signal:\n  timeout: 8s"), |_| {});
+        let host = Host::in_cloud(&with_signal("timeout: 8s"), |_| {});
         let bundle = bundle.as_ref().map(|file| file.path().to_str().unwrap()).unwrap_or_default();
         let ended = host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", endpoint), ("AWS_CA_BUNDLE", bundle)]);
         assert_eq!(ended.code, Some(3), "{cause}: {}", ended.stderr);
@@ -195,13 +195,13 @@ fn what_stays_away_is_named_and_made_up_for_by_the_next_run() {
 /// gone at the next run: that one ends what was begun, and CloudFormation never hears two different things.
 #[test]
 fn a_run_that_is_killed_is_ended_by_the_next_which_contradicts_nothing() {
-    if std::process::Command::new("strace").arg("-V").output().is_err() {
-        return crate::support::skip("needs strace");
+    if lacks_strace() {
+        return;
     }
     let host = |refused: bool| {
         let host = Host::in_cloud(SMALLEST, |_| {});
         if refused {
-            host.put(MISTAKE, "ecs: {clusterr: x}\n");
+            host.put_mistake();
         }
         host
     };
@@ -224,10 +224,10 @@ fn a_run_that_is_killed_is_ended_by_the_next_which_contradicts_nothing() {
         // The number of looks at the ECS agent is not the same each time.
         hit.fetch_add(usize::from(killed.code != Some(0)), Ordering::Relaxed);
         if *refused {
-            std::fs::remove_file(host.at(MISTAKE)).unwrap();
+            host.remove_mistake();
         }
         assert_eq!(host.run().code, Some(0), "{refused} {call} {at}");
-        let told: Vec<_> = host.rehearsal.cloud.signals().into_iter().map(|told| told.status).collect();
+        let told = host.statuses();
         // Killed between CloudFormation's answer and keeping it, a run is followed by the same signal once more.
         assert!(matches!(told.len(), 1 | 2) && told.iter().all(|status| *status == told[0]), "{call} {at}: {told:?}");
     };

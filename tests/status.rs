@@ -8,9 +8,8 @@ use ecs_firstrun::report::{Outcome, Report, StepReport};
 
 use crate::support::host::{BINARY, Ended, Host, until};
 use crate::support::terminal::{OnTerminal, without_codes};
+use crate::support::user_data::{COMPLETE, SMALLEST};
 
-const SMALLEST: &str = include_str!("../examples/user-data/smallest.yaml");
-const COMPLETE: &str = include_str!("../examples/user-data/complete.yaml");
 const REPORT: &str = "/var/lib/ecs-firstrun/report.json";
 
 fn status(host: &Host, arguments: &[&str]) -> Ended {

@@ -6,13 +6,10 @@ use ecs_firstrun::rehearse::cloud::{RegisteredAs, Registration, Server};
 use ecs_firstrun::report::Outcome;
 
 use crate::support::host::Host;
+use crate::support::user_data::SMALLEST;
 
 /// The ECS console's, with the blank behind `bash` and the semicolon.
 const CONSOLE: &str = "#!/bin/bash \necho ECS_CLUSTER=production >> /etc/ecs/ecs.config;";
-
-fn reason(host: &Host) -> String {
-    host.report().reason.unwrap_or_default()
-}
 
 #[test]
 fn docker_and_ecs_start_and_nothing_else_is_touched() {
@@ -28,7 +25,7 @@ fn docker_and_ecs_start_and_nothing_else_is_touched() {
         assert!(host.requests(Server::CloudFormation).is_empty() && host.requests(Server::Ecs).is_empty());
         let report = host.report();
         assert_eq!((report.outcome, report.steps.len()), (Outcome::Success, 2), "{user_data}");
-        assert!(reason(&host).contains("are started as on an image without ecs-firstrun"), "{}", reason(&host));
+        assert!(host.reason().contains("are started as on an image without ecs-firstrun"), "{}", host.reason());
     }
 }
 
@@ -54,8 +51,8 @@ fn what_names_this_agent_is_left_to_call_it_and_what_is_refused_starts_nothing()
         ("#ecs-firstrun\necs: {clusters: production}\n", 3, "unknown key `clusters`"),
     ] {
         let host = Host::in_cloud(user_data, |_| {});
-        assert_eq!(host.run().code, Some(code), "{user_data}: {}", reason(&host));
-        assert!(reason(&host).contains(words), "{user_data}: {}", reason(&host));
+        assert_eq!(host.run().code, Some(code), "{user_data}: {}", host.reason());
+        assert!(host.reason().contains(words), "{user_data}: {}", host.reason());
         assert_eq!(host.started(), Vec::<String>::new(), "{user_data}");
     }
 }
@@ -67,7 +64,7 @@ fn a_docker_that_is_not_installed_is_told() {
     let units = marker.ancestors().map(|folder| folder.join("units")).find(|file| file.is_file()).unwrap();
     std::fs::write(units, "ecs.service\n").unwrap();
     assert_eq!(host.run().code, Some(1));
-    assert!(reason(&host).contains("docker.service not found"), "{}", reason(&host));
+    assert!(host.reason().contains("docker.service not found"), "{}", host.reason());
 }
 
 #[test]
@@ -91,11 +88,11 @@ fn the_lines_of_others_in_ecs_config_stay_over_reboots() {
         "",
     ];
     for others in others {
-        let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+        let host = Host::in_cloud(SMALLEST, |_| {});
         host.put(path, others);
         let block = "# BEGIN ecs-firstrun\nECS_CLUSTER=production\n# END ecs-firstrun\n";
         for boot in 0..2 {
-            assert_eq!(host.run().code, Some(0), "{}", reason(&host));
+            assert_eq!(host.run().code, Some(0), "{}", host.reason());
             let appended = "ECS_RESERVED_MEMORY=64\n".repeat(boot);
             assert_eq!(host.text(path), format!("{block}{others}{appended}"));
             host.put(path, &format!("{}ECS_RESERVED_MEMORY=64\n", host.text(path)));
@@ -114,7 +111,7 @@ fn lines_that_the_configuration_has_no_more_go_and_those_of_others_stay() {
             options.registration = Registration::After(Duration::ZERO, RegisteredAs { cluster });
         });
         host.put(path, others);
-        assert_eq!(host.run().code, Some(0), "{}", reason(&host));
+        assert_eq!(host.run().code, Some(0), "{}", host.reason());
         assert_eq!(host.text(path), format!("# BEGIN ecs-firstrun\nECS_LOGLEVEL=debug\n# END ecs-firstrun\n{others}"));
         let user_data = host.folder.path().join("user-data");
         std::fs::write(&user_data, "#ecs-firstrun\necs: {}\n").unwrap();
@@ -127,21 +124,21 @@ fn lines_that_the_configuration_has_no_more_go_and_those_of_others_stay() {
 
 #[test]
 fn an_ecs_config_that_is_a_pipe_holds_nothing_up() {
-    let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+    let host = Host::in_cloud(SMALLEST, |_| {});
     let path = host.at("/etc/ecs/ecs.config");
     std::fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(host.run().code, Some(1));
-    assert!(reason(&host).contains("/etc/ecs/ecs.config: it is a pipe"), "{}", reason(&host));
+    assert!(host.reason().contains("/etc/ecs/ecs.config: it is a pipe"), "{}", host.reason());
     host.one_signal("FAILURE");
 }
 
 #[test]
 fn an_ecs_config_that_is_no_text_is_left_and_told() {
-    let host = Host::in_cloud(include_str!("../examples/user-data/smallest.yaml"), |_| {});
+    let host = Host::in_cloud(SMALLEST, |_| {});
     std::fs::write(host.at("/etc/ecs/ecs.config"), b"ECS_CLUSTER=\xff\n").unwrap();
     assert_eq!(host.run().code, Some(1));
-    assert!(reason(&host).contains("/etc/ecs/ecs.config: it is no UTF-8 text"), "{}", reason(&host));
+    assert!(host.reason().contains("/etc/ecs/ecs.config: it is no UTF-8 text"), "{}", host.reason());
     assert_eq!(std::fs::read(host.at("/etc/ecs/ecs.config")).unwrap(), b"ECS_CLUSTER=\xff\n");
     host.one_signal("FAILURE");
 }

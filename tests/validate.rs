@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::host::{BINARY, Ended};
 use crate::support::repository;
+use crate::support::user_data::UNSIGNALLED;
 
 fn validate(arguments: &[&str]) -> Ended {
     validate_in(&repository(""), arguments)
@@ -23,7 +24,6 @@ fn validate_in(folder: &Path, arguments: &[&str]) -> Ended {
 }
 
 const WRONG: &str = "#ecs-firstrun\necs:\n  clusterr: \"100%\"\n";
-const RIGHT: &str = "#ecs-firstrun\necs: {cluster: production}\n";
 
 /// A folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -36,7 +36,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn several_files_are_checked_and_the_right_ones_told() {
-    let folder = folder(&[("a.yaml", RIGHT), ("b.yaml", WRONG)]);
+    let folder = folder(&[("a.yaml", UNSIGNALLED), ("b.yaml", WRONG)]);
     let ended = validate_in(folder.path(), &["b.yaml", "a.yaml", "missing.yaml"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), "a.yaml: no mistakes found\n"));
     for words in ["--> b.yaml:3:3", "read missing.yaml: No such file", "2 errors found."] {
@@ -103,7 +103,7 @@ fn elsewhere_the_same_text_is_user_data_whose_first_line_is_missing() {
 
 #[test]
 fn of_a_folder_what_is_for_ecs_firstrun_is_checked() {
-    let files = [("a.yaml", RIGHT), ("ci.yml", "on: push\n"), ("notes.txt", WRONG), ("stack.json", "{}")];
+    let files = [("a.yaml", UNSIGNALLED), ("ci.yml", "on: push\n"), ("notes.txt", WRONG), ("stack.json", "{}")];
     let some = folder(&files);
     let ended = validate_in(some.path(), &["."]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "./a.yaml: no mistakes found\n"), "{}", ended.stderr);
@@ -213,7 +213,7 @@ fn a_template_is_read_with_and_without_being_called_one() {
 #[test]
 fn a_template_without_ours_is_no_mistake_beside_one_that_has_it() {
     let other = "Resources:\n  A: {Type: AWS::EC2::Instance, Properties: {UserData: {Fn::Base64: '#!/bin/sh'}}}\n";
-    let folder = folder(&[("other.yaml", other), ("a.yaml", RIGHT)]);
+    let folder = folder(&[("other.yaml", other), ("a.yaml", UNSIGNALLED)]);
     assert_eq!(validate_in(folder.path(), &["other.yaml"]).code, Some(2));
     let ended = validate_in(folder.path(), &["other.yaml", "a.yaml"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::support::disks::{Loop, Machine, shell};
 use crate::support::host::{Ended, Host};
+use crate::support::user_data::{COMPLETE, SMALLEST, misspelt};
 use crate::tree::{self, Tree};
 
-const SMALLEST: &str = include_str!("../../examples/user-data/smallest.yaml");
-const COMPLETE: &str = include_str!("../../examples/user-data/complete.yaml");
 const PROXY: &str = "proxy: {url: \"http://squid:hunter2@proxy.internal:3128\", no_proxy: [.internal]}\n";
 const PROXY_FILE: &str = "/etc/ecs-firstrun/conf.d/70-proxy.yaml";
 const EXT4: &str = r#"#ecs-firstrun
@@ -165,7 +164,7 @@ fn proxy_and_ext4() -> Bench {
 }
 
 fn refused() -> Bench {
-    in_cloud(&COMPLETE.replace("cluster:", "clusterr:"))
+    in_cloud(&misspelt(COMPLETE))
 }
 
 /// An Amazon Linux 2 with awslogs, and an instance store of one disk.

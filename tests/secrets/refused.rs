@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::canary::{Canary, STATE, Seen, files};
 use super::each;
 use crate::support::host::Host;
+use crate::support::user_data::SMALLEST;
 
 const SIGNAL: &str = "signal: {stack: web, resource: Instances, timeout: 30s}\n";
 
@@ -152,7 +153,7 @@ fn a_file_that_is_wrong_is_named_and_not_quoted() {
         ("/var/lib/ecs-firstrun/handed-over.json", format!("{{\"version\": \"{secret}\"}}")),
         ("/var/lib/ecs-firstrun/report.json", format!("{{\"version\": \"{secret}\"}}")),
     ] {
-        let host = Host::in_cloud(include_str!("../../examples/user-data/smallest.yaml"), |_| {});
+        let host = Host::in_cloud(SMALLEST, |_| {});
         host.put(path, &text);
         std::fs::set_permissions(host.at(path), std::fs::Permissions::from_mode(0o600)).unwrap();
         for command in

@@ -1,4 +1,4 @@
-//! What it costs to read something: processor time, and memory at its peak, of the thread that reads.
+//! What it costs to read something: CPU time, and memory at its peak, of the thread that reads.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-/// The most processor time that reading anything may take, in a build with optimisations.
+/// The most CPU time that reading anything may take, in a build with optimisations.
 pub const TIME: Duration = Duration::from_millis(100);
 /// The most memory, in bytes.
 pub const MEMORY: usize = 64 << 20;

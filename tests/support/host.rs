@@ -10,12 +10,17 @@ use ecs_firstrun::rehearse::cloud::{
 };
 use ecs_firstrun::rehearse::{Rehearsal, Scenario, docker_socket};
 use ecs_firstrun::report::Report;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 /// The instance of the fake cloud.
 pub const INSTANCE: &str = "i-0f1e2d3c4b5a69788";
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ecs-firstrun");
+
+/// A document of the image that [`Host::put_mistake`] adds.
+const MISTAKE: &str = "/etc/ecs-firstrun/conf.d/60-mistake.yaml";
 
 /// Mode and bytes of each file, by path.
 pub type Tree = BTreeMap<String, (u32, Vec<u8>)>;
@@ -114,6 +119,25 @@ impl Host {
         self.rehearsal.report().unwrap()
     }
 
+    /// The reason that the report gives for a failure; empty after a success.
+    pub fn reason(&self) -> String {
+        self.report().reason.unwrap_or_default()
+    }
+
+    /// The statuses of the signals that CloudFormation has received.
+    pub fn statuses(&self) -> Vec<String> {
+        self.rehearsal.cloud.signals().into_iter().map(|signal| signal.status).collect()
+    }
+
+    /// Adds a document with an unknown key, for which a run is refused.
+    pub fn put_mistake(&self) {
+        self.put(MISTAKE, "ecs: {clusterr: x}\n");
+    }
+
+    pub fn remove_mistake(&self) {
+        std::fs::remove_file(self.at(MISTAKE)).unwrap();
+    }
+
     pub fn at(&self, path: &str) -> PathBuf {
         self.rehearsal.root.join(path.trim_start_matches('/'))
     }
@@ -194,6 +218,11 @@ fn tree_without(folder: &Path, left_out: &[&str]) -> Tree {
 /// Reads all files beside the root, but for the stub programs (links to the binary) and their state.
 pub fn beside_the_root(host: &Host) -> Tree {
     tree_without(host.folder.path(), &["root", "rehearsal", "bin"])
+}
+
+/// Sends a signal to a process.
+pub fn kill(pid: u32, signal: Signal) {
+    nix::sys::signal::kill(Pid::from_raw(pid.cast_signed()), signal).unwrap();
 }
 
 /// Waits for what must come to be within half a minute.

@@ -3,17 +3,40 @@
 pub mod agreement;
 pub mod bounds;
 pub mod disks;
+pub mod doctor;
 pub mod documents;
 pub mod golden;
 pub mod host;
 pub mod terminal;
+pub mod tmpfs;
+pub mod user_data;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 /// A path in the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Packs as `gzip --fast` does.
+pub fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes.as_ref()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Tells whether strace is missing, for which the test is skipped.
+pub fn lacks_strace() -> bool {
+    let lacks = Command::new("strace").arg("-V").output().is_err();
+    if lacks {
+        skip("needs strace");
+    }
+    lacks
 }
 
 /// What could not be tested, and why: `make test` counts these and shows them at its end.
