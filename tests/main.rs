@@ -12,7 +12,7 @@
 //! | `run`, what AWS is told | `signal`, `faults`, `lifecycle`, `signed_requests` |
 //! | `plan` | `plans` (golden), `plan_command` |
 //! | `validate` | `refused` and `verdicts` (golden), `validate` |
-//! | `doctor` | `doctor` (causes), `doctor_checks`, `images` (`--image`) |
+//! | `doctor` | `doctor` (causes), `doctor_checks`, `doctor_image` (`--image`) |
 //! | `status`, `signal`, `rehearse`, help and the rest | `status`, `command_line`, `help`, `rehearsal`, `scenarios` |
 //! | the parser and the schema | `properties`, `hostile_input`, `schema`, `schema_validators` |
 //! | all commands | `secrets` |
@@ -35,6 +35,7 @@ mod disks;
 mod dockerd;
 mod doctor;
 mod doctor_checks;
+mod doctor_image;
 mod documentation;
 mod ends;
 mod examples;
@@ -44,7 +45,6 @@ mod hand_over;
 mod help;
 mod hostile_input;
 mod image_store;
-mod images;
 mod launch_index;
 mod lifecycle;
 mod log_agent;

@@ -7,6 +7,7 @@ use crate::support::disks::{Loop, Machine, can_run};
 use crate::support::doctor::findings;
 use crate::support::host::{Ended, Host};
 use crate::support::lacks_strace;
+use crate::support::selinux::set_label;
 use crate::support::skip;
 
 pub const SUBSTITUTES: &str = "/etc/selinux/targeted/contexts/files/file_contexts.subs";
@@ -295,21 +296,6 @@ fn the_root_of_a_real_filesystem_and_what_mkfs_made_in_it_are_labelled() {
     machine.unmount();
     machine.run();
     assert_eq!(self::called(&machine.host), Vec::<String>::new());
-}
-
-/// Gives a file a label, as a kernel with SELinux would show it. This takes root, and a filesystem with such attributes.
-pub fn set_label(path: &std::path::Path, kind: &str) -> bool {
-    use std::os::unix::ffi::OsStrExt as _;
-    let place = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
-    let label = format!("system_u:object_r:{kind}:s0\0");
-    #[expect(unsafe_code, reason = "both names end with a zero byte, and the length is that of the label")]
-    let set = unsafe {
-        nix::libc::lsetxattr(place.as_ptr(), c"security.selinux".as_ptr(), label.as_ptr().cast(), label.len(), 0)
-    };
-    if set != 0 {
-        skip("no label can be set here");
-    }
-    set == 0
 }
 
 /// The words of `doctor` about the labels of a host.

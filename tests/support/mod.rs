@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod documents;
 pub mod golden;
 pub mod host;
+pub mod selinux;
 pub mod terminal;
 pub mod tmpfs;
 pub mod user_data;
