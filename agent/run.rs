@@ -3,22 +3,25 @@
 //! Reporting stands outside what can fail. Whatever happens between the first byte of the user data and the last action,
 //! a panic included, becomes an outcome; the outcome is decided once, kept, and told to CloudFormation and Auto Scaling.
 
+mod cause;
 mod conclude;
 mod diagnose;
 mod dry_run;
+mod ending;
 mod gather;
 mod hand_over;
 mod lifecycle;
 mod log_agent;
+mod options;
 mod panics;
 mod provision;
 mod record;
 mod signal;
+mod started;
 mod state;
 mod supervise;
 
 use std::cell::OnceCell;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -27,67 +30,22 @@ use tokio::time::Instant;
 
 pub use self::diagnose::{diagnose, diagnose_image};
 pub use self::dry_run::{DryRun, dry_run};
+pub use self::ending::Ending;
 pub use self::gather::{Gathered, documents, instance_facts};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::hand_over::HandedOver;
+pub use self::options::Options;
 pub use self::panics::print_panics_without_values;
 use self::panics::{caught, net};
+use self::started::Started;
 pub(crate) use self::state::State;
 use self::state::{Decision, Stage};
 use self::supervise::{Stop, keep_alive};
 use crate::apply::millis;
-use crate::aws::delivery::CredentialsSource;
 use crate::config::Config;
 use crate::host::Host;
 use crate::report::{Outcome, Report};
 use crate::well_known::REPORT_FILE;
-
-/// What a run is given.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Every path of the host lies under it.
-    pub root: PathBuf,
-    /// User data from a file instead of the instance metadata.
-    pub user_data: Option<PathBuf>,
-    /// Where the instance metadata service answers; the service's own addresses unless given.
-    pub imds_endpoint: Option<String>,
-    /// Where the ECS agent answers.
-    pub ecs_endpoint: String,
-    /// Where CloudFormation answers; by region and partition unless given.
-    pub cloudformation_endpoint: Option<String>,
-}
-
-impl Options {
-    /// Credentials of the host, those of its role from where the options have the instance metadata.
-    fn credentials(&self) -> CredentialsSource {
-        CredentialsSource::Host { imds_endpoint: self.imds_endpoint.clone() }
-    }
-}
-
-/// How a run ends, for the shell and for systemd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// All is done: 0.
-    Done,
-    /// Something failed, and that was reported: 1.
-    Failed,
-    /// The configuration was refused, and that was reported: 2.
-    Refused,
-    /// The outcome could not be reported: 3.
-    Unreported,
-}
-
-impl Ending {
-    /// The exit code.
-    pub fn code(self) -> u8 {
-        match self {
-            Ending::Done => 0,
-            Ending::Failed => 1,
-            Ending::Refused => 2,
-            Ending::Unreported => 3,
-        }
-    }
-}
 
 /// Runs the whole job. It always ends, with an [`Ending`] that says how.
 ///
@@ -161,6 +119,8 @@ struct Run<'a> {
     report: Report,
     state: State,
     gathered: Gathered,
+    /// The units that this run has started.
+    started: Started,
     /// The configuration as far as it is right; nothing until the user data is parsed.
     known: Option<Box<Config>>,
     /// What the instance is brought to.
@@ -190,6 +150,7 @@ impl<'a> Run<'a> {
             report: Report::begin(),
             state,
             gathered: Gathered::default(),
+            started: Started::default(),
             known: None,
             stage: Stage::Service,
             is_configured: false,

@@ -151,7 +151,7 @@ impl Run<'_> {
             *self.state.decided_mut(self.stage) = Some(decision);
             // What could not be fetched must not be what a later boot goes by.
             if self.fetched() {
-                self.state.keep_documents(&self.gathered);
+                self.state.kept = Some(self.gathered.kept());
             }
             self.state.save(&self.host);
         }

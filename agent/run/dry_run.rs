@@ -2,8 +2,9 @@
 
 use anyhow::{Result, anyhow};
 
+use super::gather;
+use super::options::Options;
 use super::state::State;
-use super::{Options, gather};
 use crate::config::Parsed;
 use crate::document::decode::Note;
 use crate::host::Host;

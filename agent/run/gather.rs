@@ -9,12 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
-use super::Options;
-use super::hand_over::HandedOver;
+use super::hand_over::{HandedOver, shell_variables};
+use super::options::Options;
 use super::panics::net;
 use super::state::{Kept, State};
 use crate::aws::imds::{Identity, Imds};
-use crate::config::{self, Config, Parsed, SHELL_VARIABLES, Signal};
+use crate::config::{self, Config, Parsed, Signal};
 use crate::doctor::Metadata;
 use crate::document::decode::{Document, decode_for};
 use crate::host::Host;
@@ -130,12 +130,6 @@ pub async fn gather(host: &Host, options: &Options, state: &State, gathered: &mu
             None => gathered.error = gathered.error.take().or(Some(error)),
         },
     }
-}
-
-/// The variables of the shell original that are set and not empty.
-pub fn shell_variables() -> BTreeMap<String, String> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    SHELL_VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), set(name)?))).collect()
 }
 
 /// What needs no network.

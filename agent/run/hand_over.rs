@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Options, gather};
+use super::options::Options;
+use crate::config::SHELL_VARIABLES;
 use crate::host::Host;
 use crate::text::json_error;
 use crate::well_known::{CLOUD_FINAL_UNIT, CLOUD_INIT_NETWORK_UNIT, CLOUD_INIT_UNIT, HANDED_OVER_FILE, OUR_UNIT};
@@ -89,6 +90,12 @@ impl HandedOver {
     }
 }
 
+/// Reads the variables of the shell original that are set and not empty.
+pub fn shell_variables() -> BTreeMap<String, String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    SHELL_VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), set(name)?))).collect()
+}
+
 fn instance_user_data(host: &Host) -> Option<String> {
     host.read_bytes(USER_DATA).ok().flatten().map(|bytes| STANDARD.encode(bytes))
 }
@@ -110,7 +117,7 @@ pub async fn hand_over(host: &Host, options: &Options, stage: &str) -> Result<()
         version: VERSION,
         instance_id: host.local_instance_id().unwrap_or_default(),
         script_of: instance_user_data(host),
-        variables: gather::shell_variables(),
+        variables: shell_variables(),
         user_data: user_data.map(|bytes| STANDARD.encode(bytes)),
     };
     // A run that was given nothing must not take away what another script of the same user data gave.

@@ -7,7 +7,6 @@ use crate::config::Config;
 use crate::doctor;
 use crate::host::Host;
 use crate::plan::Action;
-use crate::report::Change;
 use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_UNIT};
 
 /// Warns of what the image brings against what an action is about to do.
@@ -63,12 +62,7 @@ impl Run<'_> {
     }
 
     async fn trouble_of_log_agent(&self) -> Option<String> {
-        let actions = || self.report.steps.iter().flat_map(|step| &step.actions);
-        let is_started = |unit: &&str| {
-            let start = format!("start {unit}");
-            actions().any(|done| done.action == start && done.change != Change::Failed)
-        };
-        let unit = [CLOUDWATCH_UNIT, AWSLOGS_UNIT].into_iter().find(is_started)?;
+        let unit = [CLOUDWATCH_UNIT, AWSLOGS_UNIT].into_iter().find(|unit| self.started.has(unit))?;
         doctor::log_agent_trouble(&self.host, unit).await
     }
 }

@@ -3,13 +3,16 @@
 use anyhow::{Result, anyhow};
 use tokio::time::Instant;
 
+use super::cause::with_cause;
 use super::{Failure, Provisioned, Run, Stage, gather, log_agent, save_report, signal};
 use crate::apply::{apply, millis};
 use crate::config::{self, Config, Ecs, Parsed};
+use crate::doctor;
 use crate::document::decode::Note;
 use crate::instance::Instance;
 use crate::plan::{Action, Condition, Plan, obstacle, plan, plan_without_configuration};
 use crate::report::{Change, Outcome, StepReport};
+use crate::well_known::ECS_UNIT;
 
 impl Run<'_> {
     /// Brings the host to what its configuration asks for.
@@ -88,15 +91,26 @@ impl Run<'_> {
                 }
                 // The user data may have changed since the first boot.
                 if self.decision().is_some() {
-                    self.state.keep_documents(&self.gathered);
+                    self.state.kept = Some(self.gathered.kept());
                     self.state.save(&self.host);
-                    if let Some(finding) = self.another_cluster(&config).await {
+                    // An ECS agent that is just starting may still answer with what it had before.
+                    if let Some(finding) = doctor::another_cluster(
+                        &self.host,
+                        &config,
+                        &self.gathered.identity,
+                        !self.started.is_new(ECS_UNIT),
+                    )
+                    .await
+                    {
                         return Err(failed(anyhow!(finding), config));
                     }
                 }
                 Ok(Provisioned::Complete(config))
             }
-            Err(error) => Err(failed(self.with_cause(error, &config).await, config)),
+            Err(error) => {
+                let identity = &self.gathered.identity;
+                Err(failed(with_cause(error, &self.host, &config, identity).await, config))
+            }
         }
     }
 
@@ -128,7 +142,8 @@ impl Run<'_> {
         tracing::debug!("{} are left for the run", humantime::format_duration(allowed));
         let deadline = self.began + allowed;
         let tells = self.decision().is_none() && !self.waiting(config, Outcome::Success).nobody();
-        let (host, client, report) = (&self.host, &self.client, &mut self.report);
+        let (host, client) = (&self.host, &self.client);
+        let (report, started) = (&mut self.report, &mut self.started);
         let before = report.steps.clone();
         let mut announced = 0;
         let progress = |steps: &[StepReport]| {
@@ -159,7 +174,9 @@ impl Run<'_> {
             }
             fail_point!("action");
             log_agent::look_at_image(host, action, (config, region), &mut warnings)?;
-            host.perform(action, deadline).await
+            let change = host.perform(action, deadline).await?;
+            started.note(action, change);
+            Ok(change)
         };
         let applied = apply(plan, self.began, deadline, perform, progress).await;
         self.report.steps = before.into_iter().chain(applied.steps).collect();

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
-use super::Gathered;
-use super::diagnose::with_remedy;
+use super::cause::with_remedy;
 use crate::aws::cloudformation::Status;
 use crate::aws::imds::Identity;
 use crate::host::Host;
@@ -227,11 +226,6 @@ impl State {
             let State { apart, on_disk, .. } = *self;
             *self = State { instance_id: instance_id.to_owned(), apart, on_disk, ..State::default() };
         }
-    }
-
-    /// Keeps what a boot without instance metadata needs.
-    pub fn keep_documents(&mut self, gathered: &Gathered) {
-        self.kept = Some(gathered.kept());
     }
 
     /// Puts what an earlier run could keep in memory only in its place.

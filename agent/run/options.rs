@@ -1,0 +1,27 @@
+//! What the command line gives a run, and each command that looks at the same host.
+
+use std::path::PathBuf;
+
+use crate::aws::delivery::CredentialsSource;
+
+/// The places of a run: its host, its user data, and the services that it asks.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Every path of the host lies under it.
+    pub root: PathBuf,
+    /// User data from a file instead of the instance metadata.
+    pub user_data: Option<PathBuf>,
+    /// Where the instance metadata service answers; the service's own addresses unless given.
+    pub imds_endpoint: Option<String>,
+    /// Where the ECS agent answers.
+    pub ecs_endpoint: String,
+    /// Where CloudFormation answers; by region and partition unless given.
+    pub cloudformation_endpoint: Option<String>,
+}
+
+impl Options {
+    /// Gives the credentials of the host, those of its role from where the options have the instance metadata.
+    pub(super) fn credentials(&self) -> CredentialsSource {
+        CredentialsSource::Host { imds_endpoint: self.imds_endpoint.clone() }
+    }
+}
