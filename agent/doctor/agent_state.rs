@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use memchr::memmem;
 
-use super::{Check, Finding};
+use super::finding::{Check, Finding};
 use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::ecs_agent::DEFAULT_CLUSTER;

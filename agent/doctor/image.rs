@@ -10,8 +10,9 @@ mod leftovers;
 mod units;
 
 pub use self::installed::INSTALLED;
+use super::finding::{Check, Diagnosis, Finding};
 use super::log_agent::of_files;
-use super::{Check, Diagnosis, Finding, selinux};
+use super::selinux;
 use crate::config::Parsed;
 use crate::config::{Config, LogAgent, summary};
 use crate::host::{CONTAINERD_FILLED, Host};

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, anyhow};
 
-use super::{Check, Finding, Verdict};
+use super::finding::{Check, Finding, Verdict};
+use super::subject::Configured;
 use crate::host::Host;
 use crate::report::{Outcome, Report};
 use crate::well_known::REPORT_FILE;
@@ -11,21 +12,6 @@ use crate::well_known::REPORT_FILE;
 const SUCCEEDED: &str = "succeeded";
 /// The same, where the instance has not become a member of its cluster by it, or does not stay one.
 const ENDED: &str = "ended without a failure";
-
-/// What became of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Configured {
-    /// There is one, without mistakes.
-    Right,
-    /// There is none, and the user data knows nothing of this agent.
-    Others,
-    /// There is none, and a part of the user data may have been meant to be, or to bring, one.
-    Missing,
-    /// There are mistakes in it; the first in words.
-    Refused(String),
-    /// It could not be read, for this reason.
-    Unknown(String),
-}
 
 /// Whether there is a configuration that a run accepts.
 pub(super) fn configuration(configured: &Configured) -> Finding {

@@ -1,12 +1,19 @@
 //! What the machine itself shows: the ECS agent's log, state and registration, Docker, disks.
 
-use super::{CauseKind, Check, Finding, Subject, agent_log, cluster_in_words, is_denied};
+use std::time::Duration;
+
+use super::agent_log;
+use super::causes::CauseKind;
+use super::finding::{Check, Finding, is_denied};
+use super::subject::{Subject, cluster_in_words};
 use crate::config::Config;
 use crate::ecs_agent::Seen;
 use crate::host::{Host, START_ANEW, Space};
 use crate::plan::{RESERVED_MEMORY, docker_data_root, more_than_memory};
 use crate::well_known::{CONTAINERD_DATA, ECS_LOGS};
 
+/// The longest that the checks without the network may take when a run has failed.
+pub(super) const LOCAL: Duration = Duration::from_secs(2);
 /// The ECS agent's own log.
 const AGENT_LOG: &str = "ecs-agent.log";
 /// The log of the program that runs it.

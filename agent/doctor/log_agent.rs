@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::docker_log::{journal, quoted};
-use super::local::since;
-use super::{Check, Finding, LOCAL};
+use super::finding::{Check, Finding};
+use super::local::{LOCAL, since};
 use crate::aws::imds::Identity;
 use crate::cloudwatch_agent::Conflict;
 use crate::config::{Config, LogAgent};

@@ -5,23 +5,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Check, Finding, Subject};
+use super::finding::{Check, Finding};
+use super::subject::{Metadata, Subject};
 use crate::aws::imds::{Imds, ImdsError};
 
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 /// How long the metadata service may take for the role and its credentials.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What became of the instance metadata when the configuration was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Metadata {
-    /// They were read.
-    Read,
-    /// This is no EC2 instance, so they were not asked for.
-    NotAsked,
-    /// They were asked for, without success.
-    Failed(String),
-}
 
 /// Whether the metadata service answers.
 pub(super) fn service(metadata: &Metadata) -> Vec<Finding> {

@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use url::Url;
 
+use super::finding::{Check, Finding};
 use super::no_proxy;
-use super::{Check, Finding, Metadata, Subject, reach};
+use super::reach::{self, Probe};
+use super::subject::{Metadata, Subject};
 use crate::http;
 use crate::secrets::redact;
 
@@ -26,16 +28,6 @@ struct Endpoint {
     url: Url,
     /// Whether the host is the likeliest of several: which one it is the agent is told when it registers.
     assumed: bool,
-}
-
-/// What became of a request.
-pub(super) struct Probe {
-    pub(super) service: &'static str,
-    pub(super) host: String,
-    pub(super) assumed: bool,
-    pub(super) outcome: reach::Reachability,
-    /// How far the service's clock is ahead of the host's, in seconds, where it told its time.
-    pub(super) ahead: Option<i64>,
 }
 
 /// Whether the services answer, and whether the host's clock agrees with theirs.
@@ -183,7 +175,7 @@ fn clock(probes: &[Probe]) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
+    use super::super::finding::Verdict;
     use super::*;
 
     fn answered(ahead: Option<i64>) -> Probe {

@@ -2,8 +2,7 @@
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
-use super::network::Probe;
-use super::{Check, Finding};
+use super::finding::{Check, Finding};
 
 /// The result of one request to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +31,16 @@ pub(super) enum Reachability {
     Silent,
     /// It broke in another way.
     Broken,
+}
+
+/// What became of a request.
+pub(super) struct Probe {
+    pub(super) service: &'static str,
+    pub(super) host: String,
+    pub(super) assumed: bool,
+    pub(super) outcome: Reachability,
+    /// How far the service's clock is ahead of the host's, in seconds, where it told its time.
+    pub(super) ahead: Option<i64>,
 }
 
 /// What an answer means. An API answers with JSON or XML, and says so; a web page is somebody else's.

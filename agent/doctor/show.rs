@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Diagnosis, Finding, Verdict};
+use super::finding::{Diagnosis, Finding, Verdict};
 use crate::text::{COLUMNS, wrap};
 
 /// The width of the words before a text.
@@ -58,7 +58,7 @@ fn wrapped(label: &str, text: &str, indent: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Check;
+    use super::super::finding::Check;
     use super::*;
 
     #[test]

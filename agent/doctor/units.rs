@@ -1,7 +1,8 @@
 //! The units: whether they run, how they ended, and what they wait for.
 
+use super::finding::{Check, Finding};
 use super::local::{log_tail, since};
-use super::{Check, Finding, agent_exit, docker_log};
+use super::{agent_exit, docker_log};
 use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::ecs_agent::Seen;
@@ -170,7 +171,7 @@ fn cloud_init(holds_up: bool) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
+    use super::super::finding::Verdict;
     use super::*;
 
     fn state(load: &str, active: &str, exit: &str, has_job: bool) -> UnitState {

@@ -1,6 +1,6 @@
 //! What belongs to this agent itself: the binary, its unit, and the files beside it.
 
-use super::super::{Check, Finding};
+use super::super::finding::{Check, Finding};
 use super::elf::{self, Program};
 use crate::host::Host;
 use crate::well_known::{BINARY, OUR_UNIT};

@@ -1,6 +1,6 @@
 //! What the host that becomes an image must not leave to the instances: each would take it for its own.
 
-use super::super::{Check, Finding};
+use super::super::finding::{Check, Finding};
 use crate::host::Host;
 use crate::well_known::{ECS_CONFIG, ECS_DATA, LOG_FILE, RUNS_FILE, STATE_DIRECTORY};
 

@@ -1,6 +1,6 @@
 //! The units of an image: what pulls ours in, and what would start before it.
 
-use super::super::{Check, Finding};
+use super::super::finding::{Check, Finding};
 use crate::host::Host;
 use crate::well_known::{
     AWSLOGS_UNIT, CLOUD_INIT_NETWORK_UNIT, CLOUD_INIT_UNIT, CLOUDWATCH_UNIT, CONTAINERD_UNIT, DOCKER_SOCKET_UNIT,
