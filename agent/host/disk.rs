@@ -10,35 +10,29 @@ mod format_intent;
 mod grow;
 mod mount_failure;
 mod mounted;
+mod names;
 mod probe;
 mod remedy;
 mod used;
+mod wanted;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
 use self::data::size_of;
 use self::format_intent::Making;
+use self::names::kernel_name;
 use self::probe::{FormatDecision, decide};
 pub(crate) use self::remedy::EndStateRefused;
 use self::remedy::refusal;
+pub(crate) use self::wanted::Wanted;
 use super::Host;
 use crate::config::Filesystem;
-use crate::config::types::Device;
-use crate::plan::VolumeUser;
 use crate::report::Change;
 
 /// Said by mkfs.xfs(8) of xfsprogs 5.19 and later, which makes no smaller filesystem.
 const TOO_SMALL_FOR_XFS: &str = "must be larger than 300MB";
-
-/// The filesystem that a device is to hold.
-pub(crate) struct Wanted<'a> {
-    pub(crate) device: &'a Device,
-    pub(crate) filesystem: Filesystem,
-    pub(crate) label: &'a str,
-    pub(crate) user: VolumeUser,
-}
 
 impl Host {
     pub(super) async fn ensure_filesystem(&self, wanted: &Wanted<'_>) -> Result<Change> {
@@ -135,17 +129,4 @@ impl Host {
         }
         Ok(())
     }
-}
-
-/// The name that the kernel has for a device.
-fn kernel_name(node: &Path) -> String {
-    node.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The names of the entries of a folder, sorted; none if there is no such folder.
-fn names_in(folder: &PathBuf) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    names.sort_unstable();
-    names
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow, bail};
 
 use super::super::Host;
 use super::format_intent::Making;
-use super::kernel_name;
+use super::names::kernel_name;
 use super::probe::DeviceContents;
 use super::remedy::{self, refusal};
 use crate::report::Change;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::super::{Host, nvme};
-use super::names_in;
+use super::names::names_in;
 use crate::config::types::{Device, spellings};
 
 impl Host {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Host;
 use super::data::size_of;
-use super::kernel_name;
+use super::names::kernel_name;
 use crate::config::Filesystem;
 
 /// What is being made, and on which disks.

@@ -50,7 +50,7 @@ impl Host {
         self.lines_of("journalctl", &["--sync"]).await;
         let options = ["--quiet", "--no-pager", "--output=cat", &since, "_TRANSPORT=kernel", "+", &of_unit];
         let journal = self.lines_of("journalctl", &options).await;
-        let disk = super::kernel_name(node);
+        let disk = super::names::kernel_name(node);
         let mut kernel = last_of_kernel(journal.iter().map(String::as_str), &disk);
         // systemd keeps the kernel's log from the unit, but for the journal: this is for a run by hand.
         if kernel.is_none() {

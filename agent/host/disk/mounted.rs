@@ -9,7 +9,8 @@ use nix::sys::stat::{major, minor};
 use tokio::time::Instant;
 
 use super::super::Host;
-use super::{names_in, remedy};
+use super::names::names_in;
+use super::remedy;
 use crate::config::types::Device;
 use crate::plan::Start;
 use crate::report::Change;

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 
 use super::super::Host;
 use super::super::program::failure;
-use super::Wanted;
 use super::data::{Data, SAMPLES, data_on};
+use super::wanted::Wanted;
 use crate::plan::VolumeUser;
 
 /// Of the samples, at most this share has data where mkfs was interrupted: it writes little, and mostly zeros.

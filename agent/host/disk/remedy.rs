@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Wanted;
 use super::probe::DeviceContents;
+use super::wanted::Wanted;
 use crate::config::Filesystem;
 use crate::config::types::{Device, FilesystemLabel};
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::stat::{major, minor};
 
 use super::super::Host;
-use super::{kernel_name, names_in};
+use super::names::{kernel_name, names_in};
 
 /// A user of a disk.
 #[derive(Debug, PartialEq)]
