@@ -4,14 +4,16 @@
 //! says nothing about what was sent.
 
 pub(crate) mod answer;
+mod method;
 
-use std::fmt;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::answer::{Attempt, judge};
+pub use self::answer::{Over, Refusal};
+pub(crate) use self::method::Method;
 use crate::http::{self, Pauses};
 
 /// One try, credentials and name resolution included.
@@ -48,41 +50,6 @@ pub enum Delivery {
     Undelivered(String),
 }
 
-/// The reason why a request that was not taken need not be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// CloudFormation has a signal with this id, and would only take a FAILURE in its place.
-    ///
-    /// It is there where the answer to an earlier try was lost, or another one has signalled for the instance.
-    AlreadyThere,
-    /// Nobody waits: the stack's operation or the lifecycle action is over, as on every later scale-out of a stack.
-    NotWaitedFor,
-    /// The stack was rolled back, or has failed or been deleted, before the signal came.
-    TooLate,
-}
-
-/// A refusal that is final, and its remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The reason, mostly AWS's.
-    pub why: String,
-    /// The remedy; empty where the reason has it.
-    pub remedy: String,
-}
-
-impl From<String> for Refusal {
-    fn from(why: String) -> Self {
-        Refusal { why, remedy: String::new() }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)?;
-        if self.remedy.is_empty() { Ok(()) } else { write!(f, " ({})", self.remedy) }
-    }
-}
-
 /// The source of the credentials for signed requests.
 #[derive(Clone, Debug)]
 pub enum CredentialsSource {
@@ -93,38 +60,6 @@ pub enum CredentialsSource {
         /// The instance metadata service that has the role's credentials; its own addresses unless given.
         imds_endpoint: Option<String>,
     },
-}
-
-/// The ways to deliver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// `SignalResource`, proved by the instance identity document.
-    InstanceIdentity,
-    /// `SignalResource`, signed with IAM credentials.
-    Iam,
-    /// A PUT to the presigned URL of a wait condition handle.
-    WaitHandle,
-    /// An API of Auto Scaling, signed with IAM credentials.
-    LifecycleHook,
-}
-
-impl Method {
-    /// What a role must permit for it.
-    pub(crate) fn permission(self) -> &'static str {
-        match self {
-            Self::LifecycleHook => "autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat",
-            _ => "cloudformation:SignalResource",
-        }
-    }
-
-    /// How it is proved who sends it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::InstanceIdentity => "instance_identity",
-            Self::Iam | Self::LifecycleHook => "iam",
-            Self::WaitHandle => "wait_handle",
-        }
-    }
 }
 
 /// Tries until an outcome that trying again won't change, or the deadline.

@@ -4,6 +4,7 @@
 //! answers 401. A category that doesn't exist answers 404, which is an answer and not an error. The wire format and the
 //! paths are those of the EC2 user guide, "Retrieve instance metadata".
 
+mod error;
 mod identity;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,9 @@ use anyhow::Context;
 use reqwest::StatusCode;
 use tokio::time::{Instant, sleep};
 
+pub use self::error::ImdsError;
+use self::error::{malformed, refused};
+use self::identity::lifecycle_state;
 pub use self::identity::{Identity, is_of_a_warm_pool};
 use crate::http::{self, BodyError, Pauses};
 use crate::well_known::IMDS_ENDPOINTS;
@@ -33,43 +37,6 @@ const LIMIT: usize = 64 * 1024;
 const REQUEST: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// Why the metadata service gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ImdsError {
-    /// No connection, or only temporary errors, until the deadline.
-    #[error("the instance metadata service didn't answer in time: {tried}")]
-    Unreachable {
-        /// The endpoints that were tried, each with what the last try came to.
-        tried: String,
-    },
-    /// It answered, and trying again won't change that.
-    #[error("the instance metadata service refused {path} with HTTP {status}{}", remedy(*.status))]
-    Refused {
-        /// What was asked for.
-        path: String,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// It answered something that isn't what the category holds.
-    #[error("the instance metadata service's answer for {path} is unusable: {why}")]
-    Malformed {
-        /// What was asked for.
-        path: String,
-        /// What is wrong with the answer.
-        why: String,
-    },
-}
-
-fn remedy(status: u16) -> &'static str {
-    match status {
-        403 => {
-            ": IMDS is disabled or not permitted; enable it in the instance's metadata options (HttpEndpoint: enabled), \
-             and keep proxies out of the way"
-        }
-        _ => "",
-    }
-}
 
 /// A client of the metadata service.
 pub struct Imds {
@@ -238,6 +205,22 @@ impl Imds {
         }
     }
 
+    /// Everything about this instance in one go.
+    ///
+    /// # Errors
+    /// As for [`Imds::get`]; and when there is no usable identity document. All other categories may be missing or refused.
+    pub async fn identity(&self) -> Result<Identity, ImdsError> {
+        Identity::read(&async |path: &str| self.get(path).await).await
+    }
+
+    /// Where Auto Scaling is bringing the instance to; `None` outside an Auto Scaling group.
+    ///
+    /// # Errors
+    /// As for [`Imds::get`].
+    pub async fn target_lifecycle_state(&self) -> Result<Option<String>, ImdsError> {
+        lifecycle_state(&async |path: &str| self.get(path).await).await
+    }
+
     /// The token in use, or a new one.
     async fn token(&self) -> Result<String, FailedRequest> {
         let mut current = self.token.lock().await;
@@ -319,14 +302,6 @@ fn failure(path: &str, endpoint: usize, status: StatusCode) -> FailedRequest {
         return FailedRequest::Again((endpoint, format!("HTTP {} for {path}", status.as_u16())));
     }
     FailedRequest::Final(refused(path, status))
-}
-
-fn refused(path: &str, status: StatusCode) -> ImdsError {
-    ImdsError::Refused { path: path.to_owned(), status: status.as_u16() }
-}
-
-fn malformed(path: &str, why: &str) -> ImdsError {
-    ImdsError::Malformed { path: path.to_owned(), why: why.to_owned() }
 }
 
 #[cfg(all(test, feature = "rehearse"))]

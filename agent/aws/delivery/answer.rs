@@ -1,10 +1,11 @@
 //! What an HTTP answer of AWS, or of what stands before it, means.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Method, Over, Refusal};
+use super::method::Method;
 use crate::aws::denial::Denial;
 use crate::secrets::redact;
 
@@ -24,6 +25,41 @@ pub(crate) enum Attempt {
 impl Attempt {
     pub(crate) fn again(why: String) -> Self {
         Self::Again { why, after: None }
+    }
+}
+
+/// The reason why a request that was not taken need not be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// CloudFormation has a signal with this id, and would only take a FAILURE in its place.
+    ///
+    /// It is there where the answer to an earlier try was lost, or another one has signalled for the instance.
+    AlreadyThere,
+    /// Nobody waits: the stack's operation or the lifecycle action is over, as on every later scale-out of a stack.
+    NotWaitedFor,
+    /// The stack was rolled back, or has failed or been deleted, before the signal came.
+    TooLate,
+}
+
+/// A refusal that is final, and its remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason, mostly AWS's.
+    pub why: String,
+    /// The remedy; empty where the reason has it.
+    pub remedy: String,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Refusal { why, remedy: String::new() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, " ({})", self.remedy) }
     }
 }
 

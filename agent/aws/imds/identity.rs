@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Imds, ImdsError, malformed};
+use super::error::{ImdsError, malformed};
 
 pub(super) const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
 pub(super) const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
@@ -83,24 +83,6 @@ struct IdentityDocument {
     image_id: Option<String>,
 }
 
-impl Imds {
-    /// Everything about this instance in one go.
-    ///
-    /// # Errors
-    /// As for [`Imds::get`]; and when there is no usable identity document. All other categories may be missing or refused.
-    pub async fn identity(&self) -> Result<Identity, ImdsError> {
-        Identity::read(&async |path: &str| self.get(path).await).await
-    }
-
-    /// Where Auto Scaling is bringing the instance to; `None` outside an Auto Scaling group.
-    ///
-    /// # Errors
-    /// As for [`Imds::get`].
-    pub async fn target_lifecycle_state(&self) -> Result<Option<String>, ImdsError> {
-        lifecycle_state(&async |path: &str| self.get(path).await).await
-    }
-}
-
 /// The data of a metadata category: bytes, nothing, or no answer.
 type CategoryData = Result<Option<Vec<u8>>, ImdsError>;
 
@@ -150,7 +132,7 @@ async fn optional<T>(path: &str, read: impl Future<Output = Result<Option<T>, Im
     }
 }
 
-async fn lifecycle_state(get: &impl AsyncFn(&str) -> CategoryData) -> Result<Option<String>, ImdsError> {
+pub(super) async fn lifecycle_state(get: &impl AsyncFn(&str) -> CategoryData) -> Result<Option<String>, ImdsError> {
     Ok(trimmed(text(get, LIFECYCLE_STATE).await?))
 }
 
