@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::{Outcome, Report};
+use super::contents::{Outcome, Report, milliseconds};
 use crate::text::{BAD, COLUMNS, FAINT, GOOD, NOTE, Paint, STRONG, one_line};
 
 /// To the start of the line, and everything from there on cleared.
@@ -51,7 +51,7 @@ impl<W: Write + IsTerminal + AsFd> Follow<W> {
             }
             self.ended += 1;
             let style = if step.outcome == Outcome::Success { GOOD } else { BAD };
-            let time = super::milliseconds(step.duration_ms);
+            let time = milliseconds(step.duration_ms);
             let name = self.paint.paint(style, &format!("{:<10}", one_line(&step.name)));
             self.line(&format!("{name} {time:>8}  {}", step.result()));
         }
@@ -96,7 +96,7 @@ impl<W: Write + IsTerminal + AsFd> Follow<W> {
     fn draw(&mut self, step: &str, doing: &str, elapsed: Duration, columns: usize) {
         let time = match elapsed.as_secs() {
             seconds @ 0..60 => format!("{seconds} s"),
-            seconds => super::milliseconds(seconds.saturating_mul(1_000)),
+            seconds => milliseconds(seconds.saturating_mul(1_000)),
         };
         let (doing, seen) = doing.split_once(": ").unwrap_or((doing, ""));
         let room = columns.saturating_sub(INDENT + 1);

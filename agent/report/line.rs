@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Boot, DeliveryState, Outcome, Report, SignalReport};
+use super::contents::{Boot, DeliveryState, Outcome, Report, SignalReport};
 use crate::document::problem::cut;
 
 /// Characters of a reason; the report has it whole.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::{Outcome, Report, StepReport, milliseconds};
+use super::contents::{Outcome, Report, StepReport, milliseconds};
 use crate::text::{BAD, COLUMNS, FAINT, GOOD, MARK, NOTE, Paint, STRONG, one_line, wrap};
 
 /// The width of the time axis, in columns.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::{Change, Outcome, Report, StepReport, milliseconds};
+use super::contents::{Change, Outcome, Report, StepReport, milliseconds};
 
 /// Pixels: of the picture, of the margin around, of a step's row and of the bar in it.
 const WIDTH: f64 = 960.0;
