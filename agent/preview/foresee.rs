@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::{Before, Foreseen, Foresight, Rewrite};
+use super::rewrite::{Before, Rewrite};
+use super::show::{Foreseen, Foresight};
 use crate::config::types::Mode;
 use crate::ecs_agent::Seen;
 use crate::host::{Edited, EndStateRefused, Host, UNIT_FILES, Wanted, is_unit_file};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Rewrite;
+use super::rewrite::Rewrite;
 use crate::plan::{Action, Plan, Planned};
 use crate::text::{BAD, COLUMNS, FAINT, MARK, NO_BREAK, NOTE, Paint, STRONG, wrap};
 
