@@ -4,21 +4,19 @@
 //! which one says another thing than the other end it, while `systemctl start` has succeeded long since. The rules are those
 //! of its translator (`translator/jsonconfig` of 1.300071).
 
+mod files;
 mod leaks;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+pub use self::files::{Conflict, FOLDER, MAIN_FILE};
+use self::files::{in_order, object};
 pub use self::leaks::leaks;
 use crate::text::json_error;
 use crate::well_known::CLOUDWATCH_COMMON;
 use crate::well_known::CLOUDWATCH_JSON;
-
-/// The folder whose files the CloudWatch agent merges.
-pub const FOLDER: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d";
-/// The file that the CloudWatch agent reads before them.
-pub const MAIN_FILE: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json";
 
 /// Objects that are merged key by key. Any other value must be the same in each file that has it.
 const SECTIONS: [&str; 16] = [
@@ -63,25 +61,6 @@ const REMEDY: &str = "correct it in the image, or move it out of that folder";
 /// The classes that count; the CloudWatch agent takes no notice of others.
 const CLASSES: [&str; 2] = ["STANDARD", "INFREQUENT_ACCESS"];
 
-/// A file of the image because of which the CloudWatch agent does not do what ours says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// The fault, with the names of the files.
-    pub found: String,
-    /// The consequence of the fault.
-    pub why: &'static str,
-    /// The remedy for the fault.
-    pub remedy: String,
-    /// True where our logs are sent all the same.
-    pub is_harmless: bool,
-}
-
-impl std::fmt::Display for Conflict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}, so {}; {}", self.found, self.why, self.remedy)
-    }
-}
-
 /// Finds what contradicts each other among the files, by path, that the CloudWatch agent reads in this region; empty where that
 /// is not known.
 pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
@@ -108,18 +87,6 @@ pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
     conflicts.extend(elsewhere(&merged, region).filter(|_| merged.conflicts.is_empty()));
     conflicts.extend(merged.conflicts);
     conflicts
-}
-
-/// The files that the CloudWatch agent reads, in its order.
-fn in_order(files: &[(String, Vec<u8>)]) -> Vec<&(String, Vec<u8>)> {
-    let mut files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with(".tmp")).collect();
-    files.sort_unstable_by_key(|(path, _)| (path != MAIN_FILE, path.split('/').collect::<Vec<_>>()));
-    files
-}
-
-/// Reads a file as Go does, to which bytes that are no UTF-8 are a sign that stands for them, and `null` is no object at all.
-fn object(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
-    serde_json::from_str::<Option<_>>(&String::from_utf8_lossy(text)).map(Option::unwrap_or_default)
 }
 
 /// The conflict with an image that lacks a file of the package, which its start program opens in any case.

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Conflict, in_order, object};
+use super::files::{Conflict, in_order, object};
 use crate::text::is_path_match;
 use crate::well_known::CLOUDWATCH_JSON;
 use crate::well_known::CLOUDWATCH_UNIT;
@@ -127,7 +127,7 @@ fn is_found(expression: &str, line: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloudwatch_agent::{FOLDER, MAIN_FILE};
+    use crate::cloudwatch_agent::files::{FOLDER, MAIN_FILE};
 
     fn found(json: &str) -> Vec<Conflict> {
         leaks(&[(format!("{FOLDER}/shop.json"), json.into())], |path| path == "/srv/private.log")

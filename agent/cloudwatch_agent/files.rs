@@ -1,0 +1,39 @@
+//! The files that the CloudWatch agent merges, and what can be wrong with one.
+
+use serde_json::{Map, Value};
+
+/// The folder whose files the CloudWatch agent merges.
+pub const FOLDER: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d";
+/// The file that the CloudWatch agent reads before them.
+pub const MAIN_FILE: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json";
+
+/// A file of the image because of which the CloudWatch agent does not do what ours says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The fault, with the names of the files.
+    pub found: String,
+    /// The consequence of the fault.
+    pub why: &'static str,
+    /// The remedy for the fault.
+    pub remedy: String,
+    /// True where our logs are sent all the same.
+    pub is_harmless: bool,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, so {}; {}", self.found, self.why, self.remedy)
+    }
+}
+
+/// The files that the CloudWatch agent reads, in its order.
+pub(super) fn in_order(files: &[(String, Vec<u8>)]) -> Vec<&(String, Vec<u8>)> {
+    let mut files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with(".tmp")).collect();
+    files.sort_unstable_by_key(|(path, _)| (path != MAIN_FILE, path.split('/').collect::<Vec<_>>()));
+    files
+}
+
+/// Reads a file as Go does, to which bytes that are no UTF-8 are a sign that stands for them, and `null` is no object at all.
+pub(super) fn object(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
+    serde_json::from_str::<Option<_>>(&String::from_utf8_lossy(text)).map(Option::unwrap_or_default)
+}
