@@ -13,6 +13,7 @@ pub mod http;
 mod imds;
 mod proxy;
 mod query;
+mod received;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -25,13 +26,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::net::TcpSocket;
 
-pub use auto_scaling::{AutoScalingAnswer, LifecycleCall};
-pub use cloudformation::{CfnAnswer, ReceivedSignal, SignalAuth};
+pub use auto_scaling::AutoScalingAnswer;
+pub use cloudformation::CfnAnswer;
 pub use docker::DockerSocket;
 pub use ecs::{AgentAnswer, RegisteredAs, Registration};
 pub use http::{Request, Server};
 pub use imds::{IdentityDouble, ImdsFaults};
 pub use proxy::ProxyCredentials;
+pub use received::{LifecycleCall, ReceivedSignal, SignalAuth};
 
 /// How often the cloud looks whether the units have been started, or it is to end.
 const TICK: Duration = Duration::from_millis(5);

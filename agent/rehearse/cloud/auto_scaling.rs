@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use super::CloudOptions;
 use super::cloudformation::page;
 use super::http::{CloudLog, Double, Reply, Request, Server, held};
 use super::query::{ApiError, REQUEST_ID, error_in_xml, parameters, path_of, signed_for};
+use super::received::LifecycleCall;
 
 const API_VERSION: &str = "2011-01-01";
 const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
@@ -30,23 +30,6 @@ pub enum AutoScalingAnswer {
     Contention,
     /// The connection is reset.
     Reset,
-}
-
-/// What Auto Scaling was told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LifecycleCall {
-    /// `CONTINUE` or `ABANDON`; none for a heartbeat.
-    pub result: Option<String>,
-    /// The hook's name.
-    pub hook: String,
-    /// The group's name.
-    pub group: String,
-    /// The instance's id.
-    pub instance_id: String,
-    /// Time since the cloud's start.
-    pub at: Duration,
-    /// Whether it came through the proxy.
-    pub proxied: bool,
 }
 
 /// Auto Scaling.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::CloudOptions;
 use super::http::{CloudLog, Double, Reply, Request, Server, held};
 use super::query::{ApiError, Parameters, REQUEST_ID, error_in_xml, escaped, parameters, path_of, signed_for};
+use super::received::{ReceivedSignal, SignalAuth};
 
 const API_VERSION: &str = "2010-05-15";
 const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
@@ -41,40 +42,6 @@ pub enum CfnAnswer {
     Slow(Duration),
     /// It takes the signal, and the connection breaks before it says so.
     Lost,
-}
-
-/// How a signal was authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignalAuth {
-    /// By the instance identity document and its signature.
-    InstanceIdentity,
-    /// By a signature with IAM credentials.
-    Iam,
-    /// By the presigned URL of a wait condition handle.
-    WaitHandle,
-}
-
-/// A signal that CloudFormation has accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceivedSignal {
-    /// The stack's name or ARN; empty at a wait condition handle.
-    pub stack: String,
-    /// The resource's logical id; empty at a wait condition handle.
-    pub resource: String,
-    /// `SUCCESS` or `FAILURE`.
-    pub status: String,
-    /// What tells this signal from others, mostly an instance id.
-    pub unique_id: String,
-    /// How it was authenticated.
-    pub auth: SignalAuth,
-    /// The reason, at a wait condition handle only.
-    pub reason: Option<String>,
-    /// The data, at a wait condition handle only.
-    pub data: Option<String>,
-    /// Time since the cloud's start.
-    pub at: Duration,
-    /// Whether it came through the proxy.
-    pub proxied: bool,
 }
 
 /// CloudFormation.

@@ -18,8 +18,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::auto_scaling::LifecycleCall;
-use super::cloudformation::ReceivedSignal;
+use super::received::{LifecycleCall, ReceivedSignal};
 
 /// More than any request to these servers needs.
 const LARGEST_BODY: usize = 1 << 20;

@@ -1,0 +1,54 @@
+//! What the cloud has accepted: signals and lifecycle calls.
+
+use std::time::Duration;
+
+/// How a signal was authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalAuth {
+    /// By the instance identity document and its signature.
+    InstanceIdentity,
+    /// By a signature with IAM credentials.
+    Iam,
+    /// By the presigned URL of a wait condition handle.
+    WaitHandle,
+}
+
+/// A signal that CloudFormation has accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedSignal {
+    /// The stack's name or ARN; empty at a wait condition handle.
+    pub stack: String,
+    /// The resource's logical id; empty at a wait condition handle.
+    pub resource: String,
+    /// `SUCCESS` or `FAILURE`.
+    pub status: String,
+    /// What tells this signal from others, mostly an instance id.
+    pub unique_id: String,
+    /// How it was authenticated.
+    pub auth: SignalAuth,
+    /// The reason, at a wait condition handle only.
+    pub reason: Option<String>,
+    /// The data, at a wait condition handle only.
+    pub data: Option<String>,
+    /// Time since the cloud's start.
+    pub at: Duration,
+    /// Whether it came through the proxy.
+    pub proxied: bool,
+}
+
+/// What Auto Scaling was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifecycleCall {
+    /// `CONTINUE` or `ABANDON`; none for a heartbeat.
+    pub result: Option<String>,
+    /// The hook's name.
+    pub hook: String,
+    /// The group's name.
+    pub group: String,
+    /// The instance's id.
+    pub instance_id: String,
+    /// Time since the cloud's start.
+    pub at: Duration,
+    /// Whether it came through the proxy.
+    pub proxied: bool,
+}
