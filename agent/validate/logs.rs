@@ -1,6 +1,8 @@
 //! Warnings of what `logs` asks for and the role of the instances does not allow.
 
-use super::template::{Permissions, STACK, Surroundings};
+use super::template::functions::STACK;
+use super::template::permissions::Permissions;
+use super::template::surroundings::Surroundings;
 use crate::config::types::Placeholder;
 use crate::config::{Config, LogAgent, LogNames};
 use crate::instance::Instance;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::warnings::warning;
+use super::warning::warning;
 use super::without_effect::variable;
 use crate::config::Config;
 use crate::document::decode::Document;

@@ -3,7 +3,7 @@
 
 use serde_json::Map;
 
-use super::template::Surroundings;
+use super::template::surroundings::Surroundings;
 use crate::config::mount_options::{Fault, fault};
 use crate::config::types::Device;
 use crate::config::{Config, Volume};

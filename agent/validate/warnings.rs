@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::template::{PolicyTimeout, Refresh, Surroundings, WaitingPolicy, Waits};
-pub(super) use super::without_effect::{find as without_effect, replaced_lists};
+use super::template::policies::{PolicyTimeout, Refresh, WaitingPolicy, Waits};
+use super::template::surroundings::Surroundings;
+use super::warning::warning;
 use super::{log_files, logs, volumes};
 use crate::config::types::TimeSpan;
 use crate::config::{Config, Signal};
 use crate::document::decode::Document;
-use crate::document::problem::{Problem, Span};
+use crate::document::problem::Problem;
 use crate::ecs_variables::{holds_secret, is_secret};
 use crate::text::did_you_mean;
 
@@ -32,13 +33,6 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     found
 }
 
-pub(super) fn warning(documents: &[Document], path: &[&str], message: String) -> Problem {
-    match place(documents, path) {
-        Some(place) => Problem::at(&place, place.shown_in_backticks(&message)),
-        None => Problem::general(message),
-    }
-}
-
 /// The warning about the size of user data, as EC2 is given them.
 pub(super) fn size(name: &str, bytes: usize) -> Option<Problem> {
     let message = match bytes {
@@ -47,15 +41,6 @@ pub(super) fn size(name: &str, bytes: usize) -> Option<Problem> {
         _ => format!("{name}: with {bytes} bytes it is longer than the {MOST_BYTES} that EC2 takes"),
     };
     Some(Problem::general(message).remedy("compress it: `gzip -9 <user-data | base64 -w0`, and leave out `Fn::Base64`"))
-}
-
-/// Where a value is; of several documents, in the last that has it.
-fn place(documents: &[Document], path: &[&str]) -> Option<Span> {
-    let nearest = |document: &Document| {
-        let root = document.config.as_ref()?;
-        (1..=path.len()).rev().find_map(|length| root.at(&path[..length]).map(|node| (length, node.span.clone())))
-    };
-    documents.iter().filter_map(nearest).max_by_key(|(length, _)| *length).map(|(_, span)| span)
 }
 
 fn timeouts(

@@ -1,6 +1,6 @@
 //! Values of user data that look right but have no effect, or another effect.
 
-use super::warnings::warning;
+use super::warning::warning;
 use crate::config::types::Device;
 use crate::config::{Config, daemon_json};
 use crate::document::decode::Document;

@@ -1,20 +1,25 @@
 //! The check of each user data, in each world.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::functions::{Resolved, function};
+use super::functions::Resolved;
+use super::nodes::function;
 use super::problems_by_world::ProblemsByWorld;
+use super::sections::Template;
+use super::surroundings::Surroundings;
 use super::text::Text;
+use super::user_data::UserDataPlace;
 use super::world::{MOST, Search, World};
-use super::{Surroundings, Template, UserDataPlace};
 use crate::config::{self, Parsed};
 use crate::document::decode::{Decoded, Document, Note, base64_wrapped};
 use crate::document::problem::{self, Extent, Problem, Source, Span};
 use crate::document::secret_places;
 use crate::document::yaml::{Loaded, Node};
-use crate::validate::{Validation, of_launch, proxy, warnings};
+use crate::validate::launch::{of_launch, size_for_ec2};
+use crate::validate::validation::Validation;
+use crate::validate::{proxy, warnings, without_effect};
 
 /// Worlds that are tried in a whole template, beside the first of each user data.
 const MOST_IN_ALL: usize = 2_000;
@@ -235,7 +240,7 @@ impl WorldCheck<'_, '_> {
                 Note::Left(text) => outcome.left.push(text.clone()),
             }
         }
-        outcome.notes.extend(warnings::replaced_lists(&decoded.documents));
+        outcome.notes.extend(without_effect::replaced_lists(&decoded.documents));
         let errors: Vec<Problem> = decoded.problems.iter().chain(problems).cloned().collect();
         let errors = self.known(errors, &mut outcome.notes);
         outcome.errors.extend(self.physical_name());
@@ -252,7 +257,7 @@ impl WorldCheck<'_, '_> {
             warned.extend(self.known(misfits, &mut outcome.notes));
             outcome.nobody_waits =
                 warnings::nobody_waits(config, &decoded.documents, &around).map(|problem| self.moved(problem));
-            warned.extend(warnings::without_effect(config, &decoded.documents));
+            warned.extend(without_effect::find(config, &decoded.documents));
             let of_proxy = proxy::warnings(config, &decoded.documents);
             warned.extend(self.known(of_proxy, &mut outcome.notes));
             outcome.notes.extend(proxy::note(config).map(|note| format!("{}: {note}", self.label)));
@@ -260,7 +265,7 @@ impl WorldCheck<'_, '_> {
         }
         if *found {
             let whole = self.layers[0].1.as_bytes();
-            warned.extend(warnings::size(self.label, crate::validate::size_for_ec2(whole)));
+            warned.extend(warnings::size(self.label, size_for_ec2(whole)));
             outcome.errors.append(&mut self.world.problems.borrow_mut());
         } else if let Some(name) = unread {
             outcome.depends_on_stack = true;
@@ -362,6 +367,3 @@ impl WorldCheck<'_, '_> {
         layered.flat_map(|(text, range)| text.written(range)).collect()
     }
 }
-
-/// The traits that tell worlds apart, for [`ProblemsByWorld`].
-pub(super) type Traits = BTreeSet<super::world::Trait>;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::scalar;
+use super::nodes::{function, items, scalar};
 use super::text::{PartOrigin, Text, place_in};
 use super::world::World;
 use crate::document::problem::{self, Problem};
@@ -14,7 +14,7 @@ use crate::text::nearest;
 /// The account, the region and the stack that stand in for those of a stack.
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const REGION: &str = "us-east-1";
-pub(in crate::validate) const STACK: &str = "stack";
+pub const STACK: &str = "stack";
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html>
 const PSEUDO_PARAMETERS: [&str; 8] = [
     "AWS::AccountId",
@@ -357,26 +357,6 @@ impl<'a> World<'a> {
             _ => return Some((format!("{logical_id}-{attribute}"), PartOrigin::Unknown(name.to_owned()))),
         };
         Some((value, PartOrigin::Filled))
-    }
-}
-
-/// The function that a value calls, as a mapping of one key has it, and its argument.
-pub(super) fn function(node: &Node) -> Option<(&str, &Node)> {
-    match &node.value {
-        Value::Mapping(entries) => match &entries[..] {
-            [entry] if ["Ref", "Condition"].contains(&entry.key.as_str()) || entry.key.starts_with("Fn::") => {
-                Some((&entry.key, &entry.value))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-pub(super) fn items(node: &Node) -> &[Node] {
-    match &node.value {
-        Value::Sequence(items) => items,
-        _ => &[],
     }
 }
 

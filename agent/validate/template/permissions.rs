@@ -1,8 +1,9 @@
 //! The permissions of the instances' role, as far as the template tells.
 
-use super::functions::{Resolved, function, items};
+use super::functions::Resolved;
+use super::nodes::{function, items, refers_to};
+use super::user_data::UserDataPlace;
 use super::world::World;
-use super::{UserDataPlace, refers_to};
 use crate::document::yaml::{Node, Value};
 use crate::text::is_match;
 
@@ -48,7 +49,7 @@ const MANAGED: [(&[&str], &[&str]); 3] = [
 
 /// The statements that allow something to the role of the instances.
 #[derive(Debug, Default)]
-pub(in crate::validate) struct Permissions {
+pub struct Permissions {
     statements: Vec<Statement>,
 }
 
@@ -99,7 +100,7 @@ impl Permissions {
     }
 
     /// Gives the patterns of ARNs for which an action is allowed; nothing where the template doesn't tell them all.
-    pub(in crate::validate) fn allowed(&self, action: &str) -> Option<Vec<&str>> {
+    pub fn allowed(&self, action: &str) -> Option<Vec<&str>> {
         let action = action.to_ascii_lowercase();
         let is_about = |statement: &&Statement| {
             statement.actions.iter().any(|pattern| is_match(pattern, &action)) != statement.is_of_others

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::functions::{Resolved, STACK, items};
+use super::functions::{Resolved, STACK};
+use super::nodes::{items, refers_to};
+use super::sections::Template;
+use super::user_data::UserDataPlace;
 use super::world::World;
-use super::{Template, UserDataPlace, refers_to};
 use crate::config::Config;
 use crate::config::types::LogicalId;
 use crate::document::yaml::Node;
@@ -20,7 +22,7 @@ const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
 
 /// The policies that wait for the signal of a configuration.
 #[derive(Debug, Default, PartialEq)]
-pub(in crate::validate) enum Waits {
+pub enum Waits {
     /// Nobody knows: it is for another stack, or only this one's stack knows.
     #[default]
     Elsewhere,
@@ -32,7 +34,7 @@ pub(in crate::validate) enum Waits {
 
 /// A policy of the template that waits for a signal.
 #[derive(Debug, PartialEq)]
-pub(in crate::validate) struct WaitingPolicy {
+pub struct WaitingPolicy {
     /// The key, as the template has it.
     pub key: &'static str,
     /// The timeout.
@@ -41,7 +43,7 @@ pub(in crate::validate) struct WaitingPolicy {
 
 /// The timeout of a policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::validate) enum PolicyTimeout {
+pub enum PolicyTimeout {
     /// So long.
     Known(Duration),
     /// Only the stack knows.
@@ -52,7 +54,7 @@ pub(in crate::validate) enum PolicyTimeout {
 
 /// An update policy by which instances are replaced without any signal.
 #[derive(Debug, PartialEq)]
-pub(in crate::validate) struct Refresh {
+pub struct Refresh {
     /// The group's logical ID.
     pub group: String,
     /// Its hooks on the launch of an instance, by name; nothing where only the stack knows them.

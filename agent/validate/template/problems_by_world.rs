@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::check::Traits;
-use super::world::in_common;
+use super::world::{Traits, in_common};
 use crate::document::problem::{self, Problem};
 
 /// Problems by the worlds in which they were found.

@@ -1,13 +1,15 @@
 //! What a template says about the instances beside their user data.
 
 use super::permissions::Permissions;
+use super::policies::{PolicyTimeout, Refresh, Waits};
+use super::updates::Updates;
+use super::user_data::UserDataPlace;
 use super::world::World;
-use super::{PolicyTimeout, Refresh, Updates, UserDataPlace, Waits};
 use crate::config::Config;
 
 /// What a warning needs to know. A file of user data alone has none of it.
 #[derive(Debug)]
-pub(in crate::validate) struct Surroundings {
+pub struct Surroundings {
     /// The policies that wait for the signal.
     pub waits: Waits,
     /// The update policies that wait for no signal.

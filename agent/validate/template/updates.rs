@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::functions::{Resolved, function, items};
+use super::functions::Resolved;
+use super::nodes::{function, items, refers_to};
 use super::policies::{GROUP, duration};
+use super::user_data::UserDataPlace;
 use super::world::World;
-use super::{UserDataPlace, refers_to};
 use crate::config::Config;
 use crate::config::types::{LogicalId, spellings};
 use crate::document::problem::{Problem, Span};
@@ -24,7 +25,7 @@ const LONGEST: [(&[&str], &str, Duration); 2] = [
 
 /// The updates of the groups that use some user data.
 #[derive(Debug, Default)]
-pub(in crate::validate) struct Updates {
+pub struct Updates {
     /// The causes for which they fail, each at its place in the template.
     pub problems: Vec<Problem>,
     /// The group whose instances get new root volumes, and the devices that their launch template maps, where it tells all.

@@ -6,8 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::Template;
-use super::functions::{function, items};
+use super::nodes::{function, items};
+use super::sections::Template;
 use super::text::Text;
 use crate::document::problem::{Problem, cut};
 use crate::document::yaml::{Node, Value};
@@ -111,7 +111,7 @@ impl<'a> World<'a> {
     }
 
     /// Names what tells this world from others: its conditions, and the values of its parameters.
-    pub(super) fn traits(&self) -> BTreeSet<Trait> {
+    pub(super) fn traits(&self) -> Traits {
         let conditions = self.conditions.borrow();
         let of_conditions = conditions.iter().filter_map(|(name, holds)| {
             let holds = if (*holds)? { "true" } else { "false" };
@@ -363,16 +363,19 @@ pub(super) struct Trait {
     words: String,
 }
 
+/// The traits that tell a world from others.
+pub(super) type Traits = BTreeSet<Trait>;
+
 /// Says in words what some worlds have in common and others have not.
-pub(super) fn in_common(some: &[&BTreeSet<Trait>], all: &[&BTreeSet<Trait>]) -> Option<String> {
-    let common = |worlds: &[&BTreeSet<Trait>]| {
+pub(super) fn in_common(some: &[&Traits], all: &[&Traits]) -> Option<String> {
+    let common = |worlds: &[&Traits]| {
         let (first, others) = worlds.split_first()?;
         let mut common = (*first).clone();
         common.retain(|of_first| others.iter().all(|traits| traits.contains(of_first)));
         Some(common)
     };
     let everywhere = common(all)?;
-    let telling = |traits: BTreeSet<Trait>| -> Vec<Trait> { traits.difference(&everywhere).cloned().collect() };
+    let telling = |traits: Traits| -> Vec<Trait> { traits.difference(&everywhere).cloned().collect() };
     let mut found = telling(common(some)?);
     if found.is_empty() {
         found = telling((*some.first()?).clone());

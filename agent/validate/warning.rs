@@ -1,0 +1,21 @@
+//! A warning at the place of a value in several documents.
+
+use crate::document::decode::Document;
+use crate::document::problem::{Problem, Span};
+
+/// A warning at the place of a value, or of what is nearest to it.
+pub(super) fn warning(documents: &[Document], path: &[&str], message: String) -> Problem {
+    match place(documents, path) {
+        Some(place) => Problem::at(&place, place.shown_in_backticks(&message)),
+        None => Problem::general(message),
+    }
+}
+
+/// Where a value is; of several documents, in the last that has it.
+fn place(documents: &[Document], path: &[&str]) -> Option<Span> {
+    let nearest = |document: &Document| {
+        let root = document.config.as_ref()?;
+        (1..=path.len()).rev().find_map(|length| root.at(&path[..length]).map(|node| (length, node.span.clone())))
+    };
+    documents.iter().filter_map(nearest).max_by_key(|(length, _)| *length).map(|(_, span)| span)
+}
