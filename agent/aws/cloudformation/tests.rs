@@ -10,6 +10,7 @@ use super::*;
 use crate::http::{Proxy, outbound};
 
 mod fleet;
+mod tries;
 
 const CLOSED: &str =
     r#"{"Error":{"Code":"ValidationError","Message":"Stack s is in CREATE_COMPLETE state and cannot be signaled"}}"#;
@@ -148,14 +149,6 @@ async fn a_stack_that_waits_no_more_is_harmless() {
 }
 
 #[tokio::test]
-async fn temporary_answers_are_retried() {
-    let server = Server::start(&[(400, THROTTLED), (200, PAGE), (403, PAGE), (200, "{}")]).await;
-    let signal = signal(&server.url(), Auth::InstanceIdentity);
-    let delivery = deliver(&signal, &client(), 30.0).await;
-    assert_eq!(delivery, accepted("instance_identity", 4));
-}
-
-#[tokio::test]
 async fn an_answer_is_read_as_far_as_it_may_be_long() {
     for (length, expected) in [(65_536, "not in this stack"), (65_537, "the answer is longer than 65536 bytes")] {
         let server = Server::start(&[(403, &(DENIED.to_owned() + &" ".repeat(length - DENIED.len())))]).await;
@@ -167,19 +160,6 @@ async fn an_answer_is_read_as_far_as_it_may_be_long() {
         };
         assert!(text.contains(expected), "{text}");
     }
-}
-
-#[tokio::test]
-async fn the_deadline_ends_it() {
-    let server = Server::start(&[(503, "")]).await;
-    let before = Instant::now();
-    let signal = signal(&server.url(), Auth::Auto);
-    let delivery = deliver(&signal, &client(), 1.5).await;
-    let Delivery::Undelivered(text) = delivery else {
-        panic!("{delivery:?}");
-    };
-    assert!(text.contains("HTTP 503"), "{text}");
-    assert!(before.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 
@@ -95,22 +95,23 @@ fn folders_list_their_children() {
 #[test]
 fn the_agent_refuses_until_it_has_registered() {
     let as_blue = RegisteredAs { cluster: "blue".into() };
-    let registration = Registration::After(Duration::from_millis(40), as_blue);
+    let registration = Registration::After(Duration::from_millis(500), as_blue);
     let cloud = Cloud::start(CloudOptions { registration, ..CloudOptions::default() }).unwrap();
     let ask = |path: &str| exchange(&cloud.ecs_endpoint(), &format!("GET {path} HTTP/1.1"), "");
     std::thread::sleep(Duration::from_millis(60));
     let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
     assert!(ask("/v1/metadata").is_err_and(refused), "it counts from the units' start");
     cloud.begin_registration();
-    let begun = Instant::now();
+    let mut refusals = 0;
     let answer = loop {
         match ask("/v1/metadata") {
             Ok((_, answer)) => break answer,
-            Err(_) if begun.elapsed() < Duration::from_secs(5) => std::thread::sleep(Duration::from_millis(2)),
+            Err(_) if refusals < 5000 => std::thread::sleep(Duration::from_millis(2)),
             Err(error) => panic!("{error}"),
         }
+        refusals += 1;
     };
-    assert!(begun.elapsed() >= Duration::from_millis(40));
+    assert!(refusals > 0, "it registered at once");
     let arn = "arn:aws:ecs:eu-central-1:123456789012:container-instance/blue/";
     assert!(answer.contains(arn) && answer.contains(r#""Cluster":"blue""#), "{answer}");
     let (status, answer) = ask("/v2/nothing").unwrap();
