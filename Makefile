@@ -35,7 +35,7 @@ CARGO_MUTANTS ?= 27.1.0
 # Which mutants are tried, as `-F plan/storage` or `--shard 0/8`; all, unless given.
 MUTANTS ?=
 # The tests of tests/main.rs that decide about those that the crate's own leave: of them, those that take seconds.
-MUTANTS_TESTS = disks:: doctor_checks:: examples:: hostile_input:: plan_command:: plans:: properties:: refused:: schema:: signal:: signed_requests:: validate::
+MUTANTS_TESTS = delivery:: disks:: doctor_checks:: examples:: hostile_input:: plan_command:: plans:: properties:: refused:: schema:: signal:: signed_requests:: state:: validate::
 # How long each fuzz target runs, and which do; all, unless given.
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?=

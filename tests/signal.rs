@@ -1,16 +1,14 @@
-//! The signal, whatever goes wrong on its way: one decided status, delivered once.
+//! The signal: whom it is for, when it is due, and the command `signal`, which stands in for cfn-signal.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::{CfnAnswer, Server};
+use ecs_firstrun::rehearse::cloud::{CfnAnswer, Server, SignalAuth};
 use ecs_firstrun::report::{DeliveryState, Outcome};
 use nix::sys::signal::Signal;
 
 use crate::support::host::{BINARY, Ended, Host, kill, until};
-use crate::support::lacks_strace;
-use crate::support::user_data::{SMALLEST, with_signal};
+use crate::support::user_data::{SMALLEST, misspelt};
 
 #[test]
 fn a_run_that_is_told_to_stop_decides_nothing_and_the_next_one_goes_on() {
@@ -53,9 +51,11 @@ fn the_time_since_the_boot_counts_against_the_stacks_timeout() {
     std::fs::remove_file(host.at("/etc/ecs-firstrun/conf.d/50-rehearsal.yaml")).unwrap();
     // The timeout is 15 minutes; six seconds are left of it, and half of them for the signal.
     host.put("/proc/uptime", "894.02 1700.33\n");
-    let began = std::time::Instant::now();
-    assert_eq!(host.run().code, Some(1));
-    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    let ended = host.run();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let (_, most) = ended.stderr.split_once("registered with `production`, at most ").unwrap();
+    let most = humantime::parse_duration(most.lines().next().unwrap()).unwrap();
+    assert!(most <= Duration::from_secs(6), "{most:?}");
     host.one_signal("FAILURE");
 }
 
@@ -74,165 +74,63 @@ fn user_data_that_hide_the_stack_are_reported_to_that_of_the_instances_tags() {
     assert_eq!(told, [("FAILURE", stack, "Instances")]);
 }
 
-/// What becomes of a signal that CloudFormation, or what stands before it, answers so.
+/// Whatever else is wrong with the user data, the stack is told, and through the proxy where there is one.
 #[test]
-fn what_passes_is_tried_again_and_what_stays_is_explained() {
-    use CfnAnswer::{AccessDenied, CannotBeSignaled, HtmlPage, NoSuchStack, Reset, ServerError, Slow, Throttle};
-    use DeliveryState::{Accepted, NotWaitedFor, Refused};
-    let second = Duration::from_secs(1);
-    let table: [(&[CfnAnswer], usize, DeliveryState, i32, &str); 11] = [
-        (&[ServerError, ServerError, ServerError], 4, Accepted, 0, "accepted (auth: instance_identity)"),
-        (&[Throttle, Throttle, Throttle], 4, Accepted, 0, "accepted"),
-        (&[HtmlPage(502), HtmlPage(407)], 3, Accepted, 0, "accepted"),
-        (&[HtmlPage(403)], 2, Accepted, 0, "accepted"),
-        (&[HtmlPage(200)], 2, Accepted, 0, "accepted"),
-        (&[Reset, Reset], 3, Accepted, 0, "accepted"),
-        (&[Slow(second)], 1, Accepted, 0, "accepted"),
-        (&[Reset, Throttle, HtmlPage(502), Slow(second)], 4, Accepted, 0, "accepted"),
-        (&[CannotBeSignaled], 1, NotWaitedFor, 0, "CREATE_COMPLETE state and cannot be signaled"),
-        (&[NoSuchStack], 1, Refused, 3, "check signal.stack, signal.resource and signal.region"),
-        (&[AccessDenied], 1, Refused, 3, "the instance must belong to signal.stack"),
-    ];
-    let check = |(answers, requests, delivery, code, message): &(&[CfnAnswer], usize, DeliveryState, i32, &str)| {
-        let identity_only = with_signal("auth: instance_identity");
-        let host = Host::in_cloud(&identity_only, |options| options.cloudformation = answers.to_vec().into());
-        let ended = host.run();
-        assert_eq!(ended.code, Some(*code), "{answers:?}: {}", ended.stderr);
-        let told = host.report().signal.unwrap();
-        assert_eq!(told.delivery, *delivery, "{answers:?}: {}", told.message);
-        assert!(told.message.contains(message), "{answers:?}: {}", told.message);
-        assert_eq!(host.requests(Server::CloudFormation).len(), *requests, "{answers:?}");
-        match delivery {
-            Accepted => drop(host.one_signal("SUCCESS")),
-            _ => assert_eq!(host.rehearsal.cloud.signals().len(), 0),
-        }
+fn the_stack_is_found_in_user_data_that_are_wrong_elsewhere() {
+    let good = "signal: {stack: web, resource: Instances}\n";
+    let mime = |second: &str| {
+        format!(
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"b\"\n\n--b\nContent-Type: \
+             application/vnd.ecs-firstrun+yaml\n\n{good}ecs: {{cluster: production}}\n--b\nContent-Type: \
+             application/vnd.ecs-firstrun+yaml\n\n{second}\n--b--\n"
+        )
     };
-    all(table.iter().map(|row| || check(row)));
-}
-
-/// A signal is there already where the answer to it was lost, or another one has signalled for the instance.
-#[test]
-fn a_signal_that_is_there_already_is_settled_in_each_way_of_authentication() {
-    let by_hand = |host: &Host| {
-        let endpoint = host.rehearsal.cloud.cloudformation_endpoint();
-        let to =
-            ["signal", "--url", &endpoint, "--stack", "web", "--resource", "Instances", "--region", "eu-central-1"];
-        let ended = host.call(&to, &[]);
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    };
-    let check = |(auth, is_lost): &(&str, bool)| {
-        let user_data = with_signal(&format!("auth: {auth}"));
-        let host = Host::in_cloud(&user_data, |options| {
-            options.iam_role = Some("web-instances".into());
-            options.cloudformation.extend(is_lost.then_some(CfnAnswer::Lost));
-        });
-        if !is_lost {
-            by_hand(&host);
-        }
-        let ended = host.run();
-        assert_eq!(ended.code, Some(0), "{auth} {is_lost}: {}", ended.stderr);
-        let told = host.report().signal.unwrap();
-        assert_eq!(told.delivery, DeliveryState::Accepted, "{auth} {is_lost}: {}", told.message);
-        assert!(told.message.starts_with("accepted before: a signal with this id is there"), "{}", told.message);
-        assert_eq!(host.rehearsal.cloud.signals().len(), 1, "{auth} {is_lost}");
-        assert_eq!(host.requests(Server::CloudFormation).len(), 2, "{auth} {is_lost}");
-        assert_eq!(host.run().code, Some(0));
-        assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::AcceptedEarlier);
-        assert_eq!(host.requests(Server::CloudFormation).len(), 2, "{auth} {is_lost}");
-    };
-    let table = ["instance_identity", "iam", "auto"].into_iter().flat_map(|auth| [(auth, true), (auth, false)]);
-    all(table.collect::<Vec<_>>().iter().map(|row| || check(row)));
-}
-
-#[test]
-fn a_stack_that_was_rolled_back_before_is_a_warning() {
-    let text = "Stack web is in ROLLBACK_IN_PROGRESS state and cannot be signaled";
-    let host = Host::in_cloud(SMALLEST, |options| {
-        options.cloudformation = vec![CfnAnswer::Error(400, "ValidationError", text)].into();
-    });
-    let ended = host.run();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let line = ended.stderr.lines().find(|line| line.contains("signal SUCCESS for")).unwrap();
-    assert!(line.contains("WARN") && line.contains("too late") && line.contains(text), "{line}");
-    assert_eq!(host.report().signal.unwrap().delivery, DeliveryState::TooLate);
-    let shown = host.call(&["status"], &[]).stdout.replace('\n', " ");
-    assert!(shown.contains("the signal came too late"), "{shown}");
-    assert_eq!(host.run().code, Some(0));
-    assert_eq!(host.requests(Server::CloudFormation).len(), 1);
-}
-
-/// A signal that can't be delivered is said to be so, with the cause, and is delivered by the next run.
-#[test]
-fn what_stays_away_is_named_and_made_up_for_by_the_next_run() {
-    let closed = "http://127.0.0.1:1".to_owned();
-    let nowhere = "http://cloudformation.invalid".to_owned();
-    let (expired, ca) = tls_server(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
-    let (of_another_name, other_ca) = tls_server(|params| params.subject_alt_names.clear());
-    let (good, good_ca) = tls_server(|_| {});
     let table = [
-        (closed, None, "Connection refused"),
-        (nowhere, None, "dns error"),
-        (expired, Some(ca), "certificate expired"),
-        (of_another_name, Some(other_ca), "certificate not valid for name"),
-        (good, None, "UnknownIssuer"),
+        ("an unknown key", format!("#ecs-firstrun\n{good}ecs: {{cluster: production, clusterr: x}}\n")),
+        ("an unknown section", format!("#ecs-firstrun\n{good}ecss: {{cluster: production}}\n")),
+        ("wrong kinds", format!("#ecs-firstrun\n{good}ecs: [production]\nstorage: 3\nlogs: yes please\n")),
+        ("a wrong kind beside the target", format!("#ecs-firstrun\n{}", good.replace("}", ", timeout: [1]}"))),
+        ("no more YAML half way", format!("#ecs-firstrun\n{good}ecs: {{cluster: production, tags: [\n")),
+        ("a broken document beside a good one", mime("ecs: {cluster: [")),
+        ("a document that is a list beside a good one", mime("- ecs")),
+        ("a document that is text beside a good one", mime("production")),
     ];
-    let _kept = good_ca;
-    let check = |(endpoint, bundle, cause): &(String, Option<tempfile::NamedTempFile>, &str)| {
-        let host = Host::in_cloud(&with_signal("timeout: 8s"), |_| {});
-        let bundle = bundle.as_ref().map(|file| file.path().to_str().unwrap()).unwrap_or_default();
-        let ended = host.run_with(&[("AWS_ENDPOINT_URL_CLOUDFORMATION", endpoint), ("AWS_CA_BUNDLE", bundle)]);
-        assert_eq!(ended.code, Some(3), "{cause}: {}", ended.stderr);
-        let told = host.report().signal.unwrap();
-        assert_eq!(told.delivery, DeliveryState::Undelivered);
-        assert!(told.message.contains(cause), "{cause}: {}", told.message);
-        assert_eq!(host.run().code, Some(0));
-        host.one_signal("SUCCESS");
-    };
-    all(table.iter().map(|row| || check(row)));
+    for (what, user_data) in table {
+        let host = Host::in_cloud(&user_data, |_| {});
+        let proxy = host.rehearsal.cloud.proxy_endpoint();
+        host.put("/etc/ecs-firstrun/conf.d/70-proxy.yaml", &format!("proxy: {{url: \"{proxy}\"}}\n"));
+        let beyond = [("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://cloudformation.eu-central-1.amazonaws.com")];
+        let ended = host.run_with(&beyond);
+        assert_eq!(ended.code, Some(2), "{what}: {}", ended.stderr);
+        assert!(host.one_signal("FAILURE").proxied, "{what}");
+        assert_eq!(host.started(), Vec::<String>::new(), "{what}");
+    }
 }
 
-/// Killed at each rename and each connection of a run that comes out well, and of one that is refused for a file that is
-/// gone at the next run: that one ends what was begun, and CloudFormation never hears two different things.
 #[test]
-fn a_run_that_is_killed_is_ended_by_the_next_which_contradicts_nothing() {
-    if lacks_strace() {
-        return;
-    }
-    let host = |refused: bool| {
-        let host = Host::in_cloud(SMALLEST, |_| {});
-        if refused {
-            host.put_mistake();
-        }
-        host
-    };
-    let calls = |refused, call: &str| {
-        let host = host(refused);
-        let trace = host.folder.path().join("trace");
-        host.traced(&["-o", trace.to_str().unwrap(), "-e", call]);
-        std::fs::read_to_string(trace).unwrap().lines().filter(|line| line.contains('(')).count()
-    };
-    let cases = [(false, "rename"), (false, "connect"), (true, "rename"), (true, "connect")];
-    let points: Vec<_> = cases
-        .into_iter()
-        .flat_map(|(refused, call)| (1..=calls(refused, call)).map(move |at| (refused, call, at)))
-        .collect();
-    assert!(points.len() > 25, "{points:?}");
-    let hit = AtomicUsize::new(0);
-    let check = |(refused, call, at): &(bool, &str, usize)| {
-        let host = host(*refused);
-        let killed = host.traced(&["-o", "/dev/null", "-e", &format!("inject={call}:signal=KILL:when={at}")]);
-        // The number of looks at the ECS agent is not the same each time.
-        hit.fetch_add(usize::from(killed.code != Some(0)), Ordering::Relaxed);
-        if *refused {
-            host.remove_mistake();
-        }
-        assert_eq!(host.run().code, Some(0), "{refused} {call} {at}");
-        let told = host.statuses();
-        // Killed between CloudFormation's answer and keeping it, a run is followed by the same signal once more.
-        assert!(matches!(told.len(), 1 | 2) && told.iter().all(|status| *status == told[0]), "{call} {at}: {told:?}");
-    };
-    all(points.iter().map(|point| || check(point)));
-    assert!(hit.into_inner() + 4 > points.len());
+fn a_wait_condition_is_told_why_the_run_failed() {
+    let host = Host::in_cloud("", |_| {});
+    let handle = host.rehearsal.cloud.wait_handle_url();
+    host.put(
+        "/etc/ecs-firstrun/conf.d/10.yaml",
+        &format!("signal: {{wait_handle: \"{handle}\"}}\necs: {{clusterr: x}}\n"),
+    );
+    let ended = host.run();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let signals = host.rehearsal.cloud.signals();
+    assert_eq!(signals.len(), 1);
+    assert_eq!((signals[0].status.as_str(), signals[0].auth), ("FAILURE", SignalAuth::WaitHandle));
+    let reason = signals[0].reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("unknown key `clusterr`"), "{reason}");
+}
+
+#[test]
+fn a_host_that_failed_once_signals_no_success_later() {
+    let host = Host::of(Scenario::BadUserData, misspelt(SMALLEST));
+    assert_eq!(host.run().code, Some(2));
+    host.put("/etc/ecs-firstrun/conf.d/60-nothing.yaml", "wait: {timeout: 5s}\n");
+    assert_eq!(host.run().code, Some(2));
+    host.one_signal("FAILURE");
 }
 
 #[test]
@@ -307,51 +205,4 @@ fn the_address_that_is_given_for_all_of_aws_is_that_of_cloudformation_too() {
         signal.kill().unwrap();
     }
     assert_eq!((told, signal.wait().unwrap().code()), (1, Some(0)));
-}
-
-/// Checks at the same time, all to their end.
-fn all<F: FnOnce() + Send>(checks: impl Iterator<Item = F>) {
-    let checks = std::sync::Mutex::new(checks.collect::<std::collections::VecDeque<_>>());
-    std::thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                while let Some(check) = { checks.lock().unwrap().pop_front() } {
-                    check();
-                }
-            });
-        }
-    });
-}
-
-/// A server that speaks TLS with such a certificate, and the file of the authority that issued it.
-fn tls_server(change: impl FnOnce(&mut rcgen::CertificateParams)) -> (String, tempfile::NamedTempFile) {
-    use std::io::Write as _;
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    change(&mut params);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let certificate = params.signed_by(&key, &issuer).unwrap();
-    let chain = vec![certificate.der().clone()];
-    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = std::sync::Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("https://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, Ok(mut connection)) = (stream.unwrap(), rustls::ServerConnection::new(config.clone()))
-            else {
-                return;
-            };
-            let _ = connection.complete_io(&mut stream);
-        }
-    });
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(authority_pem.as_bytes()).unwrap();
-    (endpoint, file)
 }

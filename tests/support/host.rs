@@ -19,6 +19,9 @@ pub const INSTANCE: &str = "i-0f1e2d3c4b5a69788";
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ecs-firstrun");
 
+/// The state file, with what a run has decided.
+pub const STATE: &str = "/var/lib/ecs-firstrun/state.json";
+
 /// A document of the image that [`Host::put_mistake`] adds.
 const MISTAKE: &str = "/etc/ecs-firstrun/conf.d/60-mistake.yaml";
 
@@ -127,6 +130,14 @@ impl Host {
     /// The statuses of the signals that CloudFormation has received.
     pub fn statuses(&self) -> Vec<String> {
         self.rehearsal.cloud.signals().into_iter().map(|signal| signal.status).collect()
+    }
+
+    /// The status that the state file keeps, and whether CloudFormation is known to have it.
+    pub fn decision(&self) -> Option<(String, bool)> {
+        let text = std::fs::read_to_string(self.at(STATE)).ok()?;
+        let state: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let decision = state.get("decision").filter(|decision| !decision.is_null())?;
+        Some((decision["status"].as_str().unwrap().to_owned(), !decision["settled"].is_null()))
     }
 
     /// Adds a document with an unknown key, for which a run is refused.

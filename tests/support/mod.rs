@@ -12,9 +12,11 @@ pub mod terminal;
 pub mod tmpfs;
 pub mod user_data;
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -29,6 +31,20 @@ pub fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes.as_ref()).unwrap();
     encoder.finish().unwrap()
+}
+
+/// Makes checks at the same time, six at once, all to their end: most of a run is spent waiting.
+pub fn at_once<F: FnOnce() + Send>(checks: impl Iterator<Item = F>) {
+    let checks = Mutex::new(checks.collect::<VecDeque<_>>());
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while let Some(check) = { checks.lock().unwrap().pop_front() } {
+                    check();
+                }
+            });
+        }
+    });
 }
 
 /// Tells whether strace is missing, for which the test is skipped.

@@ -176,7 +176,7 @@ fn a_hand_over_has_the_line_of_the_unit_alone() {
 }
 
 #[test]
-fn what_nobody_waits_for_is_a_first_boot_once() {
+fn a_run_without_a_signal_is_a_first_boot_once() {
     let tags = [("aws:cloudformation:stack-name", "blue"), ("aws:cloudformation:logical-id", "Group")];
     let host = Host::in_cloud(UNSIGNALLED, |options| {
         options.tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -205,7 +205,7 @@ fn what_nobody_waits_for_is_a_first_boot_once() {
 }
 
 #[test]
-fn what_an_image_alone_came_to_is_followed_by_the_first_boot_of_the_stack() {
+fn a_run_of_the_image_alone_is_followed_by_the_first_boot_of_the_stack() {
     let host = Host::in_cloud("", |options| options.user_data = None);
     host.put("/etc/ecs-firstrun/conf.d/50-own.yaml", "ecs: {cluster: production}\n");
     assert_eq!(host.run().code, Some(0));

@@ -1,13 +1,14 @@
-//! A fleet at a glance: what the dashboard and the documented queries ask for is in lines that the binary wrote.
+//! The dashboard and the documented queries: all that they ask for is in lines that the binary wrote.
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::CfnAnswer;
 use serde_json::Value;
 
-use crate::runs::lines;
+use crate::run_log::lines;
 use crate::support::host::Host;
 use crate::support::user_data::{COMPLETE, misspelt, with_signal};
 use crate::support::{repository, skip};
@@ -54,7 +55,9 @@ fn lines_of_all_kinds() -> Vec<Value> {
     hosts.iter().chain([&undelivered]).flat_map(lines).collect()
 }
 
-/// Names of all fields, with dots for what is nested, and all values that are text.
+/// Names of all fields, with dots for what is nested, and all values that are text. The runs are made once for all tests.
+static KNOWN: LazyLock<(BTreeSet<String>, BTreeSet<String>)> = LazyLock::new(known);
+
 fn known() -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut fields, mut values) = (BTreeSet::new(), BTreeSet::new());
     for line in lines_of_all_kinds() {
@@ -117,8 +120,8 @@ fn documented(section: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_the_dashboard_and_the_documents_ask_for_is_in_lines_that_were_written() {
-    let (fields, values) = known();
+fn the_queries_ask_for_fields_and_values_of_lines_that_were_written() {
+    let (fields, values) = &*KNOWN;
     let template = std::fs::read_to_string(repository("examples/cloudformation/dashboard.yaml")).unwrap();
     let queries = queries_of_the_dashboard(&template);
     let group = "SOURCE '${LogGroups}/var/log/ecs-firstrun/runs' | ";
@@ -128,7 +131,7 @@ fn what_the_dashboard_and_the_documents_ask_for_is_in_lines_that_were_written() 
     for query in &queries {
         let (asked, texts) = asked_for(query);
         assert!(asked.len() >= 2, "{query}: {asked:?}");
-        let missing: Vec<_> = asked.difference(&fields).collect();
+        let missing: Vec<_> = asked.difference(fields).collect();
         assert!(missing.is_empty(), "no line has {missing:?}, which {query} asks for; lines have {fields:?}");
         let strange: Vec<_> = texts.iter().filter(|text| !values.contains(**text)).collect();
         assert!(strange.is_empty(), "no line has a value {strange:?}, as {query} has");
@@ -140,7 +143,7 @@ const JOURNAL_FIELDS: [&str; 7] =
     ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "UNIT", "_BOOT_ID", "_SYSTEMD_UNIT", "_TRANSPORT"];
 
 #[test]
-fn what_the_documents_ask_the_journal_for_is_in_journals() {
+fn the_documented_queries_of_the_journal_ask_for_fields_of_journald() {
     let queries = documented("The journal in CloudWatch Logs");
     assert!(queries.len() >= 3, "{queries:?}");
     let mut fields = BTreeSet::new();
@@ -165,7 +168,7 @@ fn what_the_documents_ask_the_journal_for_is_in_journals() {
 
 #[test]
 fn the_metric_filters_match_fields_and_values_of_lines_that_were_written() {
-    let (fields, values) = known();
+    let (fields, values) = &*KNOWN;
     let template = std::fs::read_to_string(repository("examples/cloudformation/dashboard.yaml")).unwrap();
     let names = template
         .split("$.")
@@ -185,7 +188,7 @@ fn the_metric_filters_match_fields_and_values_of_lines_that_were_written() {
 
 #[test]
 fn each_key_of_a_line_is_documented() {
-    let (fields, _) = known();
+    let (fields, _) = &*KNOWN;
     let text = std::fs::read_to_string(repository("docs/status.md")).unwrap();
     let section = text.split_once("\n## The log of runs\n").unwrap().1;
     let documented: BTreeSet<_> = section

@@ -1,4 +1,4 @@
-//! The instance as a member of its cluster: in the wrong one, not any more, or at last.
+//! The cluster of the instance: another one, none any more, or the right one at last; and what keeps the instance out of it.
 
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ fn a_boot_whose_agent_has_saved_another_cluster_is_no_success() {
 }
 
 #[test]
-fn an_instance_that_was_deregistered_is_no_member_though_its_agent_still_answers() {
+fn an_instance_that_was_deregistered_is_a_problem_though_its_agent_still_answers() {
     let host = host_with(|_| {});
     host.put("/proc/stat", "cpu 1 2 3\nbtime 1790000000\n");
     assert_eq!(host.run().code, Some(0));
@@ -194,7 +194,7 @@ fn an_instance_that_was_deregistered_is_no_member_though_its_agent_still_answers
 }
 
 #[test]
-fn once_the_instance_is_a_member_the_run_that_failed_is_history() {
+fn a_failed_run_is_no_problem_once_the_instance_has_registered() {
     let mut host = host_with(|options| options.registration = Registration::Never);
     host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
     assert_eq!(host.run().code, Some(1));

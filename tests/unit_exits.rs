@@ -1,4 +1,4 @@
-//! The ends of the ECS agent and of Docker: each told apart by a run that waits, and by `doctor`.
+//! The exits of `ecs.service` and `docker.service`: each told apart by a run that waits, and by `doctor`.
 
 use std::time::Duration;
 
@@ -38,17 +38,16 @@ fn systemctl(host: &Host, arguments: &[&str]) {
 }
 
 #[test]
-fn an_agent_that_ends_with_0_is_not_waited_for() {
+fn an_ecs_agent_that_exits_with_0_is_not_waited_for() {
     let host = ends_with("ecs.service", 0);
     for text in reason_and_cause(&host) {
         assert_has(&text, &["ecs.service ended with exit code 0: it ended of its own accord"]);
+        assert!(!text.contains("was not registered"), "{text}");
     }
-    // The wait may take ten minutes.
-    assert!(host.report().duration_ms < 30_000);
 }
 
 #[test]
-fn a_unit_that_is_started_again_and_again_is_no_good_one() {
+fn a_unit_that_systemd_restarts_again_and_again_is_a_failure() {
     let host = ends_with("ecs.service", 255);
     host.put("/etc/ecs-firstrun/conf.d/50.yaml", SHORT_WAIT);
     for text in reason_and_cause(&host) {
@@ -77,7 +76,7 @@ fn a_unit_that_was_stopped_is_told_from_one_that_was_never_started() {
 }
 
 #[test]
-fn the_code_that_ecs_init_logs_is_told_where_the_unit_tells_nothing() {
+fn the_exit_code_that_ecs_init_logs_is_told_where_the_unit_has_none() {
     let line = |code| format!("level=info time=2026-11-29T14:35:04Z msg=\"Agent exited with code {code}\"\n");
     // The unit runs, and its agent does not; then a unit that systemd has forgotten, as it does where nothing refers to it.
     for (started, code, words) in [
