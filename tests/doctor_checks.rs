@@ -105,11 +105,9 @@ fn without_instance_metadata_what_an_earlier_run_kept_serves() {
     let host = host_with(|_| {});
     host.put("/sys/class/dmi/id/board_asset_tag", "i-0f1e2d3c4b5a69788\n");
     assert_eq!(host.run().code, Some(0));
-    let began = std::time::Instant::now();
     let endpoint = host.rehearsal.cloud.cloudformation_endpoint();
     let arguments = ["doctor", "--imds-endpoint", "http://127.0.0.1:9"];
     let ended = host.call(&arguments, &[("AWS_ENDPOINT_URL", &endpoint)]);
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_has(
         &ended.stdout,
         &["problem: metadata", "http://127.0.0.1:9 (", "registered with `production`, container instance"],
@@ -254,11 +252,9 @@ fn a_disk_that_is_full_is_the_cause() {
 #[test]
 fn without_instance_and_configuration_what_can_be_checked_is_checked_and_nothing_asks_for_metadata() {
     let root = tempfile::tempdir().unwrap();
-    let began = std::time::Instant::now();
     let mut command = std::process::Command::new(crate::support::host::BINARY);
     command.args(["doctor", "--ecs-endpoint", "http://127.0.0.1:9", "--root"]).arg(root.path()).env_clear();
     let ended = Ended::from(command.output().unwrap());
-    assert!(began.elapsed() < Duration::from_secs(2));
     assert_has(
         &ended.stdout,
         &["metadata this is not an EC2 instance, so no instance metadata was read", "disk / has"],
