@@ -13,7 +13,7 @@
 //! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
 //!   be repeated. [`preview`] tells what it would change.
 //! - [`report`] says how it went; [`aws`] passes that on to CloudFormation and Auto Scaling, and reads the instance metadata.
-//! - [`run`] is the pipeline, and the only module that knows all of these.
+//! - [`run`] is the pipeline: gather, prepare, apply, decide, tell. It is the only module that knows all of these.
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`validate`] checks user data offline, in CloudFormation templates too.
 //! - [`cli`] is the command line above them.

@@ -10,8 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 use super::hand_over::{HandedOver, shell_variables};
+use super::job::Job;
 use super::options::Options;
 use super::panics::net;
+use super::record::{Record, step};
 use super::state::{Kept, State};
 use crate::aws::imds::{Identity, Imds};
 use crate::config::{self, Config, Parsed, Signal};
@@ -109,7 +111,21 @@ impl Gathered {
 }
 
 /// Fills in everything that a run needs; what is missing is in `error`, so that the rest can serve to report it.
-pub async fn gather(host: &Host, options: &Options, state: &State, gathered: &mut Gathered) {
+///
+/// It is filled in as it comes, before anything is made of it: a panic loses nothing of it.
+pub(super) async fn gather(job: &Job<'_>, record: &mut Record, gathered: &mut Gathered) {
+    job.status("reading the instance metadata and the user data");
+    let began = Instant::now();
+    for_run(job.host, job.options, &record.state, gathered).await;
+    let Record { report, state } = record;
+    report.steps.push(step("fetch", job.began, began, gathered.error.is_none()));
+    let instance_id = gathered.instance_id();
+    state.begin_instance(&instance_id);
+    report.instance_id = Some(instance_id).filter(|id| !id.is_empty());
+    report.image_id = Some(gathered.identity.image_id.clone()).filter(|id| !id.is_empty());
+}
+
+async fn for_run(host: &Host, options: &Options, state: &State, gathered: &mut Gathered) {
     fail_point!("gather");
     *gathered = local(host, options);
     let same_instance =

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::signal::client;
-use super::{Options, Run};
-use crate::aws::auto_scaling::{Caller, Hook};
+use super::job::Job;
+use super::options::Options;
+use super::recipients::HookRecipient;
+use crate::aws::auto_scaling::Caller;
 use crate::aws::imds::{Imds, is_of_a_warm_pool};
 use crate::config::Config;
 
@@ -18,56 +19,29 @@ const BEGINS: Duration = Duration::from_secs(5 * 60);
 const POLL: Duration = Duration::from_secs(5);
 /// How long the instance metadata may take to tell.
 const LOOK: Duration = Duration::from_secs(2);
-/// The tag that Auto Scaling puts on its instances.
-const GROUP_TAG: &str = "aws:autoscaling:groupName";
+/// Keeps the hook from timing out until this is dropped.
+pub(super) fn heartbeats(job: &Job<'_>, config: &Config, hook: Option<&HookRecipient>) -> JoinSet<()> {
+    let mut task = JoinSet::new();
+    let Some(HookRecipient::Known(hook)) = hook else { return task };
+    let (hook, client, begins_by) = (hook.clone(), job.client(config), action_begins_by(job));
+    let credentials = job.options.credentials();
+    task.spawn(async move {
+        let caller = match client {
+            Ok(client) => Caller::new(hook, &client, &credentials, begins_by),
+            Err(why) => Err(anyhow::Error::msg(why)),
+        };
+        match caller {
+            Ok(caller) => caller.keep_waiting().await,
+            Err(error) => tracing::warn!("no heartbeat goes to the lifecycle hook: {error:#}"),
+        }
+    });
+    task
+}
 
-impl Run<'_> {
-    /// The lifecycle hook of the configuration; as an error, its name and why nothing can be told to it.
-    pub(super) fn hook(&self, config: &Config) -> Option<Result<Hook, (String, String)>> {
-        let wanted = config.signal.as_ref()?.lifecycle_hook.as_ref()?;
-        let identity = &self.gathered.identity;
-        let group = wanted.group.as_ref().map(ToString::to_string).or_else(|| identity.tags.get(GROUP_TAG).cloned());
-        let name = wanted.name.to_string();
-        Some(match group {
-            Some(group) => Ok(Hook {
-                name,
-                group,
-                instance_id: self.state.instance_id.clone(),
-                region: identity.region.clone(),
-                partition_domain: identity.partition_domain.clone(),
-            }),
-            None => {
-                let why = "the name of its Auto Scaling group is not known (set signal.lifecycle_hook.group, or \
-                           InstanceMetadataTags: enabled in the metadata options of the launch template)";
-                Err((format!("lifecycle hook {name}"), why.to_owned()))
-            }
-        })
-    }
-
-    /// Keeps the hook from timing out until this is dropped. Nothing is to be kept where the outcome is known already.
-    pub(super) fn heartbeats(&self, config: &Config) -> JoinSet<()> {
-        let mut task = JoinSet::new();
-        let (Some(Ok(hook)), None) = (self.hook(config), self.decision()) else { return task };
-        let (client, begins_by) = (client(&self.client, config), self.lifecycle_action_begins_by());
-        let credentials = self.options.credentials();
-        task.spawn(async move {
-            let caller = match client {
-                Ok(client) => Caller::new(hook, &client, &credentials, begins_by),
-                Err(why) => Err(anyhow::Error::msg(why)),
-            };
-            match caller {
-                Ok(caller) => caller.keep_waiting().await,
-                Err(error) => tracing::warn!("no heartbeat goes to the lifecycle hook: {error:#}"),
-            }
-        });
-        task
-    }
-
-    /// Until when it may be too early for the lifecycle action.
-    pub(super) fn lifecycle_action_begins_by(&self) -> Instant {
-        let past = if self.has_left_the_pool { Duration::ZERO } else { self.host.uptime() };
-        self.began + BEGINS.saturating_sub(past)
-    }
+/// Tells until when it may be too early for the lifecycle action.
+pub(super) fn action_begins_by(job: &Job<'_>) -> Instant {
+    let past = if job.has_left_the_pool { Duration::ZERO } else { job.host.uptime() };
+    job.began + BEGINS.saturating_sub(past)
 }
 
 /// Returns when Auto Scaling brings the instance somewhere else than to a warm pool. As long as the instance metadata

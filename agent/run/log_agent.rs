@@ -2,11 +2,12 @@
 
 use anyhow::{Result, bail};
 
-use super::Run;
+use super::started::Started;
 use crate::config::Config;
 use crate::doctor;
 use crate::host::Host;
 use crate::plan::Action;
+use crate::report::Report;
 use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_UNIT};
 
 /// Warns of what the image brings against what an action is about to do.
@@ -44,25 +45,26 @@ pub(super) fn look_at_image(
     Ok(())
 }
 
-impl Run<'_> {
-    /// Warns of a log agent that has ended since this run started it.
-    pub(super) async fn look_at_log_agent(&mut self) {
-        let Some(trouble) = self.trouble_of_log_agent().await else { return };
-        // Where it has failed the run, that is told already.
-        if self.report.reason.as_ref().is_none_or(|reason| !reason.contains(&trouble)) {
-            tracing::warn!("{trouble}");
-            self.report.warnings.push(trouble);
-        }
-    }
+/// Checks the log agent of a boot whose logs are required.
+///
+/// # Errors
+/// One that has ended since this run started it.
+pub(super) async fn is_as_required(host: &Host, config: &Config, started: &Started) -> Result<()> {
+    let found = if config.logs.required { trouble(host, started).await } else { None };
+    found.map_or(Ok(()), |trouble| bail!("logs: {trouble}"))
+}
 
-    /// Says why a boot has failed whose logs are required.
-    pub(super) async fn log_agent_that_is_required(&self, config: &Config) -> Option<String> {
-        let trouble = if config.logs.required { self.trouble_of_log_agent().await } else { None };
-        trouble.map(|trouble| format!("logs: {trouble}"))
+/// Warns of a log agent that has ended since this run started it.
+pub(super) async fn look_at(host: &Host, report: &mut Report, started: &Started) {
+    let Some(trouble) = trouble(host, started).await else { return };
+    // Where it has failed the run, that is told already.
+    if report.reason.as_ref().is_none_or(|reason| !reason.contains(&trouble)) {
+        tracing::warn!("{trouble}");
+        report.warnings.push(trouble);
     }
+}
 
-    async fn trouble_of_log_agent(&self) -> Option<String> {
-        let unit = [CLOUDWATCH_UNIT, AWSLOGS_UNIT].into_iter().find(|unit| self.started.has(unit))?;
-        doctor::log_agent_trouble(&self.host, unit).await
-    }
+async fn trouble(host: &Host, started: &Started) -> Option<String> {
+    let unit = [CLOUDWATCH_UNIT, AWSLOGS_UNIT].into_iter().find(|unit| started.has(unit))?;
+    doctor::log_agent_trouble(host, unit).await
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 
+use crate::report::BUG;
 use crate::secrets::redact;
 
 /// Waits for a future. A panic in it becomes an error.
@@ -22,6 +23,11 @@ pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Stri
 /// Calls a function. A panic in it becomes an error.
 pub(super) fn net<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(AssertUnwindSafe(call)).map_err(|panic| words_of(&*panic))
+}
+
+/// Gives the reason of a run that ended in a panic.
+pub(super) fn bug(panic: &str) -> String {
+    format!("{BUG}: {panic}")
 }
 
 /// Lets a panic be printed without the values that its message quotes, such as the text in which an index is wrong.

@@ -14,7 +14,16 @@ impl Stop {
         Stop { signals }
     }
 
-    pub(super) async fn told(&mut self) {
+    /// Waits for a future; gives nothing if the process is told to stop before that is ready.
+    pub(super) async fn or<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            value = future => Some(value),
+            () = self.told() => None,
+        }
+    }
+
+    async fn told(&mut self) {
         let Some([terminate, interrupt]) = &mut self.signals else { return std::future::pending().await };
         tokio::select! {
             _ = terminate.recv() => {}

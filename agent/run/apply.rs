@@ -1,0 +1,122 @@
+//! The work of a run on the host: its plan carried out, and what no action can check.
+
+use anyhow::{Result, anyhow};
+use tokio::time::Instant;
+
+use super::cause::with_cause;
+use super::ended::Ended;
+use super::job::Job;
+use super::known::Known;
+use super::prepare::Prepared;
+use super::record::{Record, save};
+use super::state::Stage;
+use super::{lifecycle, log_agent};
+use crate::apply;
+use crate::config::Config;
+use crate::doctor;
+use crate::plan::{Action, Condition};
+use crate::report::{Change, Outcome, StepReport};
+use crate::well_known::ECS_UNIT;
+
+/// Brings the host to what the plan asks for.
+pub(super) async fn apply(job: &Job<'_>, record: &mut Record, known: &mut Known, prepared: Prepared) -> Ended {
+    let is_decided = record.state.decided(known.stage()).is_some();
+    let hook = prepared.recipients.hook.as_ref().filter(|_| !is_decided);
+    let heartbeats = lifecycle::heartbeats(job, &prepared.config, hook);
+    let applied = carry_out(job, record, known, &prepared).await;
+    drop(heartbeats);
+    let config = prepared.config;
+    if !known.is_configured {
+        return match applied {
+            Ok(()) => Ended::Nothing { started: true },
+            Err(error) => Ended::failed(&error, config),
+        };
+    }
+    name_the_cluster(job, record, known.stage(), &config, applied.is_ok());
+    let checked = match applied {
+        Ok(()) => check(job, record, known, &config).await,
+        Err(error) => Err(with_cause(error, job.host, &config, known.identity()).await),
+    };
+    match checked {
+        Ok(()) => Ended::Complete(config),
+        Err(error) => Ended::failed(&error, config),
+    }
+}
+
+async fn carry_out(job: &Job<'_>, record: &mut Record, known: &mut Known, prepared: &Prepared) -> Result<()> {
+    let Prepared { config, plan, recipients } = prepared;
+    let allowed = config.time_allowed(known.uptime);
+    tracing::debug!("{} are left for the run", humantime::format_duration(allowed));
+    let tells = record.state.decided(known.stage()).is_none() && !recipients.nobody();
+    let (region, started) = (known.gathered.identity.region.as_str(), &mut known.started);
+    let report = &mut record.report;
+    let before = report.steps.clone();
+    let mut announced = 0;
+    let progress = |steps: &[StepReport]| {
+        report.steps = before.iter().chain(steps).cloned().collect();
+        save(job, report);
+        let Some(step) = steps.last() else { return };
+        announce(job, step, steps.len() > announced);
+        announced = steps.len();
+    };
+    let mut warnings = Vec::new();
+    let perform = async |action: &Action, deadline: Instant| {
+        // What is read for it takes time, which there is before the ECS agent has registered and not after it.
+        if tells && matches!(action, Action::WaitFor(Condition::Registered { .. })) {
+            let _ = job.client(config);
+        }
+        fail_point!("action");
+        log_agent::look_at_image(job.host, action, (config, region), &mut warnings)?;
+        let change = job.host.perform(action, deadline).await?;
+        started.note(action, change);
+        Ok(change)
+    };
+    let applied = apply::apply(plan, job.began, job.began + allowed, perform, progress).await;
+    record.report.steps = before.into_iter().chain(applied.steps).collect();
+    record.report.warnings.extend(warnings.into_iter().chain(job.host.take_warnings()));
+    applied.result
+}
+
+/// Says that a step has begun, or how it ended.
+fn announce(job: &Job<'_>, step: &StepReport, has_begun: bool) {
+    if has_begun {
+        tracing::info!("{}: started", step.name);
+        return job.host.say_status(&step.name);
+    }
+    let changed = step.actions.iter().filter(|action| action.change == Change::Made).count();
+    tracing::info!(
+        "{}: {}, {changed} of {} changed, {} ms",
+        step.name,
+        if step.outcome == Outcome::Success { "done" } else { "failed" },
+        step.actions.len(),
+        step.duration_ms
+    );
+}
+
+/// Puts the cluster into the report as the ECS agent's settings have it. In a warm pool, and where the run failed before the
+/// ECS agent could start, nobody has to have named it yet.
+fn name_the_cluster(job: &Job<'_>, record: &mut Record, stage: Stage, config: &Config, is_applied: bool) {
+    let report = &mut record.report;
+    let is_named = stage == Stage::Service && (is_applied || report.steps.iter().any(|step| step.name == "wait"));
+    if let Some(ecs) = config.ecs.as_ref().filter(|_| is_named) {
+        report.cluster = job.host.cluster(ecs.cluster().as_deref()).ok();
+    }
+}
+
+/// Checks what may be wrong although each action has succeeded.
+///
+/// # Errors
+/// A log agent that is required and has ended; on a later boot also an ECS agent that joins, or has joined, another cluster.
+async fn check(job: &Job<'_>, record: &mut Record, known: &Known, config: &Config) -> Result<()> {
+    log_agent::is_as_required(job.host, config, &known.started).await?;
+    if record.state.decided(known.stage()).is_none() {
+        return Ok(());
+    }
+    // The user data may have changed since the first boot.
+    record.state.kept = Some(known.gathered.kept());
+    record.state.save(job.host);
+    // An ECS agent that is just starting may still answer with what it had before.
+    let has_settled = !known.started.is_new(ECS_UNIT);
+    let finding = doctor::another_cluster(job.host, config, known.identity(), has_settled).await;
+    finding.map_or(Ok(()), |finding| Err(anyhow!(finding)))
+}

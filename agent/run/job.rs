@@ -1,0 +1,66 @@
+//! The frame of a run: what all its phases share, and how they speak.
+
+use std::cell::OnceCell;
+
+use tokio::time::Instant;
+
+use super::options::Options;
+use crate::config::Config;
+use crate::host::Host;
+use crate::http;
+use crate::report::Outcome;
+
+/// One run: its host, its start, and the means that all phases share.
+pub(super) struct Job<'a> {
+    pub(super) options: &'a Options,
+    pub(super) host: &'a Host,
+    pub(super) began: Instant,
+    /// Set where this run can do nothing but report that.
+    pub(super) obstacle: Option<String>,
+    /// Set where the instance goes into service without a boot, after it was in a warm pool.
+    pub(super) has_left_the_pool: bool,
+    /// The client for AWS, or why there is none.
+    client: OnceCell<Result<reqwest::Client, String>>,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn begin(options: &'a Options, host: &'a Host) -> Self {
+        Job { options, host, began: Instant::now(), obstacle: None, has_left_the_pool: false, client: OnceCell::new() }
+    }
+
+    /// Says what the run is about to do.
+    pub(super) fn status(&self, what: &str) {
+        tracing::info!("{what}");
+        self.host.say_status(what);
+    }
+
+    /// Says the outcome in one line: in the journal, in the log file, and on the console where it is a failure.
+    pub(super) fn say(&self, outcome: Outcome, reason: Option<&str>) -> String {
+        let line = match reason {
+            Some(reason) => format!("{}: {reason}", outcome.to_string().to_uppercase()),
+            None => outcome.to_string().to_uppercase(),
+        };
+        self.host.say_status(&line);
+        if outcome == Outcome::Success {
+            tracing::info!("{line}");
+        } else {
+            tracing::error!("{line}");
+            self.host.say_on_console(&line.replace('\n', " "));
+        }
+        line
+    }
+
+    /// Gives the client for AWS. It is made once, because that reads the host's certificates.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub(super) fn client(&self, config: &Config) -> Result<reqwest::Client, String> {
+        let make = || {
+            let proxy = config.proxy.as_ref();
+            let proxy =
+                proxy.map(|proxy| http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() });
+            http::outbound(proxy.as_ref()).map_err(|error| format!("{error:#}"))
+        };
+        self.client.get_or_init(make).clone()
+    }
+}

@@ -1,0 +1,34 @@
+//! The knowledge of a run, which a panic in a phase must not lose.
+
+use std::time::Duration;
+
+use super::gather::Gathered;
+use super::started::Started;
+use super::state::Stage;
+use crate::aws::imds::Identity;
+use crate::config::Config;
+
+/// All that a run knows so far. The outcome is decided and told by this, after a panic too.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) gathered: Gathered,
+    /// The configuration as far as it is right; none until the user data is parsed.
+    pub(super) config: Option<Box<Config>>,
+    /// Set where there is a configuration, right or wrong.
+    pub(super) is_configured: bool,
+    /// Time that the host had been up when the run began, as far as the stack's timeout counts for it.
+    pub(super) uptime: Duration,
+    /// The units that this run has started.
+    pub(super) started: Started,
+}
+
+impl Known {
+    pub(super) fn identity(&self) -> &Identity {
+        &self.gathered.identity
+    }
+
+    /// Names what the instance is brought to.
+    pub(super) fn stage(&self) -> Stage {
+        Stage::of(self.identity())
+    }
+}
