@@ -8,9 +8,7 @@ mod no_proxy;
 
 pub use self::no_proxy::covers;
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,7 +16,6 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -218,34 +215,11 @@ pub fn retry_after<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Opti
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }
 
-/// Pauses between tries: a random time below a bound that doubles from try to try (full jitter), so that a fleet
+/// Pauses between tries: a random time below a bound that doubles from `first` up to `longest` (full jitter), so that a fleet
 /// that boots at once doesn't ask at once.
-#[allow(missing_debug_implementations, reason = "the iterator of the library has none")]
-pub struct Pauses {
-    bounds: ExponentialBackoff,
-    jittered: ExponentialBackoff,
-}
-
-impl Pauses {
-    /// Bounds from `first` up to `longest`.
-    #[must_use]
-    pub fn new(first: Duration, longest: Duration) -> Self {
-        let builder = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest).without_max_times();
-        // Without its `std` feature backon seeds every process alike; the hasher's keys are random per process.
-        let seed = RandomState::new().build_hasher().finish();
-        Self { bounds: builder.build(), jittered: builder.with_jitter().with_jitter_seed(seed).build() }
-    }
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    /// backon jitters between the bound and twice the bound; what it adds to the bound is the full jitter.
-    fn next(&mut self) -> Option<Duration> {
-        let bound = self.bounds.next()?;
-        let jittered = self.jittered.next()?;
-        Some(jittered.saturating_sub(bound))
-    }
+pub fn pauses(first: Duration, longest: Duration) -> impl Iterator<Item = Duration> {
+    let bounds = std::iter::successors(Some(first), move |bound| Some((*bound * 2).min(longest)));
+    bounds.map(|bound| bound.mul_f64(fastrand::f64()))
 }
 
 /// The address of a service, as an option or its variable gives it; nothing is as good as left out.

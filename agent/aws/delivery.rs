@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::answer::{Attempt, judge};
 pub use self::answer::{Over, Refusal};
 pub(crate) use self::method::Method;
-use crate::http::{self, Pauses};
+use crate::http;
 
 /// One try, credentials and name resolution included.
 pub(crate) const TRY: Duration = Duration::from_secs(20);
@@ -65,7 +65,7 @@ pub enum CredentialsSource {
 /// Tries until an outcome that trying again won't change, or the deadline.
 pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl AsyncFn() -> Attempt) -> Delivery {
     let left = || deadline.saturating_duration_since(Instant::now());
-    let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut pauses = http::pauses(FIRST_PAUSE, LONGEST_PAUSE);
     let mut attempts = 0;
     let mut last = "no time was left".to_owned();
     while !left().is_zero() {

@@ -18,7 +18,7 @@ pub use self::error::ImdsError;
 use self::error::{malformed, refused};
 use self::identity::lifecycle_state;
 pub use self::identity::{Identity, is_of_a_warm_pool};
-use crate::http::{self, BodyError, Pauses};
+use crate::http::{self, BodyError};
 use crate::well_known::IMDS_ENDPOINTS;
 
 const TOKEN: &str = "/latest/api/token";
@@ -141,7 +141,7 @@ impl Imds {
 
     /// Tries until an answer or the deadline; with a pause after each round over the endpoints.
     async fn fetch(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ImdsError> {
-        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut pauses = http::pauses(FIRST_PAUSE, LONGEST_PAUSE);
         let mut renewed = false;
         let mut tries = 0;
         loop {

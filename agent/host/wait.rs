@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{Host, Life, UnitState};
@@ -79,9 +78,7 @@ impl Host {
     }
 
     async fn wait_for_unit(&self, unit: &str, began: Instant, ends: Instant) -> Result<Change> {
-        let pauses =
-            ExponentialBuilder::new().with_factor(GROWTH).with_min_delay(FIRST_PAUSE).with_max_delay(UNIT_POLL);
-        let mut pauses = pauses.without_max_times().build();
+        let mut pause = FIRST_PAUSE;
         loop {
             let state = self.unit_state(unit).await?;
             if let Life::Failed | Life::Ended = state.life() {
@@ -94,8 +91,9 @@ impl Host {
                     let seen = format!("{unit} is not active after {}, but {other}", spent(began));
                     return Err(Unmet { seen, hint: String::new() }.into());
                 }
-                _ => sleep_until(ends.min(Instant::now() + pauses.next().unwrap_or(UNIT_POLL))).await,
+                _ => sleep_until(ends.min(Instant::now() + pause)).await,
             }
+            pause = pause.mul_f32(GROWTH).min(UNIT_POLL);
         }
     }
 

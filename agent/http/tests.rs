@@ -76,11 +76,11 @@ async fn the_ca_bundle_is_trusted_and_names_resolve_inside_the_process() {
 fn pauses_are_random_below_a_doubling_bound() {
     let first = Duration::from_millis(100);
     let longest = Duration::from_millis(400);
-    for (n, pause) in Pauses::new(first, longest).take(50).enumerate() {
+    for (n, pause) in pauses(first, longest).take(50).enumerate() {
         let bound = longest.min(first * 2_u32.pow(n.min(10) as u32));
         assert!(pause <= bound, "pause {n} is {pause:?}, above {bound:?}");
     }
-    let sample = || Pauses::new(first, longest).take(4).collect::<Vec<_>>();
+    let sample = || pauses(first, longest).take(4).collect::<Vec<_>>();
     assert_ne!(sample(), sample());
 }
 
