@@ -13,7 +13,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
 };
-use serde::{Deserialize, forward_to_deserialize_any};
+use serde::forward_to_deserialize_any;
 
 use super::problem::{self, Problem};
 use super::yaml::{Entry, Node, NodeId, Value};
@@ -22,12 +22,6 @@ use error::Error;
 
 /// Values that are looked at to find all problems: each problem costs a pass over the whole tree.
 const MAX_VISITS: usize = 100_000;
-/// The newtype name by which the deserializer knows [`ScalarText`].
-const SCALAR_TEXT: &str = "$ScalarText";
-
-/// Any scalar as it was written, without its quotes: `0755` is `"0755"`, not the number 755.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ScalarText(pub String);
 
 /// The value that a tree gives, and its problems.
 #[derive(Debug, Default)]
@@ -141,11 +135,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
-        match self.node.text() {
-            Some(text) if name == SCALAR_TEXT => visitor.visit_str(text),
-            _ => visitor.visit_newtype_struct(self),
-        }
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -240,43 +231,6 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let value = seed.deserialize(NodeDeserializer { node, refused: self.refused });
         let key = entry.key_span.shown(&entry.key);
         value.map_err(|error| error.of_key(&entry.key).at(node.id, &node.span, node.cut).under(&key))
-    }
-}
-
-impl<'de> Deserialize<'de> for ScalarText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(SCALAR_TEXT, ScalarTextVisitor)
-    }
-}
-
-/// Takes the text from this module's deserializer, and from serde's own (for enums told apart by content) the value.
-struct ScalarTextVisitor;
-
-impl<'de> Visitor<'de> for ScalarTextVisitor {
-    type Value = ScalarText;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text or a number")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<ScalarText, E> {
-        Ok(ScalarText(text.into()))
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<ScalarText, E> {
-        Ok(ScalarText(value.to_string()))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<ScalarText, E> {
-        Ok(ScalarText(value.to_string()))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<ScalarText, E> {
-        Ok(ScalarText(value.to_string()))
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<ScalarText, D::Error> {
-        deserializer.deserialize_any(self)
     }
 }
 

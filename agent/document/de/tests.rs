@@ -3,6 +3,7 @@ use crate::document::decode::Document;
 use crate::document::problem::Source;
 use crate::document::yaml::load;
 use proptest::prelude::*;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -11,7 +12,6 @@ struct Config {
     signal: Option<Signal>,
     storage: Vec<Volume>,
     tags: BTreeMap<Name, String>,
-    config: BTreeMap<String, ScalarText>,
     agent: Agent,
     options: Options,
     journal: bool,
@@ -38,14 +38,14 @@ struct Volume {
 #[serde(deny_unknown_fields)]
 struct WireVolume {
     label: Option<String>,
-    mode: Option<ScalarText>,
+    mode: Option<String>,
 }
 
 impl TryFrom<WireVolume> for Volume {
     type Error = &'static str;
     fn try_from(wire: WireVolume) -> Result<Self, &'static str> {
         let label = wire.label.ok_or("a volume needs a label\nadd `label`")?;
-        Ok(Self { label, mode: wire.mode.map(|mode| mode.0) })
+        Ok(Self { label, mode: wire.mode })
     }
 }
 
@@ -93,14 +93,12 @@ fn read(text: &str) -> (Config, Vec<Problem>) {
 
 #[test]
 fn a_right_document_is_read() {
-    let text = "signal: {stack: s, resource: ~}\nstorage:\n- {label: a, mode: 0755}\ntags: {a: b}\n\
-            config: {A: true, B: 0x1F, C: 'x', D: 1.50}\nagent: cloudwatch\noptions: a\njournal: true\nport: 80\nratio: 2\n";
+    let text = "signal: {stack: s, resource: ~}\nstorage:\n- {label: a, mode: '0755'}\ntags: {a: b}\n\
+            agent: cloudwatch\noptions: a\njournal: true\nport: 80\nratio: 2\n";
     let (config, problems) = read(text);
     assert_eq!(problems, []);
     assert_eq!(config.signal.unwrap(), Signal { stack: Name("s".into()), resource: None, timeout: None });
     assert_eq!(config.storage, [Volume { label: "a".into(), mode: Some("0755".into()) }]);
-    let config_text: Vec<&str> = config.config.values().map(|text| text.0.as_str()).collect();
-    assert_eq!(config_text, ["true", "0x1F", "x", "1.50"]);
     assert_eq!((config.agent, config.options), (Agent::Cloudwatch, Options::One("a".into())));
     assert_eq!((config.journal, config.port, config.ratio), (true, 80, 2.0));
 }
@@ -109,10 +107,7 @@ fn a_right_document_is_read() {
 fn each_mistake_is_said_in_plain_words() {
     let table = [
         ("signall: {}", "unknown key `signall`; did you mean `signal`?"),
-        (
-            "xyz: 1",
-            "unknown key `xyz`; the keys here are signal, storage, tags, config, agent, options, journal, port, ratio",
-        ),
+        ("xyz: 1", "unknown key `xyz`; the keys here are signal, storage, tags, agent, options, journal, port, ratio"),
         ("signal: {stack: s, timeout: 15}", "`signal.timeout` is a number, but text is expected; put it in quotes"),
         ("signal: {stack: true}", "`signal.stack` is true or false, but text is expected; put it in quotes"),
         ("signal: {stack: a b}", "signal.stack: `a b` holds a blank; remove it"),
@@ -121,11 +116,7 @@ fn each_mistake_is_said_in_plain_words() {
         ("signal: text", "`signal` is text, but a mapping is expected"),
         ("tags: {a b: c}", "tags: `a b` holds a blank; remove it"),
         ("tags: {a: 1}", "`tags.a` is a number, but text is expected; put it in quotes"),
-        ("config: {A: [1]}", "`config.A` is a list, but text or a number is expected"),
-        (
-            "config: {A: ~}",
-            "`config.A` has no value, but text or a number is expected; give it one, or leave the key out",
-        ),
+        ("tags: {a: ~}", "`tags.a` has no value, but text is expected; give it one, or leave the key out"),
         ("storage: {label: a}", "`storage` is a mapping, but a list is expected; begin each item with `- `"),
         ("storage: [{label: a}, {lable: a}]", "unknown key `lable`; did you mean `label`?"),
         ("storage: [{label: a}, {}]", "storage[1]: a volume needs a label; add `label`"),
@@ -198,24 +189,6 @@ fn newtypes_are_read_as_what_they_hold() {
     let node = |text: &str| load(&Source::new("test", text)).root.unwrap();
     assert_eq!(from_node::<Port>(&node("80")).value, Port(80));
     assert_eq!(from_node::<Names>(&node("[a, b]")).value, Names(vec!["a".into(), "b".into()]));
-}
-
-#[test]
-fn any_scalar_is_text_in_one_of_several_forms_too() {
-    #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(untagged)]
-    enum Form {
-        Text(ScalarText),
-        List(Vec<ScalarText>),
-    }
-    let read = |text: &str| {
-        let read = from_node::<Option<Form>>(&load(&Source::new("test", text)).root.unwrap());
-        (read.value, read.problems)
-    };
-    for (text, wanted) in [("a", "a"), ("true", "true"), ("80", "80"), ("1.5", "1.5")] {
-        assert_eq!(read(text), (Some(Form::Text(ScalarText(wanted.into()))), vec![]), "{text}");
-    }
-    assert_eq!(read("[80]"), (Some(Form::List(vec![ScalarText("80".into())])), vec![]));
 }
 
 #[test]
