@@ -57,17 +57,9 @@ impl Host {
     /// # Errors
     /// As [`Host::read`].
     pub fn read_folder(&self, folder: &str, ending: &str) -> Result<Vec<(String, String)>> {
-        let entries = match fs::read_dir(self.at(folder)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).with_context(|| format!("read {folder}")),
-        };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut paths: Vec<_> =
-            names.filter(|name| name.ends_with(ending)).map(|name| format!("{folder}/{name}")).collect();
-        paths.sort_unstable();
+        let names = self.names(folder)?.into_iter().filter(|name| name.ends_with(ending));
         let with_text = |path: String| Ok((path.clone(), self.read(&path)?.unwrap_or_default()));
-        paths.into_iter().map(with_text).collect()
+        names.map(|name| format!("{folder}/{name}")).map(with_text).collect()
     }
 
     /// Whether a file has these bytes and this mode.

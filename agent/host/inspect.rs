@@ -45,11 +45,7 @@ impl Host {
     /// # Errors
     /// A file that can't be read.
     pub fn tail(&self, path: &str, bytes: u64) -> Result<Option<String>> {
-        let mut file = match fs::File::open(self.at(path)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("read {path}")),
-        };
+        let Some(mut file) = self.open(path)? else { return Ok(None) };
         let mut read = || -> std::io::Result<Vec<u8>> {
             let length = file.metadata()?.len();
             let start = length.saturating_sub(bytes);
@@ -71,11 +67,7 @@ impl Host {
     /// # Errors
     /// A file that can't be read.
     pub fn head(&self, path: &str, bytes: u64) -> Result<Option<(Vec<u8>, bool)>> {
-        let file = match fs::File::open(self.at(path)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("read {path}")),
-        };
+        let Some(file) = self.open(path)? else { return Ok(None) };
         let read = || -> std::io::Result<(Vec<u8>, bool)> {
             let executable = file.metadata()?.permissions().mode() & 0o111 != 0;
             let mut head = Vec::new();
@@ -83,6 +75,14 @@ impl Host {
             Ok((head, executable))
         };
         read().map(Some).with_context(|| format!("read {path}"))
+    }
+
+    /// Opens a file to read it; none if there is no such file.
+    fn open(&self, path: &str) -> Result<Option<fs::File>> {
+        match fs::File::open(self.at(path)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some).with_context(|| format!("read {path}")),
+        }
     }
 
     /// The files below a folder, by path, with their bytes: without those whose links lead nowhere, or to a folder, and
@@ -175,15 +175,10 @@ impl Host {
     /// # Errors
     /// A folder that can't be read.
     pub fn by_age(&self, folder: &str, beginning: &str) -> Result<Vec<String>> {
-        let entries = match fs::read_dir(self.at(folder)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).with_context(|| format!("read {folder}")),
-        };
-        let aged = entries.filter_map(|entry| {
-            let entry = entry.ok()?;
-            let name = entry.file_name().into_string().ok().filter(|name| name.starts_with(beginning))?;
-            Some((entry.metadata().ok()?.modified().ok()?, format!("{folder}/{name}")))
+        let names = self.names(folder)?.into_iter().filter(|name| name.starts_with(beginning));
+        let aged = names.filter_map(|name| {
+            let path = format!("{folder}/{name}");
+            Some((fs::symlink_metadata(self.at(&path)).ok()?.modified().ok()?, path))
         });
         let mut aged: Vec<_> = aged.collect();
         aged.sort_unstable();

@@ -32,11 +32,6 @@ impl Disk {
         is_instance_store(&self.model)
     }
 
-    /// The kernel's name for it.
-    pub fn name(&self) -> String {
-        self.node.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
     /// The name under which it is attached, without `/dev/`; none if it does not say.
     pub fn attached_as(&self) -> Option<String> {
         let file = File::open(&self.node).ok()?;

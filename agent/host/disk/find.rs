@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::super::{Host, nvme};
-use super::names::names_in;
+use super::names::kernel_name;
 use crate::config::types::{Device, spellings};
 
 impl Host {
@@ -53,9 +53,9 @@ impl Host {
         let is_waited_for = |controller: &String| {
             let model = fs::read_to_string(self.at(&format!("/sys/class/nvme/{controller}/model")));
             let is_ours = model.is_ok_and(|model| nvme::is_instance_store(model.trim()));
-            is_ours && !disks.iter().any(|disk| is_namespace_of(&disk.name(), controller))
+            is_ours && !disks.iter().any(|disk| is_namespace_of(&kernel_name(&disk.node), controller))
         };
-        if names_in(&self.at("/sys/class/nvme")).iter().any(is_waited_for) {
+        if self.names("/sys/class/nvme").unwrap_or_default().iter().any(is_waited_for) {
             return Vec::new();
         }
         disks.into_iter().filter(nvme::Disk::is_instance_store).map(|disk| disk.node).collect()
@@ -63,7 +63,7 @@ impl Host {
 
     /// The NVMe disks that the kernel knows.
     fn nvme_disks(&self) -> Vec<nvme::Disk> {
-        let names = names_in(&self.at("/sys/block")).into_iter().filter(|name| is_disk_name(name));
+        let names = self.names("/sys/block").unwrap_or_default().into_iter().filter(|name| is_disk_name(name));
         let disk = |name: String| {
             let model = fs::read_to_string(self.at(&format!("/sys/block/{name}/device/model"))).ok()?;
             Some(nvme::Disk { node: self.at(&format!("/dev/{name}")), model: model.trim().to_owned() })
@@ -76,7 +76,7 @@ impl Host {
         let is_real = |name: &String| !["loop", "ram", "zram"].iter().any(|kind| name.starts_with(kind));
         let nvme = self.nvme_disks();
         let words = |name: String| {
-            let disk = nvme.iter().find(|disk| disk.name() == name);
+            let disk = nvme.iter().find(|disk| kernel_name(&disk.node) == name);
             let attached_as = disk.and_then(nvme::Disk::attached_as).or_else(|| self.linked_as(&name));
             match disk {
                 Some(disk) if disk.is_instance_store() => format!("/dev/{name} (instance store)"),
@@ -86,7 +86,8 @@ impl Host {
                 },
             }
         };
-        let names: Vec<_> = names_in(&self.at("/sys/block")).into_iter().filter(is_real).map(words).collect();
+        let names: Vec<_> =
+            self.names("/sys/block").unwrap_or_default().into_iter().filter(is_real).map(words).collect();
         let remedy = match device {
             Device::Named(_) => "attach the volume, or name another one as `device`",
             Device::InstanceStore => "choose an instance type that has an instance store, or name a volume as `device`",
@@ -106,7 +107,7 @@ impl Host {
             let target = fs::read_link(self.at(&format!("/dev/{name}")));
             target.is_ok_and(|target| target.file_name().is_some_and(|name| name == disk))
         };
-        names_in(&self.at("/dev")).into_iter().filter(is_mapped).find(leads_there)
+        self.names("/dev").unwrap_or_default().into_iter().filter(is_mapped).find(leads_there)
     }
 }
 

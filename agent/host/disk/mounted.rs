@@ -9,7 +9,6 @@ use nix::sys::stat::{major, minor};
 use tokio::time::Instant;
 
 use super::super::Host;
-use super::names::names_in;
 use super::remedy;
 use crate::config::types::Device;
 use crate::plan::Start;
@@ -71,7 +70,7 @@ impl Host {
             let found = fs::read_to_string(self.at(&format!("/sys/class/block/{name}/dev")));
             found.is_ok_and(|found| found.trim() == number)
         };
-        let name = names_in(&self.at("/sys/class/block")).into_iter().find(has_number);
+        let name = self.names("/sys/class/block").unwrap_or_default().into_iter().find(has_number);
         name.map_or_else(|| format!("the device {number}"), |name| format!("/dev/{name}"))
     }
 }

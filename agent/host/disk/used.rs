@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::stat::{major, minor};
 
 use super::super::Host;
-use super::names::{kernel_name, names_in};
+use super::names::kernel_name;
 
 /// A user of a disk.
 #[derive(Debug, PartialEq)]
@@ -77,7 +77,7 @@ impl Host {
             Err(error) => return Err(error).with_context(|| format!("open {}", node.display())),
         }
         // A loop device does not.
-        for name in names_in(&self.at("/sys/block")).into_iter().filter(|name| name.starts_with("loop")) {
+        for name in self.names("/sys/block").unwrap_or_default().into_iter().filter(|name| name.starts_with("loop")) {
             let file = self.read(&format!("/sys/block/{name}/loop/backing_file"))?.unwrap_or_default();
             if Path::new(file.trim_end()) == node {
                 return Ok(Some(User::Holders(vec![name])));
@@ -103,13 +103,13 @@ impl Host {
 
     /// The arrays and mapped devices over a disk.
     pub(super) fn holders(&self, node: &Path) -> Vec<String> {
-        names_in(&self.at(&format!("/sys/class/block/{}/holders", kernel_name(node))))
+        self.names(&format!("/sys/class/block/{}/holders", kernel_name(node))).unwrap_or_default()
     }
 
     /// Finds the mount of a disk or of a partition of it: that on `/` among several.
     fn mount_of(&self, disk: &str, number: &str) -> Result<Option<User>> {
         let folder = format!("/sys/class/block/{disk}");
-        let partitions = names_in(&self.at(&folder)).into_iter().filter(|name| name.starts_with(disk));
+        let partitions = self.names(&folder).unwrap_or_default().into_iter().filter(|name| name.starts_with(disk));
         let numbered = partitions.filter_map(|name| {
             let number = self.read(&format!("{folder}/{name}/dev")).ok()??;
             Some((Some(name), number.trim().to_owned()))
