@@ -10,7 +10,7 @@ use crate::aws::denial::Denial;
 use crate::secrets::redact;
 
 /// A line longer than that, in characters, is quoted up to there.
-pub(super) const LONGEST_QUOTE: usize = 360;
+const LONGEST_QUOTE: usize = 360;
 /// An attempt begins with one of these: the agent's first line, of old versions too, or those of ecs-init.
 const BEGINNINGS: [&str; 5] = [
     "Starting Amazon ECS Agent",
@@ -231,10 +231,15 @@ fn quoted(line: &str, kind: CauseKind) -> String {
     for preliminary in [REGISTERING, "NoCredentialProviders: ", "api error ", "request send failed, "] {
         said = said.strip_prefix(preliminary).unwrap_or(said);
     }
-    let said = redact(&said.split_whitespace().collect::<Vec<_>>().join(" "));
-    match said.char_indices().nth(LONGEST_QUOTE) {
-        Some((end, _)) => format!("{}…", &said[..end]),
-        None => said,
+    quotable(&said.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// A text to be quoted: without what looks like a secret, and cut off where it is long.
+pub(super) fn quotable(text: &str) -> String {
+    let text = redact(text);
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::agent_log::{LONGEST_QUOTE, field};
+use super::agent_log::{field, quotable};
 use crate::host::Host;
-use crate::secrets::redact;
 use crate::well_known::DOCKER_UNIT;
 
 /// The longest that the journal may take to answer.
@@ -61,16 +60,7 @@ fn message(line: &str) -> String {
         (Some(text), None) | (None, Some(text)) => text,
         (None, None) => line.trim().to_owned(),
     };
-    quoted(&text)
-}
-
-/// A text to be quoted: without what looks like a secret, and cut off where it is long.
-pub(super) fn quoted(text: &str) -> String {
-    let text = redact(text);
-    match text.char_indices().nth(LONGEST_QUOTE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    quotable(&text)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::docker_log::{journal, quoted};
+use super::agent_log::quotable;
+use super::docker_log::journal;
 use super::finding::{Check, Finding};
 use super::local::{LOCAL, since};
 use crate::aws::imds::Identity;
@@ -157,7 +158,7 @@ fn decisive(text: &str, words: &[&[&str]]) -> Option<String> {
     let lines = || text.lines().rev().filter(|line| !IGNORED.iter().any(|word| line.contains(word)));
     let from = |line: &str, words: &[&str]| words.iter().find_map(|word| Some(line[line.find(word)?..].to_owned()));
     let said = words.iter().find_map(|words| lines().find_map(|line| from(line, words)))?;
-    Some(quoted(said.trim_start_matches("E! ").trim().trim_end_matches(']')))
+    Some(quotable(said.trim_start_matches("E! ").trim().trim_end_matches(']')))
 }
 
 #[cfg(test)]
