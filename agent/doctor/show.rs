@@ -2,42 +2,38 @@
 
 use std::fmt::Write as _;
 
+use anstyle::Style;
+
 use super::finding::{Diagnosis, Finding, Verdict};
-use crate::text::{COLUMNS, wrap};
+use crate::text::{BAD, COLUMNS, GOOD, NOTE, Paint, wrap};
 
 /// The width of the words before a text.
 const LABEL: usize = 9;
 /// The width of a check's name before its finding.
 const NAME: usize = 16;
 
-const RED: &str = "\x1b[1;31m";
-const GREEN: &str = "\x1b[32m";
-const YELLOW: &str = "\x1b[33m";
-const PLAIN: &str = "\x1b[0m";
+/// What is wrong, in the headings.
+const PROBLEM: Style = BAD.bold();
 
 impl Diagnosis {
     /// The text that `doctor` prints; with these words before the first problem.
     #[must_use]
-    pub fn render(&self, before_cause: &str, color: bool) -> String {
+    pub fn render(&self, before_cause: &str, paint: Paint) -> String {
         let mut out = String::new();
-        let painted = |text: &str, paint: &str| match color {
-            true => format!("{paint}{text}{PLAIN}"),
-            false => text.to_owned(),
-        };
         match self.cause() {
-            Some(cause) => out.push_str(&format!("{} {}\n", painted(before_cause, RED), cause.line())),
-            None => out.push_str(&format!("{}\n", painted("nothing wrong was found", GREEN))),
+            Some(cause) => out.push_str(&format!("{} {}\n", paint.paint(PROBLEM, before_cause), cause.line())),
+            None => out.push_str(&format!("{}\n", paint.paint(GOOD, "nothing wrong was found"))),
         }
         for finding in self.of(Verdict::Problem) {
-            let _ = write!(out, "\n{}\n", painted(&format!("problem: {}", finding.check), RED));
+            let _ = write!(out, "\n{}\n", paint.paint(PROBLEM, &format!("problem: {}", finding.check)));
             for (label, text) in [("found", &finding.found), ("why", &finding.why), ("do", &finding.remedy)] {
                 out.push_str(&wrapped(&format!("  {label:<7}"), text, LABEL));
             }
         }
-        for (verdict, label, paint) in [(Verdict::Ok, "ok", GREEN), (Verdict::Unknown, "not known", YELLOW)] {
+        for (verdict, label, style) in [(Verdict::Ok, "ok", GOOD), (Verdict::Unknown, "not known", NOTE)] {
             for (at, finding) in self.of(verdict).enumerate() {
                 if at == 0 {
-                    let _ = write!(out, "\n{}\n", painted(label, paint));
+                    let _ = write!(out, "\n{}\n", paint.paint(style, label));
                 }
                 out.push_str(&wrapped(&format!("  {:<14}", finding.check), &finding.found, NAME));
             }
@@ -70,18 +66,21 @@ mod tests {
             Finding::problem(Check::AgentLog, "it was denied", &long, "allow it"),
             Finding::problem(Check::Disk, "it is full", &long, "make room"),
         ]);
-        let text = diagnosis.render("most likely:", false);
+        let text = diagnosis.render("most likely:", Paint::Plain);
         assert_eq!(text.lines().next(), Some("most likely: it is full; make room"));
         assert!(text.lines().skip(1).all(|line| line.chars().count() <= COLUMNS), "{text}");
         let positions = ["it is full", "it was denied", "\nok\n", "\nnot known\n"].map(|words| text.rfind(words));
         assert!(positions.is_sorted() && positions[0].is_some(), "{text}");
-        assert!(!text.contains('\x1b') && diagnosis.render("most likely:", true).contains(RED));
+        assert!(!text.contains('\x1b') && diagnosis.render("most likely:", Paint::Colored).contains('\x1b'));
     }
 
     #[test]
     fn without_a_problem_nothing_is_wrong() {
         let diagnosis = Diagnosis::new(vec![Finding::ok(Check::Disk, "there is room")]);
         assert_eq!(diagnosis.cause(), None);
-        assert_eq!(diagnosis.render("", false), "nothing wrong was found\n\nok\n  disk          there is room\n");
+        assert_eq!(
+            diagnosis.render("", Paint::Plain),
+            "nothing wrong was found\n\nok\n  disk          there is room\n"
+        );
     }
 }
