@@ -84,22 +84,20 @@ impl Text {
 
     /// The words of a text of which only the stack knows a part; nothing where all of it is known.
     pub fn words_of_unknown(&self) -> Option<String> {
-        let is_unknown = |part: &TextPart| matches!(part.origin, PartOrigin::Unknown(_));
-        let words = |part: &TextPart| match &part.origin {
-            PartOrigin::Unknown(name) => format!("${{{name}}}"),
-            _ => part.text.clone(),
-        };
-        self.parts.iter().any(is_unknown).then(|| self.parts.iter().map(words).collect())
+        self.words_where(|origin| matches!(origin, PartOrigin::Unknown(_)))
     }
 
     /// Like `words_of_unknown`, but counts the defaults of parameters as unknown: the stack may have other values.
     pub fn words_of_open(&self) -> Option<String> {
-        let is_open = |part: &TextPart| matches!(part.origin, PartOrigin::Unknown(_) | PartOrigin::Default(_));
+        self.words_where(|origin| matches!(origin, PartOrigin::Unknown(_) | PartOrigin::Default(_)))
+    }
+
+    fn words_where(&self, is_open: impl Fn(&PartOrigin) -> bool) -> Option<String> {
         let words = |part: &TextPart| match &part.origin {
-            PartOrigin::Unknown(name) | PartOrigin::Default(name) => format!("${{{name}}}"),
+            PartOrigin::Unknown(name) | PartOrigin::Default(name) if is_open(&part.origin) => format!("${{{name}}}"),
             _ => part.text.clone(),
         };
-        self.parts.iter().any(is_open).then(|| self.parts.iter().map(words).collect())
+        self.parts.iter().any(|part| is_open(&part.origin)).then(|| self.parts.iter().map(words).collect())
     }
 
     /// The name of the parameter that this is the default of.
@@ -115,10 +113,7 @@ impl Text {
     pub fn unknown_begins_line(&self, whole: &str, offset: usize) -> Option<&str> {
         let this = whole[..offset.min(whole.len())].rfind('\n').map_or(0, |at| at + 1);
         let before = whole[..this].trim_end().rfind('\n').map_or(0, |at| at + 1);
-        let mut at = 0;
-        self.parts.iter().find_map(|part| {
-            let begins = at;
-            at += part.text.len();
+        self.placed().find_map(|(begins, part)| {
             let line = whole[..begins].rfind('\n').map_or(0, |at| at + 1);
             let starts = whole[line..begins].trim().is_empty() && (before..=offset).contains(&line);
             match &part.origin {
@@ -130,10 +125,7 @@ impl Text {
 
     /// The name of the first value in it that only the stack knows.
     pub fn first_unknown(&self) -> Option<&str> {
-        self.parts.iter().find_map(|part| match &part.origin {
-            PartOrigin::Unknown(name) => Some(name.as_str()),
-            _ => None,
-        })
+        self.unknown(&(0..usize::MAX))
     }
 
     /// The text; bytes are what [`Text::place`] and [`Text::unknown`] count.
@@ -155,11 +147,8 @@ impl Text {
     /// it reads, such as with escapes, the whole scalar.
     pub fn written(&self, range: Range<usize>) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        let mut at = 0;
-        for part in &self.parts {
-            let begins = at;
-            at += part.text.len();
-            let (start, end) = (range.start.max(begins), range.end.min(at));
+        for (begins, part) in self.placed() {
+            let (start, end) = (range.start.max(begins), range.end.min(begins + part.text.len()));
             if start >= end || part.origin != PartOrigin::Written {
                 continue;
             }
@@ -180,42 +169,38 @@ impl Text {
 
     /// The name of something unknown that a range of the text depends on.
     pub fn unknown(&self, range: &Range<usize>) -> Option<&str> {
-        let mut at = 0;
-        self.parts.iter().find_map(|part| {
-            let begins = at;
-            at += part.text.len();
-            match &part.origin {
-                PartOrigin::Unknown(name) if begins < range.end && range.start < at => Some(name.as_str()),
-                _ => None,
+        self.placed().find_map(|(begins, part)| match &part.origin {
+            PartOrigin::Unknown(name) if begins < range.end && range.start < begins + part.text.len() => {
+                Some(name.as_str())
             }
+            _ => None,
         })
     }
 
     /// The name of the parameter whose default a range of the text depends on, and the default.
     pub fn default_in(&self, range: &Range<usize>) -> Option<(&str, &str)> {
-        let mut at = 0;
-        self.parts.iter().find_map(|part| {
-            let begins = at;
-            at += part.text.len();
-            match &part.origin {
-                PartOrigin::Default(name) if begins < range.end && range.start <= at => {
-                    Some((name.as_str(), part.text.as_str()))
-                }
-                _ => None,
+        self.placed().find_map(|(begins, part)| match &part.origin {
+            PartOrigin::Default(name) if begins < range.end && range.start <= begins + part.text.len() => {
+                Some((name.as_str(), part.text.as_str()))
             }
+            _ => None,
+        })
+    }
+
+    /// The parts, each with the byte of the text at which it begins.
+    fn placed(&self) -> impl Iterator<Item = (usize, &TextPart)> {
+        self.parts.iter().scan(0, |at, part| {
+            let begins = *at;
+            *at += part.text.len();
+            Some((begins, part))
         })
     }
 
     /// The part that a byte of the text is in, and which of that part's bytes it is.
     fn part_at(&self, offset: usize) -> Option<(&TextPart, usize)> {
-        let mut rest = offset;
-        for part in &self.parts {
-            if rest < part.text.len() {
-                return Some((part, rest));
-            }
-            rest -= part.text.len();
-        }
-        self.parts.last().map(|part| (part, part.text.len()))
+        let holds = |(begins, part): &(usize, &TextPart)| offset < begins + part.text.len();
+        let found = self.placed().find(holds).map(|(begins, part)| (part, offset - begins));
+        found.or_else(|| self.parts.last().map(|part| (part, part.text.len())))
     }
 }
 
