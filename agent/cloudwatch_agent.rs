@@ -15,8 +15,7 @@ pub use self::files::{Conflict, FOLDER, MAIN_FILE};
 use self::files::{in_order, object};
 pub use self::leaks::leaks;
 use crate::text::json_error;
-use crate::well_known::CLOUDWATCH_COMMON;
-use crate::well_known::CLOUDWATCH_JSON;
+use crate::well_known::{CLOUDWATCH_COMMON, CLOUDWATCH_JSON};
 
 /// Objects that are merged key by key. Any other value must be the same in each file that has it.
 const SECTIONS: [&str; 16] = [

@@ -87,6 +87,10 @@ pub const CLOUDWATCH_VERSION: &str = "/opt/aws/amazon-cloudwatch-agent/bin/CWAGE
 pub const CLOUDWATCH_COMMON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml";
 /// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
 pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
+/// The log of the CloudWatch agent itself.
+pub const CLOUDWATCH_LOG: &str = "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log";
+/// What the program by which a person configures the CloudWatch agent has found.
+pub const CLOUDWATCH_VALIDATION_LOG: &str = "/opt/aws/amazon-cloudwatch-agent/logs/configuration-validation.log";
 /// The console, where EC2's console output is read from.
 pub const CONSOLE: &str = "/dev/console";
 

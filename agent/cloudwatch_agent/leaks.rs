@@ -6,15 +6,12 @@ use serde_json::{Map, Value};
 
 use super::files::{Conflict, in_order, object};
 use crate::text::is_path_match;
-use crate::well_known::CLOUDWATCH_JSON;
-use crate::well_known::CLOUDWATCH_UNIT;
+use crate::well_known::{CLOUDWATCH_JSON, CLOUDWATCH_LOG, CLOUDWATCH_UNIT, CLOUDWATCH_VALIDATION_LOG};
 
-/// The log of the agent itself, which a run closes.
-const OWN_LOG: &str = "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log";
 /// Files that get the line: rsyslog's from the journal, and the agent's own.
 const LOGS: [&str; 6] = [
-    OWN_LOG,
-    "/opt/aws/amazon-cloudwatch-agent/logs/configuration-validation.log",
+    CLOUDWATCH_LOG,
+    CLOUDWATCH_VALIDATION_LOG,
     "/var/log/messages",
     "/var/log/syslog",
     "/var/log/daemon.log",
@@ -37,13 +34,13 @@ pub fn leaks(files: &[(String, Vec<u8>)], is_private: impl Fn(&str) -> bool) -> 
     // What follows on a file that is no JSON is not read.
     let read = json.map_while(|(path, text)| Some((path.as_str(), Value::Object(object(text).ok()?))));
     let read: Vec<_> = read.filter(|(path, _)| *path != CLOUDWATCH_JSON).collect();
-    let named = read.iter().find_map(|(_, json)| json["agent"]["logfile"].as_str()).unwrap_or(OWN_LOG);
+    let named = read.iter().find_map(|(_, json)| json["agent"]["logfile"].as_str()).unwrap_or(CLOUDWATCH_LOG);
     read.iter()
         .flat_map(|(path, json)| {
             let sends = sent(json, named).into_iter().map(|(what, group)| of_entry(path, &what, group));
             let logfile = json["agent"]["logfile"].as_str();
             // Without a name it goes to the journal.
-            let open = logfile.filter(|log| !log.is_empty() && *log != OWN_LOG && !is_private(log));
+            let open = logfile.filter(|log| !log.is_empty() && *log != CLOUDWATCH_LOG && !is_private(log));
             sends.chain(open.map(|log| of_logfile(path, log))).collect::<Vec<_>>()
         })
         .collect()
@@ -178,7 +175,7 @@ mod tests {
             (file("/var/log/*", ""), true),
             (file("/var/log/[mn]essage?", ""), true),
             (file("/opt/aws/**.log", ""), true),
-            (file("/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log", ""), true),
+            (file(CLOUDWATCH_LOG, ""), true),
             (
                 file("/var/log/messages", r#", "filters": [{"type": "exclude", "expression": "_PROXY is set to"}]"#),
                 false,
@@ -194,7 +191,9 @@ mod tests {
     #[test]
     fn a_log_of_another_name_is_told_unless_it_is_private() {
         let of = |log: &str| format!(r#"{{"agent": {{"logfile": "{log}"}}}}"#);
-        for (log, is_told) in [("/srv/agent.log", true), ("/srv/private.log", false), (OWN_LOG, false), ("", false)] {
+        for (log, is_told) in
+            [("/srv/agent.log", true), ("/srv/private.log", false), (CLOUDWATCH_LOG, false), ("", false)]
+        {
             assert_eq!(found(&of(log)).len(), usize::from(is_told), "{log}");
         }
         let told = &found(&of("/srv/agent.log"))[0];

@@ -13,15 +13,12 @@ use crate::cloudwatch_agent::Conflict;
 use crate::config::{Config, LogAgent};
 use crate::host::{Host, Life, UnitState};
 use crate::plan::toml_error;
-use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_UNIT};
+use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_LOG, CLOUDWATCH_UNIT};
 
 /// The time after which a unit that systemd has started again is taken to stay up.
 const STAYS_UP: Duration = Duration::from_secs(120);
 /// The files in which the log agents write once they run.
-const LOGS: [(&str, &str); 2] = [
-    (CLOUDWATCH_UNIT, "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log"),
-    (AWSLOGS_UNIT, "/var/log/awslogs.log"),
-];
+const LOGS: [(&str, &str); 2] = [(CLOUDWATCH_UNIT, CLOUDWATCH_LOG), (AWSLOGS_UNIT, "/var/log/awslogs.log")];
 /// Bytes that are read of the end of such a log.
 const LOG_TAIL: u64 = 32 << 10;
 /// The words with which a line begins to say why an agent ended, the most decisive ones first.

@@ -15,8 +15,7 @@ use crate::cloudwatch_agent::{self, Conflict};
 use crate::config::Config;
 use crate::ecs_agent::Seen;
 use crate::secrets::redact;
-use crate::well_known::CLOUDWATCH_JSON;
-use crate::well_known::{CLOUDWATCH_COMMON, DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
+use crate::well_known::{CLOUDWATCH_COMMON, CLOUDWATCH_JSON, DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
 
 /// Where Docker's socket is: `/var/run` is a link to `/run`, but not below every root.
 const DOCKER_SOCKETS: [&str; 2] = [DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS];

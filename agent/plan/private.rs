@@ -2,14 +2,15 @@
 
 use super::action::Action;
 use super::planned::{Planned, planned};
+use crate::well_known::{CLOUDWATCH_LOG, CLOUDWATCH_VALIDATION_LOG};
 
 /// The files of the CloudWatch agent that hold the URL, and what each gets where it is missing. The agent keeps the mode that
 /// they have, over the rotation of its log too; an empty `env-config.json` ends it.
 pub const FILES: [(&str, &str); 3] = [
     ("/opt/aws/amazon-cloudwatch-agent/etc/env-config.json", "{}"),
-    ("/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log", ""),
+    (CLOUDWATCH_LOG, ""),
     // Written by amazon-cloudwatch-agent-ctl, for whoever configures the agent by hand.
-    ("/opt/aws/amazon-cloudwatch-agent/logs/configuration-validation.log", ""),
+    (CLOUDWATCH_VALIDATION_LOG, ""),
 ];
 
 /// Closes them before the CloudWatch agent starts, whoever has told it of a proxy.
