@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -24,6 +25,9 @@ use crate::secrets::redact;
 
 /// What every request of this program says of its sender.
 pub const USER_AGENT: &str = concat!("ecs-firstrun/", env!("CARGO_PKG_VERSION"));
+
+/// The characters that a URL has percent-encoded in a value: all but the unreserved ones (RFC 3986, part 2.3).
+pub const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The variable that names a PEM file of additional roots, as for the AWS command line and SDKs.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";

@@ -8,7 +8,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use percent_encoding::{PercentEncode, utf8_percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ pub use crate::aws::delivery::{CredentialsSource, Delivery, Over, Refusal};
 use crate::aws::delivery::{Method, exchange, persist};
 use crate::aws::endpoint::Service;
 use crate::config::Auth;
+use crate::http::RESERVED;
 use crate::secrets::redact;
 
 mod iam;
@@ -249,9 +250,7 @@ pub(crate) fn authorization((document, signature): (&str, &str)) -> Option<Heade
     Some(value)
 }
 
-/// RFC 3986, part 2.3: all but the unreserved characters.
 fn percent_encoded(text: &str) -> PercentEncode<'_> {
-    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, RESERVED)
 }
 

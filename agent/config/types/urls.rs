@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{percent_decode_str, percent_encode};
 use serde::Deserialize;
+
+use crate::http::RESERVED;
 
 /// A URL that holds a secret: of a proxy, or of a wait condition handle. Shown without user, password and query.
 #[derive(Clone, PartialEq, Eq)]
@@ -114,9 +116,6 @@ fn check_user_info(text: &str) -> Result<(), String> {
         )),
     }
 }
-
-/// RFC 3986, part 2.3: all but the unreserved characters.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl ProxyUrl {
     /// The URL as programs want it, in characters that mean nothing to a shell, systemd or dnf, but for `%`.
