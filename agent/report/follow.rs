@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::contents::{Outcome, Report, milliseconds};
-use crate::text::{BAD, COLUMNS, FAINT, GOOD, NOTE, Paint, STRONG, one_line};
+use crate::text::{BAD, COLUMNS, FAINT, GOOD, NOTE, Paint, STRONG, one_line, shortened};
 
 /// To the start of the line, and everything from there on cleared.
 const CLEAR: &str = "\r\x1b[J";
@@ -100,16 +100,12 @@ impl<W: Write + IsTerminal + AsFd> Follow<W> {
         };
         let (doing, seen) = doing.split_once(": ").unwrap_or((doing, ""));
         let room = columns.saturating_sub(INDENT + 1);
-        let cut = |text: &str| match text.chars().count() > room {
-            true => text.chars().take(room.saturating_sub(1)).chain(['…']).collect(),
-            false => text.to_owned(),
-        };
         let step = self.paint.paint(if step.is_empty() { STRONG } else { NOTE }, &format!("{step:<10}"));
         let time = self.paint.paint(FAINT, &format!("{time:>8}"));
-        let mut text = format!("{}{step} {time}  {}", self.clear(), cut(doing));
+        let mut text = format!("{}{step} {time}  {}", self.clear(), shortened(doing, room));
         self.drawn = 1;
         if !seen.is_empty() {
-            text.push_str(&format!("\n{:INDENT$}{}", "", self.paint.paint(FAINT, &cut(seen))));
+            text.push_str(&format!("\n{:INDENT$}{}", "", self.paint.paint(FAINT, &shortened(seen, room))));
             self.drawn = 2;
         }
         let _ = write!(self.out, "{text}");

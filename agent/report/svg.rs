@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::contents::{Change, Outcome, Report, StepReport, milliseconds};
+use crate::text::shortened;
 
 /// Pixels: of the picture, of the margin around, of a step's row and of the bar in it.
 const WIDTH: f64 = 960.0;
@@ -14,6 +15,8 @@ const BAR: f64 = 20.0;
 const TOP: f64 = 112.0;
 /// The width of a letter, about.
 const LETTER: f64 = 7.2;
+/// The letters that have room between the margins.
+const LETTERS: usize = ((WIDTH - 2.0 * MARGIN) / LETTER) as usize;
 /// How many lines of a grid there are at most.
 const TICKS: u64 = 10;
 
@@ -74,7 +77,7 @@ impl Report {
         let signal = if told.is_empty() { "no signal was sent".to_owned() } else { told.join("; ") };
         for (line, words) in [self.reason.as_deref().unwrap_or_default(), &signal].into_iter().enumerate() {
             let y = height - 46.0 + 22.0 * line as f64;
-            text(&mut out, "faint", MARGIN, y, "start", &shortened(words, WIDTH - 2.0 * MARGIN));
+            text(&mut out, "faint", MARGIN, y, "start", &shortened(words, LETTERS));
         }
         out.push_str("</svg>\n");
         out
@@ -158,21 +161,12 @@ fn bar(out: &mut String, axis: &Axis, y: f64, step: &StepReport, class: &str) {
         (false, true) => (left - 8.0, "end"),
         (false, false) => (left + 8.0, "start"),
     };
-    text(out, "", x, y + 14.5, anchor, &shortened(&label, WIDTH - 2.0 * MARGIN));
+    text(out, "", x, y + 14.5, anchor, &shortened(&label, LETTERS));
 }
 
 fn text(out: &mut String, class: &str, x: f64, y: f64, anchor: &str, words: &str) {
     let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
     let _ = writeln!(out, "<text{class} x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escaped(words));
-}
-
-/// As much of a text as has room in so many pixels.
-fn shortened(words: &str, room: f64) -> String {
-    let most = (room / LETTER) as usize;
-    match words.chars().count() > most {
-        true => words.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
-        false => words.to_owned(),
-    }
 }
 
 /// A text as XML has it: without the characters that XML can't have.
