@@ -3,6 +3,7 @@
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
 use super::finding::{Check, Finding};
+use crate::aws::delivery::answer::is_web_page;
 
 /// The result of one request to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,7 @@ pub(super) fn judge(status: u16, headers: &HeaderMap, body: &[u8], may_be_betwee
     }
     let of_aws = headers.keys().any(|name| name.as_str().starts_with("x-amz"));
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let start = String::from_utf8_lossy(body).trim_start().to_ascii_lowercase();
-    let is_page = kind.starts_with("text/html") || start.starts_with("<html") || start.starts_with("<!doctype html");
+    let is_page = kind.starts_with("text/html") || is_web_page(body);
     match is_page && !of_aws && may_be_between {
         true => Reachability::Page,
         false => Reachability::Answered,
