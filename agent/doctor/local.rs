@@ -83,22 +83,14 @@ fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
 pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
     let check = Check::Cluster;
     let Some(ecs) = subject.config.and_then(|config| config.ecs.as_ref()) else {
-        return match subject.host.look_at_ecs_agent("").await {
+        let set_by = subject.host.cluster_set_by();
+        let words = match subject.host.look_at_ecs_agent("").await {
             Seen::Registered { cluster, .. } | Seen::WrongCluster { found: cluster, .. } => {
-                let words = format!(
-                    "the ECS agent is registered with `{cluster}`; which one is wanted is not known ({})",
-                    subject.host.cluster_set_by()
-                );
-                vec![Finding::unknown(check, words)]
+                format!("the ECS agent is registered with `{cluster}`; which one is wanted is not known ({set_by})")
             }
-            _ => {
-                let words = format!(
-                    "no cluster is configured ({}), and the ECS agent is not registered",
-                    subject.host.cluster_set_by()
-                );
-                vec![Finding::unknown(check, words)]
-            }
+            _ => format!("no cluster is configured ({set_by}), and the ECS agent is not registered"),
         };
+        return vec![Finding::unknown(check, words)];
     };
     let cluster = match subject.host.cluster(ecs.cluster().as_deref()) {
         Ok(cluster) => cluster,
