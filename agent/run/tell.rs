@@ -13,7 +13,7 @@ use super::recipients::{HookRecipient, Recipients};
 use super::record::{Record, step};
 use super::state::Decision;
 use crate::aws::auto_scaling::{ActionResult, Caller};
-use crate::aws::cloudformation::{self, Signal, Status, Target};
+use crate::aws::cloudformation::{self, SignalRequest, Status, Target};
 use crate::aws::delivery::{ALREADY_THERE, Delivery, Over, TOO_LATE};
 use crate::config::Config;
 use crate::host::Host;
@@ -149,7 +149,13 @@ async fn send(
     Deliveries { signal, lifecycle_hook }
 }
 
-async fn send_signal(job: &Job<'_>, known: &Known, config: &Config, signal: &Signal, deadline: Instant) -> Delivery {
+async fn send_signal(
+    job: &Job<'_>,
+    known: &Known,
+    config: &Config,
+    signal: &SignalRequest,
+    deadline: Instant,
+) -> Delivery {
     let identity = known.identity();
     let proof = (!identity.document.is_empty()).then_some((identity.document.as_str(), identity.signature.as_str()));
     match job.client(config) {
@@ -186,12 +192,12 @@ fn signal_request(
     target: &Target,
     config: &Config,
     decision: &Decision,
-) -> Signal {
+) -> SignalRequest {
     let wanted = config.signal.clone().unwrap_or_default();
     let of_stack = wanted.stack.as_ref().and_then(|stack| stack.region().map(str::to_owned));
     let identity = known.identity();
     let region = wanted.region.map(|region| region.to_string()).or(of_stack).unwrap_or_else(|| identity.region.clone());
-    Signal {
+    SignalRequest {
         target: target.clone(),
         status: decision.status,
         unique_id: instance_id.to_owned(),

@@ -17,7 +17,8 @@ use bounds::{Cost, Counting, MEMORY, TIME, least};
 use ecs_firstrun::config::Parsed;
 use ecs_firstrun::document::problem::Problem;
 use ecs_firstrun::instance::Instance;
-use ecs_firstrun::plan::{Changes, Preview, plan};
+use ecs_firstrun::plan::plan;
+use ecs_firstrun::preview::{Changes, Preview};
 use ecs_firstrun::run::documents;
 use ecs_firstrun::text::Paint;
 

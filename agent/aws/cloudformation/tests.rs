@@ -258,7 +258,7 @@ async fn two_refusals_are_both_told_and_what_they_share_once() {
 /// Another way would be told the same.
 #[tokio::test]
 async fn a_signal_that_is_there_already_is_tried_in_one_way_only() {
-    let there = "SignalRequest with ID i-0123 for resource Instances already exists.  Signals may only be updated with a \
+    let there = "Signal with ID i-0123 for resource Instances already exists.  Signals may only be updated with a \
         FAILURE status.";
     let json = format!(r#"{{"Error":{{"Code":"ValidationError","Message":"{there}"}}}}"#);
     let xml = DENIED_XML.replace("AccessDenied", "ValidationError").replace("no permission", there);

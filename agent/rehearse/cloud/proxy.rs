@@ -131,7 +131,7 @@ impl ProxyDouble {
 
     fn refusal(&self, request: &Request) -> Option<(u16, &'static str)> {
         if self.authorization.as_deref() != request.header("proxy-authorization") && self.authorization.is_some() {
-            return Some((407, "ProxyDouble Authentication Required"));
+            return Some((407, "Proxy Authentication Required"));
         }
         let url = if request.method == "CONNECT" {
             Url::parse(&format!("http://{}", request.path_and_query))
@@ -183,7 +183,7 @@ fn status_of(answer: &[u8]) -> u16 {
 
 async fn refuse(mut client: BufReader<TcpStream>, status: u16, text: &str) -> io::Result<()> {
     let body = format!("<html><head><title>{status} {text}</title></head><body>{text}</body></html>\n");
-    let challenge = if status == 407 { "ProxyDouble-Authenticate: Basic realm=\"rehearsal\"\r\n" } else { "" };
+    let challenge = if status == 407 { "Proxy-Authenticate: Basic realm=\"rehearsal\"\r\n" } else { "" };
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status} {text}\r\n{challenge}Content-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"

@@ -1,6 +1,6 @@
 //! Tries on a clock that jumps: what is retried, for how long, and with which pauses.
 
-use crate::aws::delivery::answer::{Outcome, judge};
+use crate::aws::delivery::answer::{Attempt, judge};
 
 use super::*;
 
@@ -8,7 +8,7 @@ use super::*;
 async fn deliver(answers: &[(u16, Option<u64>, &str)], seconds: u64) -> (Delivery, Duration) {
     let began = Instant::now();
     let tries = Mutex::new(0);
-    let attempt = async || -> Outcome {
+    let attempt = async || -> Attempt {
         let mut tries = tries.lock().unwrap();
         let (status, after, body) = answers.get(*tries).or(answers.last()).unwrap();
         *tries += 1;

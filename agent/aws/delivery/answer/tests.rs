@@ -1,6 +1,7 @@
 use super::*;
 
-const THERE: &str = "SignalRequest with ID i-0a1b for resource Fleet already exists.  Signals may only be updated with a FAILURE status.";
+const THERE: &str =
+    "Signal with ID i-0a1b for resource Fleet already exists.  Signals may only be updated with a FAILURE status.";
 
 fn json(code: &str, message: &str) -> Vec<u8> {
     format!(r#"{{"Error":{{"Code":"{code}","Message":"{message}","Type":"Sender"}},"RequestId":"1"}}"#).into_bytes()
