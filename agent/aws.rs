@@ -1,6 +1,7 @@
 //! All that talks to AWS: the instance metadata service, CloudFormation and Auto Scaling.
 //!
-//! `sdk` signs a request and sends it to where `endpoint` says; [`delivery`] repeats it, and reads each answer.
+//! `sdk` signs a request and sends it to the address that `endpoint` gives; [`delivery`] repeats the request, and reads each
+//! answer.
 
 pub mod auto_scaling;
 pub mod cloudformation;

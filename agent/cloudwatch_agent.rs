@@ -1,8 +1,8 @@
-//! Merges files as the CloudWatch agent does, and finds where ours and those of an image contradict each other.
+//! Merges files as the CloudWatch agent does, and finds contradictions between our files and those of an image.
 //!
-//! It reads `amazon-cloudwatch-agent.json`, then the folder `amazon-cloudwatch-agent.d` with all below it, by name. Files of
-//! which one says another thing than the other end it, while `systemctl start` has succeeded long since. The rules are those
-//! of its translator (`translator/jsonconfig` of 1.300071).
+//! The agent reads `amazon-cloudwatch-agent.json`, then the folder `amazon-cloudwatch-agent.d` with all its subfolders, by
+//! name. Files that contradict each other end the agent, long after `systemctl start` has succeeded. The rules are those of
+//! the agent's translator (`translator/jsonconfig` of 1.300071).
 
 mod files;
 mod leaks;
@@ -36,7 +36,7 @@ const SECTIONS: [&str; 16] = [
     "traces",
     "traces.traces_collected",
 ];
-/// Lists of which each file may have entries of its own.
+/// Lists to which each file may add entries of its own.
 const LISTS: [&str; 4] = [
     "agent.usage_metadata",
     FILES,
@@ -45,7 +45,7 @@ const LISTS: [&str; 4] = [
 ];
 /// The files whose lines are sent.
 const FILES: &str = "logs.logs_collected.files.collect_list";
-/// Keys of which several files make a list, wherever they stand.
+/// Keys whose values from several files form a list, wherever the keys stand.
 const ANYWHERE: [&str; 2] = ["jmx", "otlp"];
 /// Keys that must have one value in all entries of a log group.
 const OF_A_GROUP: [&str; 2] = ["retention_in_days", "log_group_class"];
@@ -57,11 +57,12 @@ const DOES_NOT_START: &str = "the CloudWatch agent does not start";
 /// The remedy for a file that can't be read.
 const REMEDY: &str = "correct it in the image, or move it out of that folder";
 
-/// The classes that count; the CloudWatch agent takes no notice of others.
+/// The classes that count; the CloudWatch agent ignores all others.
 const CLASSES: [&str; 2] = ["STANDARD", "INFREQUENT_ACCESS"];
 
-/// Finds what contradicts each other among the files, by path, that the CloudWatch agent reads in this region; empty where that
-/// is not known.
+/// Finds contradictions among the files that the CloudWatch agent reads, each given by path and contents.
+///
+/// `region` is the region of the instance, empty where that is not known.
 pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
     let (yaml, json): (Vec<_>, Vec<_>) = in_order(files).into_iter().partition(|(path, _)| path.ends_with(".yaml"));
     let mut conflicts: Vec<_> = yaml.into_iter().filter_map(|(path, text)| broken_yaml(path, text)).collect();
@@ -88,7 +89,7 @@ pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
     conflicts
 }
 
-/// The conflict with an image that lacks a file of the package, which its start program opens in any case.
+/// The conflict with an image that lacks the package's `common-config.toml`, which the agent's start program always opens.
 pub fn without_common_config() -> Conflict {
     Conflict {
         found: format!("{CLOUDWATCH_COMMON} is missing"),
@@ -108,7 +109,7 @@ pub fn a_folder(path: &str) -> Conflict {
     }
 }
 
-/// The conflict with a region that the image, and not our configuration, gives to all logs.
+/// The conflict with a region for all logs that the image sets, and not our configuration.
 fn elsewhere(merged: &Merged, region: &str) -> Option<Conflict> {
     let (file, value) = merged.values.get("agent.region")?;
     let other = value.as_str().filter(|other| !region.is_empty() && *other != region && file != CLOUDWATCH_JSON)?;
@@ -120,7 +121,7 @@ fn elsewhere(merged: &Merged, region: &str) -> Option<Conflict> {
     })
 }
 
-/// The conflict with a file of the agent's collector that is no YAML.
+/// The conflict with a file of the agent's collector that is not YAML.
 fn broken_yaml(path: &str, text: &[u8]) -> Option<Conflict> {
     let text = String::from_utf8_lossy(text);
     let error = saphyr_parser::Parser::new_from_str(&text).find_map(Result::err)?;
@@ -132,7 +133,8 @@ fn broken_yaml(path: &str, text: &[u8]) -> Option<Conflict> {
     })
 }
 
-/// The conflict with a file that is no JSON, whatever the end of its name: `notes.txt` and `x.json.bak` are read, too.
+/// The conflict with a file that is not JSON. The end of the file's name does not matter: the agent also reads `notes.txt`
+/// and `x.json.bak`.
 fn broken(path: &str, error: &str, is_ours_read: bool) -> Conflict {
     let is_main = path == MAIN_FILE;
     let why = match (is_main, is_ours_read) {
@@ -148,7 +150,7 @@ fn broken(path: &str, error: &str, is_ours_read: bool) -> Conflict {
     }
 }
 
-/// The values of the files so far, and where the files contradict each other.
+/// The values of the files read so far, and their contradictions.
 #[derive(Default)]
 struct Merged {
     /// The region that the agent fills in; empty where it is not known.
@@ -160,7 +162,7 @@ struct Merged {
 
 impl Merged {
     fn add(&mut self, file: &str, object: Map<String, Value>) {
-        // What is no section at the top is read by nobody.
+        // Nothing reads a key at the top that is not a section.
         for (key, value) in object.into_iter().filter(|(key, _)| SECTIONS.contains(&key.as_str())) {
             self.add_value(file, key, value);
         }
@@ -182,7 +184,7 @@ impl Merged {
         }
     }
 
-    /// Adds what an entry says of its log group, whose name is taken without regard to case, and with the region filled in.
+    /// Adds the settings of an entry's log group. Case does not matter in the group's name, and the region is filled in.
     fn add_entry(&mut self, file: &str, entry: &Value) {
         let Some(group) = entry["log_group_name"].as_str() else { return };
         let name = match self.region.as_str() {
@@ -219,7 +221,7 @@ impl Merged {
     }
 }
 
-/// Tells whether two values are the same for Go, to which each number is one with a fraction.
+/// Tells whether two values are the same for Go, which reads every number as a float.
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),

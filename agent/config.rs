@@ -1,7 +1,7 @@
 //! The configuration: its types, and the way from bytes to a checked [`Config`].
 //!
-//! The documents of the user data ([`crate::document`]) are merged and deserialised so that every error is found at once. What
-//! is right is kept even when something else is wrong: the signal target and the proxy of a configuration that is refused
+//! The documents of the user data ([`crate::document`]) are merged and deserialised so that every error is found at once.
+//! The valid part is kept even when something else is wrong: the signal target and the proxy of a refused configuration
 //! still serve to report the refusal.
 
 mod check;

@@ -1,6 +1,6 @@
 //! Documents: from the bytes of user data to trees that know their lines, and problems in their place.
 //!
-//! Nothing here knows what a key means, but for where secrets stand.
+//! Nothing here knows the meaning of a key, except which keys hold secrets.
 
 pub mod de;
 pub mod decode;

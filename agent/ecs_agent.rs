@@ -1,7 +1,7 @@
-//! Whether the ECS agent has registered this instance, as its introspection endpoint tells.
+//! Asks the ECS agent's introspection endpoint whether the agent has registered this instance.
 //!
 //! The agent opens the endpoint (`GET /v1/metadata`, port 51678) only once `RegisterContainerInstance` has succeeded, so a
-//! refused connection is the usual "not yet". The shape of the answer is that of amazon-ecs-agent,
+//! refused connection is the usual "not yet". The shape of the answer comes from amazon-ecs-agent,
 //! `ecs-agent/introspection/v1/response.go`.
 
 use std::net::SocketAddr;
@@ -16,45 +16,47 @@ use url::{Host, Url};
 use crate::http;
 use crate::secrets::redact;
 
-/// How long to wait between two looks.
+/// Time between two looks at the ECS agent.
 pub const POLL: Duration = Duration::from_millis(50);
 
-/// One look; the agent is on this host and answers from memory.
+/// Time allowed for one look; the agent is on this host and answers from memory.
 const LOOK: Duration = Duration::from_secs(1);
 const LIMIT: usize = 64 * 1024;
 
 /// The cluster that an agent with an empty `ECS_CLUSTER` registers with.
 pub const DEFAULT_CLUSTER: &str = "default";
 
-/// What one look at the agent showed.
+/// The result of one look at the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// Nothing listens: the agent isn't running or hasn't registered yet.
     Refused,
     /// Something other than a refusal kept us from an answer.
     Unreachable(String),
-    /// It answers, but says nothing of a registration; the text tells what it does say.
+    /// The agent answers, but says nothing of a registration; the text tells what the answer says.
     NotReady(String),
-    /// It has registered, with another cluster. Waiting won't help.
+    /// The agent has registered with another cluster. Waiting won't help.
     WrongCluster {
         /// The cluster that was asked for, name or ARN.
         wanted: String,
         /// The cluster that the agent names, name or ARN.
         found: String,
     },
-    /// It has registered with the cluster that was asked for.
+    /// The agent has registered with the cluster that was asked for.
     Registered {
-        /// Name or ARN, whichever the agent was configured with.
+        /// Name or ARN of the cluster, whichever the agent was configured with.
         cluster: String,
         /// The ARN of this container instance.
         container_instance_arn: String,
-        /// Such as `Amazon ECS Agent - v1.105.1 (*hash)`.
+        /// The agent's version, such as `Amazon ECS Agent - v1.105.1 (*hash)`.
         version: String,
     },
 }
 
-/// The fields are empty or null on the agent's internal errors (HTTP 500), and absent from the answer to a path that it
-/// doesn't know, which has status 200 all the same.
+/// The answer of the introspection endpoint.
+///
+/// The fields are empty or null on the agent's internal errors (HTTP 500). The fields are absent from the answer to a path
+/// that the agent doesn't know, which has status 200 all the same.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct AgentMetadata {
@@ -65,8 +67,8 @@ struct AgentMetadata {
     version: String,
 }
 
-/// What an answer of the introspection endpoint means for one who wants `wanted_cluster` (name or ARN; empty is the
-/// cluster `default`, as for the agent).
+/// Judges an answer of the introspection endpoint by `wanted_cluster`, a name or an ARN. An empty `wanted_cluster` is the
+/// cluster `default`, as for the agent.
 #[must_use]
 pub fn judge(status: u16, body: &[u8], wanted_cluster: &str) -> Seen {
     if status != 200 {
@@ -89,8 +91,8 @@ pub fn judge(status: u16, body: &[u8], wanted_cluster: &str) -> Seen {
     Seen::Registered { cluster: metadata.cluster, container_instance_arn: arn, version: metadata.version }
 }
 
-/// Tells whether two names or ARNs are those of one cluster; an empty one is the cluster `default`. Two ARNs must agree as a
-/// whole (account and region too); else the names, which end an ARN, must.
+/// Tells whether two names or ARNs are those of one cluster. Empty text is the cluster `default`. Two ARNs must be the same
+/// as a whole (account and region too); otherwise the names, which end an ARN, must be the same.
 pub fn same_cluster(a: &str, b: &str) -> bool {
     let [a, b] = [a, b].map(|cluster| if cluster.is_empty() { DEFAULT_CLUSTER } else { cluster });
     if a.starts_with("arn:") && b.starts_with("arn:") {
@@ -104,7 +106,7 @@ pub fn same_cluster(a: &str, b: &str) -> bool {
 pub struct EcsAgent {
     client: reqwest::Client,
     url: Url,
-    /// Where a connection is tried first; none for a name, which only the HTTP client can resolve.
+    /// The address to try a connection with first; none for a host name, which only the HTTP client can resolve.
     probe: Option<SocketAddr>,
 }
 
@@ -115,7 +117,7 @@ impl std::fmt::Debug for EcsAgent {
 }
 
 impl EcsAgent {
-    /// The agent at `endpoint`, such as `http://127.0.0.1:51678`.
+    /// Makes a client of the agent at `endpoint`, such as `http://127.0.0.1:51678`.
     ///
     /// # Errors
     /// When `endpoint` isn't an `http://` URL, or no HTTP client can be made.
@@ -134,7 +136,7 @@ impl EcsAgent {
         Ok(Self { client, url, probe })
     }
 
-    /// Looks once, for at most a second, and says what it saw; `wanted` as for [`judge`].
+    /// Looks at the agent once, for at most a second, and judges its answer; `wanted` is as for [`judge`].
     pub async fn look(&self, wanted: &str) -> Seen {
         match timeout(LOOK, self.ask(wanted)).await {
             Ok(seen) => seen,

@@ -1,7 +1,7 @@
 //! The variables of the ECS agent's configuration, with their kinds.
 //!
-//! From the agent's README and `agent/config/parse.go`, version 1.105. Names that another key of our configuration
-//! stands for are refused here, so that each fact has one home.
+//! From the agent's README and `agent/config/parse.go`, version 1.105. A name is refused here if another key of our
+//! configuration sets the same variable, so that each setting has one place.
 
 mod line;
 mod values;
@@ -17,7 +17,7 @@ pub use self::line::written;
 use crate::secrets::is_secret_key;
 use crate::text::did_you_mean;
 
-/// What the value of a variable has to be.
+/// The form that the value of a variable must have.
 #[derive(Clone, Copy, Debug)]
 pub enum VariableKind {
     /// Any text of one line.
@@ -42,7 +42,7 @@ pub enum VariableKind {
     Object,
     /// A JSON object that is never shown.
     SecretObject,
-    /// Another key of the configuration stands for it.
+    /// Another key of the configuration, with this name, sets the variable.
     Elsewhere(&'static str),
 }
 
@@ -185,7 +185,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The beginning of the AWS SDK's variables for the endpoint of one service; the service's name follows.
 pub const SERVICE_ENDPOINT: &str = "AWS_ENDPOINT_URL_";
 
-/// The kind of a variable, if the ECS agent has it.
+/// Returns the kind of a variable, if the ECS agent has such a variable.
 pub fn kind(name: &str) -> Option<VariableKind> {
     let of_service = name.strip_prefix(SERVICE_ENDPOINT).filter(|service| !service.is_empty());
     let is_service = of_service
@@ -194,18 +194,18 @@ pub fn kind(name: &str) -> Option<VariableKind> {
     if is_service { Some(VariableKind::Text) } else { known() }
 }
 
-/// Whether the value of this variable must never be shown.
+/// Tells whether the value of this variable must never be shown.
 pub fn is_secret(name: &str, value: &str) -> bool {
     match kind(name) {
         Some(VariableKind::Secret | VariableKind::SecretObject) => true,
         // A log driver's options can hold its token.
-        // One that is no JSON, as in a line of `ecs.config`, may hold anything.
+        // A value that is not JSON, as in a line of `ecs.config`, may hold anything.
         Some(VariableKind::Object) => serde_json::from_str(value).map_or(true, |json| holds_secret(&json)),
         _ => false,
     }
 }
 
-/// Whether a JSON value has a key that names a secret, or a URL with a password.
+/// Tells whether a JSON value has a key that names a secret, or a URL with a password.
 pub fn holds_secret(json: &Value) -> bool {
     match json {
         Value::Object(entries) => entries.iter().any(|(key, value)| is_secret_key(key) || holds_secret(value)),
@@ -215,7 +215,10 @@ pub fn holds_secret(json: &Value) -> bool {
     }
 }
 
-/// The text that `ecs.config` holds for a value, or what is wrong with it and, on a second line, the remedy.
+/// Returns the text that `ecs.config` holds for a value.
+///
+/// # Errors
+/// The fault of the value and, on a second line, the remedy.
 pub fn render(kind: VariableKind, value: &Value) -> Result<String, String> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -268,7 +271,7 @@ pub fn render(kind: VariableKind, value: &Value) -> Result<String, String> {
     }
 }
 
-/// A number as the agent's `strconv.ParseFloat` takes it and a person writes it.
+/// Tells whether a text is a number that the agent's `strconv.ParseFloat` takes, without a sign or an exponent.
 fn is_decimal(text: &str) -> bool {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     plain && text.len() < 20 && text.parse().is_ok_and(f64::is_finite)
@@ -281,7 +284,7 @@ fn plain(value: &Value, text: String) -> Result<String, String> {
     }
 }
 
-/// The seconds of Go's `time.ParseDuration`, without signs: decimal numbers, each with its unit.
+/// Reads the seconds of Go's `time.ParseDuration`, without signs: decimal numbers, each with its unit.
 fn seconds(text: &str) -> Option<f64> {
     const UNITS: [(&str, f64); 7] =
         [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];

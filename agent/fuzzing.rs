@@ -1,5 +1,6 @@
-//! What the fuzz targets of `tests/fuzz` reach of the agent beside what is public anyway: each function gives a reader
-//! whatever the other side may send, and does with it what a run would do.
+//! The functions that the fuzz targets of `tests/fuzz` reach, besides the public ones of the agent.
+//!
+//! Each function gives a reader whatever the other side may send, and does with the result what a run would do.
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -22,23 +23,24 @@ use crate::config::Parsed;
 use crate::run::{Gathered, HandedOver, State};
 use crate::{config, host, http};
 
-/// The most bytes of an answer of AWS, or of what stands before it, that are read.
+/// The most bytes that are read of an answer, from AWS or from something in between.
 pub const ANSWER_LIMIT: usize = delivery::ANSWER_LIMIT;
 
-/// The identity that these answers of the instance metadata service make, by path, and whether it can be sent on.
+/// Reads the identity out of these answers of the instance metadata service, by path. Tells whether the identity can be sent
+/// on.
 ///
 /// # Errors
-/// What a run would say.
+/// The words that a run would report.
 pub async fn identity(answer: impl Fn(&str) -> Option<Vec<u8>>) -> Result<(Identity, bool), String> {
     let identity = Identity::read(&async |path: &str| Ok(answer(path))).await.map_err(|error| error.to_string())?;
     let proof = authorization((&identity.document, &identity.signature));
     Ok((identity, proof.is_some()))
 }
 
-/// What a boot without instance metadata goes by: the configuration in the state that an earlier run kept.
+/// Parses the configuration in the state that an earlier run kept. A boot without instance metadata uses that configuration.
 ///
 /// # Errors
-/// Text that is no state.
+/// The text is not a state.
 pub fn kept(text: &str) -> Result<Parsed, String> {
     let state = State::parse(text)?;
     let mut gathered = Gathered::default();
@@ -49,22 +51,22 @@ pub fn kept(text: &str) -> Result<Parsed, String> {
     Ok(gathered.parse())
 }
 
-/// The user data that a run inside cloud-init handed over, and the configuration of its variables.
+/// Returns the user data that a run inside cloud-init handed over, and the configuration of its variables.
 ///
 /// # Errors
-/// Text that such a run did not write.
+/// Such a run did not write the text.
 pub fn handed_over(text: &str) -> Result<(Option<Vec<u8>>, Parsed), String> {
     let handed = HandedOver::parse(text).map_err(|error| format!("{error:#}"))?;
     let documents = config::shell_variables(|name| handed.variables.get(name).cloned());
     Ok((handed.user_data(), config::parse(&documents)))
 }
 
-/// The name in the block device mapping that an identify page of an NVMe controller holds.
+/// Returns the name in the block device mapping that an identify page of an NVMe controller holds.
 pub fn nvme_name(page: &[u8; 4096]) -> Option<String> {
     host::nvme_name(page)
 }
 
-/// An answer of AWS, or of what stands before it.
+/// An HTTP answer of AWS, or of something in between.
 #[derive(Clone, Debug)]
 pub struct HttpAnswer {
     /// The HTTP status.
@@ -85,7 +87,7 @@ impl HttpAnswer {
         }
     }
 
-    /// What it means to a signal and to a lifecycle action, each in words: read by ourselves, and through the AWS SDK.
+    /// Judges the answer: by our own reader for each method, and through the AWS SDK for a signal. Each verdict is in words.
     pub async fn judged(&self) -> Vec<String> {
         let after = http::retry_after(|name| self.header(name));
         let methods = [Method::InstanceIdentity, Method::Iam, Method::WaitHandle, Method::LifecycleHook];
@@ -101,7 +103,7 @@ impl HttpAnswer {
         answer.map_or_else(outcome, |_| "Accepted".to_owned())
     }
 
-    /// For clients of the SDK that get this answer to everything.
+    /// Configures clients of the SDK that get this answer to every request.
     fn sdk_config(&self) -> SdkConfig {
         let answer = self.clone();
         let client =
@@ -117,7 +119,7 @@ impl HttpAnswer {
     }
 }
 
-/// A connection that gives one answer to everything.
+/// A connection that gives one answer to every request.
 #[derive(Clone, Debug)]
 struct Always(HttpAnswer);
 

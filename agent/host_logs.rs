@@ -1,26 +1,26 @@
-//! The logs of the host that are sent to CloudWatch Logs, and the log groups in which they end.
+//! The logs of the host that are sent to CloudWatch Logs, and their log groups.
 
 use crate::well_known::{ECS_AGENT_LOG, LOG_FILE, RUNS_FILE};
 
 /// The writer of a log of the host.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Origin {
-    /// The program writes it itself.
+    /// The program itself writes the log.
     Program,
-    /// Amazon Linux 2 writes it at boot, newer systems do not.
+    /// Amazon Linux 2 writes the log at boot; newer systems do not.
     BootMessages,
-    /// rsyslogd writes it.
+    /// rsyslogd writes the log.
     Syslog,
 }
 
-/// A log of the host: those of the shell script that this agent replaces, under the same log groups, and our own.
+/// A log of the host: one that the replaced shell script sent, under the same log group, or our own.
 #[derive(Clone, Copy, Debug)]
 pub struct HostLog {
     /// The file.
     pub path: &'static str,
-    /// The end of the log group's name, after the prefix. The original kept `.log` in one name only.
+    /// The end of the log group's name, after the prefix. The replaced shell script kept `.log` in one name only.
     pub group: &'static str,
-    /// The format of the time in its lines. One that ends in Z is UTC.
+    /// The format of the times in the log's lines. A format that ends in `Z` is in UTC.
     pub timestamp_format: Option<&'static str>,
     /// The writer of the file.
     pub origin: Origin,

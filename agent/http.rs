@@ -23,7 +23,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::secrets::redact;
 
-/// What every request of this program says of its sender.
+/// The `User-Agent` of every request of this program.
 pub const USER_AGENT: &str = concat!("ecs-firstrun/", env!("CARGO_PKG_VERSION"));
 
 /// The characters that a URL has percent-encoded in a value: all but the unreserved ones (RFC 3986, part 2.3).
@@ -32,21 +32,21 @@ pub const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remo
 /// The variable that names a PEM file of additional roots, as for the AWS command line and SDKs.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// The host's own names.
+/// The file of the host's own names.
 const HOSTS: &str = "/etc/hosts";
 
-/// How long a connection to the instance's own services may take; they are at most one hop away.
+/// Time allowed for a connection to the instance's own services, which are at most one hop away.
 const DIRECT_CONNECT: Duration = Duration::from_secs(1);
 
-/// How long a connection to AWS, or to the proxy, may take.
+/// Time allowed for a connection to AWS, or to the proxy.
 const OUTBOUND_CONNECT: Duration = Duration::from_secs(5);
 
 /// An HTTP proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// Where it is; user info, percent-encoded, is sent to it as basic authentication and printed nowhere.
+    /// The proxy's address. User info, percent-encoded, is sent to the proxy as basic authentication and printed nowhere.
     pub url: url::Url,
-    /// The hosts, domains, IP addresses and networks that are reached without the proxy, each with or without a port, or `*`.
+    /// The hosts, domains, IP addresses and networks to reach without the proxy, each with or without a port, or `*`.
     pub no_proxy: Vec<String>,
 }
 
@@ -60,9 +60,9 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// A client for the instance's own services (IMDS, the ECS agent): plain HTTP, never a proxy, never a redirect.
+/// Makes a client for the instance's own services (IMDS, the ECS agent): plain HTTP, never a proxy, never a redirect.
 ///
-/// It trusts no certificate at all, so that a run that signals nothing never reads the host's roots.
+/// The client trusts no certificate at all, so that a run that signals nothing never reads the host's roots.
 ///
 /// # Errors
 /// Only when the TLS or resolver set-up of the libraries fails.
@@ -74,10 +74,10 @@ pub fn direct() -> Result<reqwest::Client> {
         .context("can't set up the HTTP client for the instance's own services")
 }
 
-/// A client for AWS, through `proxy` when there is one.
+/// Makes a client for AWS, through `proxy` when there is one.
 ///
-/// It trusts the host's own roots and those of `AWS_CA_BUNDLE`, so that an inspecting proxy's CA works; the roots
-/// built into this program stand in only where the host has none.
+/// The client trusts the host's own roots and those of `AWS_CA_BUNDLE`, so that an inspecting proxy's CA works; the roots
+/// built into this program are used only where the host has none.
 ///
 /// # Errors
 /// When the CA bundle can't be read (the text names the file) or the proxy's URL can't be used.
@@ -112,10 +112,10 @@ fn base(roots: RootCertStore) -> Result<reqwest::ClientBuilder> {
     Ok(names::from_file(builder, Path::new(HOSTS)))
 }
 
-/// The URL keeps its user info: reqwest percent-decodes it itself and sends it as `Proxy-Authorization`. Decoding it
-/// here and handing it over as plain text would decode a literal `%` in a password twice.
+/// Makes reqwest's proxy out of ours. The URL keeps its user info, which reqwest itself percent-decodes and sends as
+/// `Proxy-Authorization`. Decoding the user info here would decode a literal `%` in a password twice.
 fn reqwest_proxy(proxy: &Proxy) -> Result<reqwest::Proxy> {
-    // reqwest would leave out, without a word, a proxy of a kind that it doesn't know.
+    // reqwest would silently leave out a proxy of a kind that it doesn't know.
     if !matches!(proxy.url.scheme(), "http" | "https") || proxy.url.host_str().is_none() {
         bail!("the proxy {proxy:?} can't be used: its URL must start with http:// or https:// and name a host");
     }
@@ -123,7 +123,7 @@ fn reqwest_proxy(proxy: &Proxy) -> Result<reqwest::Proxy> {
     Ok(reqwest::Proxy::custom(move |wanted| (!no_proxy::is_direct(&no_proxy, wanted)).then(|| url.clone())))
 }
 
-/// The host's roots and the bundle's; the built-in ones only if the host has none.
+/// Loads the host's roots and the bundle's; the built-in roots only if the host has none.
 fn roots(bundle: Option<&Path>) -> Result<RootCertStore> {
     let mut store = RootCertStore::empty();
     let host = rustls_native_certs::load_native_certs();
@@ -175,10 +175,10 @@ pub fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Why a response's body could not be read.
+/// The reason why a response's body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It goes on after the given number of bytes.
+    /// The body goes on after the given number of bytes.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
     /// The connection broke, or time ran out.
@@ -204,9 +204,10 @@ pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<
     }
 }
 
-/// How long the other side asked to be left alone, by `Retry-After` in either of its forms: seconds, or a date. The date
-/// counts from the `Date` of the same answer, since the clock of a booting host may be wrong; without one, from that clock.
-/// `header` gives the value of a header field.
+/// Reads from `Retry-After` how long the other side asks to be left alone: in seconds, or until a date.
+///
+/// The date counts from the `Date` of the same answer, since the clock of a booting host may be wrong; without a `Date`,
+/// from that clock. `header` gives the value of a header field.
 #[must_use]
 pub fn retry_after<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Option<Duration> {
     let text = header("retry-after")?.trim();
@@ -226,10 +227,10 @@ pub fn pauses(first: Duration, longest: Duration) -> impl Iterator<Item = Durati
     bounds.map(|bound| bound.mul_f64(fastrand::f64()))
 }
 
-/// The address of a service, as an option or its variable gives it; nothing is as good as left out.
+/// Checks the address of a service, which an option or its variable gives. Empty text counts as not given.
 ///
 /// # Errors
-/// What an address must be.
+/// The rule that the address breaks.
 pub fn endpoint(text: &str) -> Result<String, String> {
     let is_right = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
     match text.is_empty() || text.parse().is_ok_and(is_right) {

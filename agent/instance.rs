@@ -1,7 +1,7 @@
 //! The facts about this instance that a plan depends on, gathered before it is made.
 //!
-//! They can be printed (`ecs-firstrun facts`) and given back (`plan --facts FILE`): recorded on an instance, replayed on
-//! a laptop. They hold no secret.
+//! The facts can be printed (`ecs-firstrun facts`) and given back (`plan --facts FILE`). So facts that were recorded on an
+//! instance can be replayed on a laptop. The facts hold no secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,17 +16,17 @@ use crate::well_known::DNF_CONF;
 /// The version of the JSON form of [`Instance`].
 pub const VERSION: u32 = 1;
 
-/// Bytes that facts can have. Those of an instance have one or two KiB; with 50 tags, each as long as can be and in letters
-/// of three bytes, 45.
+/// The most bytes that facts can have. The facts of an instance have one or two KiB. With 50 tags, each of the greatest
+/// length and in letters of three bytes, they have 45 KiB.
 const LONGEST: usize = 64 << 10;
 
-/// What is known of the instance and of the image that it runs.
+/// The facts about an instance and the image that it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// [`VERSION`] of the agent that wrote these facts.
     pub version: u32,
-    /// `i-…`
+    /// The instance's id, `i-…`.
     pub instance_id: String,
     /// Region, such as `eu-central-1`.
     pub region: String,
@@ -43,14 +43,14 @@ pub struct Instance {
     /// The launch index: the instance's number, from 0, among those launched together. Facts recorded by older releases lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_index: Option<u32>,
-    /// Where Auto Scaling wants the instance, such as `InService` or `Warmed:Stopped`.
+    /// The state to which Auto Scaling is bringing the instance, such as `InService` or `Warmed:Stopped`.
     pub target_lifecycle_state: Option<String>,
-    /// Memory in MiB, as the kernel tells it; not in facts that were recorded before ecs-firstrun asked for it.
+    /// Memory in MiB, as the kernel reports it. Facts that older releases recorded lack the memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
     /// The operating system, from os-release(5).
     pub os: OperatingSystem,
-    /// What the image has installed.
+    /// The programs and configuration of the image.
     pub image: Image,
     /// Files of an earlier run of this agent, and files of others that hold lines of ours.
     pub ours: BTreeSet<String>,
@@ -72,31 +72,31 @@ pub struct OperatingSystem {
 pub struct Image {
     /// Version of the CloudWatch agent, such as `1.300070.0b2`.
     pub cloudwatch_agent: Option<String>,
-    /// Whether the older CloudWatch Logs agent is installed.
+    /// True if the older CloudWatch Logs agent is installed.
     pub awslogs: bool,
-    /// Whether rsyslogd writes `/var/log/messages` and its like.
+    /// True if rsyslogd writes `/var/log/messages` and its like.
     pub rsyslog: bool,
-    /// Whether the SSM agent is installed.
+    /// True if the SSM agent is installed.
     pub ssm_agent: bool,
     /// The configuration of the package manager: `/etc/dnf/dnf.conf` or `/etc/yum.conf`.
     pub package_manager: Option<String>,
-    /// Docker's `daemon.json` as the image has it. Facts that are printed have no secret of it.
+    /// Docker's `daemon.json` as the image has it. Printed facts mask the secrets in this file.
     #[serde(serialize_with = "without_secrets")]
     pub daemon_json: Map<String, Value>,
-    /// Whether Docker has images, containers or volumes in its default place.
+    /// True if Docker has images, containers or volumes in its default place.
     #[serde(default)]
     pub docker_data: bool,
-    /// Version of dockerd, such as `25.0.16`, where that was asked for.
+    /// Version of dockerd, such as `25.0.16`, if the plan asked for the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker: Option<String>,
     /// The directory in which containerd keeps its data, where its configuration names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containerd_root: Option<String>,
-    /// The reason for which nothing can be mounted on containerd's default directory, such as
-    /// `it holds images or containers`; none where there is nothing of worth.
+    /// The reason why nothing can be mounted on containerd's default directory, such as `it holds images or containers`.
+    /// None if a mount there hides nothing of value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containerd_data: Option<String>,
-    /// The policy of SELinux; none where SELinux is off, and in facts that were recorded before ecs-firstrun asked for it.
+    /// The SELinux policy; none where SELinux is off. Facts that older releases recorded lack the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selinux: Option<Selinux>,
 }
@@ -107,12 +107,12 @@ pub struct Image {
 pub struct Selinux {
     /// Name of the policy, such as `targeted`: `SELINUXTYPE` of /etc/selinux/config.
     pub policy: String,
-    /// Is true where the policy has labels for containers, as with the package container-selinux.
+    /// True if the policy has labels for containers, as with the package container-selinux.
     pub containers: bool,
 }
 
 impl Selinux {
-    /// The folder of the policy's files that say which path has which label.
+    /// Returns the folder of the policy's files that say which path has which label.
     pub fn file_contexts(&self) -> String {
         format!("/etc/selinux/{}/contexts/files", self.policy)
     }
@@ -123,8 +123,9 @@ fn without_secrets<S: Serializer>(daemon_json: &Map<String, Value>, serializer: 
 }
 
 impl Instance {
-    /// Facts of an instance that does not exist, for a plan on a machine that has no instance metadata: those of an
-    /// ECS-optimized Amazon Linux 2023 image with a CloudWatch agent that reads the journal.
+    /// Returns facts of an instance that does not exist, for a plan on a machine without instance metadata.
+    ///
+    /// The instance runs an ECS-optimized Amazon Linux 2023 image with a CloudWatch agent that reads the journal.
     pub fn example() -> Self {
         Instance {
             version: VERSION,
@@ -152,7 +153,7 @@ impl Instance {
     /// Reads facts back.
     ///
     /// # Errors
-    /// Bytes that are no facts, or those of another version; in words that go on after the name of their file.
+    /// The bytes are not facts, or are facts of another version. The message goes on after the name of the facts' file.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > LONGEST {
             return Err(format!("does not hold facts: it is longer than {} KiB", LONGEST >> 10));
@@ -170,20 +171,21 @@ impl Instance {
         serde_json::from_slice(bytes).map_err(failed)
     }
 
-    /// Whether Auto Scaling keeps the instance in a warm pool, or is bringing it there.
+    /// Tells whether Auto Scaling keeps the instance in a warm pool, or is bringing it there.
     pub fn is_warming(&self) -> bool {
         is_of_a_warm_pool(self.target_lifecycle_state.as_deref())
     }
 
-    /// Major and minor version of Docker, where that is known: what follows differs by distribution, as `25.0.16-ce`.
+    /// Returns the major and minor version of Docker, if known. The text after them differs by distribution, as in
+    /// `25.0.16-ce`.
     pub fn docker_version(&self) -> Option<(u32, u32)> {
         let mut numbers = self.image.docker.as_deref()?.trim_start_matches('v').split(|c: char| !c.is_ascii_digit());
         let major = numbers.next()?.parse().ok()?;
         Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or_default()))
     }
 
-    /// Whether the installed CloudWatch agent reads the journal: it does since 1.300070.0, and an older one does not
-    /// start at all with that part in its configuration.
+    /// Tells whether the installed CloudWatch agent reads the journal. The agent does since 1.300070.0; an older agent does
+    /// not start with that part in its configuration.
     pub fn cloudwatch_agent_reads_journal(&self) -> bool {
         let numbers = |version: &str| -> Vec<u64> {
             let digits =

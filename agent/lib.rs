@@ -6,11 +6,11 @@
 //!    imds                                                             nothing above worked
 //! ```
 //!
-//! - [`document`] turns bytes into trees that know their lines; [`config`] makes a checked [`config::Config`] of them.
-//!   Everything that can be wrong is refused here, all of it at once; what is right is kept, to report the rest.
-//! - [`plan`] turns it, and the facts of the [`instance`], into a [`plan::Plan`]: a value that can be printed, compared
-//!   and carried out. Making it cannot fail.
-//! - [`apply`] carries it out through [`host`], the only module that changes the machine. Actions name end states and can
+//! - [`document`] turns bytes into trees that know their lines; [`config`] makes a checked [`config::Config`] of the trees.
+//!   Every mistake is refused here, all at once; the valid part is kept, so that the mistakes can be reported.
+//! - [`plan`] turns the configuration and the facts of the [`instance`] into a [`plan::Plan`]: a value that can be printed,
+//!   compared and carried out. Making it cannot fail.
+//! - [`apply`] carries the plan out through [`host`], the only module that changes the machine. Actions name end states and
 //!   be repeated. [`preview`] tells what it would change.
 //! - [`report`] says how it went; [`aws`] passes that on to CloudFormation and Auto Scaling, and reads the instance metadata.
 //! - [`run`] is the pipeline: gather, prepare, apply, decide, tell. It is the only module that knows all of these.
@@ -18,27 +18,28 @@
 //! - [`validate`] checks user data offline, in CloudFormation templates too.
 //! - [`cli`] is the command line above them.
 //!
-//! Below them stand facts and means that several modules share: [`ecs_agent`] and [`ecs_variables`], [`cloudwatch_agent`],
+//! Several modules share facts and tools. Facts and tools are in [`ecs_agent`] and [`ecs_variables`], [`cloudwatch_agent`],
 //! [`host_logs`] and [`well_known`]; [`http`], [`secrets`], [`streams`] and [`text`].
 //!
-//! What holds everywhere:
+//! These rules hold everywhere:
 //!
-//! - **The plan is a value, and making it cannot fail.** `plan(&Config, &Instance) -> Plan` does no I/O. What only the machine
-//!   knows is phrased as an end state, and looked up while acting.
+//! - **The plan is a value, and making it cannot fail.** `plan(&Config, &Instance) -> Plan` does no I/O. A fact that only
+//!   the machine knows is phrased as an end state, and looked up while acting.
 //! - **Actions are a small closed enum of mechanisms; features are pure functions that return them**, in a module each below
 //!   [`plan`], named after what on the host it owns. One path on disk has one writer.
-//! - **Reporting stands outside what can fail.** User data is kept before it is parsed. What is right in it names whom to signal,
-//!   and by which proxy, so that a mistake anywhere else is told; after a panic each document is read alone. The first outcome
-//!   of an instance is final.
+//! - **Reporting stands outside everything that can fail.** User data is kept before it is parsed. The valid part of it
+//!   names the signal's target and the proxy, so that a mistake anywhere else is reported; after a panic, each document is
+//!   read alone. The first outcome of an instance is final.
 //! - **A root folder in place of a mocked filesystem.** Every path on the host lies below [`host::Host`]'s root, and every
 //!   endpoint is an option: tests run the real binary against fake servers, as the command `rehearse` does.
 //!
-//! On an instance the binary is run by `ecs-firstrun.service`: before cloud-init's last stage until the host is configured, then
-//! beside it while the run waits. `docs/operations.md` has the boot in a diagram, and `CONTRIBUTING.md` says how a log file, a key or a step is added.
+//! On an instance, `ecs-firstrun.service` runs the binary: before cloud-init's last stage until the host is configured, then
+//! beside that stage while the run waits. `docs/operations.md` has the boot in a diagram, and `CONTRIBUTING.md` says how a
+//! log file, a key or a step is added.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::type_complexity, reason = "tests"))]
 
-/// A place where a test makes the job panic, as `FAILPOINTS=plan=panic`; nothing in an image's build.
+/// Marks a place where a test makes the job panic, as with `FAILPOINTS=plan=panic`. An image's build has no such places.
 #[cfg(feature = "failpoints")]
 macro_rules! fail_point {
     ($name:literal) => {

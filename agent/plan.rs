@@ -1,7 +1,7 @@
 //! The plan: what a run does to the host, as a value.
 //!
-//! [`plan`] is pure and can't fail: what is wrong was refused by the parser, and what only the machine knows is phrased
-//! as an end state that is looked up while acting. Each action can be done twice: the second time there is nothing to do.
+//! [`plan`] is pure and can't fail. The parser has refused every mistake, and a fact that only the machine knows is phrased
+//! as an end state, which is looked up while acting. Each action can be done twice: the second time there is nothing to do.
 
 mod action;
 mod containerd;
@@ -34,9 +34,9 @@ use crate::instance::Instance;
 /// The steps of a run, in order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
-    /// What is done.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// What a person should know about what is not done.
+    /// Notes for a person about things that are not done.
     pub notes: Vec<String>,
 }
 
@@ -45,16 +45,16 @@ pub struct Plan {
 pub struct Step {
     /// `logs`, `proxy`, `ecs`, `storage`, `docker`, `start` or `wait`.
     pub name: &'static str,
-    /// What is done, in order.
+    /// The actions, in order.
     pub actions: Vec<Planned>,
 }
 
-/// What a run with this configuration does on this instance.
+/// Plans what a run with this configuration does on this instance.
 pub fn plan(config: &Config, instance: &Instance) -> Plan {
     let steps = [
         ("logs", logs::actions(config, instance)),
         ("proxy", proxy::actions(config, instance)),
-        // Before a device is waited for, during which scripts of the user data may append to ecs.config.
+        // ecs.config is written before a device is waited for: meanwhile, scripts of the user data may append to it.
         ("ecs", ecs::actions(config, instance)),
         ("storage", storage::actions(config, instance)),
         ("docker", docker::actions(config, instance)),
@@ -75,7 +75,7 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     Plan { steps, notes }
 }
 
-/// Plans a run without a configuration: it does what an image without this agent does by itself.
+/// Plans a run without a configuration, which does the same as an image without this agent.
 pub fn plan_without_configuration() -> Plan {
     let start = Step { name: "start", actions: ecs::start_unconfigured() };
     Plan { steps: vec![start], notes: vec![ecs::WITHOUT_CONFIGURATION.to_owned()] }
@@ -92,13 +92,13 @@ pub fn obstacle(config: &Config, instance: &Instance) -> Option<String> {
 }
 
 impl Plan {
-    /// Leaves out the wait for the registration, which belongs to the first run of an instance: later ones only start what
+    /// Leaves out the wait for the registration, which belongs to the first run of an instance. Later runs only start what
     /// has to run.
     pub fn leave_out_the_wait(&mut self) {
         self.steps.retain(|step| step.name != "wait");
     }
 
-    /// Every file that the plan writes, with the step that writes it.
+    /// Lists every file that the plan writes, with the step that writes the file.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &File)> {
         let actions = self.steps.iter().flat_map(|step| step.actions.iter().map(move |planned| (step.name, planned)));
         actions.filter_map(|(step, planned)| match &planned.action {
@@ -144,7 +144,7 @@ pub mod leftovers {
         all.filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned())).collect()
     }
 
-    /// Files of others, which are ours, or hold lines of ours, if they say so themselves.
+    /// Files of other programs. Each says by itself whether the file, or some of its lines, are ours.
     pub fn shared_paths() -> impl Iterator<Item = String> {
         let edited = [
             CLOUDWATCH_COMMON,
@@ -155,7 +155,7 @@ pub mod leftovers {
             YUM_CONF,
             ECS_CONFIG,
         ];
-        // An image may mount containerd's directory by a unit of its own.
+        // An image may have a unit of its own that mounts containerd's directory.
         edited.into_iter().map(str::to_owned).chain([containerd::mount_path()])
     }
 }

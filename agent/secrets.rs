@@ -1,23 +1,25 @@
-//! Finds what looks like a secret in foreign text: what programs print, what services answer, logs of others.
+//! Finds likely secrets in foreign text: the output of programs, the answers of services, the logs of others.
 //!
-//! In a document secrets are known by where they stand; see `document/secret_places.rs`.
+//! In a document, secrets are known by their place; see `document/secret_places.rs`.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
-/// What stands in for a secret.
+/// The text in place of a secret.
 pub(crate) const MASK: &str = "***";
 
-/// Foreign text with everything that looks like a secret replaced by `***`: user info and query strings of URLs, and
-/// whatever follows a key that names a secret. It would rather hide too much than show a password's last letters.
-/// Our own sentences don't pass through here: what is secret in them was masked where they were made.
+/// Replaces everything in foreign text that looks like a secret by `***`.
+///
+/// Secrets are the user info and query strings of URLs, and all text behind a key that names a secret. In doubt, more is
+/// hidden: a password's last letters must not be shown. Our own sentences don't pass through here: their secrets were masked
+/// where the sentences were made.
 pub fn redact(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(redact_line).collect();
     lines.join("\n")
 }
 
-/// The value with the values of secret keys, and what looks like a secret in texts, replaced by `***`.
+/// Replaces by `***` the values of secret keys, and everything in texts that looks like a secret.
 pub fn redact_json(json: &Value) -> Value {
     match json {
         Value::Object(entries) => {
@@ -45,8 +47,9 @@ fn redact_line(line: &str) -> String {
     redacted
 }
 
-/// Whether a key of this name holds a secret: what the ECS agent and the AWS SDKs call theirs, and anything that
-/// calls itself a password, a secret or a token.
+/// Tells whether a key of this name holds a secret.
+///
+/// Secrets are known by the names that the ECS agent and the AWS SDKs use, and by words such as password, secret and token.
 pub fn is_secret_key(key: &str) -> bool {
     const WHOLE: [&str; 5] = ["AUTH", "AUTHS", "PASS", "PASSWD", "PWD"];
     const WITHIN: [&str; 11] = [
@@ -71,14 +74,14 @@ pub fn is_secret_key(key: &str) -> bool {
     is_whole() || (key.len() >= "TOKEN".len() && WITHIN.iter().any(is_within))
 }
 
-/// Byte ranges of a line of foreign text that hold secrets, in no order.
+/// Finds the byte ranges of a line of foreign text that hold secrets, in no order.
 pub(crate) fn secret_ranges(line: &str) -> Vec<Range<usize>> {
     let mut ranges = url_secrets(line);
     ranges.extend(secret_value(line));
     ranges
 }
 
-/// What follows the first key of the line that names a secret, up to the end of the line.
+/// Finds the text behind the first key that names a secret, up to the end of the line.
 pub(crate) fn secret_value(line: &str) -> Option<Range<usize>> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     let mut from = 0;
@@ -95,8 +98,10 @@ pub(crate) fn secret_value(line: &str) -> Option<Range<usize>> {
     None
 }
 
-/// User info (up to the last `@`, since a wrongly written password may hold one) and query string of each URL. One may stand
-/// within another: what they have in common is looked for once.
+/// Finds the user info and the query string of each URL.
+///
+/// User info ends at the last `@`, since a wrongly written password may hold one. A URL may lie within another: their common
+/// part is searched once.
 pub(crate) fn url_secrets(line: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut around: Option<Url> = None;
@@ -120,7 +125,7 @@ pub(crate) fn url_secrets(line: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Where in a line a URL ends, and where it has its last `@` and its first `?`.
+/// The end of a URL in a line, and the places of its last `@` and its first `?`.
 #[derive(Debug, PartialEq)]
 struct Url {
     end: usize,
@@ -135,7 +140,7 @@ impl Url {
         Url { end, last_at: found(line[start..end].rfind('@')), query: found(line[start..end].find('?')) }
     }
 
-    /// The rest of it from there on.
+    /// Returns the rest of the URL from `start` on.
     fn from(self, line: &str, start: usize) -> Self {
         let next = || line[start..self.end].find('?').map(|at| start + at);
         let query = self.query.and_then(|query| if query < start { next() } else { Some(query) });
@@ -143,20 +148,21 @@ impl Url {
     }
 }
 
-/// Whether a quote opens before the URL and nothing closes it: its host may be the beginning of its user info.
+/// Tells whether a quote opens before the URL and nothing closes it. The URL's host may then be the beginning of user info.
 fn is_cut_off(before: &str, url: &str, rest: &str) -> bool {
     let before = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
     before.ends_with(['"', '\'']) && url.len() == rest.len()
 }
 
-/// Where the text broke off within the user info: what follows the colon is no port.
+/// Finds the end of user info in which the text broke off: the text after the colon is no port.
 fn unfinished_user_info(url: &str) -> Option<usize> {
     let end = url.find(|c: char| c.is_whitespace() || "/?#\"'`,]}".contains(c)).unwrap_or(url.len());
     let (_, port) = url[..end].split_once(':').filter(|_| !url.starts_with('['))?;
     (!port.bytes().all(|byte| byte.is_ascii_digit())).then_some(end)
 }
 
-/// A URL goes on to a quote that closes it. Not to a blank or to a quote in its midst: a password may hold these.
+/// Measures a URL, which goes on to a quote that closes it. Blanks and quotes within the URL don't end it: a password may
+/// hold them.
 fn url_length(rest: &str) -> usize {
     let closes = |at: usize| {
         let next = rest[at + 1..].chars().next();
@@ -165,7 +171,7 @@ fn url_length(rest: &str) -> usize {
     rest.match_indices(['"', '\'', '`']).map(|(at, _)| at).find(|at| closes(*at)).unwrap_or(rest.len())
 }
 
-/// The ranges in order, those that touch made one.
+/// Sorts the ranges, and joins those that touch.
 pub(super) fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges.sort_unstable_by_key(|range| range.start);
     let mut apart: Vec<Range<usize>> = Vec::new();
@@ -223,7 +229,7 @@ mod tests {
     }
 
     proptest! {
-        /// Looked for anew in each URL, the same is found.
+        /// Proves that a URL within another is found as if it stood alone.
         #[test]
         fn what_urls_have_in_common_is_found_in_each(line in "(://|[ab@?:'\" 1/]){0,24}") {
             for (at, scheme) in line.match_indices("://") {

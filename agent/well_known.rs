@@ -8,15 +8,15 @@
 pub const ECS_UNIT: &str = "ecs.service";
 /// Runs Docker.
 pub const DOCKER_UNIT: &str = "docker.service";
-/// Starts Docker for the first that connects to its socket.
+/// Starts Docker when the first client connects to its socket.
 pub const DOCKER_SOCKET_UNIT: &str = "docker.socket";
 /// Runs containerd, through which Docker runs containers and may keep images.
 pub const CONTAINERD_UNIT: &str = "containerd.service";
-/// Does the boot job: the unit of this agent, in `builder-scripts/files`.
+/// Runs this agent at boot. The unit is in `builder-scripts/files`.
 pub const OUR_UNIT: &str = "ecs-firstrun.service";
-/// Brings the network and the user data: cloud-init's second stage, under its name before cloud-init 24.3.
+/// Runs cloud-init's second stage, which brings the network and the user data: the name before cloud-init 24.3.
 pub const CLOUD_INIT_UNIT: &str = "cloud-init.service";
-/// The unit of that stage since cloud-init 24.3.
+/// Runs cloud-init's second stage: the name since cloud-init 24.3.
 pub const CLOUD_INIT_NETWORK_UNIT: &str = "cloud-init-network.service";
 /// Runs the scripts of the user data: the last of cloud-init's stages. On Amazon Linux `ecs.service` is ordered after it.
 pub const CLOUD_FINAL_UNIT: &str = "cloud-final.service";
@@ -38,7 +38,7 @@ pub const RUN_UNITS: &str = "/run/systemd/generator";
 
 /// The ECS agent's configuration, one `NAME=value` a line, without comments or quotes: both ecs-init and systemd read it.
 pub const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
-/// The folder in which the ECS agent saves of which instance and cluster it is (`ECS_DATADIR` on the host).
+/// The folder of the ECS agent's saved state, which names its instance and its cluster (`ECS_DATADIR` on the host).
 pub const ECS_DATA: &str = "/var/lib/ecs/data";
 /// The folder of the logs of the ECS agent and ecs-init.
 pub const ECS_LOGS: &str = "/var/log/ecs";
@@ -46,10 +46,10 @@ pub const ECS_LOGS: &str = "/var/log/ecs";
 pub const ECS_AGENT_LOG: &str = "/var/log/ecs/ecs-agent.log";
 /// The ECS agent's introspection endpoint, which answers once the agent has registered.
 pub const ECS_ENDPOINT: &str = "http://127.0.0.1:51678";
-/// The address from which tasks get their credentials of the ECS agent.
+/// The address at which the ECS agent gives tasks their credentials.
 pub const ECS_CREDENTIALS_ADDRESS: &str = "169.254.170.2";
-/// The exit code of an ECS agent that will never register: `ExitTerminal` of amazon-ecs-agent, after which systemd does
-/// not start it again.
+/// The exit code of an ECS agent that will never register: `ExitTerminal` of amazon-ecs-agent. systemd does not restart the
+/// agent after this code.
 pub const ECS_EXIT_TERMINAL: i32 = 5;
 
 // Docker.
@@ -62,7 +62,7 @@ pub const DOCKER_DATA: &str = "/var/lib/docker";
 pub const CONTAINERD_DATA: &str = "/var/lib/containerd";
 /// containerd's configuration, which may name another directory.
 pub const CONTAINERD_TOML: &str = "/etc/containerd/config.toml";
-/// Directive of Docker for SELinux labels of its containers.
+/// Docker's directive for SELinux labels of its containers.
 pub const SELINUX_ENABLED: &str = "selinux-enabled";
 /// Docker's socket.
 pub const DOCKER_SOCKET: &str = "/run/docker.sock";
@@ -83,7 +83,7 @@ pub const SUBSTITUTES: &str = "file_contexts.subs";
 pub const SSM_AGENT: &str = "/usr/bin/amazon-ssm-agent";
 /// The version of the CloudWatch agent.
 pub const CLOUDWATCH_VERSION: &str = "/opt/aws/amazon-cloudwatch-agent/bin/CWAGENT_VERSION";
-/// The CloudWatch agent's settings for what it connects to, the proxy among them.
+/// The CloudWatch agent's settings for its connections, the proxy among them.
 pub const CLOUDWATCH_COMMON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml";
 /// Our part of the CloudWatch agent's configuration, which merges the files of this folder.
 pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
@@ -91,14 +91,15 @@ pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-c
 pub const CLOUDWATCH_LOG: &str = "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log";
 /// What the program by which a person configures the CloudWatch agent has found.
 pub const CLOUDWATCH_VALIDATION_LOG: &str = "/opt/aws/amazon-cloudwatch-agent/logs/configuration-validation.log";
-/// The console, where EC2's console output is read from.
+/// The console, from which EC2 reads the console output.
 pub const CONSOLE: &str = "/dev/console";
 
 // The instance metadata service.
 
 /// The address of the instance metadata service.
 pub const IMDS_ADDRESS: &str = "169.254.169.254";
-/// The endpoints of the instance metadata service on every instance. The one of IPv6 answers only on Nitro, and only when enabled.
+/// The endpoints of the instance metadata service on every instance. The IPv6 endpoint answers only on Nitro instances, and
+/// only when it is enabled.
 pub const IMDS_ENDPOINTS: [&str; 2] = ["http://169.254.169.254", "http://[fd00:ec2::254]"];
 
 // This agent's own files.
@@ -119,14 +120,15 @@ pub const LOG_FILE: &str = "/var/log/ecs-firstrun.log";
 pub const RUNS_FILE: &str = "/var/log/ecs-firstrun-runs.log";
 /// The folder of an image's own documents.
 pub const DOCUMENTS: &str = "/etc/ecs-firstrun/conf.d";
-/// The mark that the host is configured on this boot, asserted by the drop-ins of Docker and ECS in
-/// `builder-scripts/files`.
+/// The file that marks the host as configured on this boot. The drop-ins of Docker and ECS in `builder-scripts/files` assert
+/// that the file exists.
 pub const CONFIGURED: &str = "/run/ecs-firstrun/configured";
-/// One line: the step that a run is at.
+/// The file with the step that a run is at, in one line.
 pub const STATUS: &str = "/run/ecs-firstrun/status";
-/// The folder of marks for units that have to be restarted, since what they read has changed.
+/// The folder of marks for units that have to be restarted, because a file that they read has changed.
 pub const CHANGED: &str = "/run/ecs-firstrun/changed";
-/// The state until the next boot, where the disk takes none: this is no disk.
+/// The state for a host whose disk can't be written. This file is in memory, and lasts until the next boot.
 pub const STATE_IN_MEMORY: &str = "/run/ecs-firstrun/state.json";
-/// The first line of a file that this agent writes whole beside those of others, by which a later run knows it.
+/// The first line of each file that this agent writes as a whole into a folder of others. A later run knows the file by this
+/// line.
 pub const WRITTEN_BY_US: &str = "# Written by ecs-firstrun.";

@@ -5,7 +5,7 @@
 //! twice: in `Warmed:Pending:Wait`, and in `Pending:Wait` when the instance leaves the pool for service.
 //! <https://docs.aws.amazon.com/autoscaling/ec2/userguide/warm-pool-instance-lifecycle.html>
 //!
-//! There is no authentication by the instance identity document for this API: it takes IAM credentials.
+//! This API takes IAM credentials: the instance identity document does not authenticate a request here.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use crate::aws::delivery::{CredentialsSource, Delivery, Method, TRY, persist};
 use crate::aws::endpoint::Service;
 use crate::aws::sdk::Sdk;
 
-/// How often a heartbeat goes out. The shortest timeout that a hook can have is 30 s (PutLifecycleHook), and which one
-/// it has is not known here: a third of that is left for a heartbeat that is slow.
+/// Time between two heartbeats. The shortest timeout that a hook can have is 30 s (PutLifecycleHook), and the hook's own is
+/// not known here: a third of those 30 s is left for a slow heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// What the lifecycle action is completed with.
+/// The result with which the lifecycle action is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ActionResult {
@@ -63,7 +63,7 @@ pub struct Hook {
     pub instance_id: String,
     /// The region of the instance, and so of its group.
     pub region: String,
-    /// The domain of the partition, as the instance metadata names it; empty if that is not known.
+    /// The domain of the partition, as the instance metadata names the domain; empty if not known.
     pub partition_domain: String,
 }
 
@@ -77,7 +77,7 @@ impl fmt::Display for Hook {
 pub struct Caller {
     sdk: Sdk,
     hook: Hook,
-    /// Until then the lifecycle action may not have begun yet.
+    /// The time until which the lifecycle action may not have begun yet.
     begins_by: Instant,
 }
 
@@ -88,10 +88,10 @@ impl fmt::Debug for Caller {
 }
 
 impl Caller {
-    /// Speaks through `client`, the outbound one.
+    /// Makes a caller that speaks through `client`, the outbound client.
     ///
-    /// Until `begins_by` an answer that no lifecycle action is active does not count: Auto Scaling begins it once EC2 has
-    /// told it that the instance runs, and an instance that boots fast is here before.
+    /// Until `begins_by`, an answer that no lifecycle action is active does not count. Auto Scaling begins the action once
+    /// EC2 has reported that the instance runs, and an instance that boots fast may ask before.
     ///
     /// # Errors
     /// The SDK can't be set up.
@@ -104,13 +104,13 @@ impl Caller {
         Ok(Self { sdk: Sdk::new(&hook.region, client, credentials)?, hook, begins_by })
     }
 
-    /// Completes the lifecycle action, again and again until an answer that counts or the deadline.
+    /// Completes the lifecycle action: repeats the request until a final answer or the deadline.
     pub async fn complete(&self, result: ActionResult, deadline: Instant) -> Delivery {
         persist(Method::LifecycleHook, deadline, async || self.not_too_early(self.try_to_complete(result).await)).await
     }
 
-    /// Keeps the hook from timing out, for as long as it is polled. A heartbeat that is lost is logged, and is no failure:
-    /// what counts is the completion.
+    /// Keeps the hook from timing out, for as long as this future is polled. A lost heartbeat is logged and is no failure:
+    /// only the completion counts.
     pub async fn keep_waiting(&self) {
         let mut last = None;
         loop {
@@ -142,7 +142,7 @@ impl Caller {
         self.call("RecordLifecycleActionHeartbeat", &[]).await
     }
 
-    /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CompleteLifecycleAction.html>
+    /// Sends a request: <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CompleteLifecycleAction.html>
     async fn call(&self, action: &str, more: &[(&str, &str)]) -> Attempt {
         let Hook { name, group, instance_id, region, partition_domain } = &self.hook;
         let of_hook = [("LifecycleHookName", name), ("AutoScalingGroupName", group), ("InstanceId", instance_id)];

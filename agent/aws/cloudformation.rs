@@ -1,6 +1,6 @@
 //! The signal to CloudFormation: one decided status, repeated until it is accepted, refused for good, or out of time.
 //!
-//! Three ways lead there. A resource of a stack is signalled with `SignalResource`, authenticated by the instance identity
+//! There are three ways. A resource of a stack is signalled with `SignalResource`, authenticated by the instance identity
 //! document (the scheme `CFN_V1` of aws-cfn-bootstrap, which needs no IAM permission, but works only for a stack that the
 //! instance belongs to) or by IAM credentials. A wait condition is signalled with a PUT to its presigned URL.
 
@@ -23,16 +23,16 @@ use crate::secrets::redact;
 
 mod iam;
 
-/// What cfn-signal gives as the reason of a failure without one.
+/// The reason that cfn-signal gives for a failure without one.
 const DEFAULT_REASON: &str = "Configuration failed.";
 
-/// What is signalled.
+/// The status that is signalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// The instance does its work.
     Success,
-    /// It doesn't; the stack may roll back.
+    /// The instance doesn't do its work; the stack may roll back.
     Failure,
 }
 
@@ -48,13 +48,13 @@ impl fmt::Display for Status {
 /// A signal to send: what it says, to whom, and where CloudFormation answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignalRequest {
-    /// Who waits for it.
+    /// The resource or wait condition that waits for the signal.
     pub target: Target,
-    /// What is signalled.
+    /// The status that is signalled.
     pub status: Status,
     /// The instance id; CloudFormation counts each id once. 1 to 64 characters.
     pub unique_id: String,
-    /// Shown in the stack's events, but only by a wait condition: `SignalResource` has no place for it.
+    /// The reason, which only a wait condition shows in the stack's events: `SignalResource` has no place for a reason.
     pub reason: String,
     /// Data for a wait condition's `Data` attribute; may be empty, and goes nowhere else.
     pub data: String,
@@ -62,13 +62,13 @@ pub struct SignalRequest {
     pub region: String,
     /// The DNS suffix of the partition's services; empty means `amazonaws.com`.
     pub partition_domain: String,
-    /// In place of `https://cloudformation.<region>.<partition_domain>`.
+    /// The endpoint to use in place of `https://cloudformation.<region>.<partition_domain>`.
     pub endpoint: Option<String>,
-    /// How it is authenticated; a wait handle's URL brings its own.
+    /// The authentication of the signal; a wait handle's URL brings its own.
     pub auth: Auth,
 }
 
-/// Who waits for a signal.
+/// The target of a signal.
 #[derive(Clone, PartialEq)]
 pub enum Target {
     /// A resource with a creation or update policy.
@@ -78,7 +78,7 @@ pub enum Target {
         /// The resource's logical id.
         resource: String,
     },
-    /// A wait condition, through its handle's presigned URL. Its query is a secret and is printed nowhere.
+    /// A wait condition, through its handle's presigned URL. The URL's query is a secret and is printed nowhere.
     WaitHandle(Url),
 }
 
@@ -99,10 +99,10 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Sends `signal`, again and again until an answer that counts or the deadline.
+/// Sends `signal`: repeats the request until a final answer or the deadline.
 ///
-/// `identity` is the identity document byte for byte and its signature, as IMDS gave them; without it only IAM or a
-/// wait handle can do. `client` is the outbound one.
+/// `identity` is the identity document byte for byte and its signature, as IMDS gave them. Without the identity, only IAM or
+/// a wait handle works. `client` is the outbound client.
 pub async fn send(
     signal: &SignalRequest,
     identity: Option<(&str, &str)>,
@@ -182,7 +182,8 @@ impl Courier<'_> {
         persist(Method::Iam, self.deadline, async || sender.signal(self.signal, stack, resource).await).await
     }
 
-    /// The body has exactly the keys that cfn-signal sends. There is no `Content-Type`: the URL is signed without one.
+    /// Sends the signal to a wait handle. The body has exactly the keys that cfn-signal sends. There is no `Content-Type`:
+    /// the URL is signed without one.
     async fn by_wait_handle(&self, url: &Url) -> Delivery {
         let signal = self.signal;
         let reason = match (signal.status, signal.reason.as_str()) {
@@ -203,7 +204,7 @@ impl Courier<'_> {
         .await
     }
 
-    /// The request of aws-cfn-bootstrap's `cfn_client.py`: everything in the query, in this order.
+    /// Makes the URL of the request as aws-cfn-bootstrap's `cfn_client.py` does: everything in the query, in this order.
     fn resource_url(&self, stack: &str, resource: &str) -> Result<Url, String> {
         let signal = self.signal;
         let endpoint = signal.endpoint();
@@ -219,7 +220,7 @@ impl Courier<'_> {
     }
 }
 
-/// Two refusals in one line, in which what they share stands once.
+/// Joins two refusals in one line, which has their common part once.
 fn both(first: &Refusal, second: Refusal) -> Refusal {
     let why = match (first.why == second.why, first.remedy == second.remedy) {
         (true, _) => format!("by instance identity and by IAM: {}", second.why),
@@ -236,8 +237,10 @@ impl SignalRequest {
     }
 }
 
-/// `CFN_V1 <document in base64>:<signature in one line>`, as aws-cfn-bootstrap's `CFNSigner` makes it: trailing
-/// whitespace of the document goes, all else stays byte for byte. None when there is no document or no signature.
+/// Returns `CFN_V1 <document in base64>:<signature in one line>`, as aws-cfn-bootstrap's `CFNSigner` makes it.
+///
+/// Trailing whitespace of the document is dropped, and all else stays byte for byte. `None` if there is no document or no
+/// signature.
 pub(crate) fn authorization((document, signature): (&str, &str)) -> Option<HeaderValue> {
     let document = STANDARD.encode(document.trim_end());
     let signature: String = signature.split_whitespace().collect();
@@ -245,7 +248,7 @@ pub(crate) fn authorization((document, signature): (&str, &str)) -> Option<Heade
         return None;
     }
     let mut value = HeaderValue::try_from(format!("CFN_V1 {document}:{signature}")).ok()?;
-    // It stands for the instance; nothing that prints headers may print it.
+    // The value authenticates the instance; nothing that prints headers may print it.
     value.set_sensitive(true);
     Some(value)
 }

@@ -1,7 +1,7 @@
-//! What AWS is told, again and again until it is accepted, refused for good, or out of time.
+//! Delivers requests to AWS: repeats each until it is accepted, refused for good, or out of time.
 //!
-//! What is retried follows aws-cfn-bootstrap: whatever isn't clearly AWS's own refusal. A proxy's error page, for one,
-//! says nothing about what was sent.
+//! The rules for repeating follow aws-cfn-bootstrap: everything that isn't clearly AWS's own refusal is tried again. A
+//! proxy's error page, for one, says nothing about the request.
 
 pub(crate) mod answer;
 mod method;
@@ -16,14 +16,15 @@ pub use self::answer::{Over, Refusal};
 pub(crate) use self::method::Method;
 use crate::http;
 
-/// One try, credentials and name resolution included.
+/// Time allowed for one try, credentials and name resolution included.
 pub(crate) const TRY: Duration = Duration::from_secs(20);
-/// AWS's answers are well below a kilobyte; of a proxy's page the head is enough. In bytes.
+/// The most bytes of an answer that are read. AWS's answers are well below a kilobyte; of a proxy's page, the head is
+/// enough.
 pub(crate) const ANSWER_LIMIT: usize = 64 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// As in aws-cfn-bootstrap.
+/// The longest pause between tries, as in aws-cfn-bootstrap.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-/// What a pause leaves before the deadline, so that the last try isn't cut off at once.
+/// Time that a pause leaves before the deadline, so that the last try isn't cut off at once.
 const LAST_TRY: Duration = Duration::from_secs(1);
 
 /// Says [`Over::AlreadyThere`], before AWS's text.
@@ -32,37 +33,37 @@ pub(crate) const ALREADY_THERE: &str = "accepted before: a signal with this id i
 pub(crate) const TOO_LATE: &str =
     "the signal came too late (the stack's timeout is shorter than the boot, or something else ended it)";
 
-/// What became of what was sent.
+/// The outcome of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// AWS took it.
+    /// AWS accepted the request.
     Accepted {
         /// `instance_identity`, `iam` or `wait_handle`.
         by: &'static str,
-        /// How many requests it took, refused ones of the other way included.
+        /// The number of requests, including a refused request of the other way.
         attempts: u32,
     },
-    /// It was not taken, and need not be sent again. The text is AWS's.
+    /// The request was not accepted, and need not be sent again. The text is AWS's.
     Over(Over, String),
-    /// It will never be accepted.
+    /// The request will never be accepted.
     Refused(Refusal),
-    /// No answer that counts until the deadline; it may be sent again later. The text tells of the last try.
+    /// There was no final answer until the deadline; the request may be sent again later. The text tells of the last try.
     Undelivered(String),
 }
 
 /// The source of the credentials for signed requests.
 #[derive(Clone, Debug)]
 pub enum CredentialsSource {
-    /// They were given by hand.
+    /// Credentials that were given by hand.
     Given(SharedCredentialsProvider),
-    /// The host offers them: in the environment, or by the instance's role.
+    /// Credentials that the host offers: in the environment, or by the instance's role.
     Host {
-        /// The instance metadata service that has the role's credentials; its own addresses unless given.
+        /// The address of the instance metadata service that has the role's credentials; the usual ones unless given.
         imds_endpoint: Option<String>,
     },
 }
 
-/// Tries until an outcome that trying again won't change, or the deadline.
+/// Repeats an attempt until a final outcome or the deadline.
 pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl AsyncFn() -> Attempt) -> Delivery {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut pauses = http::pauses(FIRST_PAUSE, LONGEST_PAUSE);

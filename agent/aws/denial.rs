@@ -1,6 +1,6 @@
 //! The policy that denies a request, as AWS's message names it, and the remedy.
 
-/// The policies as AWS's messages call them, and in words that say whose they are.
+/// The policies: the name in AWS's messages, and words that say whose policy it is.
 const POLICIES: [(&str, &str); 8] = [
     ("service control polic", "a service control policy of the organization"),
     ("resource control polic", "a resource control policy of the organization"),
@@ -14,19 +14,20 @@ const POLICIES: [(&str, &str); 8] = [
 
 const ROLES_OWN: &str = "a policy of the instance's role";
 
-/// A policy that keeps a request out.
+/// A policy that denies a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// The policy, with whose it is.
+    /// The policy and its owner, in words.
     pub policy: &'static str,
-    /// It has a deny; otherwise it only lacks an allow.
+    /// True if the policy has a deny; otherwise the policy only lacks an allow.
     pub is_explicit: bool,
 }
 
 impl Denial {
-    /// Reads who denies out of AWS's message; none where the role just lacks an allow, or no policy is named.
+    /// Reads the denying policy out of AWS's message.
     ///
-    /// Then the caller knows which permission the role has to be given.
+    /// There is none where the role just lacks an allow, or AWS names no policy. Then the caller knows which permission the
+    /// role needs.
     /// The forms are `… with an explicit deny in a service control policy`, with or without the policy's ARN after it, and
     /// `… because no identity-based policy allows the ecs:Poll action`.
     #[must_use]

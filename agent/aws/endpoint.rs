@@ -1,10 +1,10 @@
 //! Endpoints of AWS services: from the environment, as in the AWS SDKs, else from region and partition.
 
-/// Use FIPS 140 validated endpoints.
+/// The variable that asks for FIPS 140 validated endpoints.
 const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
-/// Use dual-stack endpoints.
+/// The variable that asks for dual-stack endpoints.
 const USE_DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
-/// The endpoint of all services; the name of a service's own begins so.
+/// The variable for the endpoint of all services. The variable for a single service begins with the same name.
 const OF_ALL: &str = "AWS_ENDPOINT_URL";
 const DEFAULT_DOMAIN: &str = "amazonaws.com";
 
@@ -26,11 +26,11 @@ impl Service {
         }
     }
 
-    /// The endpoint in a region; `partition_domain` is what the instance metadata names, empty if that is not known.
+    /// Returns the endpoint in a region. `partition_domain` comes from the instance metadata, and is empty if not known.
     pub fn endpoint(self, region: &str, partition_domain: &str) -> String {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let is_on = |name: &str| set(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        // That of CloudFormation is an option of the command line, which reads it.
+        // The variable for CloudFormation is read with an option of the command line.
         let own = match self {
             Self::CloudFormation => None,
             Self::AutoScaling => set(&format!("{OF_ALL}_AUTO_SCALING")),
@@ -39,9 +39,9 @@ impl Service {
         own.or_else(|| set(OF_ALL)).unwrap_or_else(default)
     }
 
-    /// The region's endpoint, as the endpoint rules of the AWS SDKs have it.
+    /// Returns the region's endpoint, by the endpoint rules of the AWS SDKs.
     fn default_endpoint(self, region: &str, partition_domain: &str, fips: bool, dualstack: bool) -> String {
-        // In GovCloud the plain endpoints are validated.
+        // In GovCloud, the plain endpoints are FIPS 140 validated.
         let is_marked = fips && (dualstack || !region.starts_with("us-gov-"));
         let fips = if is_marked { "-fips" } else { "" };
         let domain = match (dualstack, partition_domain) {

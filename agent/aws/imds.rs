@@ -1,7 +1,7 @@
 //! The EC2 instance metadata service, version 2 only.
 //!
-//! Every read carries a session token: `PUT /latest/api/token` gives it, and it is asked for again once when the service
-//! answers 401. A category that doesn't exist answers 404, which is an answer and not an error. The wire format and the
+//! Every read carries a session token, which `PUT /latest/api/token` gives. When the service answers 401, a new token is
+//! fetched once. A category that doesn't exist answers 404, which is an answer and not an error. The wire format and the
 //! paths are those of the EC2 user guide, "Retrieve instance metadata".
 
 mod error;
@@ -29,11 +29,11 @@ const TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 /// The longest life that a token may have, six hours.
 const TTL: &str = "21600";
 
-/// EC2 allows 16 KiB of user data; rehearsals and mocks may give more.
+/// The most bytes of user data that are read. EC2 allows 16 KiB; rehearsals and mocks may give more.
 const USER_DATA_LIMIT: usize = 1024 * 1024;
 const LIMIT: usize = 64 * 1024;
 
-/// One request; the service answers within milliseconds or not at all.
+/// Time allowed for one request; the service answers within milliseconds or not at all.
 const REQUEST: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -44,27 +44,27 @@ pub struct Imds {
     endpoints: Vec<String>,
     deadline: Instant,
     session: Mutex<Session>,
-    /// Held while a token is fetched, so that reads in parallel share one.
+    /// The token. The lock is held while a token is fetched, so that parallel reads share one token.
     token: tokio::sync::Mutex<Option<String>>,
 }
 
 struct Session {
-    /// Which endpoint is used.
+    /// The endpoint in use.
     current: usize,
-    /// Whether the current one has ever answered; then it stays.
+    /// True if the current endpoint has ever answered; then it stays.
     answered: bool,
-    /// What the last failure of each endpoint was.
+    /// The last failure of each endpoint.
     failures: Vec<Option<String>>,
 }
 
 impl Session {
-    /// An endpoint answered: from now on it is the one.
+    /// Settles on an endpoint that has answered.
     fn settle(&mut self, endpoint: usize) {
         self.current = endpoint;
         self.answered = true;
     }
 
-    /// An endpoint failed: while none has answered, the next one has its turn. Reads in parallel may fail at the same one.
+    /// Moves on from an endpoint that failed, while none has answered. Parallel reads may fail at the same endpoint.
     fn move_on_from(&mut self, endpoint: usize) {
         if !self.answered && self.current == endpoint {
             self.current = (endpoint + 1) % self.failures.len();
@@ -74,11 +74,11 @@ impl Session {
 
 /// A request without a usable answer, by what follows from it.
 enum FailedRequest {
-    /// Another try may go better: which endpoint failed, and how.
+    /// Another try may succeed. Holds the endpoint that failed, and its failure.
     Again((usize, String)),
     /// The token is missing or has expired.
     Unauthorized,
-    /// No try will go better.
+    /// No other try will succeed.
     Final(ImdsError),
 }
 
@@ -88,10 +88,10 @@ impl std::fmt::Debug for Imds {
     }
 }
 
-/// The service's address, as an option or its variable gives it; nothing is as good as left out.
+/// Checks the service's address, which an option or its variable gives. Empty text counts as not given.
 ///
 /// # Errors
-/// What an address must be.
+/// The rule that the address breaks.
 pub fn endpoint(text: &str) -> Result<String, String> {
     let text = http::endpoint(text)?;
     match text.to_ascii_lowercase().starts_with("https:") {
@@ -101,7 +101,8 @@ pub fn endpoint(text: &str) -> Result<String, String> {
 }
 
 impl Imds {
-    /// A client of `endpoint`, or of the IPv4 and IPv6 defaults in turn until one answers. No read goes on after `deadline`.
+    /// Makes a client of `endpoint`, or of the IPv4 and IPv6 defaults in turn until one answers. No read goes on after
+    /// `deadline`.
     ///
     /// # Errors
     /// When `endpoint` isn't an `http://` URL, or no HTTP client can be made.
@@ -123,15 +124,15 @@ impl Imds {
         })
     }
 
-    /// What `path` (from `/latest/…` on) holds, at most 64 KiB; `None` when it doesn't exist.
+    /// Returns the contents of `path` (from `/latest/…` on), at most 64 KiB; `None` when the path doesn't exist.
     ///
     /// # Errors
-    /// See [`ImdsError`]; temporary troubles are retried until the deadline.
+    /// See [`ImdsError`]; temporary errors are retried until the deadline.
     pub async fn get(&self, path: &str) -> Result<Option<Vec<u8>>, ImdsError> {
         self.fetch(path, LIMIT).await
     }
 
-    /// The user data, at most 1 MiB; `None` when the instance has none.
+    /// Returns the user data, at most 1 MiB; `None` when the instance has none.
     ///
     /// # Errors
     /// As for [`Imds::get`].
@@ -167,7 +168,7 @@ impl Imds {
         }
     }
 
-    /// Keeps what a try came to, and says it when it is something new: a boot may wait minutes for this service.
+    /// Keeps the failure of a try, and logs a new failure: a boot may wait minutes for this service.
     fn note(&self, (endpoint, failure): (usize, String)) {
         let mut session = self.session();
         session.move_on_from(endpoint);
@@ -179,7 +180,7 @@ impl Imds {
         }
     }
 
-    /// The endpoints with what became of them, for an error.
+    /// Lists the endpoints and their last failures, for an error.
     fn tried(&self) -> String {
         let session = self.session();
         let each = self.endpoints.iter().zip(&session.failures).map(|(endpoint, failure)| match failure {
@@ -189,7 +190,7 @@ impl Imds {
         each.collect::<Vec<_>>().join("; ")
     }
 
-    /// One try, with a token that is fetched first if there is none.
+    /// Makes one try, and fetches a token first if there is none.
     async fn attempt(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, FailedRequest> {
         let token = self.token().await?;
         let request = |url: String| self.client.get(url).header(TOKEN_HEADER, &token);
@@ -205,7 +206,7 @@ impl Imds {
         }
     }
 
-    /// Everything about this instance in one go.
+    /// Reads everything about this instance.
     ///
     /// # Errors
     /// As for [`Imds::get`]; and when there is no usable identity document. All other categories may be missing or refused.
@@ -213,7 +214,7 @@ impl Imds {
         Identity::read(&async |path: &str| self.get(path).await).await
     }
 
-    /// Where Auto Scaling is bringing the instance to; `None` outside an Auto Scaling group.
+    /// Returns the state to which Auto Scaling is bringing the instance; `None` outside an Auto Scaling group.
     ///
     /// # Errors
     /// As for [`Imds::get`].
@@ -221,7 +222,7 @@ impl Imds {
         lifecycle_state(&async |path: &str| self.get(path).await).await
     }
 
-    /// The token in use, or a new one.
+    /// Returns the token in use, or a new one.
     async fn token(&self) -> Result<String, FailedRequest> {
         let mut current = self.token.lock().await;
         if let Some(token) = &*current {
@@ -239,14 +240,14 @@ impl Imds {
             return Err(failure(TOKEN, endpoint, response.status()));
         }
         let body = self.body(TOKEN, endpoint, response, LIMIT).await?;
-        // It goes into a header as it is, so nothing but visible ASCII may be in it.
+        // The token goes into a header as it is, so it may have nothing but visible ASCII.
         let token = String::from_utf8(body)
             .ok()
             .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
         token.ok_or_else(|| FailedRequest::Final(malformed(TOKEN, "it is no token")))
     }
 
-    /// Asks the endpoint in use; an answer of any kind settles that it is the one.
+    /// Asks the endpoint in use. An answer of any kind settles on that endpoint.
     async fn send(
         &self,
         path: &str,
@@ -290,13 +291,14 @@ impl Imds {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Never held across an await. What it guards is whole at every moment, so a panic elsewhere leaves it usable.
+    /// Locks the session, which is never held across an await. The session is whole at every moment, so a panic elsewhere
+    /// leaves it usable.
     fn session(&self) -> MutexGuard<'_, Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Throttling and the service's own troubles pass; any other status stays.
+/// Judges a status: throttling and the service's own errors are temporary, any other status is final.
 fn failure(path: &str, endpoint: usize, status: StatusCode) -> FailedRequest {
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         return FailedRequest::Again((endpoint, format!("HTTP {} for {path}", status.as_u16())));

@@ -36,12 +36,12 @@ use crate::secrets::redact;
 use crate::well_known::IMDS_ENDPOINTS;
 
 const FORM: &str = "application/x-www-form-urlencoded";
-/// Where the SDK finds the instance role's credentials; the variable is the SDK's own.
+/// The SDK's own variable for the address of the service that has the instance role's credentials.
 const METADATA_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
-/// Begins the path of all that the metadata service has.
+/// The beginning of every path of the metadata service.
 const METADATA: &str = "/latest/";
 
-/// What the clients of all services share.
+/// The client, settings and credentials that all services share.
 pub(crate) struct Sdk {
     client: reqwest::Client,
     config: SdkConfig,
@@ -49,7 +49,7 @@ pub(crate) struct Sdk {
 }
 
 impl Sdk {
-    /// Makes it with the given credentials, or else with those of the environment or of the instance's role.
+    /// Sets up the SDK with the given credentials, or with those of the environment or of the instance's role.
     pub(crate) fn new(region: &str, client: &reqwest::Client, credentials: &CredentialsSource) -> Result<Self> {
         let (given, imds_endpoint) = match credentials {
             CredentialsSource::Given(provider) => (Some(provider.clone()), None),
@@ -63,7 +63,7 @@ impl Sdk {
         &self.config
     }
 
-    /// Sends one signed request of an API that takes its parameters as a form, as AWS's older ones do.
+    /// Sends one signed request of an API that takes its parameters as a form, as AWS's older APIs do.
     pub(crate) async fn query(
         &self,
         method: Method,
@@ -85,15 +85,16 @@ impl Sdk {
         }
     }
 
-    /// Credentials for one try: it so outlives those that expire.
+    /// Returns credentials for one try. Each try fetches them anew, since they may expire.
     pub(crate) async fn credentials(&self, method: Method) -> Result<Credentials, Attempt> {
         self.credentials.provide_credentials().await.map_err(|error| no_credentials(method, &error))
     }
 }
 
-/// The SDK's settings, and credentials from the environment or else of the instance's role.
+/// Loads the SDK's settings, and credentials from the environment or else of the instance's role.
 ///
-/// Its own loader would look for profiles and web identities too, which an instance has none of: 0.4 MB of the binary.
+/// The SDK's own loader would also look for profiles and web identities, which an instance does not have, and adds 0.4 MB to
+/// the binary.
 fn load(region: &str, client: SharedHttpClient) -> (SdkConfig, SharedCredentialsProvider) {
     let of_provider = ProviderConfig::without_region().with_http_client(client.clone());
     let role = ImdsCredentialsProvider::builder().configure(&of_provider).build();
@@ -105,7 +106,7 @@ fn load(region: &str, client: SharedHttpClient) -> (SdkConfig, SharedCredentials
         .http_client(client)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SystemTimeSource::new())
-        // The one who calls retries, with its own rules and deadline.
+        // The caller retries, with its own rules and deadline.
         .retry_config(RetryConfig::disabled());
     (config.build(), SharedCredentialsProvider::new(chain))
 }
@@ -142,7 +143,7 @@ fn no_credentials(method: Method, error: &CredentialsError) -> Attempt {
     }
 }
 
-/// The answer as AWS gave it is judged like any other, whatever the SDK made of it.
+/// Judges an error of the SDK. An answer of AWS in the error is judged like any other, whatever the SDK made of it.
 pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &SdkError<E, HttpResponse>) -> Attempt {
     if let Some(raw) = error.raw_response() {
         let after = http::retry_after(|name| raw.headers().get(name));
@@ -155,7 +156,7 @@ pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &Sd
     }
 }
 
-/// The SDK's HTTP client, made of ours.
+/// Makes the SDK's HTTP client out of ours.
 fn http_client(outbound: reqwest::Client, imds_endpoint: Option<String>) -> Result<SharedHttpClient> {
     let direct = http::direct()?;
     let metadata = metadata_origins();
@@ -170,7 +171,7 @@ fn http_client(outbound: reqwest::Client, imds_endpoint: Option<String>) -> Resu
     }))
 }
 
-/// Whom the SDK asks for the role's credentials; a proxy must never see these requests.
+/// Returns the origins that the SDK asks for the role's credentials. A proxy must never see these requests.
 fn metadata_origins() -> Vec<Origin> {
     let configured = std::env::var(METADATA_VARIABLE).ok();
     let all = IMDS_ENDPOINTS.into_iter().chain(configured.as_deref());
@@ -182,7 +183,7 @@ struct Connector {
     outbound: reqwest::Client,
     direct: reqwest::Client,
     metadata: Vec<Origin>,
-    /// The metadata service to ask, wherever the SDK takes it to be.
+    /// The address of the metadata service, in place of the address that the SDK uses.
     imds_endpoint: Option<String>,
     timeout: Option<Duration>,
 }
@@ -197,7 +198,7 @@ impl HttpConnector for Connector {
 }
 
 impl Connector {
-    /// The request for reqwest, and whether it goes to the metadata service.
+    /// Converts the request for reqwest, and tells whether the request goes to the metadata service.
     fn converted(&self, request: &HttpRequest) -> Result<(reqwest::RequestBuilder, bool)> {
         let mut url: Url = request.uri().parse().context("the SDK asks for something that is no URL")?;
         let method = reqwest::Method::from_bytes(request.method().as_bytes())?;
@@ -238,7 +239,7 @@ async fn exchanged(request: reqwest::RequestBuilder, direct: bool) -> Result<Htt
     }
     let mut converted = HttpResponse::new(status, SdkBody::from(body));
     for (name, value) in &headers {
-        // Those that are no text mean nothing to the SDK.
+        // A header that is not text means nothing to the SDK.
         if let Ok(value) = value.to_str() {
             let appended = converted.headers_mut().try_append(name.as_str().to_owned(), value.to_owned());
             appended.map_err(|error| ConnectorError::io(error.into()))?;
@@ -252,7 +253,7 @@ mod tests {
     use super::*;
     use crate::aws::cloudformation::tests::{Server, proxied};
 
-    /// The one who answers a request of the SDK: the proxy, or the metadata service.
+    /// Tells who answers a request of the SDK: the proxy, or the metadata service.
     async fn answer(connector: &Connector, url: &str) -> String {
         let answer = connector.call(HttpRequest::get(url).unwrap()).await.unwrap();
         String::from_utf8(answer.body().bytes().unwrap().to_vec()).unwrap()

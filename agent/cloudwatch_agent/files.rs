@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 /// The folder whose files the CloudWatch agent merges.
 pub const FOLDER: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d";
-/// The file that the CloudWatch agent reads before them.
+/// The file that the CloudWatch agent reads before the folder.
 pub const MAIN_FILE: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json";
 
-/// A file of the image because of which the CloudWatch agent does not do what ours says.
+/// A file of the image that keeps the CloudWatch agent from doing what our files say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The fault, with the names of the files.
@@ -16,7 +16,7 @@ pub struct Conflict {
     pub why: &'static str,
     /// The remedy for the fault.
     pub remedy: String,
-    /// True where our logs are sent all the same.
+    /// True if our logs are sent all the same.
     pub is_harmless: bool,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn in_order(files: &[(String, Vec<u8>)]) -> Vec<&(String, Vec<u8>)> {
     files
 }
 
-/// Reads a file as Go does, to which bytes that are no UTF-8 are a sign that stands for them, and `null` is no object at all.
+/// Reads a file as Go does. Bytes that are not UTF-8 become U+FFFD, and `null` becomes an empty object.
 pub(super) fn object(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
     serde_json::from_str::<Option<_>>(&String::from_utf8_lossy(text)).map(Option::unwrap_or_default)
 }

@@ -1,6 +1,6 @@
-//! Files of an image with which the CloudWatch agent gives away the proxy's password.
+//! Files of an image through which the CloudWatch agent gives away the proxy's password.
 //!
-//! At its start it prints the proxy's URL: to the journal, and to its own log. Our files keep that line back.
+//! When the agent starts, it prints the proxy's URL to the journal and to its own log. Our files keep that line back.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::files::{Conflict, in_order, object};
 use crate::text::is_path_match;
 use crate::well_known::{CLOUDWATCH_JSON, CLOUDWATCH_LOG, CLOUDWATCH_UNIT, CLOUDWATCH_VALIDATION_LOG};
 
-/// Files that get the line: rsyslog's from the journal, and the agent's own.
+/// Files that get the line: those that rsyslog writes from the journal, and the agent's own.
 const LOGS: [&str; 6] = [
     CLOUDWATCH_LOG,
     CLOUDWATCH_VALIDATION_LOG,
@@ -22,16 +22,18 @@ const OWN_FIELDS: [(&str, &str); 3] = [("_SYSTEMD_UNIT", CLOUDWATCH_UNIT), ("_TR
 /// Priorities with which journalctl leaves out such a line.
 const ABOVE_INFO: [&str; 15] =
     ["0", "1", "2", "3", "4", "5", "emerg", "alert", "crit", "err", "error", "warning", "warn", "notice", "panic"];
-/// The words of such lines, with the URL behind them.
+/// The words of such lines, up to the scheme of the URL.
 const LINES: [&str; 2] = ["I! HTTP_PROXY is set to http", "I! HTTPS_PROXY is set to http"];
-/// The words that stand in every such line, and in none of them alone.
+/// The words that all of `LINES` have in common.
 const WORDS: &str = "_PROXY is set to";
 
-/// Finds what sends the proxy's URL to CloudWatch Logs, or writes it where every user can read it: into files that are not
-/// private. Said of files by path, of which ours is not looked at.
+/// Finds files of an image that send the proxy's URL to CloudWatch Logs, or let every user read the URL.
+///
+/// Every user can read the URL in a log file that is not private. `files` are paths with contents; our own file is skipped.
+/// `is_private` tells whether other users can't read a log file.
 pub fn leaks(files: &[(String, Vec<u8>)], is_private: impl Fn(&str) -> bool) -> Vec<Conflict> {
     let json = in_order(files).into_iter().filter(|(path, _)| !path.ends_with(".yaml"));
-    // What follows on a file that is no JSON is not read.
+    // The agent reads nothing after a file that is not JSON.
     let read = json.map_while(|(path, text)| Some((path.as_str(), Value::Object(object(text).ok()?))));
     let read: Vec<_> = read.filter(|(path, _)| *path != CLOUDWATCH_JSON).collect();
     let named = read.iter().find_map(|(_, json)| json["agent"]["logfile"].as_str()).unwrap_or(CLOUDWATCH_LOG);
@@ -39,14 +41,14 @@ pub fn leaks(files: &[(String, Vec<u8>)], is_private: impl Fn(&str) -> bool) -> 
         .flat_map(|(path, json)| {
             let sends = sent(json, named).into_iter().map(|(what, group)| of_entry(path, &what, group));
             let logfile = json["agent"]["logfile"].as_str();
-            // Without a name it goes to the journal.
+            // With an empty name, the agent logs to the journal.
             let open = logfile.filter(|log| !log.is_empty() && *log != CLOUDWATCH_LOG && !is_private(log));
             sends.chain(open.map(|log| of_logfile(path, log))).collect::<Vec<_>>()
         })
         .collect()
 }
 
-/// The entries of a file that take the line, each as what is sent and the name of the log group.
+/// Finds the entries of a file that send the line. Each comes as the log that it reads and the name of its log group.
 fn sent<'a>(json: &'a Value, logfile: &str) -> Vec<(String, &'a str)> {
     let collected = &json["logs"]["logs_collected"];
     let entries =
@@ -83,7 +85,8 @@ fn of_logfile(path: &str, log: &str) -> Conflict {
     }
 }
 
-/// Tells whether an entry of the journal has the lines of the agent's own unit, which may be named without its ending.
+/// Tells whether an entry for the journal reads the lines of the agent's own unit. The entry may name the unit without
+/// `.service`.
 fn reads_own_unit(entry: &Map<String, Value>) -> bool {
     let list = |key: &str| entry.get(key).and_then(Value::as_array).into_iter().flatten().collect::<Vec<_>>();
     let is_own = |unit: &str| {
@@ -99,7 +102,7 @@ fn reads_own_unit(entry: &Map<String, Value>) -> bool {
         && !ABOVE_INFO.contains(&priority)
 }
 
-/// Tells whether a line with the URL goes through the filters of an entry, all of which must let it through.
+/// Tells whether a line with the URL passes the filters of an entry. A line must pass all of them.
 fn takes_line(entry: &Map<String, Value>) -> bool {
     let filters: Vec<_> = entry.get("filters").and_then(Value::as_array).into_iter().flatten().collect();
     LINES.iter().any(|line| {
@@ -114,7 +117,8 @@ fn takes_line(entry: &Map<String, Value>) -> bool {
     })
 }
 
-/// Tells whether an expression is found in a line, where its alternatives are plain words; others are not judged.
+/// Tells whether an expression matches a line, if the alternatives of the expression are plain words. Other expressions are
+/// not judged.
 fn is_found(expression: &str, line: &str) -> Option<bool> {
     let is_plain = !expression.contains(['\\', '.', '+', '*', '?', '(', ')', '[', ']', '{', '}', '^', '$']);
     (is_plain || [".", ".*"].contains(&expression))
@@ -201,7 +205,7 @@ mod tests {
             told.found.ends_with("/shop.json sets `agent.logfile` to /srv/agent.log") && told.is_harmless,
             "{told}"
         );
-        // It is sent as well.
+        // The log's file is also sent by another entry.
         let files = [
             (MAIN_FILE.to_owned(), of("/srv/private.log").into()),
             (format!("{FOLDER}/x"), file("/srv/*.log", "").into()),

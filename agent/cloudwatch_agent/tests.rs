@@ -3,7 +3,7 @@ use super::*;
 const OURS: &str = r#"{"logs": {"logs_collected": {
     "files": {"collect_list": [{"file_path": "/var/log/messages", "log_group_name": "shop/messages", "retention_in_days": 14}]}}}}"#;
 
-/// Finds conflicts of these files beside ours, by their names below the folder, or with the main one.
+/// Finds the conflicts of these files with ours. They are given by their names below the folder, or by the main file's name.
 fn found(others: &[(&str, &str)]) -> Vec<Conflict> {
     let at = |name: &str| match name {
         "amazon-cloudwatch-agent.json" => MAIN_FILE.to_owned(),
@@ -14,7 +14,7 @@ fn found(others: &[(&str, &str)]) -> Vec<Conflict> {
     conflicts(&files, "eu-west-1")
 }
 
-/// The one thing that is wrong with a file of the image, whose name is told.
+/// Returns the only conflict with a file of the image, which names the file.
 fn one(name: &str, text: &str) -> Conflict {
     let conflicts = found(&[(name, text)]);
     let [conflict] = conflicts.as_slice() else { panic!("{name}: {conflicts:?}") };
@@ -22,7 +22,7 @@ fn one(name: &str, text: &str) -> Conflict {
     conflict.clone()
 }
 
-// Each of these was given to the translator of the CloudWatch agent 1.300071.0, which judged alike.
+// The translator of the CloudWatch agent 1.300071.0 judges each of these files in the same way.
 
 #[test]
 fn what_goes_together_is_not_complained_of() {
@@ -39,7 +39,7 @@ fn what_goes_together_is_not_complained_of() {
             ),
         ],
         vec![("amazon-cloudwatch-agent.json", metrics)],
-        // Another file, the same one with the same retention, and one that leaves it open.
+        // Another log group, the same group with the same retention, and the same group without a retention.
         vec![(
             "own",
             r#"{"logs": {"logs_collected": {"files": {"collect_list": [
@@ -51,7 +51,7 @@ fn what_goes_together_is_not_complained_of() {
             {"file_path": "/f", "log_group_name": "e", "log_group_class": "standard"}]}}}}"#,
         )],
         vec![("copy.json", OURS)],
-        // Ours reads the journal without that section.
+        // Our files read the journal without that section.
         vec![("j.json", r#"{"logs": {"logs_collected": {"journald": {"collect_list": [{"log_group_name": "j"}]}}}}"#)],
         vec![("null.json", "null"), ("empty.json", "{}")],
         vec![("otel.yaml", "receivers:\n  nop:\nexporters:\n  a: 1\n")],
@@ -132,7 +132,7 @@ fn groups_are_compared_with_the_region_filled_in() {
         "{conflicts:?}"
     );
     assert_eq!(found(&[("a.json", &entry("shop/us-east-1/x", 7)), ("b.json", &open)]), []);
-    // A region that a file sets is the one that the agent fills in, wherever the instance is.
+    // The agent fills in the region that a file sets, wherever the instance is.
     let region = r#"{"agent": {"region": "us-east-1"}}"#;
     let elsewhere = found(&[("a.json", &entry("shop/us-east-1/x", 7)), ("b.json", &open), ("z.json", region)]);
     assert!(elsewhere.iter().any(|conflict| conflict.found.contains("`retention_in_days`")), "{elsewhere:?}");
@@ -163,7 +163,7 @@ fn what_is_no_json_keeps_those_after_it_from_being_read() {
     }
     let yaml = one("otel.yaml", "a: 1\nreceivers: [\n");
     assert!(yaml.found.ends_with("otel.yaml is no YAML (line 3)") && yaml.why.ends_with("does not start"), "{yaml}");
-    // What is read before it is compared all the same.
+    // The files before a broken file are compared all the same.
     let both = found(&[
         ("a.json", r#"{"agent": {"region": "a"}}"#),
         ("b.json", r#"{"agent": {"region": "b"}}"#),

@@ -14,7 +14,8 @@ use crate::document::problem::{self, Problem};
 use crate::document::yaml::{Node, NodeId, Value};
 use crate::text::are_alike;
 
-/// The checks that concern more than one value, of a configuration without what was refused of its tree.
+/// Checks a configuration for mistakes that concern more than one value. The configuration lacks the refused parts of its
+/// tree.
 pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut report = |path: &[&str], message: String, remedy: &str| {
@@ -70,7 +71,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
             report(&["storage", &at, "device"], message, "give each volume a device of its own");
         }
         let mount = Path::new(volume.mount.as_str());
-        // In the order of paths, what lies below one follows it.
+        // In the order of paths, a path below another one follows it.
         let mut next = places.range::<Path, _>((Bound::Excluded(mount), Bound::Unbounded));
         let below = next.next().filter(|below| below.starts_with(mount)).map(|below| below.display());
         if let Some(below) = below {
@@ -94,7 +95,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
     problems
 }
 
-/// Mount options with which no kernel mounts the volume.
+/// Reports mount options with which no kernel mounts the volume.
 fn check_options(
     volume: &Volume,
     at: &str,
@@ -158,8 +159,10 @@ fn check_signal(
     }
 }
 
-/// Tells whether a value is given, or was meant to be: it was refused, its key is misspelt, or the text breaks off before it.
-/// A value that was meant is not reported as missing.
+/// Tells whether a value is given, or was meant to be given.
+///
+/// A value was meant if it was refused, if its key is misspelt, or if the text breaks off before it. Such a value is not
+/// reported as missing.
 fn is_meant(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> bool {
     let [above @ .., key] = path else { return true };
     let misspelt = || match root.at(above).map(|node| &node.value) {
@@ -171,7 +174,7 @@ fn is_meant(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> bool {
     root.may_have(path) || misspelt()
 }
 
-/// The numbers that the items of a list have in the document, without those that were refused.
+/// Returns the indices that the items of a list have in the document, without the refused items.
 fn indices(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> Vec<usize> {
     let items: &[Node] = match root.at(path).map(|node| &node.value) {
         Some(Value::Sequence(items)) => items,

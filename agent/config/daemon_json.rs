@@ -1,8 +1,9 @@
-//! `docker.daemon` by the rules of dockerd, which reads `/etc/docker/daemon.json` and ends where it does not understand it.
+//! Checks `docker.daemon` by the rules of dockerd, which reads `/etc/docker/daemon.json` and ends if it does not understand
+//! it.
 //!
 //! dockerd checks the file twice: each directive must be one of its flags and must not be given as a flag by its unit too,
-//! and each value must fit the type of a Go structure. Warnings are for what dockerd accepts and ignores, and for what
-//! `dockerd --validate` does not see.
+//! and each value must fit the type of a Go structure. Warnings are for values that dockerd accepts and ignores, and for
+//! mistakes that `dockerd --validate` does not see.
 
 pub(crate) mod directives;
 mod values;
@@ -73,7 +74,7 @@ impl Findings {
     fn directives(&mut self, entries: &[Entry]) {
         for entry in entries {
             match (of(&entry.key), &entry.value.value) {
-                // dockerd looks into it for directives.
+                // dockerd looks for directives in such a mapping.
                 (None | Some(Type::FlagOnly(_)), Value::Mapping(below)) => self.without_effect(entry, below),
                 (Some(kind), _) => self.value(&entry.key, kind, &entry.value),
                 (None, _) => self.unknown(entry),
@@ -87,7 +88,7 @@ impl Findings {
         }
     }
 
-    /// Judges a mapping that is none of Docker's: dockerd accepts it where all in it are directives.
+    /// Judges a mapping that is not a directive of Docker: dockerd accepts it if all keys in it are directives.
     fn without_effect(&mut self, entry: &Entry, below: &[Entry]) {
         if below.iter().any(|below| of(&below.key).is_none()) {
             return self.unknown(entry);
@@ -122,7 +123,7 @@ impl Findings {
                 let remedy = if right.is_empty() { "leave it out".to_owned() } else { format!("write `{right}`") };
                 self.warn(node, format!("Docker ignores `{name}` in daemon.json: it is the name of a flag"), remedy);
             }
-            // Go leaves its default where there is null, but takes it for empty text in a list.
+            // Go keeps its default for null, but takes null in a list for empty text.
             (Type::Any, _) => {}
             (kind, Value::Null) if !matches!(kind, Type::Syntax(_)) => {}
             (Type::List(item), Value::Sequence(items)) => items.iter().for_each(|node| self.value(name, *item, node)),
@@ -171,7 +172,7 @@ impl Findings {
         }
     }
 
-    /// Finds what concerns several directives, or what only a Docker that starts looks at.
+    /// Finds mistakes in several directives together, and mistakes that only a starting Docker sees.
     fn together(&mut self, entries: &[Entry]) {
         let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
         let is = |key: &str, wanted: bool| get(key).filter(|node| node.value == Value::Bool(wanted));
@@ -203,7 +204,7 @@ impl Findings {
 
     fn log_driver(&mut self, node: &Node) {
         let Value::String(driver) = &node.value else { return };
-        // A plugin has the name of an image, or any.
+        // A plugin may have the name of an image, or any other name.
         if !driver.contains([':', '/']) && !LOG_DRIVERS.contains(&driver.as_str()) {
             let driver = node.span.shown(driver);
             let message =
@@ -214,7 +215,7 @@ impl Findings {
     }
 }
 
-/// Names what lies below a directive, without what is secret in a name.
+/// Names a key below a directive, without the secrets in the key.
 fn below_of(name: &str, entry: &Entry) -> String {
     format!("{name}.{}", entry.key_span.shown(&entry.key))
 }

@@ -5,7 +5,7 @@ use super::sections::Config;
 use super::types::*;
 
 impl Config {
-    /// The prefix of the log groups: as given, else named after the stack's resource, else after the cluster.
+    /// Returns the prefix of the log groups: as given, else named after the stack's resource, the cluster or the account.
     pub fn log_group(&self) -> LogGroupName {
         let signal = self.signal.as_ref();
         let names_stack = signal.is_some_and(|signal| signal.stack.is_some() && signal.resource.is_some());
@@ -18,7 +18,7 @@ impl Config {
     }
 }
 
-/// An id of an AWS account, for names of instances that are not known: each has 12 digits.
+/// A placeholder for the id of an AWS account that is not known; each id has 12 digits.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
 /// The names of the log groups and streams on an instance.
@@ -33,7 +33,7 @@ pub(crate) struct LogNames<'a> {
 }
 
 impl<'a> LogNames<'a> {
-    /// The names in this region and AWS account.
+    /// Makes the names for this region and AWS account.
     pub(crate) fn new(
         config: &'a Config,
         place: (&'a str, &'a str),
@@ -44,7 +44,8 @@ impl<'a> LogNames<'a> {
         names
     }
 
-    /// Fills in a placeholder so that names which become the same are the same: `{aws_region}` as `${region}`.
+    /// Fills in a placeholder so that names which will be the same are the same here. `{aws_region}` gets the value of
+    /// `${region}`.
     pub(crate) fn alike(placeholder: Placeholder) -> String {
         match placeholder {
             Placeholder::AwsRegion => LONGEST_REGION.to_owned(),
@@ -54,17 +55,17 @@ impl<'a> LogNames<'a> {
         }
     }
 
-    /// The name of the log group below the prefix.
+    /// Returns the name of the log group below the prefix.
     pub(crate) fn group(&self, suffix: &str) -> String {
         format!("{}/{}", self.prefix.trim_end_matches('/'), suffix.trim_start_matches('/'))
     }
 
-    /// The name of the log group of a file.
+    /// Returns the name of the log group of a file.
     pub(crate) fn group_of(&self, file: &LogFile) -> String {
         file.group.as_ref().map_or_else(|| self.group(&file.group_suffix()), |group| self.expand(group))
     }
 
-    /// The name of the log stream, of a file that may have its own.
+    /// Returns the name of the log stream, of a file that may have its own.
     pub(crate) fn stream(&self, file: Option<&LogFile>) -> String {
         let own = file.and_then(|file| file.stream.as_ref());
         self.expand(own.unwrap_or(&self.config.logs.stream))

@@ -73,7 +73,7 @@ pub enum LogAgent {
 }
 
 impl LogAgent {
-    /// The agent that is used, of an image that has these: the one asked for, else the one that is there.
+    /// Returns the agent that is used, on an image that has these: the agent asked for, else an installed one.
     pub fn used(self, cloudwatch: bool, awslogs: bool) -> Self {
         match self {
             LogAgent::Auto if cloudwatch => LogAgent::Cloudwatch,
@@ -83,7 +83,7 @@ impl LogAgent {
         }
     }
 
-    /// The unit of an agent that is used.
+    /// Returns the unit of the agent, if the agent has one.
     pub fn unit(self) -> Option<&'static str> {
         match self {
             LogAgent::Cloudwatch => Some(CLOUDWATCH_UNIT),
@@ -171,7 +171,7 @@ pub enum LogFilterType {
 }
 
 impl Logs {
-    /// The keys that are set and that the awslogs agent has nothing for.
+    /// Lists the keys that are set but that the awslogs agent does not support.
     pub fn unknown_to_awslogs(&self) -> Vec<&'static str> {
         let any = |has: fn(&LogFile) -> bool| self.files.iter().any(has);
         let keys = [
@@ -186,13 +186,14 @@ impl Logs {
 }
 
 impl LogFile {
-    /// Tells whether its times are in UTC.
+    /// Tells whether the times in the file are in UTC.
     pub fn is_utc(&self) -> bool {
         let ends_in_z = self.timestamp_format.as_ref().is_some_and(TimestampFormat::ends_in_z);
         ends_in_z || self.timezone == Some(LogTimeZone::Utc)
     }
 
-    /// Its path as a part of a log group's name: what CloudWatch Logs doesn't allow there becomes `_`.
+    /// Returns the file's path as a part of a log group's name. Characters that CloudWatch Logs doesn't allow there become
+    /// `_`.
     pub fn group_suffix(&self) -> String {
         let allowed = |c: char| if c.is_ascii_alphanumeric() || "-_/.#".contains(c) { c } else { '_' };
         self.path.as_str().chars().map(allowed).collect()

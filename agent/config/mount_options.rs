@@ -1,7 +1,8 @@
 //! Options of mount(8): those that are known, and which filesystem takes them.
 //!
 //! After mount(8), systemd.mount(5), xfs(5), ext4(5), and "The SGI XFS Filesystem" and "ext4 General Information" of the
-//! kernel's documentation. An option that ends in `=` takes any value, one with more behind it takes these values alone.
+//! kernel's documentation. An option that ends in `=` takes any value; an option with values behind the `=` takes these
+//! alone.
 
 use super::sections::Filesystem;
 use crate::text::nearest;
@@ -29,23 +30,23 @@ const EXT4: &str = "abort acl auto_da_alloc auto_da_alloc= barrier barrier= bh b
     warn_on_error";
 /// Options with which mount(8) mounts no disk, or a loop device over it.
 const NEVER: &str = "bind encryption= loop loop= move offset= rbind remount sizelimit=";
-/// XFS lost these with Linux 4.19.
+/// Options that XFS lost with Linux 4.19.
 const XFS_LOST: &str = "barrier nobarrier";
 
 /// Reasons against an option.
 #[derive(Debug, PartialEq)]
 pub enum Fault {
-    /// No volume can be mounted with it.
+    /// No volume can be mounted with the option.
     Never,
-    /// Only this other filesystem takes it.
+    /// Only this other filesystem takes the option.
     OfOther(Filesystem),
-    /// Newer kernels refuse it.
+    /// Newer kernels refuse the option.
     Lost,
-    /// Nobody here knows it; this is the nearest that is known.
+    /// The option is not known here. Holds the nearest known option.
     Unknown(Option<&'static str>),
 }
 
-/// Tells the reason against an option of a filesystem; none against a sound one.
+/// Returns the reason against an option of a filesystem; none if the option is valid.
 pub fn fault(option: &str, filesystem: Filesystem) -> Option<Fault> {
     let (own, others, other) = match filesystem {
         Filesystem::Xfs => (XFS, EXT4, Filesystem::Ext4),

@@ -1,9 +1,9 @@
-//! Where a volume can't be mounted: what lies there would be hidden from the host, or the volume from those who need it.
+//! Paths on which no volume can be mounted. The volume would hide files of the host, or be hidden from its users.
 
 use super::types::AbsolutePath;
 use crate::well_known::STATE_DIRECTORY;
 
-/// How much of the tree at a path is meant.
+/// The part of the tree at a path that is meant.
 #[derive(Clone, Copy, PartialEq)]
 enum Depth {
     /// The path itself: folders below it can be mount points.
@@ -21,8 +21,8 @@ const TEMPORARY: &str =
 const HOMES: &str = "ecs-firstrun.service can't see home directories (ProtectHome=yes)";
 const MANY: &str = "it holds the state of many programs of the host";
 
-/// The paths with what they are kept for. Paths that are links on some systems (`/bin`, `/var/run`) stand for themselves.
-/// `ProtectHome=` and `PrivateTmp=` are explained in systemd.exec(5), the rest in hier(7).
+/// The paths that are taken, each with the reason. Paths that are links on some systems (`/bin`, `/var/run`) are taken as
+/// they are written. `ProtectHome=` and `PrivateTmp=` are explained in systemd.exec(5), the rest in hier(7).
 #[rustfmt::skip]
 const TAKEN: &[(&str, Depth, &str)] = &[
     ("/", Itself, "it is the root of the host"),
@@ -58,7 +58,7 @@ const TAKEN: &[(&str, Depth, &str)] = &[
     ("/var/tmp", Below, TEMPORARY),
 ];
 
-/// Why a volume can't be mounted there, as a clause; nothing where it can.
+/// Says why a volume can't be mounted on a path, as a clause; nothing if it can.
 pub fn why_not(mount: &AbsolutePath) -> Option<&'static str> {
     if mount.as_str().ends_with('\\') {
         return Some("systemd takes a backslash at the end of a line for its continuation");

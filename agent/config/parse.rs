@@ -1,4 +1,4 @@
-//! From the documents to a checked configuration: merged, deserialised, and everything that is wrong with it.
+//! Makes a checked configuration of the documents: merges and deserialises them, and finds everything that is wrong.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,31 +10,31 @@ use crate::document::decode::{Decoded, Document, Note};
 use crate::document::problem::{self, Problem, Source, one_line};
 use crate::document::yaml::{self, Node, Value};
 
-/// What became of the documents: the configuration as far as it is right, and everything that is wrong with it.
+/// The outcome of parsing documents: the valid part of the configuration, and all problems.
 #[derive(Debug, Default)]
 pub struct Parsed {
-    /// What is right. With problems, only its `signal` and `proxy` may be used, to report them.
+    /// The valid part. With problems, only its `signal` and `proxy` may be used, to report the problems.
     pub config: Config,
-    /// What is wrong, in the order of the documents.
+    /// The problems, in the order of the documents.
     pub problems: Vec<Problem>,
-    /// Whether there was any document at all.
+    /// True if there was any document at all.
     pub found: bool,
     /// Problems in the user data that are allowed but cause trouble.
     pub warnings: Vec<Problem>,
     /// Facts about the user data that are worth knowing and need no change.
     pub notes: Vec<Note>,
-    /// Is true where a part of the user data that isn't ours names us, as a script does that calls this program.
+    /// True if a part of the user data that isn't ours names us, as a script that calls this program.
     pub names_us: bool,
 }
 
 impl Parsed {
-    /// Tells that nobody asked for this agent: no document, nothing that can't be unpacked, no script that may call it.
+    /// Tells whether nobody asked for this agent: no document, nothing that can't be unpacked, no script that may call it.
     pub fn is_of_others(&self) -> bool {
         !self.found && !self.names_us && self.problems.is_empty()
     }
 }
 
-/// The variables of the shell script that this agent replaces, with the key that each stands for.
+/// The variables of the shell script that this agent replaces, each with its key in our configuration.
 pub const SHELL_VARIABLES: [(&str, [&str; 2]); 5] = [
     ("ECS_CLUSTER", ["ecs", "cluster"]),
     ("PROXY_URL", ["proxy", "url"]),
@@ -43,10 +43,10 @@ pub const SHELL_VARIABLES: [(&str, [&str; 2]); 5] = [
     ("AWS_DEFAULT_REGION", ["signal", "region"]),
 ];
 
-/// The document of `AWS_DEFAULT_REGION`.
+/// The name of the document of `AWS_DEFAULT_REGION`.
 const REGION_VARIABLE: &str = "variable AWS_DEFAULT_REGION";
 
-/// The documents that the shell original's variables stand for; empty variables count as not set.
+/// Makes the documents of the replaced shell script's variables; empty variables count as not set.
 pub fn shell_variables(value: impl Fn(&str) -> Option<String>) -> Vec<Document> {
     let set = |(name, path): &(&str, [&str; 2])| {
         let value = value(name).filter(|value| !value.is_empty())?;
@@ -56,16 +56,17 @@ pub fn shell_variables(value: impl Fn(&str) -> Option<String>) -> Vec<Document> 
     SHELL_VARIABLES.iter().filter_map(set).collect()
 }
 
-/// Names what user data may add to the documents of an image, which are not complete without.
+/// Settings that user data may add to the documents of an image, which may be incomplete without them.
 const COMPLETING: &str =
     "{signal: {stack: web, resource: Instances}, proxy: {url: 'http://proxy:3128'}, ecs: {cluster: web}}";
 
-/// A document that stands for the user data of an image's instances.
+/// Returns a document in place of the user data of an image's instances.
 pub fn completing() -> Document {
     Document::read("user data", COMPLETING, false)
 }
 
-/// Parses a document of an image. What is missing in it may be in others, and what doesn't fit to these may be meant so.
+/// Parses a document of an image. Only problems that user data would not solve count: other documents may hold a missing
+/// key, and a value may be meant to fit other user data.
 pub fn parse_of_image(document: &Document) -> Parsed {
     let alone = parse(std::slice::from_ref(document));
     let completed = parse(&[completing(), document.clone()]);
@@ -80,7 +81,7 @@ pub fn parse_user_data(before: Vec<Document>, mut decoded: Decoded, after: Vec<D
     with_decoded(parse(&all), decoded)
 }
 
-/// Adds what was said of the user data when it was unpacked.
+/// Adds the problems, warnings and notes of unpacking the user data.
 pub fn with_decoded(mut parsed: Parsed, decoded: Decoded) -> Parsed {
     parsed.problems.splice(0..0, decoded.problems);
     Parsed { warnings: decoded.warnings, notes: decoded.notes, names_us: decoded.names_us, ..parsed }
@@ -92,7 +93,7 @@ pub fn parse(documents: &[Document]) -> Parsed {
     let mut merged: Option<Cow<'_, Node>> = None;
     let mut found = false;
     for document in documents {
-        // Many programs have this variable set: it is of use to a signal, and says nothing by itself.
+        // Many programs have this variable set: a signal can use it, but the variable alone does not ask for this agent.
         let is_region = document.source.name == REGION_VARIABLE;
         if is_region && merged.as_deref().is_none_or(|node| node.get("signal").is_none()) {
             continue;
@@ -100,7 +101,7 @@ pub fn parse(documents: &[Document]) -> Parsed {
         found = true;
         problems.extend(document.problems.iter().cloned());
         let Some(node) = &document.config else { continue };
-        // A list, or text, would take the place of all the other documents, and of the signal's target in them.
+        // A list, or text, would replace all the other documents, and the signal's target in them.
         if !matches!(node.value, Value::Mapping(_) | Value::Null) {
             problems.extend(de::from_node::<Config>(node).problems);
             continue;
@@ -117,7 +118,8 @@ pub fn parse(documents: &[Document]) -> Parsed {
         return Parsed { problems, found, ..Parsed::default() };
     };
     let Deserialized { value: mut config, problems: more, refused } = de::from_node::<Config>(&node);
-    // More mistakes than are looked for leave nothing; who has to be told of them, and by which way, is known all the same.
+    // With more mistakes than are looked for, no value is left. The signal's target and the proxy are then read by
+    // themselves.
     if !more.is_empty() && config == Config::default() {
         config = de::from_node(&node.only(&["signal", "proxy"])).value;
     }
@@ -133,7 +135,7 @@ pub fn parse(documents: &[Document]) -> Parsed {
     problems.extend(check::check_together(&config, &node, &refused));
     let order: Vec<_> = documents.iter().map(|document| document.source.clone()).collect();
     problem::sort(&mut problems, &order);
-    // Said once, and last; several documents, or what concerns several values, may have any number.
+    // This note comes once and last. Several documents together, or the checks of several values, may exceed the limit.
     let found = problems.len();
     problems.retain(|problem| *problem != Problem::too_many());
     if problems.len() < found || found > problem::MOST {
@@ -143,7 +145,7 @@ pub fn parse(documents: &[Document]) -> Parsed {
     Parsed { config, problems, found: true, ..Parsed::default() }
 }
 
-/// The first problem in one line, and how many more there are: the reason of a refusal.
+/// Writes the reason of a refusal: the first problem in one line, and the number of the others.
 pub fn summary(problems: &[Problem]) -> String {
     let Some(first) = problems.first() else { return String::new() };
     let place = first.span.as_ref().map(|span| {

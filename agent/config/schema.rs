@@ -1,7 +1,7 @@
 //! The JSON Schema of the configuration, made from its types: for editors, and for `docs/configuration.md`.
 //!
-//! Structures and descriptions come from the types and their comments. A value with a grammar of its own has a pattern
-//! here; `tests/schema.rs` holds that schema and parser accept and refuse the same, but for what it lists.
+//! Structures and descriptions come from the types and their comments. A value with a grammar of its own has a pattern here;
+//! `tests/schema.rs` proves that schema and parser accept and refuse the same, except for the cases that it lists.
 
 use std::borrow::Cow;
 
@@ -17,8 +17,8 @@ use crate::ecs_variables::{EcsVariables, LEVELS, SERVICE_ENDPOINT, VariableKind,
 /// Separates the meaning of a key from the form of its value, in a description of the schema.
 pub const FORM: &str = "Form: ";
 
-/// The schema. It uses only keywords that mean the same in draft 7, which editors know best, and in draft 2020-12.
-/// Every value is described where it stands, so that an editor shows what the key means there.
+/// Makes the schema, of keywords that mean the same in draft 7, which editors know best, and in draft 2020-12. Every value
+/// is described where it stands, so that an editor shows what the key means there.
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
@@ -60,7 +60,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// The schema as `examples/schema.json` has it: what fits into a line is on one.
+/// Writes the schema as in `examples/schema.json`: a value that fits into a line is on one line.
 pub fn printed() -> String {
     let mut text = String::new();
     print(&schema(), 0, &mut text);
@@ -116,7 +116,7 @@ fn tidy(schema: &mut Value) {
     entries.values_mut().for_each(tidy);
 }
 
-/// How long a line of the printed schema is made out of several.
+/// The most characters of a printed line that holds a whole list or mapping.
 const LINE: usize = 140;
 
 // Classes of characters, for the patterns. JavaScript's and Rust's own differ in what is blank.
@@ -156,7 +156,7 @@ fn text(pattern: &str, form: &str, examples: &[&str]) -> Schema {
     schema
 }
 
-/// Closes a pattern that ends with `$` for Python too, where `$` also matches before a line break at the end.
+/// Closes a pattern that ends with `$`. In Python, `$` also matches before a line break at the end.
 fn closed(pattern: &str) -> String {
     format!("{pattern}(?!\\n)")
 }
@@ -266,7 +266,7 @@ fn daemon_json() -> Value {
         ((*name).to_owned(), schema)
     };
     let properties: serde_json::Map<_, _> = DIRECTIVES.iter().map(of_name).collect();
-    // Its visitor, which is serde_json's, takes nothing for an empty mapping.
+    // The mapping is read by serde_json's own visitor, which takes null for an empty mapping.
     json!({
         "type": ["object", "null"],
         "properties": properties,

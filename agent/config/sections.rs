@@ -105,8 +105,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// What an ECS host never reaches through a proxy: itself, the instance metadata (IPv4 and IPv6), the credentials of
-    /// tasks, and Docker's socket, which Docker's client in the ECS agent takes for a host.
+    /// Addresses that an ECS host never reaches through a proxy.
+    ///
+    /// These addresses are the host itself, the instance metadata (IPv4 and IPv6), the credentials of tasks, and Docker's
+    /// socket, which Docker's client in the ECS agent takes for a host.
     pub const ALWAYS_DIRECT: [&str; 7] = [
         "localhost",
         "127.0.0.1",
@@ -117,7 +119,7 @@ impl Proxy {
         DOCKER_SOCKET_OF_CLIENTS,
     ];
 
-    /// The NO_PROXY list, without repetitions.
+    /// Returns the NO_PROXY list, without repetitions.
     pub fn no_proxy(&self) -> Vec<String> {
         let mut seen = BTreeSet::new();
         let always = Self::ALWAYS_DIRECT.iter().map(|entry| (*entry).to_owned());
@@ -156,7 +158,7 @@ impl Volume {
         self.options.iter().any(|option| option.as_str().starts_with("context="))
     }
 
-    /// The label, given or from the mount: `/data/docker` gives `docker`, cut to what the filesystem allows.
+    /// Returns the label, given or from the mount: `/data/docker` gives `docker`, cut to what the filesystem allows.
     pub fn label(&self) -> String {
         let from_mount = || {
             let name = self.mount.as_str().rsplit('/').next().unwrap_or_default();
@@ -181,7 +183,7 @@ pub enum Filesystem {
 }
 
 impl Filesystem {
-    /// Its name, as blkid(8) and mount(8) have it.
+    /// Returns the filesystem's name, as blkid(8) and mount(8) have it.
     pub fn name(self) -> &'static str {
         match self {
             Filesystem::Xfs => "xfs",
@@ -189,7 +191,7 @@ impl Filesystem {
         }
     }
 
-    /// Bytes that its label can have: xfs_admin(8), mke2fs(8).
+    /// Returns the most bytes that the filesystem's label can have: xfs_admin(8), mke2fs(8).
     pub fn longest_label(self) -> usize {
         match self {
             Filesystem::Xfs => 12,
@@ -240,7 +242,7 @@ pub struct Ecs {
 }
 
 impl Ecs {
-    /// The cluster that the configuration names, name or ARN.
+    /// Returns the cluster that the configuration names, by name or ARN.
     pub fn cluster(&self) -> Option<String> {
         self.cluster.as_ref().map(ToString::to_string)
     }
@@ -262,13 +264,13 @@ impl Default for Wait {
 }
 
 impl Config {
-    /// Docker's data root, where the configuration names one.
+    /// Returns Docker's data root, where the configuration names one.
     pub fn data_root(&self) -> Option<&str> {
         let docker = self.docker.as_ref()?;
         docker.data_root.as_ref().map_or_else(|| docker.daemon.get("data-root")?.as_str(), |root| Some(root.as_str()))
     }
 
-    /// The volume on which a path lies.
+    /// Returns the volume on which a path lies.
     pub fn volume_of(&self, path: &str) -> Option<&Volume> {
         let holders = self.storage.iter().filter(|volume| Path::new(path).starts_with(volume.mount.as_str()));
         holders.max_by_key(|volume| volume.mount.as_str().len())
@@ -279,21 +281,25 @@ impl Config {
         self.volume_of(path).is_some_and(Volume::has_one_label)
     }
 
-    /// Tells whether Docker, with this data root, or containerd for it, keeps its data on a volume.
+    /// Tells whether Docker with this data root, or containerd on its behalf, keeps data on a volume.
     pub fn is_of_docker(&self, volume: &Volume, data_root: &str) -> bool {
         let is_holder = |path| self.volume_of(path).is_some_and(|holder| holder.mount == volume.mount);
         [data_root, CONTAINERD_DATA].into_iter().any(is_holder)
     }
 
-    /// How long the stack still waits, as far as a host knows that has been up for `uptime`: it has waited since before
-    /// the boot. Where its timeout is over nobody waits any more, as in a run by hand, and all of it is allowed again.
+    /// Returns the time that the stack still waits, as far as the host knows from its `uptime`.
+    ///
+    /// The stack has waited since before the boot. Once the stack's timeout is over, nobody waits any more, as in a run by
+    /// hand, and the whole timeout is allowed again.
     pub fn time_left(&self, uptime: Duration) -> Duration {
         let timeout = self.signal.clone().unwrap_or_default().timeout.0.0;
         timeout.checked_sub(uptime).filter(|left| !left.is_zero()).unwrap_or(timeout)
     }
 
-    /// The time after the start by which everything must have ended, so that FAILURE comes before the stack's own
-    /// timeout: a tenth of what is left, at least 15 s and at most 60 s, is kept for the signal.
+    /// Returns the time after the start by which everything must have ended.
+    ///
+    /// FAILURE must come before the stack's own timeout. So a tenth of the time left, at least 15 s and at most 60 s, is
+    /// kept for the signal; if less than 30 s are left, half of them.
     pub fn time_allowed(&self, uptime: Duration) -> Duration {
         let left = self.time_left(uptime);
         let reserve = (left / 10).clamp(Duration::from_secs(15), Duration::from_secs(60));

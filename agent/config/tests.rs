@@ -4,7 +4,7 @@ use super::types::LogGroupName;
 use super::*;
 use crate::document::problem::Problem;
 
-/// What is said of documents, and what the agent makes of them.
+/// Parses documents as the agent does, and keeps the problems.
 fn parsed(texts: &[&str]) -> Parsed {
     let decode = |text: &&str| {
         crate::document::decode::decode("user data", format!("#ecs-firstrun\n{text}").as_bytes()).documents
@@ -12,7 +12,7 @@ fn parsed(texts: &[&str]) -> Parsed {
     parse(&texts.iter().flat_map(decode).collect::<Vec<_>>())
 }
 
-/// The configuration that a document stands for.
+/// Parses a document that must have no problems.
 pub(crate) fn configured(text: &str) -> Config {
     let parsed = parsed(&[text]);
     assert_eq!(parsed.problems, []);
@@ -102,7 +102,7 @@ fn the_variables_of_the_shell_original_are_documents() {
     let expected = "ecs: { cluster: blue }\nproxy: { url: 'http://p:1' }\nsignal: { stack: web, resource: Instances, region: eu-west-1 }";
     let Parsed { config, problems, found, .. } = parse(&all);
     assert_eq!((config, problems, found), (configured(expected), vec![], true));
-    // Many programs have this one set.
+    // `AWS_DEFAULT_REGION` is set for many programs.
     let Parsed { config, problems, found, .. } = parse(&documents(&[("AWS_DEFAULT_REGION", "eu-west-1")]));
     assert_eq!((config, problems, found), (Config::default(), vec![], false));
 }
@@ -116,7 +116,7 @@ fn of_documents_that_configure_nothing_this_is_said() {
     }
     let none = parsed(&[]);
     assert!(!none.found && none.problems.is_empty());
-    // What can't be read is said alone.
+    // A document that can't be read gives no other problem.
     let broken = parsed(&["\0"]);
     assert!(broken.found && said(&broken).len() == 1 && said(&broken)[0].contains("control character"), "{broken:?}");
 }
@@ -165,7 +165,7 @@ fn that_there_are_more_problems_is_said_once_and_last() {
         assert_eq!((said.len(), said.contains(&&*more)), (shown, is_more), "{said:?}");
         assert!(!is_more || said.last() == Some(&&*more), "{said:?}");
     }
-    // Of a large document fewer are looked for.
+    // In a large document, fewer problems are looked for.
     let large = wrong(900).replace(": 1", ": [1, 2, 3, 4, 5, 6, 7, 8, 9]");
     let parsed = parsed(&[&large]);
     assert!(parsed.problems.len() < most && said(&parsed).last() == Some(&&*more), "{:?}", parsed.problems);

@@ -1,6 +1,6 @@
-//! From the tree to types, by serde, with all mistakes at once and each in its place.
+//! Deserialises the tree with serde, and finds all mistakes at once, each in its place.
 //!
-//! serde stops at the first mistake. So what was refused is left out, and the rest tried again, until it is all right.
+//! serde stops at the first mistake. So a refused value is left out and the rest is tried again, until nothing is refused.
 
 mod error;
 
@@ -20,7 +20,7 @@ use super::yaml::{Entry, Node, NodeId, Value};
 use crate::text::are_alike;
 use error::Error;
 
-/// Values that are looked at to find all problems: each problem costs a pass over the whole tree.
+/// The most values that are visited to find all problems; each problem costs a pass over the whole tree.
 const MAX_VISITS: usize = 100_000;
 
 /// The value that a tree gives, and its problems.
@@ -34,10 +34,10 @@ pub struct Deserialized<T> {
     pub refused: HashSet<NodeId>,
 }
 
-/// Deserialises a tree. Everything that is refused becomes one problem and is left out of the value.
+/// Deserialises a tree. Each refused value becomes one problem and is left out of the result.
 ///
-/// An error made by `serde::de::Error::custom` is a message, and after a line break its remedy. What it quotes of the value
-/// stands in backticks, so that what is secret in that can be masked.
+/// An error made by `serde::de::Error::custom` is a message, and after a line break its remedy. Quotes of the value stand in
+/// backticks, so that secrets in them can be masked.
 pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> Deserialized<T> {
     let most = (MAX_VISITS / node.size().nodes).clamp(1, problem::MOST);
     let mut refused = Refused::default();
@@ -72,7 +72,7 @@ pub fn from_node<T: DeserializeOwned + Default>(node: &Node) -> Deserialized<T> 
     Deserialized { value, problems, refused: refused.ids }
 }
 
-/// What the next pass leaves out.
+/// The parts of the tree that the next pass leaves out.
 #[derive(Default)]
 struct Refused {
     /// Refused values and keys.
@@ -92,7 +92,7 @@ impl Refused {
     fn explains(&self, error: &Error, id: NodeId) -> bool {
         match error.missing_key() {
             _ if error.cut => true,
-            // Its own value was refused, or it was meant by a key that is none.
+            // The key's own value was refused, or the key was misspelt.
             Some(missing) => self
                 .keys
                 .get(&id)
@@ -102,7 +102,7 @@ impl Refused {
     }
 }
 
-/// A node, without what was refused.
+/// A node without its refused parts.
 #[derive(Clone, Copy)]
 struct NodeDeserializer<'a> {
     node: &'a Node,

@@ -1,7 +1,7 @@
 //! Finds the documents that are ours in user data, as cloud-init would unpack it.
 //!
-//! What isn't ours is left to cloud-init, with a note that says so: a document that was meant for us but isn't
-//! recognised must not vanish without a word.
+//! Other documents are left to cloud-init, with a note. A document that was meant for us but isn't recognised must not
+//! vanish without a word.
 
 mod document;
 mod launch_index;
@@ -25,11 +25,12 @@ use mime::Entity;
 pub(crate) use recognise::has_our_top_level;
 use recognise::{OUR_KEY, OUR_TYPE, Recognised, is_headed, recognise};
 
-/// Bytes of user data, before and after each unpacking. EC2 takes 16 KiB; a file on a laptop may be longer.
+/// The most bytes of user data, before and after each unpacking. EC2 takes 16 KiB; a file on a laptop may be longer.
 const MAX_BYTES: usize = 1 << 20;
-/// Bytes of a document that is read as YAML. One that fills the user data and was compressed to a tenth has 160 KiB.
+/// The most bytes of a document that is read as YAML. A document that fills the user data, compressed to a tenth, has 160
+/// KiB.
 pub(super) const MAX_TEXT: usize = 256 << 10;
-/// Wrappings (base64 or gzip) around one document; two are usual, and one more comes from encoding twice.
+/// The most wrappings (base64 or gzip) around one document. Two are usual, and encoding twice adds one more.
 const MAX_LAYERS: usize = 4;
 /// Multiparts within multiparts, and archives within archives.
 const MAX_NESTING: usize = 4;
@@ -38,20 +39,20 @@ const MAX_PARTS: usize = 100;
 /// The keys by which a `#cloud-config` document says how it is merged.
 const MERGE_KEYS: [&str; 2] = ["merge_how", "merge_type"];
 
-/// What was found.
+/// The documents found in user data, and everything that was noticed.
 #[derive(Debug, Default)]
 pub struct Decoded {
-    /// Ours, in the order in which they were found.
+    /// Our documents, in the order in which they were found.
     pub documents: Vec<Document>,
-    /// What couldn't be unpacked.
+    /// Parts that couldn't be unpacked.
     pub problems: Vec<Problem>,
     /// Problems that are allowed but cause trouble.
     pub warnings: Vec<Problem>,
     /// Facts worth knowing that need no change.
     pub notes: Vec<Note>,
-    /// Is true where a part that isn't ours names us, as a script does that calls this program, or seems to be meant for us.
+    /// True if a part that isn't ours names us, or seems meant for us. A script that calls this program names us.
     pub names_us: bool,
-    /// The launch indices that parts are for, where that of the instance isn't known; `None` is one that no instance has.
+    /// The launch indices that parts are for, if the instance's own isn't known. `None` is an index that no instance has.
     pub launch_indices: BTreeSet<Option<u32>>,
 }
 
@@ -67,19 +68,19 @@ pub enum Note {
 }
 
 impl std::fmt::Display for Note {
-    /// In one line, without what a terminal would obey: others chose the names in it.
+    /// Writes the note in one line, without characters that a terminal would obey: others chose the names in the note.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (Note::Left(text) | Note::Missed(text) | Note::Elsewhere(text)) = self;
         f.write_str(&one_line(text))
     }
 }
 
-/// Unpacks user data: plain, base64, gzip or both, or MIME multipart of these. `name` is what messages call it.
+/// Unpacks user data: plain, base64, gzip or both, or MIME multipart of these. Messages call the user data `name`.
 pub fn decode(name: &str, bytes: &[u8]) -> Decoded {
     decode_for(name, bytes, None)
 }
 
-/// Unpacks the user data of an instance with this launch index; where that isn't known, the parts for each.
+/// Unpacks the user data of an instance with this launch index. Where the index isn't known, the parts for each are read.
 pub fn decode_for(name: &str, bytes: &[u8], launch_index: Option<u32>) -> Decoded {
     let found = Decoded::default();
     let mut walk = Walk { name, launch_index, multipart: false, parts: 0, unpacked: 0, archives: 0, found };
@@ -99,12 +100,12 @@ pub fn decode_for(name: &str, bytes: &[u8], launch_index: Option<u32>) -> Decode
     walk.found
 }
 
-/// What is wrong with a wrapping, and the remedy.
+/// The fault of a wrapping, and the remedy.
 type Trouble = (String, &'static str);
 
 struct Walk<'a> {
     name: &'a str,
-    /// The instance's own.
+    /// The instance's own launch index.
     launch_index: Option<u32>,
     multipart: bool,
     parts: usize,
@@ -246,9 +247,10 @@ impl Walk<'_> {
         self.found.documents.push(Document::of(source, loaded, embedded));
     }
 
-    /// `#cloud-config-archive`: a list of parts, each a text or a mapping with `content`, `type` and `filename`.
+    /// Reads a `#cloud-config-archive`: a list of parts, each a text or a mapping with `content`, `type` and `filename`.
     ///
-    /// cloud-init can't read one that breaks off, either. What else is wrong in it is the business of others.
+    /// An archive that breaks off is refused, since cloud-init can't read it either. Other mistakes in an archive are not
+    /// ours to report.
     fn archive(&mut self, source: &Arc<Source>, loaded: Loaded) {
         let Loaded { root, problems, .. } = loaded;
         let broken: Vec<_> = problems.into_iter().filter(|problem| problem.extent == Extent::Document).collect();
@@ -287,7 +289,7 @@ impl Walk<'_> {
     }
 }
 
-/// The content without the base64 and gzip around it.
+/// Unwraps content from the base64 and gzip around it.
 fn unwrapped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Trouble> {
     let mut content = Cow::Borrowed(bytes);
     for _ in 0..=MAX_LAYERS {
@@ -306,7 +308,7 @@ fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-/// All members of gzip data; what follows the last is ignored, as padding is common.
+/// Unpacks all members of gzip data. Bytes behind the last member are ignored, as padding is common.
 fn gunzip(mut bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
     let mut content = Vec::new();
     while is_gzip(bytes) {
@@ -331,9 +333,9 @@ fn gunzip(mut bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
     Ok(content)
 }
 
-/// What whole base64 stands for. Short plain text can be valid base64 by chance, so the content must make sense.
+/// Decodes data that is base64 as a whole. Short plain text can be valid base64 by chance, so the content must make sense.
 pub(crate) fn base64_wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
-    // Nothing is valid base64 too, and would go on for ever.
+    // Empty data is valid base64 too, and would be decoded for ever.
     let decoded = base64_decoded(bytes).filter(|decoded| !decoded.is_empty())?;
     let sensible = is_gzip(&decoded) || mime::is_mime(&decoded) || is_headed(&decoded) || {
         let text = std::str::from_utf8(&decoded).ok()?.trim_start_matches('\u{feff}').trim_start();

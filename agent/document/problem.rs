@@ -1,8 +1,8 @@
-//! What is wrong with a document: where, why, and what to do about it.
+//! A problem with a document: its place, its reason, and its remedy.
 //!
-//! A problem ends up on a terminal, in the console log and in CloudFormation's events. Its message has no secret from the
-//! beginning: who makes it knows the value's place, and the document knows what is secret there ([`Span::shown`]). The
-//! offending line is shown without what the document knows to be secret.
+//! A problem ends up on a terminal, in the console log and in CloudFormation's events, so its message never holds a secret.
+//! The maker of the message knows the value's place, and the document knows the secrets at that place ([`Span::shown`]). The
+//! offending line is shown without the secrets that the document knows.
 
 mod excerpt;
 mod shorten;
@@ -21,19 +21,19 @@ pub(crate) use shorten::cut;
 pub(super) use shorten::{is_odd_space, visible_char};
 pub use source::{Source, Span};
 
-/// Problems of a document that are told. Nobody reads more, and to find and show each takes its time.
+/// The most problems of a document that are told. Nobody reads more, and finding and showing each takes time.
 pub const MOST: usize = 100;
 
 /// One thing that is wrong with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where; nothing when it has no place, such as user data that is too long.
+    /// The place; none for a problem without one, such as user data that is too long.
     pub span: Option<Span>,
-    /// What is wrong, without a full stop.
+    /// The message, without a full stop.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: Option<String>,
-    /// Another place that the remedy ends with, as "the first is" does: its line follows.
+    /// Another place, whose line ends the remedy: "the first is" becomes "the first is in line 3".
     pub related: Option<Span>,
     /// The part of the document that is affected.
     pub extent: Extent,
@@ -45,27 +45,28 @@ pub enum Extent {
     /// One value: another program that reads the same document may not mind it.
     #[default]
     Value,
-    /// The document: what comes after the place was not read.
+    /// The document: the text behind the place was not read.
     Document,
 }
 
 impl Problem {
-    /// A problem with a place in a document.
+    /// Makes a problem with a place in a document.
     pub fn at(span: &Span, message: impl Into<String>) -> Self {
         Self { span: Some(span.clone()), ..Self::general(message) }
     }
 
-    /// A problem without a place.
+    /// Makes a problem without a place.
     pub fn general(message: impl Into<String>) -> Self {
         Self { span: None, message: message.into(), remedy: None, related: None, extent: Extent::Value }
     }
 
-    /// What is said in place of all problems from the [`MOST`] on, or from fewer where they are dear to find.
+    /// The last problem, in place of all problems from the [`MOST`] on. Where problems are costly to find, this problem
+    /// comes earlier.
     pub fn too_many() -> Self {
         Self::general("there are more problems; the others aren't shown")
     }
 
-    /// The same problem with a remedy.
+    /// Adds a remedy to the problem.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
@@ -85,7 +86,7 @@ impl Problem {
         Self { span: moved(self.span), related: moved(self.related), ..self }
     }
 
-    /// The remedy, with the line of the place that it ends with.
+    /// Returns the remedy, with the line of the place that ends it.
     fn whole_remedy(&self) -> Option<String> {
         let line = self.related.as_ref().map(|span| format!(" in line {}", span.position().0));
         self.remedy.as_deref().map(|remedy| one_line(&format!("{remedy}{}", line.unwrap_or_default())))
@@ -101,17 +102,17 @@ impl Problem {
         Some(self.span.as_ref()?.position().1)
     }
 
-    /// The problem as a compiler shows it: message, place, the offending line without its secrets, remedy.
+    /// Shows the problem as a compiler does: message, place, the offending line without its secrets, remedy.
     pub fn render(&self, color: bool) -> String {
         self.render_as(Level::ERROR, color)
     }
 
-    /// The same for what is no mistake, but should be known.
+    /// Shows the problem in the same way, as a warning: it is no mistake, but should be known.
     pub fn render_as_warning(&self, color: bool) -> String {
         self.render_as(Level::WARNING, color)
     }
 
-    /// Message and remedy in one line each.
+    /// Returns message and remedy in one line each.
     pub fn words(&self) -> (String, Option<String>) {
         (one_line(&self.message), self.whole_remedy())
     }
@@ -136,8 +137,8 @@ impl Problem {
     }
 }
 
-/// Adds the line with the place below the message. The renderer would count the column in the excerpt, which is the
-/// wrong one after masking and shortening.
+/// Adds the line with the place below the message. The renderer would count the column in the excerpt, where masking and
+/// shortening have changed it.
 fn with_place(rendered: &str, span: &Span, excerpt: &Excerpt, color: bool) -> String {
     let (title, rest) = rendered.split_once('\n').unwrap_or((rendered, ""));
     let indent = " ".repeat(excerpt.line.to_string().len());
@@ -150,7 +151,7 @@ fn with_place(rendered: &str, span: &Span, excerpt: &Excerpt, color: bool) -> St
 }
 
 impl fmt::Display for Problem {
-    /// One line, for logs and for CloudFormation: `user-data.yaml:4:3: unknown key ...; did you mean ...?`
+    /// Writes one line, for logs and for CloudFormation: `user-data.yaml:4:3: unknown key ...; did you mean ...?`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(span) = &self.span {
             let (line, column) = span.position();
@@ -173,7 +174,7 @@ pub fn sort(problems: &mut Vec<Problem>, order: &[Arc<Source>]) {
     problems.dedup();
 }
 
-/// A message as one line, not too long, without control characters.
+/// Writes a message as one line, not too long, without control characters.
 pub(crate) fn one_line(text: &str) -> String {
     visible(&shortened(&text.replace('\n', " ")))
 }
@@ -234,7 +235,7 @@ error: unknown key `clusterr`
         let source = Source::new("x", text).with_secrets(once(7..11));
         let span = Span { source, start: 0, end: text.len() };
         assert_eq!(span.shown_in_backticks("u:pw: `http://u:pw@h` is `u:pw`"), "u:pw: `http://***@h` is `***`");
-        // A backtick of the value's own: nothing between the first and the last is shown.
+        // With a backtick in the value itself, nothing between the first and the last backtick is shown.
         let text = "http://u:`p@h";
         let source = Source::new("x", text).with_secrets(once(7..11));
         let span = Span { source, start: 0, end: text.len() };

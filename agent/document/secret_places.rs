@@ -1,7 +1,7 @@
 //! Secrets in a document, found by their place.
 //!
-//! A mistake is shown with its line, and it may be the very mistake that makes a secret look like something else: so the values
-//! of some keys are secret in any form, and what stands around our part of a document, which is somebody else's, is too.
+//! A mistake is shown with its line, and the very mistake may make a secret look like something else. So the values of some
+//! keys are secret in any form. The text around our part of a document is somebody else's, and is secret too.
 
 use std::ops::Range;
 
@@ -14,11 +14,11 @@ use crate::text::nearest;
 /// The part of a document that is ours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Part<'a> {
-    /// All of it.
+    /// The whole document.
     Whole,
     /// The value of this key.
     Under(&'a str),
-    /// None: it is a template, whose user data is a document of its own.
+    /// No part: the document is a template, whose user data is a document of its own.
     Template,
 }
 
@@ -76,9 +76,7 @@ enum Visibility {
     Nothing,
 }
 
-/// Tells what a value may show by where it stands; `is_mapping` if that is what it is.
-///
-/// Only the last key is checked for its name: values below a secret key are never visited.
+/// Tells which parts of a value may be shown, by the keys above it. `keys` ends with the value's own key.
 fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
     match keys {
         [.., last] if is_secret_key(last) => Visibility::Nothing,
@@ -87,22 +85,23 @@ fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
         ["proxy", "url"] if is_text => Visibility::Proxy,
         ["proxy", ..] => Visibility::Nothing,
         ["docker", "daemon"] | ["ecs", "config"] if !is_mapping => Visibility::Nothing,
-        // It may be given in base64, as cfn-signal takes it.
+        // People may give the URL in base64, as cfn-signal takes it.
         ["signal", "wait_handle"] if !is_mapping => Visibility::Nothing,
-        // The keys of an object tell what in it is secret. Nobody knows of what is no variable, or has another key.
+        // The keys of an object tell which of its values are secret. An unknown variable may be secret, and a proxy's URL
+        // may hold a secret.
         ["ecs", "config", name] => match kind(name) {
             None | Some(VariableKind::Elsewhere("proxy.url")) => Visibility::Nothing,
             Some(VariableKind::Object) if !is_mapping => Visibility::Nothing,
             Some(_) => Visibility::All,
         },
-        // Whole URLs are written where a name is wanted, too.
+        // People write whole URLs even where a name is wanted.
         ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal", ..] => Visibility::Proxy,
         [section, ..] if SECTIONS.contains(section) => Visibility::All,
         _ => Visibility::Proxy,
     }
 }
 
-/// A path in which a misspelt key of ours is the one that it is like.
+/// Replaces each misspelt key of ours in a path by the key that it resembles.
 fn canonical(keys: &[String]) -> Vec<&str> {
     let mut path: Vec<&str> = Vec::new();
     for key in keys {
@@ -111,14 +110,14 @@ fn canonical(keys: &[String]) -> Vec<&str> {
     path
 }
 
-/// The key that is meant below a path: itself, or the one of ours that it is like.
+/// Returns the key that is meant below a path: the key itself, or the key of ours that it resembles.
 fn meant<'k>(above: &[&str], key: &'k str) -> &'k str {
     let known: &[&'static str] = match above {
         [] => &SECTIONS,
         ["ecs"] => &["cluster", "attributes", "tags", "config"],
         ["docker"] => &["data_root", "daemon"],
         ["signal"] => &["stack", "resource", "region", "auth", "timeout", "wait_handle", "lifecycle_hook"],
-        // Of a proxy only what is really meant may be shown.
+        // Below `proxy`, a misspelt key counts as no key of ours, so that its value is not shown.
         _ => return key,
     };
     match known.contains(&key) {
@@ -156,7 +155,7 @@ impl SecretFinder<'_> {
         self.ends.push(node.span.end);
     }
 
-    /// A value with the keys above it, its own at the end.
+    /// Finds the secrets in a value. `keys` are the keys above the value, with its own at the end.
     fn entry<'n>(&mut self, node: &'n Node, keys: &mut Vec<&'n str>) {
         let is_mapping = matches!(node.value, Value::Mapping(_));
         let shown = match self.is_ours {
@@ -176,11 +175,11 @@ impl SecretFinder<'_> {
             }
             (Visibility::Nothing, _) if !is_plain() => self.whole(node),
             (Visibility::Proxy, Value::String(text)) => {
-                // Elsewhere than at a proxy an `@` alone may be that of an e-mail address.
+                // Outside of a proxy's settings, a lone `@` may be that of an e-mail address.
                 let is_proxy = keys.iter().any(|key| key.contains("proxy"));
                 let behind = || self.text[node.span.end..].lines().next().unwrap_or_default();
                 if is_proxy && behind().contains('@') {
-                    // The comment behind it may be the rest of it.
+                    // The comment behind the value may be the rest of the value.
                     self.ends.push(node.span.end);
                 }
                 match text.rsplit_once('@').filter(|_| !has_url(text)) {
@@ -205,7 +204,7 @@ impl SecretFinder<'_> {
                 hidden.into_iter().for_each(|entry| self.whole(&entry.value));
                 for entry in entries {
                     self.key(entry, keys, holds_secret);
-                    // Without a value the key stands in its place, as the argument does in that of a tag's function.
+                    // A missing value has the place of its key. The key of a tag's function has the place of its argument.
                     let is_made = entry.value.span.start == entry.key_span.start;
                     if is_made && (entry.value.value == Value::Null || !self.is_ours) {
                         if is_secret_key(&entry.key) {
@@ -218,7 +217,7 @@ impl SecretFinder<'_> {
                     keys.pop();
                 }
             }
-            // A template describes others' things: what is in it is foreign text.
+            // A template describes others' things: its texts are foreign.
             Value::String(value) if !self.is_ours || value.contains("://") => {
                 self.url(node.span.start..node.span.end, value)
             }
@@ -226,7 +225,7 @@ impl SecretFinder<'_> {
         }
     }
 
-    /// A key that may be the rest of a secret, such as one with a comma in a mapping in braces.
+    /// Finds the secrets in a key. In braces, the rest of a secret with a comma becomes a key without a value.
     fn key(&mut self, entry: &Entry, above: &[&str], holds_secret: bool) {
         let place = entry.key_span.start..entry.key_span.end;
         let key = entry.key.as_str();
@@ -240,8 +239,10 @@ impl SecretFinder<'_> {
         }
     }
 
-    /// The user info and the query of the URLs in a value, which stands here. A value that is written in another way than it
-    /// reads, such as with escapes or folded lines, is secret as a whole if there is anything secret in it.
+    /// Finds the user info and the query of the URLs in a value at this place.
+    ///
+    /// A value whose text differs from its meaning, as with escapes or folded lines, is secret as a whole if it holds a
+    /// secret.
     fn url(&mut self, place: Range<usize>, value: &str) {
         let written = self.text[place.clone()].trim();
         let unquoted = written.strip_prefix(['"', '\'']).and_then(|rest| rest.strip_suffix(['"', '\'']));
@@ -254,7 +255,7 @@ impl SecretFinder<'_> {
         }
     }
 
-    /// The user info of a proxy's URL that has no scheme.
+    /// Finds the user info in a proxy's URL without a scheme.
     fn user_info(&mut self, node: &Node) {
         let written = &self.text[node.span.start..node.span.end];
         let quotes = written.len() - written.trim_start_matches(['"', '\'']).len();
@@ -263,7 +264,10 @@ impl SecretFinder<'_> {
         }
     }
 
-    /// A comment: all of it behind a secret, of which it may be the rest, else what looks like a secret in it.
+    /// Finds the secrets in a comment.
+    ///
+    /// Behind a secret, the whole comment is hidden, since it may be the rest of the secret. In any other comment, text that
+    /// looks like a secret is hidden.
     fn comment(&mut self, place: Range<usize>) {
         let Some(sign) = self.text[place.clone()].find('#').map(|at| place.start + at) else { return };
         let ends = self.text[sign..].find('\n').map_or(self.text.len(), |at| sign + at);
@@ -282,8 +286,10 @@ impl SecretFinder<'_> {
         }
     }
 
-    /// Hides possible secrets in the unread text from `from` on. `keys` are the keys above that place: if their value may not be
-    /// shown in full, the text is hidden up to the next section; elsewhere, the values of keys that name a secret are.
+    /// Hides possible secrets in the unread text from `from` on.
+    ///
+    /// `keys` are the keys above that place. If their value may not be shown in full, the text is hidden up to the next
+    /// section; elsewhere, the values of keys that name a secret are hidden.
     fn unread(&mut self, from: usize, keys: &[&str]) {
         let from = self.text.ceil_char_boundary(from.min(self.text.len()));
         self.lines(from..self.text.len(), url_secrets);
@@ -306,7 +312,7 @@ impl SecretFinder<'_> {
             let begins_section =
                 SECTIONS.iter().any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')));
             is_hidden &= number == 0 || !(self.is_ours && begins_section);
-            // What goes on right behind a value may be the rest of it, as behind a bracket in a password.
+            // Text right behind a value may be the rest of the value, as behind a bracket in a password.
             let word = line.split_whitespace().next().filter(|_| number == 0 && !line.starts_with([' ', ':', '\n']));
             if let Some(end) = word.and_then(|word| word.rfind('@')) {
                 self.ranges.push(range.start - sign..range.start - sign + end);
@@ -347,7 +353,7 @@ impl SecretFinder<'_> {
 
 /// Finds our part of a document, with its key.
 fn our_range(text: &str, ours: Option<&Entry>, key: &str) -> Range<usize> {
-    // The parser may have given up before our part, or within.
+    // The parser may have given up before our part, or within it.
     let begins = ours.map(|entry| entry.key_span.start).or_else(|| line_of(text, key));
     let ends = ours.map(|entry| entry.value.span.end);
     begins.map_or(0..0, |begins| begins..ends.unwrap_or(begins).max(block_end(text, begins)))
@@ -361,7 +367,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
         .map(|line| line.start)
 }
 
-/// The end of a block that begins here: of its last line before one that is not indented.
+/// Finds the end of a block that begins here. The block ends with its last line before a line that is not indented.
 fn block_end(text: &str, begins: usize) -> usize {
     let mut lines = lines(text).skip_while(|line| line.start < begins).peekable();
     let Some(first) = lines.next_if(|line| line.start == begins) else { return begins };

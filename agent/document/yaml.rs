@@ -1,7 +1,7 @@
 //! YAML (and so JSON) as a tree in which every value knows its place in the text.
 //!
-//! Loading goes on after what it refuses, and gives what it understood of a document that breaks off: whoever wrote it
-//! wants all mistakes at once, and the signal's target must be found even in a document that is wrong elsewhere.
+//! Loading goes on after a refused value, and returns the understood part of a document that breaks off. The author of a
+//! document wants all mistakes at once, and the signal's target must be found even in a document that is wrong elsewhere.
 
 mod load;
 mod scalar;
@@ -29,19 +29,19 @@ impl NodeId {
 /// A value with its place.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// From its first to its last character; its key, where the value is left empty.
+    /// The place, from the value's first to its last character. An empty value has the place of its key.
     pub span: Span,
-    /// Its own, never shared.
+    /// The id of this node alone.
     pub id: NodeId,
-    /// What it is.
+    /// The value of the node.
     pub value: Value,
     /// A scalar as written, where that differs from the value: `0755` is the number 755.
     text: Option<String>,
-    /// Set where the text breaks off in this list or mapping, so that keys and items may be missing.
+    /// True if the text breaks off in this list or mapping, so that keys and items may be missing.
     pub cut: bool,
 }
 
-/// What a node can be: the kinds of YAML 1.2's core schema.
+/// The values that a node can have: the kinds of YAML 1.2's core schema.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `null`, `~` or nothing.
@@ -65,7 +65,7 @@ pub enum Value {
 pub struct Entry {
     /// The key as text; a number or `true` as written.
     pub key: String,
-    /// Where the key is.
+    /// The place of the key.
     pub key_span: Span,
     /// The key's own id.
     pub key_id: NodeId,
@@ -74,7 +74,7 @@ pub struct Entry {
 }
 
 impl PartialEq for Node {
-    /// Equal values, wherever they were written.
+    /// Compares the values, wherever they were written.
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value && self.text() == other.text()
     }
@@ -87,7 +87,7 @@ impl PartialEq for Entry {
 }
 
 impl Node {
-    /// A node that didn't come out of a parser, such as the value of a variable.
+    /// Makes a node that didn't come out of a parser, such as the value of a variable.
     pub fn new(span: Span, value: Value) -> Self {
         Self { span, id: NodeId::next(), value, text: None, cut: false }
     }
@@ -105,7 +105,7 @@ impl Node {
         Self { span: self.span.in_source(source), value, ..self }
     }
 
-    /// A key with its value, when this is a mapping that has it.
+    /// Returns a key with its value, when this is a mapping that has the key.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         let Value::Mapping(entries) = &self.value else {
             return None;
@@ -113,12 +113,12 @@ impl Node {
         entries.iter().find(|entry| entry.key == key)
     }
 
-    /// The value of a key, when this is a mapping that has it.
+    /// Returns the value of a key, when this is a mapping that has the key.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
-    /// The node at the end of a path of keys; an item of a list goes by its number from 0.
+    /// Returns the node at the end of a path of keys. An item of a list goes by its number, from 0.
     pub fn at(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, step| match &node.value {
             Value::Sequence(items) => items.get(step.parse::<usize>().ok()?),
@@ -135,7 +135,7 @@ impl Node {
         }
     }
 
-    /// Marks those of these lists and mappings that end this one: the text broke off behind them.
+    /// Marks as cut the listed nodes at the end of this one: the text broke off behind them.
     pub(super) fn mark_cut(&mut self, closed: &[NodeId]) {
         self.cut |= closed.contains(&self.id);
         let last = match &mut self.value {
@@ -148,7 +148,7 @@ impl Node {
         }
     }
 
-    /// A scalar as it was written (without quotes); nothing for lists, mappings and null.
+    /// Returns a scalar as it was written (without quotes); nothing for lists, mappings and null.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),
@@ -156,7 +156,7 @@ impl Node {
         }
     }
 
-    /// The same content under ids of its own.
+    /// Copies the content under ids of its own.
     fn copy(&self) -> Self {
         let value = match &self.value {
             Value::Sequence(items) => Value::Sequence(items.iter().map(Node::copy).collect()),
@@ -166,7 +166,7 @@ impl Node {
         Self { span: self.span.clone(), id: NodeId::next(), value, text: self.text.clone(), cut: self.cut }
     }
 
-    /// The same mapping with these keys alone.
+    /// Returns the same mapping with these keys alone.
     pub fn only(&self, keys: &[&str]) -> Self {
         let value = match &self.value {
             Value::Mapping(entries) => {
@@ -177,7 +177,7 @@ impl Node {
         Self { value, ..self.clone() }
     }
 
-    /// How large this is, with all that is in it.
+    /// Measures this node, with everything in it.
     pub(super) fn size(&self) -> Size {
         let own = Size { nodes: 1, depth: 1, bytes: self.text().map_or(0, str::len) };
         let with = |size: Size, (key, child): (usize, &Node)| {
@@ -196,14 +196,14 @@ impl Node {
     }
 }
 
-/// How large a node is.
+/// The size of a node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Size {
     /// Nodes, itself included.
     pub nodes: usize,
     /// Levels.
     pub depth: usize,
-    /// Bytes of all text in it.
+    /// Bytes of all text in the node.
     pub bytes: usize,
 }
 

@@ -1,6 +1,6 @@
 //! The lines of `ecs.config`, which two programs read by different rules.
 
-/// Variables that only ecs-init reads, from its own environment, where systemd has read the file: `ecs-init/config/common.go`.
+/// Variables that only ecs-init reads, from the environment that systemd made of the file: `ecs-init/config/common.go`.
 const OF_ECS_INIT: [&str; 5] = [
     "ECS_AGENT_APPARMOR_PROFILE",
     "ECS_INIT_DOCKER_LOG_FILE_NUM",
@@ -8,15 +8,16 @@ const OF_ECS_INIT: [&str; 5] = [
     "ECS_LOG_DRIVER",
     "ECS_LOG_OPTS",
 ];
-/// Variables that both the agent and ecs-init read: the one as the line has it, the other as systemd reads that.
+/// Variables that both the agent and ecs-init read. The agent takes the line as it stands, ecs-init as systemd reads the
+/// line.
 const OF_BOTH: [&str; 2] = ["CREDENTIALS_FETCHER_HOST", "DOCKER_HOST"];
-/// Bytes that a line may have: Docker's readers of such files take no longer ones.
+/// The limit for the length of a line, in bytes: Docker's readers of such files take no longer lines.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// Gives the text behind the `=` of a variable's line in `ecs.config`, so that its reader gets the value back.
+/// Returns the text behind the `=` of a variable's line in `ecs.config`, from which its reader gets the value back.
 ///
-/// ecs-init gives the agent what stands behind the `=`, letter by letter. Its own variables it has from systemd, which takes
-/// backslashes and quotes for syntax: systemd.exec(5), `EnvironmentFile=`.
+/// ecs-init gives the agent the text behind the `=`, letter by letter. ecs-init gets its own variables from systemd, which
+/// takes backslashes and quotes for syntax: systemd.exec(5), `EnvironmentFile=`.
 pub fn written(name: &str, value: &str) -> String {
     if !OF_ECS_INIT.contains(&name) {
         return value.to_owned();
@@ -25,7 +26,7 @@ pub fn written(name: &str, value: &str) -> String {
     format!("{quote}{}", value.replace('\\', "\\\\"))
 }
 
-/// Refuses a value that one of the readers would not get back, or with which systemd would misread what follows.
+/// Refuses a value that one of the readers would not get back, or that makes systemd misread the following lines.
 pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
     let open = value.len() - value.trim_end_matches('\\').len();
     let swallows = value.starts_with(['"', '\'']) || open % 2 == 1;

@@ -1,15 +1,15 @@
-//! What is asked of a variable's value beside its kind: ranges, and what the items of a list are.
+//! The rules for a variable's value beyond its kind: ranges, and the items of lists.
 //!
 //! From the agent's `agent/config/config.go` and `parse.go`, version 1.105. With a logging driver, a network or a PID limit
-//! that it does not know the agent ends at once, and is started again for ever; what else it does not understand it
-//! replaces by its default, with a line in its log that nobody reads.
+//! that the agent does not know, it ends at once and is restarted for ever. Any other value that the agent does not
+//! understand is replaced by the default, with a line in the agent's log that nobody reads.
 
 use ipnet::IpNet;
 use serde_json::Value;
 
 use super::seconds;
 
-/// What a value must be.
+/// The form that a value must have.
 #[derive(Clone, Copy)]
 enum Grammar {
     /// A whole number from the first to the second.
@@ -38,12 +38,12 @@ use Grammar::{Networks, Number, PortRange, Ports, RateAndBurst, Seconds, SomeOf,
 const LOGGING_DRIVERS: &[&str] =
     &["awslogs", "fluentd", "gelf", "journald", "json-file", "logentries", "none", "splunk", "sumologic", "syslog"];
 
-/// The most processes that the kernel can have, `PID_MAX_LIMIT` of its `linux/threads.h`.
+/// The most processes that the kernel can have: `PID_MAX_LIMIT` of its `linux/threads.h`.
 const MOST_PROCESSES: u64 = 4_194_304;
-/// No bound: longer spans than this the agent can't hold.
+/// No bound, in seconds: the agent can't hold a longer span.
 const EVER: f64 = 9e9;
 
-/// By the name of the variable.
+/// The grammars by the names of the variables.
 #[rustfmt::skip]
 const GRAMMARS: &[(&str, Grammar)] = &[
     ("ECS_AGENT_LABELS", ToTexts),
@@ -71,7 +71,10 @@ const GRAMMARS: &[(&str, Grammar)] = &[
     ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", Number(1, u32::MAX as u64)),
 ];
 
-/// What is wrong with a value of the right kind and, on a second line, the remedy.
+/// Checks a value of the right kind.
+///
+/// # Errors
+/// The fault of the value and, on a second line, the remedy.
 pub fn check(name: &str, text: &str) -> Result<(), String> {
     match GRAMMARS.iter().find(|(known, _)| *known == name) {
         Some((_, grammar)) => grammar.check(text),
@@ -139,12 +142,12 @@ fn entries(text: &str) -> serde_json::Map<String, Value> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// An item as it is shown: JSON, but text without its quotes.
+/// Writes an item for a message: as JSON, but text without its quotes.
 fn quoted(item: &Value) -> String {
     format!("`{}`", item.as_str().map_or_else(|| item.to_string(), str::to_owned))
 }
 
-/// Two whole numbers with this between them.
+/// Reads two whole numbers with the character `between` between them.
 fn pair(text: &str, between: char) -> Option<(u32, u32)> {
     let (first, second) = text.split_once(between)?;
     let number = |text: &str| text.trim().parse().ok().filter(|_| !text.contains('+'));

@@ -1,4 +1,4 @@
-//! Names, and who answers for them: the host's own file of names, then its name servers.
+//! Resolves names: by the host's own file of names, then by its name servers.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +14,10 @@ use hickory_resolver::{ResolverBuilder, TokioResolver};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::timeout;
 
-/// Time that the addresses of one family wait for those of the other.
+/// Time that the addresses of one family are held back for those of the other family.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// The name servers of the host, as its resolv.conf has them; asked in two ways, for the addresses of either family.
+/// The name servers of the host's resolv.conf, once for IPv6 addresses and once for IPv4 addresses.
 type Resolvers = [TokioResolver; 2];
 
 /// Asks the name servers of the host.
@@ -27,7 +27,7 @@ pub(super) struct NameServers(Arc<OnceLock<Result<Resolvers, NetError>>>);
 impl Resolve for NameServers {
     fn resolve(&self, name: Name) -> Resolving {
         let made = Arc::clone(&self.0);
-        // Made here, since it needs the runtime.
+        // The resolvers are made here, since they need the runtime.
         Box::pin(async move {
             let resolvers = made.get_or_init(|| resolvers(of_the_host)).clone()?;
             let addresses: Addrs = Box::new(ask(resolvers, name.as_str()).await?.into_iter());
@@ -38,7 +38,7 @@ impl Resolve for NameServers {
 
 type Builder = ResolverBuilder<TokioRuntimeProvider>;
 
-/// Without a resolv.conf they are public ones.
+/// Configures the name servers of resolv.conf, or public ones where there is no such file.
 fn of_the_host() -> Builder {
     let public = ResolverConfig::udp_and_tcp(&GOOGLE);
     TokioResolver::builder_tokio()
@@ -54,7 +54,7 @@ fn resolvers(builder: impl Fn() -> Builder) -> Result<Resolvers, NetError> {
     Ok([of(LookupIpStrategy::Ipv6Only)?, of(LookupIpStrategy::Ipv4Only)?])
 }
 
-/// Asks for the addresses of both families at once; of one that is slow, or never answered, nobody waits for long.
+/// Asks for the addresses of both families at once. Once one family has addresses, the other has `GRACE` left to answer.
 async fn ask(resolvers: Resolvers, name: &str) -> Result<Vec<SocketAddr>, NetError> {
     let lookup = |resolver: TokioResolver| {
         let name = name.to_owned();
@@ -69,7 +69,7 @@ async fn ask(resolvers: Resolvers, name: &str) -> Result<Vec<SocketAddr>, NetErr
         Ok(first) => (first, timeout(GRACE, other).await.ok().and_then(Result::ok)),
         Err(_) => (other.await?, None),
     };
-    // By the search list the two may have come to different names.
+    // By the search list, the two lookups may have found different names.
     let other = other.filter(|other| other.query().name() == first.query().name());
     let addresses = [Some(&first), other.as_ref()].into_iter().flatten().flat_map(LookupIp::iter);
     Ok(ipv6_first(addresses.map(|ip| (ip, 0).into()).collect()))
@@ -81,10 +81,10 @@ fn ipv6_first(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ordered
 }
 
-/// Has `file`, which is as `/etc/hosts`, answer for the names in it, and nobody else.
+/// Makes the client answer for the names in `file`, which has the form of `/etc/hosts`, from that file alone.
 ///
-/// So `hosts: files dns` of nsswitch.conf has it. The resolver by itself would ask DNS for the addresses of a family that the
-/// file has none of, which takes seconds with each request where no name server answers.
+/// `hosts: files dns` in nsswitch.conf means the same. The resolver by itself would ask DNS for a family of addresses that
+/// the file does not have; where no name server answers, that takes seconds with each request.
 pub(super) fn from_file(builder: reqwest::ClientBuilder, file: &Path) -> reqwest::ClientBuilder {
     let text = std::fs::read(file).unwrap_or_default();
     let names = addresses(&String::from_utf8_lossy(&text));
@@ -94,7 +94,7 @@ pub(super) fn from_file(builder: reqwest::ClientBuilder, file: &Path) -> reqwest
     })
 }
 
-/// The addresses of each name, those of IPv6 first, as the resolver has them.
+/// Reads the addresses of each name, IPv6 before IPv4, as the resolver orders them.
 fn addresses(text: &str) -> BTreeMap<String, Vec<SocketAddr>> {
     let mut found: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
     for line in text.lines() {
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// A name server's treatment of questions of a type.
+    /// The behaviour of a name server towards questions of a type.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Answer {
         Address,
@@ -128,7 +128,7 @@ mod tests {
         Silence,
     }
 
-    /// Resolvers whose one name server treats the two types of questions so.
+    /// Makes resolvers whose only name server treats the two types of questions so.
     fn asking(six: Answer, four: Answer) -> Resolvers {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -157,7 +157,7 @@ mod tests {
             let server = NameServerConfig::new(address.ip(), true, vec![connection]);
             let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
             let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-            // Whoever waits for an answer that never comes does so for longer than the test.
+            // Waiting for an answer that never comes takes longer than the test may.
             builder.options_mut().timeout = Duration::from_secs(3600);
             builder
         })
@@ -216,7 +216,7 @@ fe80::1%eth0 scoped
         assert_eq!(shown, expected);
     }
 
-    /// DNS knows none of these names, so that an answer is the file's.
+    /// Proves that the file answers: DNS knows none of these names.
     #[tokio::test]
     async fn a_name_in_the_file_is_reached_without_dns() {
         use std::io::{Read as _, Write as _};

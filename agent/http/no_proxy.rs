@@ -1,20 +1,21 @@
-//! The list of what is reached without the proxy, by the rules of Go's programs: Docker and the agents for ECS, CloudWatch and
-//! Systems Manager read it so. What they reach directly, this agent does too.
-//! <https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>
+//! The list of hosts that are reached without the proxy, by the rules of Go's programs.
+//!
+//! Docker and the agents for ECS, CloudWatch and Systems Manager read the list so. This agent reaches the same hosts
+//! directly as they do. <https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use url::Url;
 
-/// Tells whether one of the entries has this URL reached directly.
+/// Tells whether this URL is reached without the proxy: by an entry, or because its host is loopback.
 pub(super) fn is_direct(no_proxy: &[String], url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     is_loopback || no_proxy.iter().any(|entry| covers(entry, host, url.port_or_known_default()))
 }
 
-/// Tells whether an entry has a host reached directly, at this port or, without one, at some.
+/// Tells whether an entry exempts a host from the proxy: at this port, or without one, at some.
 pub fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
     let (entry, host) = (entry.trim().to_ascii_lowercase(), host.to_ascii_lowercase());
     let address = host.parse::<IpAddr>().ok();
@@ -41,7 +42,7 @@ pub fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
     }
 }
 
-/// Host and port of an entry, as Go's `net.SplitHostPort` has them; without a port the whole entry is the host.
+/// Splits an entry into host and port, as Go's `net.SplitHostPort` does. Without a port, the whole entry is the host.
 fn split_port(entry: &str) -> (&str, Option<&str>) {
     match entry.rsplit_once(':') {
         Some((host, port)) if host.starts_with('[') && host.ends_with(']') => (&host[1..host.len() - 1], Some(port)),

@@ -28,7 +28,7 @@ fn a_bad_ca_bundle_is_named() {
     assert!(text.contains("no certificate"), "{text}");
 }
 
-/// A TLS server with a certificate of the test CA, for `localhost`; returns its port.
+/// Starts a TLS server with a certificate of the test CA, for `localhost`, and returns its port.
 fn tls_server() -> u16 {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -92,7 +92,7 @@ fn retry_after_is_read_in_both_its_forms() {
         (Some(" 0 "), Some(now), Some(0)),
         (Some("Wed, 21 Oct 2026 07:30:05 GMT"), Some(now), Some(125)),
         (Some("Wed, 21 Oct 2026 07:27:00 GMT"), Some(now), Some(0)),
-        // Without a date of the answer, the clock of the host decides.
+        // Without the answer's `Date`, the clock of the host decides.
         (Some("Thu, 01 Jan 1970 00:00:00 GMT"), None, Some(0)),
         (Some("soon"), Some(now), None),
         (Some("-3"), Some(now), None),

@@ -1,4 +1,4 @@
-//! The actions of a plan: the end states that a host can be brought to, each in words for a person.
+//! The actions of a plan: end states of a host, each described in words.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::well_known::ECS_CONFIG;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VolumeUser {
-    /// Docker, or containerd for it: their layers ask more of a filesystem than files do.
+    /// Docker, or containerd on its behalf: their layers ask more of a filesystem than files do.
     Docker,
-    /// Any other.
+    /// Any other program.
     Others,
 }
 
@@ -27,7 +27,7 @@ pub enum VolumeUser {
 pub enum Action {
     /// This file has these contents and this mode.
     WriteFile(File),
-    /// This file of somebody else's has these lines in this section.
+    /// This file of another program has these lines in this section.
     EditFile(Edit),
     /// This file does not exist.
     RemoveFile {
@@ -52,41 +52,42 @@ pub enum Action {
         owner: (u32, u32),
         /// Permissions.
         mode: Mode,
-        /// True where it gets the label of the host's SELinux policy when it is made, and those above it that are made.
+        /// True if the directory gets the label of the host's SELinux policy when it is made. Parents that are made get
+        /// theirs, too.
         #[serde(skip_serializing_if = "is_false")]
         label: bool,
     },
-    /// This directory exists, and has the label of the host's SELinux policy. One with content keeps its label.
+    /// This directory exists, and has the label of the host's SELinux policy. A directory with content keeps its label.
     EnsureLabel {
         /// The directory.
         path: String,
     },
-    /// This device holds this filesystem. It is made only on a device that is blank.
+    /// This device holds this filesystem. The filesystem is made only on a blank device.
     EnsureFilesystem {
-        /// Where the device is found.
+        /// The device of the volume.
         device: Device,
         /// The filesystem.
         filesystem: Filesystem,
-        /// Its label.
+        /// The filesystem's label.
         label: String,
-        /// The program that keeps its data on it.
+        /// The program that keeps its data on the filesystem.
         user: VolumeUser,
     },
-    /// This directory is there to be mounted over. What it holds itself is told, because the mount hides it.
+    /// This directory exists and can be mounted over. Files that the mount will hide are reported.
     EnsureMountPoint {
         /// The directory.
         path: String,
-        /// As of [`Action::EnsureDirectory`].
+        /// True if the directory gets a label, as for [`Action::EnsureDirectory`].
         #[serde(skip_serializing_if = "is_false")]
         label: bool,
     },
     /// The mounted filesystem of this device is as large as the device.
     EnsureFilesystemFillsDevice {
-        /// Where the device is found.
+        /// The device of the volume.
         device: Device,
         /// The filesystem.
         filesystem: Filesystem,
-        /// Where it is mounted.
+        /// The mount point of the volume.
         mount: String,
     },
     /// systemd knows the unit files as they are.
@@ -95,25 +96,25 @@ pub enum Action {
     StartUnit {
         /// The unit.
         unit: String,
-        /// Whether to wait until it has started.
+        /// Tells whether to wait until the unit has started.
         start: Start,
     },
-    /// These units don't run, unless this mount is there: they would keep open what it hides.
+    /// These units don't run, unless this mount is there: they would keep open the files that the mount hides.
     StopUnits {
-        /// The units, of which the last one tells whether they run.
+        /// The units. The last one tells whether they run, since the others need it.
         units: Vec<String>,
         /// The unit of the mount.
         unless: String,
     },
-    /// This unit runs, and what it mounted is the filesystem of this device: another disk may have the same label.
+    /// This unit runs, and has mounted the filesystem of this device: another disk may have the same label.
     Mount {
         /// The unit.
         unit: String,
-        /// Where the device is found.
+        /// The device of the volume.
         device: Device,
         /// The label by which the unit finds it.
         label: String,
-        /// Where it is mounted.
+        /// The mount point of the volume.
         mount: String,
     },
     /// systemd knows that the host is configured: units ordered after this agent may start.
@@ -122,12 +123,12 @@ pub enum Action {
     WaitFor(Condition),
 }
 
-/// A file that is this agent's alone.
+/// A file that only this agent writes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct File {
     /// The file.
     pub path: String,
-    /// All of it.
+    /// The whole contents of the file.
     pub contents: Contents,
     /// Permissions.
     pub mode: Mode,
@@ -136,25 +137,25 @@ pub struct File {
     pub read_by: Vec<String>,
 }
 
-/// How a unit is started.
+/// The ways to start a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
-    /// Wait until it has started, and fail if it does not.
+    /// Waits until the unit has started, and fails if it does not.
     Await,
-    /// Queue its start and go on: it may be ordered after this agent, or after cloud-init.
+    /// Queues the start and goes on: the unit may be ordered after this agent, or after cloud-init.
     Queue,
 }
 
-/// What can be waited for.
+/// The conditions that can be waited for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "condition", rename_all = "snake_case")]
 pub enum Condition {
     /// The device is attached.
     DevicePresent {
-        /// Where it is found.
+        /// The device that is waited for.
         device: Device,
-        /// The longest that it may take.
+        /// The longest time to wait.
         #[serde(serialize_with = "as_seconds")]
         timeout: Duration,
     },
@@ -162,7 +163,7 @@ pub enum Condition {
     UnitActive {
         /// The unit.
         unit: String,
-        /// The longest that it may take.
+        /// The longest time to wait.
         #[serde(serialize_with = "as_seconds")]
         timeout: Duration,
     },
@@ -171,14 +172,14 @@ pub enum Condition {
         /// Name or ARN of the cluster; none where the ECS agent's settings name it.
         #[serde(skip_serializing_if = "Option::is_none")]
         cluster: Option<String>,
-        /// The longest that it may take.
+        /// The longest time to wait.
         #[serde(serialize_with = "as_seconds")]
         timeout: Duration,
     },
 }
 
 impl Condition {
-    /// The longest that the condition may take to hold.
+    /// Returns the longest time to wait for the condition.
     pub fn timeout(&self) -> Duration {
         match self {
             Condition::DevicePresent { timeout, .. }
@@ -188,7 +189,7 @@ impl Condition {
     }
 }
 
-/// One unit stands for itself, as in plans of the time when a file had one reader at most.
+/// Writes a single unit as text, and several as a list. Plans had text when a file had at most one reader.
 fn one_or_list<S: serde::Serializer>(units: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     match units {
         [] => serializer.serialize_none(),

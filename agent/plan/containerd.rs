@@ -1,8 +1,9 @@
-//! containerd: where Docker keeps images and containers in it, its data lie on the volume on which those of Docker are.
+//! The data of containerd: on the volume of Docker's data, where Docker keeps images and containers in containerd.
 //!
-//! Its directory stays where every program looks for it, and is mounted there from the volume. containerd may be enabled, so
-//! its own drop-in pulls no mount in: mounts come before local-fs.target and this agent after it, and a boot would wait in vain
-//! for an instance store that this agent has yet to format. containerd waits for this agent instead, and starts on a mount only.
+//! containerd's directory keeps its path, where every program looks for it, and is mounted there from the volume. containerd
+//! may be enabled, so its own drop-in pulls no mount in: mounts come before local-fs.target and this agent after it, and a
+//! boot would wait in vain for an instance store that this agent has yet to format. containerd waits for this agent instead,
+//! and starts on a mount only.
 
 use serde_json::{Map, Value};
 
@@ -18,16 +19,16 @@ use crate::well_known::{
     CONTAINERD_DATA, CONTAINERD_TOML, CONTAINERD_UNIT, DOCKER_UNIT, OUR_UNIT, UNITS, WRITTEN_BY_US,
 };
 
-/// The directory below Docker's data root that stands for containerd's own. Docker keeps nothing under such a name, and does
-/// not take it for that of a graph driver.
+/// The directory below Docker's data root that is mounted as containerd's own. Docker keeps nothing under such a name, and
+/// does not take the name for that of a graph driver.
 const BELOW_DATA_ROOT: &str = "ecs-firstrun-containerd";
-/// Graph drivers of Docker 29: with one of them as `storage-driver` it keeps nothing in containerd.
+/// Graph drivers of Docker 29. With one of them as `storage-driver`, Docker keeps nothing in containerd.
 const GRAPH_DRIVERS: [&str; 5] = ["btrfs", "fuse-overlayfs", "overlay2", "vfs", "zfs"];
-/// The first version that keeps images in containerd unless told otherwise.
+/// The first version of Docker that keeps images in containerd unless told otherwise.
 const BY_DEFAULT: (u32, u32) = (29, 0);
-/// The first version that can be asked to.
+/// The first version of Docker that can be asked to keep images in containerd.
 const IF_ASKED: (u32, u32) = (23, 0);
-/// The first version with a containerd of its own, below the data root.
+/// The first version of Docker with a containerd of its own, below the data root.
 const EMBEDDED: (u32, u32) = (29, 7);
 
 /// The unit that mounts containerd's directory from the volume.
@@ -35,7 +36,7 @@ pub fn mount_path() -> String {
     format!("{UNITS}/{}", unit_of(CONTAINERD_DATA))
 }
 
-/// The place at which containerd's data are to be.
+/// The place for containerd's data.
 #[derive(Debug, PartialEq)]
 enum Place {
     /// containerd's data stay where they are; this agent has no part in that.
@@ -75,7 +76,7 @@ fn place(config: &Config, instance: &Instance) -> Place {
     }
 }
 
-/// Says why Docker keeps images in containerd; nothing where it doesn't, by the rules of dockerd's own choice.
+/// Says why Docker keeps images in containerd, by the rules of dockerd's own choice; nothing if Docker does not.
 fn kept_in_containerd(directives: &Map<String, Value>, instance: &Instance) -> Option<String> {
     let feature = |name: &str| directives.get("features")?.get(name)?.as_bool();
     let text = |name: &str| directives.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -98,7 +99,7 @@ fn kept_in_containerd(directives: &Map<String, Value>, instance: &Instance) -> O
         (Some(version), Some(name)) if version >= BY_DEFAULT => Some(format!(
             "Docker {name} keeps images and containers in containerd, unless its data root has those of an older one"
         )),
-        // What an earlier run found is no worse than nothing.
+        // Without a version, the finding of an earlier run is the best that is known.
         (None, _) if instance.ours.contains(&mount_path()) => {
             Some("an earlier run found that Docker keeps images and containers in containerd".to_owned())
         }
@@ -106,7 +107,7 @@ fn kept_in_containerd(directives: &Map<String, Value>, instance: &Instance) -> O
     }
 }
 
-/// Tells whether the plan depends on the version of Docker, which takes a program to tell.
+/// Tells whether the plan depends on the version of Docker, which only a program can tell.
 pub fn asks_for_version(config: &Config, instance: &Instance) -> bool {
     let with = |version: Option<&str>| {
         let mut instance = instance.clone();
@@ -117,12 +118,12 @@ pub fn asks_for_version(config: &Config, instance: &Instance) -> bool {
     ["29.0", "29.7"].iter().any(|version| with(Some(version)) != older)
 }
 
-/// containerd's directory, where the plan mounts it from a volume.
+/// Returns containerd's directory, if the plan mounts it from a volume.
 pub fn bound(config: &Config, instance: &Instance) -> Option<String> {
     matches!(place(config, instance), Place::Bound(..)).then(|| CONTAINERD_DATA.to_owned())
 }
 
-/// Tells a person that not all of Docker's data are where they were asked for.
+/// Tells a person that containerd's data are not on the volume of Docker's data.
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     match place(config, instance) {
         Place::Left(why) => Some(why),
@@ -130,14 +131,14 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     }
 }
 
-/// The unit files of the mount and of containerd, or the removal of earlier ones.
+/// Plans the unit files of the mount and of containerd, or the removal of earlier ones.
 pub fn units(config: &Config, instance: &Instance) -> Vec<Planned> {
     let (mount, needed) = match place(config, instance) {
         Place::Bound(source, why) => (Some(mount_file(&source, why)), Some(CONTAINERD_DATA.to_owned())),
         Place::OnVolume(mount) => (None, Some(mount)),
         _ => (None, None),
     };
-    // That of a volume is written with the other volumes'.
+    // The unit of a volume is written with those of the other volumes.
     let is_a_volume = config.storage.iter().any(|volume| volume.mount.as_str() == CONTAINERD_DATA);
     let mount = match is_a_volume {
         true => None,
@@ -180,7 +181,7 @@ fn unit_of(mount: &str) -> String {
     format!("{}.mount", escaped_path(mount))
 }
 
-/// The mount itself, once the volumes are there.
+/// Plans the mount itself, once the volumes are there.
 pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
     let Place::Bound(source, _) = place(config, instance) else { return Vec::new() };
     let unit = unit_of(CONTAINERD_DATA);
@@ -196,7 +197,7 @@ pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
         .collect()
 }
 
-/// Ends what has files open in containerd's directory, before a volume is mounted over that.
+/// Stops the programs that have files open in containerd's directory, before a volume is mounted over the directory.
 pub fn before_volume(volume: &Volume, config: &Config, instance: &Instance) -> Option<Planned> {
     let is_its = place(config, instance) == Place::OnVolume(volume.mount.to_string());
     is_its.then(|| stopped(&unit_of(volume.mount.as_str())))

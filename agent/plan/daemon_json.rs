@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::Config;
 use crate::well_known::{DOCKER_DATA, STATE_DIRECTORY};
 
-/// Where the image's own `daemon.json` is kept while ours stands in its place.
+/// Returns the path at which the image's own `daemon.json` is kept while ours stands in its place.
 pub fn image_daemon_json() -> String {
     format!("{STATE_DIRECTORY}/image/daemon.json")
 }
@@ -22,19 +22,19 @@ pub fn wanted(config: &Config) -> Map<String, Value> {
     wanted
 }
 
-/// Docker's directives, as `daemon.json` has them once it is written over that of the image.
+/// Returns Docker's directives: the configuration's, merged over those of the image's `daemon.json`.
 pub fn directives(config: &Config, image: &Map<String, Value>) -> Map<String, Value> {
     merged(image.clone(), wanted(config))
 }
 
-/// Docker's data root with this configuration, on an image with this `daemon.json`.
+/// Returns Docker's data root with this configuration, on an image with this `daemon.json`.
 pub fn data_root(config: &Config, image: &Map<String, Value>) -> String {
     let directives = directives(config, image);
     let given = directives.get("data-root").and_then(Value::as_str).map(|root| root.trim_end_matches('/'));
     given.filter(|root| !root.is_empty()).unwrap_or(DOCKER_DATA).to_owned()
 }
 
-/// The image's settings with those asked for over them, as a JSON merge patch.
+/// Merges the wanted settings over those of the image, as a JSON merge patch.
 pub fn merged(mut base: Map<String, Value>, patch: Map<String, Value>) -> Map<String, Value> {
     base.retain(|key, _| patch.get(key) != Some(&Value::Null));
     for (key, value) in patch {

@@ -14,7 +14,7 @@ use crate::ecs_variables::holds_secret;
 use crate::instance::Instance;
 use crate::well_known::{DAEMON_JSON, DOCKER_DATA, DOCKER_UNIT, WRITTEN_BY_US};
 
-/// What a person should know: Docker begins anew elsewhere, and what it had so far stays behind.
+/// Tells a person that Docker begins anew elsewhere, and that its data so far stay behind.
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     let data_root = config.docker.as_ref()?.data_root.as_ref()?;
     let elsewhere = data_root.as_str() != DOCKER_DATA && instance.image.docker_data;
@@ -53,7 +53,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     ]
 }
 
-/// The drop-in that makes Docker need the volumes, or the removal of an earlier one.
+/// Plans the drop-in that makes Docker need the volumes, or the removal of an earlier one.
 pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
     let path = mounts_path(DOCKER_UNIT);
     let volumes = config.storage.iter().map(|volume| path_in_list(volume.mount.as_str()));

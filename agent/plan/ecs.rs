@@ -17,12 +17,12 @@ use crate::well_known::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
 
 /// The setting of the ECS agent that keeps memory from tasks, in MiB.
 pub const RESERVED_MEMORY: &str = "ECS_RESERVED_MEMORY";
-/// Says what is done where nobody asked for this agent.
+/// Says what a run does where nobody asked for this agent.
 pub const WITHOUT_CONFIGURATION: &str = "there is no ecs-firstrun configuration: Docker and the ECS agent are started as \
     on an image without ecs-firstrun; nothing is waited for, nothing is signalled";
 /// The reason for not waiting until the ECS agent's unit has started.
 const BESIDE_CLOUD_INIT: &str = "started with --no-block: it may be ordered after cloud-final.service";
-/// The longest that Docker may take to become active when no ECS agent is waited for.
+/// Time allowed for Docker to become active when no ECS agent is waited for.
 const DOCKER_START: Duration = Duration::from_secs(120);
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
@@ -40,7 +40,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
             path: ECS_CONFIG.to_owned(),
             section: None,
             lines,
-            // The last line of a name counts: that of a script, of AWS Batch or of the image wins, as without this agent.
+            // The last line of a name counts: a line of a script, of AWS Batch or of the image wins, as without this agent.
             at_top: true,
             private: true,
             set_aside: &[],
@@ -91,7 +91,7 @@ pub fn start(config: &Config, instance: &Instance) -> Vec<Planned> {
     actions
 }
 
-/// Starts what an image without this agent has enabled.
+/// Plans the start of the units that an image without this agent has enabled.
 pub fn start_unconfigured() -> Vec<Planned> {
     vec![
         ready(),
@@ -120,16 +120,16 @@ pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
     vec![planned(Action::WaitFor(condition), "the run succeeds only when it is")]
 }
 
-/// The reason why no ECS agent starts with this configuration on this instance: it reserves more memory than there is.
+/// Says why no ECS agent starts with this configuration on this instance: it reserves more memory than there is.
 pub fn obstacle(config: &Config, instance: &Instance) -> Option<String> {
     let reserved = config.ecs.as_ref()?.config.0.get(RESERVED_MEMORY)?;
     let words = more_than_memory(reserved, instance.memory_mib?)?;
     Some(format!("ecs.config.{RESERVED_MEMORY}: {words}"))
 }
 
-/// Tells why a value of [`RESERVED_MEMORY`] is too large for a host with so many MiB of memory; nothing where it is not.
+/// Says why a value of [`RESERVED_MEMORY`] is too large for a host with this memory; nothing if the value fits.
 pub fn more_than_memory(reserved: &str, memory_mib: u64) -> Option<String> {
-    // The ECS agent reads a number of 16 bits, and takes a larger one for none.
+    // The ECS agent reads a number of 16 bits, and ignores a larger one.
     let reserved = reserved.trim().parse::<u16>().ok().filter(|reserved| u64::from(*reserved) > memory_mib)?;
     Some(format!(
         "{reserved} MiB are reserved, and the host has {memory_mib} MiB of memory, so the ECS agent does not start; reserve \
@@ -137,7 +137,8 @@ pub fn more_than_memory(reserved: &str, memory_mib: u64) -> Option<String> {
     ))
 }
 
-/// An ECS agent that checks for a warm pool registers only when the instance goes into service; any other would at once.
+/// Tells whether the ECS agent itself checks for a warm pool. Such an agent registers only when the instance goes into
+/// service; any other would register at once.
 fn waits_by_itself(ecs: &Ecs) -> bool {
     ecs.config.0.get("ECS_WARM_POOLS_CHECK").is_some_and(|value| value == "true")
 }

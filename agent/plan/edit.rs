@@ -1,9 +1,9 @@
-//! Lines of ours in a file of somebody else's, put in and taken out again without a trace.
+//! Lines of ours in a file of another program, put in and taken out again without a trace.
 //!
-//! The files are those of programs that read one file only (`dnf.conf`, `ecs.config`, the CloudWatch agent's
-//! `common-config.toml`, the substitutes of an SELinux policy). Our lines stand between two markers. In `ecs.config` they stand at the top, so that a line of others
-//! wins; elsewhere a line of the same key that was there before is kept as a comment. Both are undone by line, whatever else
-//! has been changed in the file since, and however an earlier release had edited it.
+//! The programs are those that read one file only (`dnf.conf`, `ecs.config`, the CloudWatch agent's `common-config.toml`,
+//! the substitutes of an SELinux policy). Our lines stand between two markers. In `ecs.config` they stand at the top, so
+//! that a line of others wins; elsewhere, an earlier line of the same key is kept as a comment. Both are undone by line,
+//! whatever else has been changed in the file since, and however an earlier release had edited it.
 
 mod labels;
 mod toml;
@@ -21,7 +21,8 @@ use crate::well_known::SUBSTITUTES;
 const BEGIN: &str = "# BEGIN ecs-firstrun";
 const END: &str = "# END ecs-firstrun";
 const SET_ASIDE: &str = "#ecs-firstrun# ";
-/// Says in our lines that the file had no line break at its end; also of an empty file, which is not taken away for it.
+/// Notes among our lines that the file had no line break at its end. An empty file gets this note too, so that it is not
+/// taken away with our lines.
 const NO_BREAK: &str = "# (without a line break before)";
 
 /// Lines `key = value` that a section of a file must have.
@@ -31,7 +32,7 @@ pub struct Edit {
     pub path: String,
     /// The section, as in `[section]`; none in a file without sections.
     pub section: Option<&'static str>,
-    /// The lines; none takes out what an earlier run put in.
+    /// The lines. Without any, the lines of an earlier run are taken out.
     pub lines: Vec<(Cow<'static, str>, Contents)>,
     /// Puts the lines at the top of the file, and sets no line of others aside.
     #[serde(skip)]
@@ -39,10 +40,10 @@ pub struct Edit {
     /// Makes the file readable by its owner alone, since lines of others may be secret.
     #[serde(skip)]
     pub private: bool,
-    /// Other keys of the section, whose lines are set aside too: they would change what ours mean.
+    /// Other keys of the section, whose lines are set aside too: they would change the meaning of ours.
     #[serde(skip)]
     pub set_aside: &'static [&'static str],
-    /// What stands between key and value.
+    /// The text between key and value.
     pub separator: &'static str,
     /// The unit that must be restarted when the file changes.
     pub read_by: Option<String>,
@@ -59,12 +60,13 @@ impl Edit {
         self.private || self.lines.iter().any(|(_, value)| matches!(value, Contents::Secret(_)))
     }
 
-    /// The file in which an administrator may give labels to the paths of this one; none but for substitutes of a policy.
+    /// Returns the file in which an administrator may label the paths of this file. Only the substitutes of an SELinux
+    /// policy have such a file.
     pub fn labels(&self) -> Option<String> {
         Some(format!("{}file_contexts.local", self.path.strip_suffix(SUBSTITUTES)?))
     }
 
-    /// The edit without the lines for paths that others have given a label, in the file itself or in `labels`.
+    /// Returns the edit without the lines for paths that others have labelled, in the file itself or in `labels`.
     pub fn without_labelled(&self, file: Option<&str>, labels: Option<&str>) -> Self {
         let others = file.and_then(without_ours).unwrap_or_default() + "\n" + labels.unwrap_or_default();
         let is_free = |path: &str| !others.lines().any(|line| labels::is_about(line, path));
@@ -72,20 +74,20 @@ impl Edit {
         Edit { lines, ..self.clone() }
     }
 
-    /// Whether a text holds lines of ours.
+    /// Tells whether a text holds lines of ours.
     pub fn is_in(text: &str) -> bool {
         text.lines().any(|line| line.trim_end() == BEGIN)
     }
 
-    /// Tells whether a line is one of the two that stand around ours.
+    /// Tells whether a line is one of the two markers around our lines.
     pub fn is_marker(line: &str) -> bool {
         [BEGIN, END].contains(&line)
     }
 
-    /// The file with these lines in place of those of an earlier run; none where nothing is left of it.
+    /// Returns the file with these lines in place of an earlier run's; none where nothing is left of the file.
     ///
     /// # Errors
-    /// A TOML file that is none, in words that begin with the line.
+    /// A `.toml` file that is not TOML, in words that begin with the line.
     pub fn applied_to(&self, file: Option<&str>) -> Result<Option<String>, String> {
         let original = file.and_then(without_ours);
         if self.lines.is_empty() {
@@ -111,7 +113,7 @@ impl Edit {
             .map(Some)
     }
 
-    /// Keys that the program would take for those of ours, though they are spelt otherwise, where they are set aside for ours.
+    /// Lists keys that the program would take for ours though they are spelt otherwise, where such keys are set aside.
     ///
     /// # Errors
     /// As [`Edit::applied_to`].
@@ -125,12 +127,12 @@ impl Edit {
         Ok(keys)
     }
 
-    /// The table of a TOML file.
+    /// Returns the table, if the file is a TOML file.
     fn table(&self) -> Option<&'static str> {
         self.section.filter(|_| self.path.ends_with(".toml"))
     }
 
-    /// The lines in the section where it begins, or in a section of their own.
+    /// Puts the lines at the beginning of the section, or into a section of their own.
     fn in_section(&self, original: Option<&str>, block: &str) -> String {
         let mut out = String::new();
         let mut inside = self.section.is_none();
@@ -159,13 +161,13 @@ impl Edit {
     }
 }
 
-/// Says why a text is no TOML, in words that begin with the line; nothing where it is.
+/// Says why a text is not TOML, in words that begin with the line; nothing if the text is TOML.
 pub fn toml_error(text: &str) -> Option<String> {
     toml::entries(text, "").err()
 }
 
-/// The lines in a table of their own at the end of a TOML file, and each other definition of that table set aside: TOML takes
-/// no second one.
+/// Puts the lines into a table of their own at the end of a TOML file. Each other definition of that table is set aside,
+/// since TOML takes no second one.
 fn in_table(original: Option<&str>, table: &str, block: &str) -> Result<String, String> {
     let text = original.unwrap_or_default();
     let entries = toml::entries(text, table)?;
@@ -194,7 +196,7 @@ fn header_of(line: &str) -> Option<&str> {
     line.trim().strip_prefix('[')?.strip_suffix(']')
 }
 
-/// The file as it was before our lines; none where there was none.
+/// Returns the file as it was before our lines; none where there was no file.
 fn without_ours(file: &str) -> Option<String> {
     let mut out = String::new();
     let mut inside = false;
@@ -214,7 +216,7 @@ fn without_ours(file: &str) -> Option<String> {
             }
         }
     }
-    // What somebody has added since stands on lines of its own.
+    // Text that somebody has added since stands on lines of its own.
     if cut == Some(out.len()) && out.ends_with('\n') {
         out.pop();
     }

@@ -26,7 +26,7 @@ fn agent(config: &Config, instance: &Instance) -> LogAgent {
     config.logs.agent.used(instance.image.cloudwatch_agent.is_some(), instance.image.awslogs)
 }
 
-/// Says that no agent sends logs, where one was to be found in the image.
+/// Says that no logs are sent, if the image was to bring a log agent and has none.
 pub fn missing(config: &Config, instance: &Instance) -> Option<String> {
     let missing = config.logs.agent == LogAgent::Auto && agent(config, instance) == LogAgent::None;
     missing.then(|| "the image has no agent for CloudWatch Logs: no logs are sent".to_owned())
@@ -72,13 +72,13 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     actions
 }
 
-/// How a log agent is told of the proxy.
+/// The form in which a log agent's own file names the proxy.
 struct ProxyFile {
     path: &'static str,
     section: Option<&'static str>,
     separator: &'static str,
     keys: [&'static str; 3],
-    /// The value as the file's syntax wants it.
+    /// Writes a value in the syntax of the file.
     quote: fn(&str) -> String,
     unit: &'static str,
 }

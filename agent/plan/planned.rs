@@ -11,7 +11,7 @@ pub struct Planned {
     /// The end state.
     #[serde(flatten)]
     pub action: Action,
-    /// Why it is wanted.
+    /// The reason for the action.
     pub why: String,
 }
 
@@ -20,7 +20,7 @@ pub fn planned(action: Action, why: impl Into<String>) -> Planned {
     Planned { action, why: why.into() }
 }
 
-/// A file of ours that is wanted now, or that an earlier run left and nobody wants any more.
+/// Returns the wanted action for a file of ours, or the removal of the file that an earlier run left.
 pub fn wanted_or_removed<'a>(
     wanted: Option<Planned>,
     path: &str,

@@ -4,8 +4,9 @@ use super::action::Action;
 use super::planned::{Planned, planned};
 use crate::well_known::{CLOUDWATCH_LOG, CLOUDWATCH_VALIDATION_LOG};
 
-/// The files of the CloudWatch agent that hold the URL, and what each gets where it is missing. The agent keeps the mode that
-/// they have, over the rotation of its log too; an empty `env-config.json` ends it.
+/// The files of the CloudWatch agent that hold the URL, each with the contents for a missing file.
+///
+/// The agent keeps the mode of the files, over the rotation of its log too; an empty `env-config.json` ends the agent.
 pub const FILES: [(&str, &str); 3] = [
     ("/opt/aws/amazon-cloudwatch-agent/etc/env-config.json", "{}"),
     (CLOUDWATCH_LOG, ""),
@@ -13,7 +14,7 @@ pub const FILES: [(&str, &str); 3] = [
     (CLOUDWATCH_VALIDATION_LOG, ""),
 ];
 
-/// Closes them before the CloudWatch agent starts, whoever has told it of a proxy.
+/// Closes the files before the CloudWatch agent starts, whoever has set its proxy.
 pub fn actions() -> impl Iterator<Item = Planned> {
     FILES.into_iter().map(|(path, initial)| {
         let action = Action::EnsurePrivateFile { path: path.to_owned(), initial };

@@ -19,7 +19,7 @@ use crate::well_known::{DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT, UNITS, WRITTEN_BY
 pub const ENVIRONMENT: &str = "/etc/ecs-firstrun/proxy.env";
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
-    // A unit that is not started needs no proxy; what an earlier run left is taken away all the same.
+    // A unit that is not started needs no proxy; the drop-in of an earlier run is removed all the same.
     let units = [(DOCKER_UNIT, true), (ECS_UNIT, config.ecs.is_some()), (SSM_AGENT_UNIT, instance.image.ssm_agent)];
     let readers: Vec<_> = units.iter().filter(|(_, is_used)| *is_used).map(|(unit, _)| *unit).collect();
     let drop_in = |(unit, is_used)| drop_in(unit, config.proxy.as_ref().filter(|_| is_used), instance);
@@ -33,7 +33,8 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         let start = Action::StartUnit { unit: SSM_AGENT_UNIT.to_owned(), start: Start::Queue };
         actions.push(planned(start, "it reads its environment when it starts"));
     }
-    // A unit does not start without the file that its drop-in names, so that is there before the drop-in, and goes after it.
+    // A unit does not start without the file that its drop-in names. So the file is written before the drop-in, and removed
+    // after it.
     let environment =
         wanted_or_removed(config.proxy.as_ref().map(|proxy| environment(proxy, &readers)), ENVIRONMENT, [], instance);
     let at = if config.proxy.is_some() { 0 } else { actions.len() };
@@ -86,7 +87,7 @@ fn drop_in(unit: &str, proxy: Option<&Proxy>, instance: &Instance) -> Option<Pla
     wanted_or_removed(proxy.map(write), &path, [unit], instance)
 }
 
-/// Where the proxy's drop-in for a unit lies.
+/// Returns the path of the proxy's drop-in for a unit.
 pub fn drop_in_path(unit: &str) -> String {
     format!("{UNITS}/{unit}.d/ecs-firstrun-proxy.conf")
 }
@@ -100,13 +101,13 @@ fn package_manager(config: &Config, instance: &Instance) -> Option<Planned> {
     edited_or_restored(edit, "the package manager goes through the proxy", instance)
 }
 
-/// One line for dnf.conf(5) and yum.conf(5), credentials included. In options of their own dnf takes quotes away, and yum fills
-/// in what looks like a variable; in a URL they are percent-encoded.
+/// Writes one line for dnf.conf(5) and yum.conf(5), credentials included. As separate options, dnf would take quotes away
+/// from credentials, and yum would fill in variables; in a URL, credentials are percent-encoded.
 fn package_manager_lines(proxy: &Proxy) -> Vec<(Cow<'static, str>, Contents)> {
     vec![("proxy".into(), contents(proxy, proxy.url.for_programs()))]
 }
 
-/// The edit, if it has lines or an earlier run left some.
+/// Plans the edit, if it has lines or an earlier run left some.
 pub fn edited_or_restored(edit: Edit, why: &str, instance: &Instance) -> Option<Planned> {
     match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
         (false, _) => Some(planned(Action::EditFile(edit), why)),

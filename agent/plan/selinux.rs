@@ -1,8 +1,9 @@
-//! SELinux: what is made on fresh filesystems gets the labels of the host's policy.
+//! SELinux: gives files on fresh filesystems the labels of the host's policy.
 //!
-//! A fresh filesystem has no labels, and what is made in a directory without one has none for good. Only the host's own
-//! restorecon(8) can tell which label a path gets. The policy knows Docker's default data root alone, so a moved one is
-//! declared to be like it: a line in the policy's file of substitutes, which semanage(8) and others write too.
+//! A fresh filesystem has no labels, and a file that is made in a directory without a label never gets one. Only the host's
+//! own restorecon(8) can tell which label a path gets. The policy knows Docker's default data root alone, so a moved data
+//! root is declared to be like the default: a line in the policy's file of substitutes, which semanage(8) and others write
+//! too.
 
 use serde_json::{Map, Value};
 
@@ -18,18 +19,18 @@ use crate::well_known::{DOCKER_DATA, SELINUX_ENABLED, SUBSTITUTES};
 /// The consequence of `selinux-enabled` without labels for containers.
 pub const NO_CONTAINERS: &str = "no container starts, the ECS agent's included";
 
-/// Tells whether what is made on a volume gets labels: a mount option can give one label to all of it.
+/// Tells whether new files on a volume get labels. A mount option can give one label to the whole volume instead.
 pub fn is_labelled(volume: &Volume, instance: &Instance) -> bool {
     instance.image.selinux.is_some() && !volume.has_one_label()
 }
 
-/// The label of a fresh filesystem's root.
+/// Plans the label of a fresh filesystem's root.
 pub fn root(volume: &Volume) -> Planned {
     let action = Action::EnsureLabel { path: volume.mount.to_string() };
     planned(action, "SELinux is on, and a fresh filesystem has no label; one with content keeps its own")
 }
 
-/// The policy's line for what was moved, or the removal of the line of an earlier run.
+/// Plans the policy's line for a moved data root, or the removal of an earlier run's line.
 pub fn substitute(config: &Config, instance: &Instance) -> Option<Planned> {
     let edit = substitutes(instance.image.selinux.as_ref()?, &moved(config, instance));
     match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
@@ -42,7 +43,7 @@ pub fn substitute(config: &Config, instance: &Instance) -> Option<Planned> {
     }
 }
 
-/// The labels of what was moved.
+/// Plans the labels of the moved directories.
 pub fn labels(config: &Config, instance: &Instance) -> Vec<Planned> {
     if instance.image.selinux.is_none() {
         return Vec::new();

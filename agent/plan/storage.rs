@@ -1,8 +1,8 @@
 //! The volumes: found, formatted when blank, mounted by their labels.
 //!
-//! A mount is a unit of its own, without an entry in `fstab`: it is started by this agent on every boot, after the
-//! filesystem was looked at, and pulled in by Docker. So a disk that is gone fails this agent, not the boot, and an
-//! instance store that came back blank is formatted before it is mounted.
+//! A mount is a unit of its own, without an entry in `fstab`. This agent starts the unit on every boot, after it has looked
+//! at the filesystem, and Docker pulls the unit in. So a missing disk fails this agent, not the boot, and an instance store
+//! that came back blank is formatted before it is mounted.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::config::{Config, Volume};
 use crate::instance::Instance;
 use crate::well_known::{UNITS, WRITTEN_BY_US};
 
-/// The longest that an attachment may take: EC2 attaches volumes while the instance boots, mostly within seconds.
+/// Time allowed for a volume to be attached; EC2 attaches volumes while the instance boots, mostly within seconds.
 const ATTACHMENT: Duration = Duration::from_secs(120);
 
-/// What systemd has to know comes first, for all volumes at once: to read its units again takes it longer than to mount.
+/// Plans the volumes. All unit files come first, because systemd takes longer to read its units again than to mount.
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     let units = config.storage.iter().map(unit).chain(containerd::units(config, instance));
     let mut actions: Vec<_> = units.chain(docker::mounts(config, instance)).collect();
@@ -35,7 +35,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         volume(entry, user, instance, containerd::before_volume(entry, config, instance))
     }));
     actions.extend(selinux::labels(config, instance));
-    // Its directory is made in the data root, which gets its label while it is empty.
+    // containerd's directory is made in the data root, which gets its label while it is empty.
     actions.extend(containerd::mounted(config, instance));
     actions
 }
@@ -90,7 +90,7 @@ fn volume(volume: &Volume, user: VolumeUser, instance: &Instance, before: Option
     actions
 }
 
-/// Only EBS volumes can be enlarged.
+/// Plans the growth of an EBS volume's filesystem, since no other volume can be enlarged.
 fn growth(volume: &Volume) -> Option<Planned> {
     let (device, filesystem, mount) = (volume.device.clone(), volume.filesystem, volume.mount.to_string());
     let action = Action::EnsureFilesystemFillsDevice { device, filesystem, mount };

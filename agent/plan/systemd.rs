@@ -2,7 +2,8 @@
 
 use crate::well_known::UNITS;
 
-/// A value in double quotes, as systemd reads it: systemd.syntax(7), and `%` doubled against specifiers, systemd.unit(5).
+/// Writes a value in double quotes, as systemd reads it: systemd.syntax(7). `%` is doubled, so that it begins no specifier:
+/// systemd.unit(5).
 pub fn quoted(value: &str) -> String {
     let mut out = String::from("\"");
     for c in value.chars() {
@@ -16,7 +17,8 @@ pub fn quoted(value: &str) -> String {
     out
 }
 
-/// A line of a file for `EnvironmentFile=`, its value in double quotes as in a shell; `%` is no specifier there.
+/// Writes a line of a file for `EnvironmentFile=`, with its value in double quotes as in a shell. `%` begins no specifier
+/// there.
 pub fn assignment(name: &str, value: &str) -> String {
     let mut out = format!("{name}=\"");
     for c in value.chars() {
@@ -47,12 +49,12 @@ pub fn escaped_path(path: &str) -> String {
     out
 }
 
-/// A path where systemd reads the rest of the line as one, as in `Where=`: it knows specifiers there, and no quotes.
+/// Writes a path for a setting that takes the rest of the line, as `Where=`. systemd knows specifiers there, but no quotes.
 pub fn path(path: &str) -> String {
     path.replace('%', "%%")
 }
 
-/// A path in a list, as in `RequiresMountsFor=`: in quotes, where something in it would be syntax.
+/// Writes a path in a list, as in `RequiresMountsFor=`. A path with characters of systemd's syntax gets quotes.
 pub fn path_in_list(path: &str) -> String {
     match path.contains(|c: char| c.is_whitespace() || "\"'\\;".contains(c)) {
         true => quoted(path),
@@ -60,7 +62,7 @@ pub fn path_in_list(path: &str) -> String {
     }
 }
 
-/// The drop-in that has to do with the volumes.
+/// Returns the path of a unit's drop-in for the volumes.
 pub fn mounts_path(unit: &str) -> String {
     format!("{UNITS}/{unit}.d/ecs-firstrun-mounts.conf")
 }

@@ -17,7 +17,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Signs with such credentials.
+    /// Makes a sender that signs with these credentials.
     pub(super) fn new(
         signal: &SignalRequest,
         client: &reqwest::Client,
@@ -27,7 +27,7 @@ impl Sender {
         Ok(Self { sdk, endpoint: signal.endpoint() })
     }
 
-    /// One try.
+    /// Sends the signal once.
     pub(super) async fn signal(&self, signal: &SignalRequest, stack: &str, resource: &str) -> Attempt {
         let credentials = match self.sdk.credentials(Method::Iam).await {
             Ok(credentials) => credentials,
@@ -42,7 +42,7 @@ impl Sender {
         answer.map_or_else(|error| outcome(Method::Iam, &error), |_| Attempt::Accepted)
     }
 
-    /// Asks the same endpoint as the instance identity does.
+    /// Makes a client for the same endpoint as for the instance identity.
     fn client(&self, credentials: Credentials) -> aws_sdk_cloudformation::Client {
         let builder = Builder::from(self.sdk.config()).credentials_provider(credentials).endpoint_url(&self.endpoint);
         aws_sdk_cloudformation::Client::from_conf(builder.build())

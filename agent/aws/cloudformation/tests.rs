@@ -22,7 +22,7 @@ const SIGNALLED: &str =
     "<SignalResourceResponse><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></SignalResourceResponse>";
 const PAGE: &str = "<!DOCTYPE html><html>Please log in</html>";
 
-/// A server that gives these answers in turn, the last one for ever, and keeps the requests as they came.
+/// A server that gives these answers in turn, the last one for ever, and keeps the requests in order.
 pub(crate) struct Server {
     pub(crate) address: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -201,7 +201,7 @@ async fn auto_falls_back_to_iam() {
     assert_eq!(delivery, accepted("iam", 2));
 }
 
-/// The one line about a signal that both ways refuse so.
+/// Returns the one line about a signal that both ways refuse in these words.
 async fn refused_by_both(first: (&str, &str), second: (&str, &str)) -> String {
     let first = format!(r#"{{"Error":{{"Code":"{}","Message":"{}"}}}}"#, first.0, first.1);
     let second = DENIED_XML.replace("AccessDenied", second.0).replace("no permission", second.1);
@@ -255,7 +255,7 @@ async fn two_refusals_are_both_told_and_what_they_share_once() {
     }
 }
 
-/// Another way would be told the same.
+/// Proves that no second way is tried, since it would get the same answer.
 #[tokio::test]
 async fn a_signal_that_is_there_already_is_tried_in_one_way_only() {
     let there = "Signal with ID i-0123 for resource Instances already exists.  Signals may only be updated with a \

@@ -1,4 +1,4 @@
-//! What an HTTP answer of AWS, or of what stands before it, means.
+//! Judges an HTTP answer, from AWS or from something in between.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(crate) enum Attempt {
     Refused(Refusal),
     Again {
         why: String,
-        /// How long the other side asked to be left alone.
+        /// Time for which the other side asked to be left alone.
         after: Option<Duration>,
     },
 }
@@ -33,7 +33,7 @@ impl Attempt {
 pub enum Over {
     /// CloudFormation has a signal with this id, and would only take a FAILURE in its place.
     ///
-    /// It is there where the answer to an earlier try was lost, or another one has signalled for the instance.
+    /// Either the answer to an earlier try was lost, or something else has signalled for the instance.
     AlreadyThere,
     /// Nobody waits: the stack's operation or the lifecycle action is over, as on every later scale-out of a stack.
     NotWaitedFor,
@@ -46,7 +46,7 @@ pub enum Over {
 pub struct Refusal {
     /// The reason, mostly AWS's.
     pub why: String,
-    /// The remedy; empty where the reason has it.
+    /// The remedy; empty where the reason holds the remedy.
     pub remedy: String,
 }
 
@@ -94,11 +94,12 @@ const TEMPORARY: [&str; 11] = [
     "ScalingActivityInProgress",
 ];
 
-/// Codes of credentials that are too new to be known everywhere, or have been replaced meanwhile.
+/// Codes for credentials that are too new to be known everywhere, or have been replaced meanwhile.
 const TEMPORARY_IAM: [&str; 5] =
     ["InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "ExpiredToken", "RequestExpired"];
 
-/// Remedies of what S3 says to the URL of a wait condition handle: how the code begins, what the message contains, what to do.
+/// Remedies for S3's answers to the URL of a wait condition handle. Each has the beginning of the code, a part of the
+/// message, and the remedy.
 const OF_HANDLES: [(&str, &str, &str); 7] = [
     ("", "has expired", EXPIRED),
     ("ExpiredToken", "", EXPIRED),
@@ -116,7 +117,7 @@ const OF_HANDLES: [(&str, &str, &str); 7] = [
 const EXPIRED: &str = "the URL of the wait condition handle is too old: create the stack again";
 const CHANGED: &str = "the URL was changed on its way here: give it as CloudFormation made it, each % and & in it too";
 
-/// The same for requests that are signed here.
+/// Remedies for requests that are signed here, in the same form as `OF_HANDLES`.
 const OF_SIGNATURES: [(&str, &str, &str); 3] = [
     ("SignatureDoesNotMatch", "", MISSIGNED),
     ("IncompleteSignature", "", MISSIGNED),
@@ -124,9 +125,10 @@ const OF_SIGNATURES: [(&str, &str, &str); 3] = [
 ];
 const MISSIGNED: &str = "the secret key must be that of the access key, and no proxy may change the request's headers";
 
-/// What an answer with this status and body means.
+/// Judges an answer with this status and body.
 ///
-/// Only an AWS error with a 4xx status is a refusal. An answer without one comes from something in between, and 5xx passes.
+/// Only an AWS error with a 4xx status is a refusal. An answer without such an error comes from something in between, and a
+/// 5xx status is temporary.
 pub(crate) fn judge(method: Method, status: u16, after: Option<Duration>, body: &[u8]) -> Attempt {
     let again = |why| Attempt::Again { why, after };
     if (200..300).contains(&status) {
@@ -143,14 +145,14 @@ pub(crate) fn judge(method: Method, status: u16, after: Option<Duration>, body: 
     }
     let refusal = Refusal { why: format!("{}: {}", error.code, error.message), remedy: error.remedy(method) };
     match error.is_temporary(method, status) {
-        // What isn't there seldom comes by itself.
+        // A missing stack or resource seldom appears by itself, so the remedy is given too.
         true if status == 404 => again(format!("HTTP {status}, {refusal}")),
         true => again(format!("HTTP {status}, {}", refusal.why)),
         false => Attempt::Refused(refusal),
     }
 }
 
-/// Whether this is HTML, which no AWS API and no presigned PUT answers with.
+/// Tells whether a body is HTML, which no AWS API and no presigned PUT answers with.
 pub(crate) fn is_web_page(body: &[u8]) -> bool {
     let head = body.get(..512).unwrap_or(body);
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
@@ -158,7 +160,7 @@ pub(crate) fn is_web_page(body: &[u8]) -> bool {
 }
 
 impl AwsError {
-    /// From JSON as `ContentType=JSON` asks for, or from XML as SDK requests and S3 get it.
+    /// Reads an error from JSON, which `ContentType=JSON` asks for, or from XML, which SDK requests and S3 get.
     fn read(body: &[u8]) -> Option<Self> {
         // A bucket repeats much of the request that it refuses.
         let shown = |error: Self| Self { message: redact(&error.message), ..error };
@@ -173,10 +175,10 @@ impl AwsError {
         Some(shown(Self { code: element(text, "Code")?, message }))
     }
 
-    /// The reason why the request need not be sent again, if there is one.
+    /// Returns the reason why the request need not be sent again, if there is one.
     ///
-    /// The one code stands for much else, so that it is the text that tells. CloudFormation has it of each stack whose
-    /// operation is over, and of each id that has signalled; Auto Scaling of each instance that no hook holds.
+    /// The same code has many other meanings, so the text decides. CloudFormation has this text for each stack whose
+    /// operation is over, and for each id that has signalled; Auto Scaling for each instance that no hook holds.
     fn over(&self, method: Method) -> Option<Over> {
         let message = self.message.to_ascii_lowercase();
         let says = |text| message.contains(text);
@@ -201,7 +203,7 @@ impl AwsError {
                     || self.message.contains("Signature expired")
                     || self.message.contains("Signature not yet current")
             }
-            // As aws-cfn-bootstrap has it for the presigned PUT.
+            // aws-cfn-bootstrap retries the presigned PUT on these.
             Method::WaitHandle => matches!(status, 404 | 408),
             Method::InstanceIdentity => false,
         }
@@ -244,21 +246,22 @@ impl AwsError {
     }
 }
 
-/// Tells whether a text like `Stack web is in ROLLBACK_COMPLETE state and cannot be signaled` is of a stack that came to nothing.
+/// Tells whether a message names a stack that was rolled back, has failed, or is deleted.
 ///
-/// All other states are those of an operation that went well, or goes on. The text is in lower case.
+/// The message is like `Stack web is in ROLLBACK_COMPLETE state and cannot be signaled`, in lower case. All other states are
+/// those of an operation that went well, or goes on.
 fn has_failed(message: &str) -> bool {
     let state = message.split_once(" is in ").and_then(|(_, rest)| rest.split_whitespace().next());
     state.is_some_and(|state| state.contains("rollback") || state.contains("failed") || state.starts_with("delete"))
 }
 
-/// The text of the first such element; AWS's error documents are flat enough for this.
+/// Returns the text of the first element with this name; AWS's error documents are flat enough for this.
 fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     let text = text.replace("&lt;", "<").replace("&gt;", ">");
     let text = text.replace("&quot;", "\"").replace("&apos;", "'");
-    // Last, so that what it uncovers isn't taken for an entity.
+    // `&amp;` comes last, so that the text which it uncovers isn't taken for an entity.
     Some(text.replace("&amp;", "&"))
 }
 

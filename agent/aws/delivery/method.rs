@@ -14,7 +14,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    /// What a role must permit for it.
+    /// Names the permissions that a role needs for this method.
     pub(crate) fn permission(self) -> &'static str {
         match self {
             Self::LifecycleHook => "autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat",
@@ -22,7 +22,7 @@ impl Method {
         }
     }
 
-    /// How it is proved who sends it.
+    /// Names the proof of who sends the request.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InstanceIdentity => "instance_identity",

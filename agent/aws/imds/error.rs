@@ -2,29 +2,29 @@
 
 use reqwest::StatusCode;
 
-/// Why the metadata service gave no answer.
+/// The reason why the metadata service gave no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ImdsError {
     /// No connection, or only temporary errors, until the deadline.
     #[error("the instance metadata service didn't answer in time: {tried}")]
     Unreachable {
-        /// The endpoints that were tried, each with what the last try came to.
+        /// The endpoints that were tried, each with the outcome of the last try.
         tried: String,
     },
-    /// It answered, and trying again won't change that.
+    /// The service refused the request, and trying again won't change that.
     #[error("the instance metadata service refused {path} with HTTP {status}{}", remedy(*.status))]
     Refused {
-        /// What was asked for.
+        /// The path of the request.
         path: String,
         /// The HTTP status.
         status: u16,
     },
-    /// It answered something that isn't what the category holds.
+    /// The service's answer can't be the contents of the category.
     #[error("the instance metadata service's answer for {path} is unusable: {why}")]
     Malformed {
-        /// What was asked for.
+        /// The path of the request.
         path: String,
-        /// What is wrong with the answer.
+        /// The fault of the answer.
         why: String,
     },
 }

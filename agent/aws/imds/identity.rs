@@ -1,4 +1,4 @@
-//! What the metadata service says of this instance.
+//! The identity of this instance, as the metadata service gives it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,27 +14,27 @@ pub(super) const LAUNCH_INDEX: &str = "/latest/meta-data/ami-launch-index";
 pub(super) const LIFECYCLE_STATE: &str = "/latest/meta-data/autoscaling/target-lifecycle-state";
 pub(super) const TAGS: &str = "/latest/meta-data/tags/instance";
 
-/// What can be done without is waited for no longer than this.
+/// Time allowed for a category that a run can do without.
 const OPTIONAL: Duration = Duration::from_secs(20);
 
-/// EC2 allows 50 tags; those of AWS itself are not counted.
+/// The most tags that are read. EC2 allows 50; AWS's own tags are not counted.
 const MAX_TAGS: usize = 100;
 
-/// What the metadata service says of this instance.
+/// The identity of this instance, as the metadata service gives it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
-    /// `i-…`
+    /// The instance's id, `i-…`.
     pub instance_id: String,
-    /// Such as `eu-west-1`.
+    /// The region, such as `eu-west-1`.
     pub region: String,
-    /// Twelve digits; empty when the document doesn't say.
+    /// Id of the AWS account, twelve digits; empty when the document doesn't say.
     pub account_id: String,
-    /// Such as `eu-west-1a`; empty when the document doesn't say.
+    /// The availability zone, such as `eu-west-1a`; empty when the document doesn't say.
     pub availability_zone: String,
-    /// Such as `m5.large`; empty when the document doesn't say.
+    /// The instance type, such as `m5.large`; empty when the document doesn't say.
     pub instance_type: String,
-    /// Id of the image (AMI), such as `ami-0c1d2e3f405162738`; empty when the document doesn't say, and in a state that was
-    /// kept before ecs-firstrun read it.
+    /// Id of the image (AMI), such as `ami-0c1d2e3f405162738`. The id is empty when the document doesn't say, and in a state
+    /// from before ecs-firstrun read the id.
     #[serde(default)]
     pub image_id: String,
     /// The DNS suffix of the partition's services (category `services/domain`), such as `amazonaws.com`.
@@ -53,7 +53,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether Auto Scaling keeps the instance in a warm pool, or is bringing it there.
+    /// Tells whether Auto Scaling keeps the instance in a warm pool, or is bringing it there.
     pub fn is_warming(&self) -> bool {
         is_of_a_warm_pool(self.target_lifecycle_state.as_deref())
     }
@@ -66,7 +66,7 @@ impl Identity {
     }
 }
 
-/// Whether a target lifecycle state is one of a warm pool, such as `Warmed:Stopped`.
+/// Tells whether a target lifecycle state is one of a warm pool, such as `Warmed:Stopped`.
 pub fn is_of_a_warm_pool(state: Option<&str>) -> bool {
     state.is_some_and(|state| state.starts_with("Warmed:"))
 }
@@ -87,9 +87,9 @@ struct IdentityDocument {
 type CategoryData = Result<Option<Vec<u8>>, ImdsError>;
 
 impl Identity {
-    /// Put together of the answers that `get` gives, by path.
+    /// Reads the identity out of the answers that `get` gives, by path.
     pub(crate) async fn read(get: &impl AsyncFn(&str) -> CategoryData) -> Result<Self, ImdsError> {
-        // Alone and first: it finds the endpoint and the token that the others share.
+        // The document comes alone and first: its read finds the endpoint and the token that the other reads share.
         let document = text(get, DOCUMENT).await?.unwrap_or_default();
         let read: IdentityDocument =
             serde_json::from_str(&document).map_err(|error| malformed(DOCUMENT, &error.to_string()))?;
@@ -117,7 +117,8 @@ impl Identity {
     }
 }
 
-/// What a run can do without: that a category is not to be had is said, and keeps nobody from being told the outcome.
+/// Reads a category that a run can do without. A missing category is logged, and does not keep the outcome from being
+/// reported.
 async fn optional<T>(path: &str, read: impl Future<Output = Result<Option<T>, ImdsError>>) -> Option<T> {
     match tokio::time::timeout(OPTIONAL, read).await {
         Ok(Ok(found)) => found,
@@ -144,7 +145,7 @@ async fn text(get: &impl AsyncFn(&str) -> CategoryData, path: &str) -> Result<Op
     Ok(Some(text))
 }
 
-/// One request a tag: the category lists the keys, one a line, and each key holds its value.
+/// Reads the tags, with one request for each. The category lists the keys, one a line, and each key holds its value.
 async fn tags(get: &impl AsyncFn(&str) -> CategoryData) -> Result<BTreeMap<String, String>, ImdsError> {
     let mut tags = BTreeMap::new();
     let keys = text(get, TAGS).await?.unwrap_or_default();
@@ -161,7 +162,7 @@ fn trimmed(text: Option<String>) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// DNS suffix of a region's partition, for metadata services without the category `services/domain`.
+/// Returns the DNS suffix of a region's partition, for metadata services without the category `services/domain`.
 fn domain_of(region: &str) -> &'static str {
     if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }

@@ -38,7 +38,7 @@ fn client(endpoint: &str, millis: u64) -> Imds {
     Imds::new(Some(endpoint), Instant::now() + Duration::from_millis(millis)).unwrap()
 }
 
-/// A whole metadata service with the token `t`.
+/// Answers as a whole metadata service with the token `t`.
 fn instance(method: &str, path: &str, token: &str) -> (u16, String) {
     let body = match (method, path) {
         ("PUT", TOKEN) => "t",
@@ -217,7 +217,8 @@ async fn endpoints_take_turns_until_one_answers() {
     assert_eq!(imds.session().current, 1);
 }
 
-/// A slow answer of the first endpoint, while another read has moved on to the second, must not settle the second.
+/// Proves that a slow answer of the first endpoint does not settle the second. Another read has meanwhile moved on to the
+/// second.
 #[tokio::test]
 async fn the_endpoint_that_answers_is_the_one_that_stays() {
     let imds = Imds::new(None, Instant::now()).unwrap();

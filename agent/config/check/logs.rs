@@ -1,4 +1,4 @@
-//! The checks of `logs` that concern more than one value: names as they will stand, times, and settings of one log group.
+//! The checks of `logs` that concern more than one value: complete names, times, and settings of one log group.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -13,7 +13,8 @@ use crate::host_logs::{ALL_HOST_LOGS, HostLog, groups};
 /// Takes a path in the document, a message and a remedy.
 type Reporter<'a> = dyn FnMut(&[&str], String, &str) + 'a;
 
-/// The most files that a document can list: with those of the host it stays below the 16,384 of the CloudWatch agent's schema.
+/// The most files that a document can list. With the host's own, the files stay below the 16,384 of the CloudWatch agent's
+/// schema.
 const MOST_FILES: usize = 10_000;
 
 pub(super) fn check(config: &Config, root: &Node, refused: &HashSet<NodeId>, report: &mut Reporter<'_>) {
@@ -82,8 +83,8 @@ fn check_variables(
     }
 }
 
-/// The whole names, once the log agent has filled in their placeholders, in a region with a long name. One that is too long
-/// keeps the CloudWatch agent from starting.
+/// Checks the lengths of complete names, with the longest values of placeholders and regions. A name that is too long keeps
+/// the CloudWatch agent from starting.
 fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Reporter<'_>) {
     let names = LogNames::new(config, (LONGEST_REGION, ACCOUNT), &Placeholder::longest);
     let mut check = |at: &[&str], what: &str, name: String| {
@@ -112,7 +113,8 @@ fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, 
     }
 }
 
-/// The CloudWatch agent doesn't start where one log group has two retentions. Upper case counts as lower case there.
+/// Refuses two retentions for one log group, with which the CloudWatch agent doesn't start. Upper case counts as lower case
+/// there.
 fn check_retention<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, usize)>, report: &mut Reporter<'_>) {
     let names = LogNames::new(config, (LONGEST_REGION, ACCOUNT), &LogNames::alike);
     let listed = |log: &&HostLog| config.logs.files.iter().any(|file| file.path.as_str() == log.path);

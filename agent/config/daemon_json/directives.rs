@@ -34,9 +34,10 @@ pub(crate) enum Type {
     Directives(&'static [(&'static str, Type)]),
     /// Any value.
     Any,
-    /// The name of a flag that the file has no such directive for: dockerd accepts and ignores it. The file's name, or nothing.
+    /// The name of a flag that is no directive of the file: dockerd accepts and ignores it. Holds the right directive, or
+    /// nothing.
     FlagOnly(&'static str),
-    /// Docker's unit gives the flag already, and dockerd refuses both: the flag, and the remedy.
+    /// A directive whose flag Docker's unit gives already; dockerd refuses both together. Holds the flag, and the remedy.
     OfUnit(&'static str, &'static str),
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::config::parse;
 use crate::document::decode::Document;
 
-/// The messages about a document's `docker.daemon`, errors and warnings, each with line, column and remedy.
+/// Returns the messages about a document's `docker.daemon`, errors and warnings, each with line, column and remedy.
 fn told(daemon: &str) -> (Vec<String>, Vec<String>) {
     let document =
         Document::read("user data", format!("docker:\n  daemon:\n    {}\n", daemon.replace('\n', "\n    ")), false);

@@ -9,7 +9,7 @@ use super::directives::{Syntax, Type};
 use crate::document::yaml::{Node, Value};
 use crate::text::did_you_mean;
 
-/// Tells whether dockerd takes a value that is no list or mapping of its own type.
+/// Tells whether dockerd takes a value that is not a list or a mapping of its own type.
 pub(super) fn fits(kind: Type, value: &Value) -> bool {
     match (kind, value) {
         (Type::Text | Type::AsText, Value::String(_)) | (Type::Bool, Value::Bool(_)) => true,
@@ -83,7 +83,7 @@ pub(super) fn remedy(kind: Type, value: &Value) -> String {
     words.to_owned()
 }
 
-/// Tells whether an entry of `exec-opts` is the one that Linux has.
+/// Tells whether an entry of `exec-opts` is `native.cgroupdriver`, the only option that Linux has.
 pub(super) fn is_cgroup_driver(value: &Value) -> bool {
     let Value::String(text) = value else { return true };
     let parts = text.split_once('=');
@@ -143,7 +143,7 @@ fn is_mirror(text: &str) -> bool {
     text.contains("://") && Url::parse(text).is_ok_and(right)
 }
 
-/// Docker's `opts.ValidateDNSSearch`.
+/// Tells whether a text is a domain by Docker's `opts.ValidateDNSSearch`.
 fn is_domain(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {
@@ -153,7 +153,7 @@ fn is_domain(text: &str) -> bool {
     name.len() < 255 && name.bytes().any(|byte| byte.is_ascii_alphabetic()) && name.split('.').all(is_label)
 }
 
-/// Docker's `units.RAMInBytes`: a number, and a unit such as `m`, `MB` or `MiB`.
+/// Tells whether a text is a size by Docker's `units.RAMInBytes`. A size is a number, and a unit such as `m`, `MB` or `MiB`.
 fn is_size(text: &str) -> bool {
     let Some(end) = text.rfind(|c: char| c.is_ascii_digit() || ". ".contains(c)) else { return false };
     let (number, unit) = text.split_at(end + 1);

@@ -260,7 +260,7 @@ checked_text! {
     }
 }
 
-/// Whether it is the number of a user or a group; Rust would take `+5` too.
+/// Tells whether a text is the number of a user or a group. Rust alone would take `+5` too.
 fn is_id(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_digit()) && text.parse::<u32>().is_ok()
 }

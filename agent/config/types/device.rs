@@ -17,14 +17,14 @@ pub enum Device {
 }
 
 impl Device {
-    /// The disk, under one name of its several: `/dev/sdf` and `/dev/xvdf` are the same.
+    /// Returns the disk by one of its names: `/dev/sdf` and `/dev/xvdf` give the same.
     pub fn disk(&self) -> String {
         spellings(&self.to_string()).into_iter().min().unwrap_or_default()
     }
 }
 
-/// A device's name, and the same with `sd` for `xvd` and the other way round: block device mappings have either, and the
-/// kernel of a Xen instance may have the other.
+/// Returns a device's name, and the name with `sd` for `xvd` or the other way round. Block device mappings have either, and
+/// the kernel of a Xen instance may have the other.
 pub fn spellings(path: &str) -> Vec<String> {
     let other = match path.strip_prefix("/dev/") {
         Some(name) if name.starts_with("xvd") => Some(format!("/dev/sd{}", &name[3..])),

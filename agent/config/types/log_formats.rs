@@ -22,7 +22,7 @@ checked_text! {
 }
 
 impl TimestampFormat {
-    /// Tells whether it ends in a plain Z, which stands for UTC.
+    /// Tells whether the format ends in a plain `Z`, which means UTC.
     pub fn ends_in_z(&self) -> bool {
         self.0.ends_with('Z') && !self.0.ends_with("%Z")
     }
@@ -39,11 +39,12 @@ const DIRECTIVES: [&str; 21] = [
     "%f", "%z", "%Z",
 ];
 
-/// Words that are a part of the time in the layouts of Go, which the CloudWatch agent makes of a format; digits are, too.
+/// Words that are a part of the time in Go's layouts, into which the CloudWatch agent turns a format. Digits are such parts,
+/// too.
 const GO_LAYOUT: [&str; 5] = ["Jan", "Mon", "MST", "PM", "pm"];
 
-/// Takes a format of times as the CloudWatch agent reads it: with its directives only, and with a date, since a time
-/// without one is of 1 January and soon too old for CloudWatch Logs.
+/// Checks a format of times as the CloudWatch agent reads it. The format must have the agent's directives only, and a date:
+/// a time without one is of 1 January, and soon too old for CloudWatch Logs.
 fn check_timestamp_format(text: &str) -> Result<(), String> {
     OneLine::try_from(text.to_owned())?;
     if text.chars().count() > LONGEST {
@@ -73,7 +74,7 @@ fn check_timestamp_format(text: &str) -> Result<(), String> {
 
 const EXAMPLE: &str = "an example is %Y-%m-%d %H:%M:%S";
 
-/// The directives of a format, and what stands between them.
+/// Splits a format into its directives and the text between them.
 fn parts(text: &str) -> Result<(Vec<&str>, String), String> {
     let mut directives = Vec::new();
     let mut pieces = text.split('%');
@@ -84,7 +85,7 @@ fn parts(text: &str) -> Result<(Vec<&str>, String), String> {
         let (name, literal) = piece.split_at(end);
         let directive = DIRECTIVES.into_iter().find(|known| known[1..] == *name).ok_or_else(|| unknown(name))?;
         directives.push(directive);
-        // A space keeps apart what did not stand side by side.
+        // A space keeps texts apart that did not stand side by side.
         literals += " ";
         literals += literal;
     }
@@ -113,7 +114,7 @@ fn unknown(name: &str) -> String {
     format!("the CloudWatch agent has no directive `{directive}` for times\n{remedy}it has {}", DIRECTIVES.join(" "))
 }
 
-/// Tells of a format that the CloudWatch agent takes, and reads otherwise than documented, with the remedy.
+/// Warns of a format that the CloudWatch agent takes but reads otherwise than documented, and gives the remedy.
 pub fn timestamp_pitfall(format: &str) -> Option<(&'static str, &'static str)> {
     let (directives, _) = parts(format).ok()?;
     let pitfalls = [
@@ -142,7 +143,7 @@ pub fn timestamp_pitfall(format: &str) -> Option<(&'static str, &'static str)> {
 /// The endings of the archives that the CloudWatch agent passes over, whatever pattern finds them.
 const ARCHIVES: [&str; 6] = [".gz", ".zip", ".bz2", ".tar", ".zst", ".rar"];
 
-/// Takes a path or a pattern of paths that the CloudWatch agent can send.
+/// Checks a path or a pattern of paths that the CloudWatch agent can send.
 fn check_log_path(text: &str) -> Result<(), String> {
     AbsolutePath::try_from(text.to_owned())?;
     if text == "/" {
@@ -171,20 +172,19 @@ fn check_log_path(text: &str) -> Result<(), String> {
     })
 }
 
-/// Tells whether a path stands for several files.
+/// Tells whether a path is a pattern for several files.
 pub fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
-/// The encodings that the CloudWatch agent finds: the names of the WHATWG's Encoding Standard, and the commonest of its other
-/// labels. The agent knows further labels, and some names of IANA.
-/// <https://encoding.spec.whatwg.org/#names-and-labels>
+/// The accepted encodings: the names of the WHATWG's Encoding Standard, and the commonest of its other labels. The
+/// CloudWatch agent knows further labels, and some names of IANA. <https://encoding.spec.whatwg.org/#names-and-labels>
 const ENCODINGS: &str = " utf-8 utf8 utf-16 utf-16le utf-16be ascii us-ascii latin1 iso-8859-1 iso-8859-2 iso-8859-3 iso-8859-4 \
     iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8 iso-8859-9 iso-8859-10 iso-8859-13 iso-8859-14 iso-8859-15 iso-8859-16 ibm866 \
     koi8-r koi8-u macintosh x-mac-cyrillic windows-874 windows-1250 windows-1251 windows-1252 windows-1253 windows-1254 \
     windows-1255 windows-1256 windows-1257 windows-1258 gbk gb2312 gb18030 big5 euc-jp iso-2022-jp shift_jis sjis euc-kr ";
 
-/// Takes the name of an encoding that the CloudWatch agent finds, in any case.
+/// Checks the name of an encoding that the CloudWatch agent finds, in any case.
 fn check_encoding(text: &str) -> Result<(), String> {
     let is_known = !text.contains(' ') && ENCODINGS.contains(&format!(" {} ", text.to_ascii_lowercase()));
     match is_known {

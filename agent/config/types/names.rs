@@ -8,8 +8,8 @@ use super::checked_text::is_word;
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
 pub const LONGEST_LOG_NAME: usize = 512;
 
-/// A name in which `${stack}` and its like are filled in when the plan is made, and `{instance_id}` and its like by the log
-/// agent.
+/// A name with variables and placeholders. The plan fills in variables such as `${stack}`; the log agent fills in
+/// placeholders such as `{instance_id}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate(Vec<Segment>);
 
@@ -54,14 +54,14 @@ impl Variable {
         ("cluster", Variable::Cluster),
     ];
 
-    /// Its name, as it stands between `${` and `}`.
+    /// Returns the variable's name, as it stands between `${` and `}`.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, variable)| *variable == self).map_or("", |(name, _)| name)
     }
 }
 
-/// A part of a name that the CloudWatch agent fills in: these seven and no others. It leaves anything else as it is, braces and all, and
-/// CloudWatch Logs then refuses the name.
+/// A part of a name that the CloudWatch agent fills in: these seven and no others. The agent leaves any other text as it is,
+/// braces and all, and CloudWatch Logs then refuses the name.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placeholder {
@@ -82,7 +82,8 @@ pub enum Placeholder {
 }
 
 impl Placeholder {
-    /// Each with its name and the most characters that it stands for. Host names are at most those of hostname(7).
+    /// The placeholders, each with its name and the most characters of its value. Host names are at most those of
+    /// hostname(7).
     const ALL: [(&str, Placeholder, usize); 7] = [
         ("instance_id", Placeholder::InstanceId, 19),
         ("hostname", Placeholder::Hostname, 64),
@@ -93,12 +94,12 @@ impl Placeholder {
         ("date", Placeholder::Date, 10),
     ];
 
-    /// As it stands in a name, braces included.
+    /// Returns the placeholder as it stands in a name, braces included.
     pub fn text(self) -> String {
         format!("{{{}}}", Self::ALL.iter().find(|(_, known, _)| *known == self).map_or("", |(name, ..)| name))
     }
 
-    /// A text as long as the longest that it becomes.
+    /// Returns a text as long as the longest value of the placeholder.
     pub fn longest(self) -> String {
         "x".repeat(Self::ALL.iter().find(|(_, known, _)| *known == self).map_or(0, |(.., longest)| *longest))
     }
@@ -172,7 +173,7 @@ impl NameTemplate {
                 Some(literal) => (literal, Segment::Variable(variable(name)?)),
                 None => (before, Segment::Placeholder(placeholder(name)?)),
             };
-            // A dollar sign before what is filled in would make a variable of the environment of it.
+            // A dollar sign before a filled-in value would make an environment variable of the value.
             if literal.ends_with('$') {
                 return Err(format!("`{text}` has a $ before a variable\nleave it out"));
             }
@@ -192,7 +193,7 @@ impl NameTemplate {
         }
     }
 
-    /// The variables that it names.
+    /// Lists the variables in the name.
     pub fn variables(&self) -> impl Iterator<Item = Variable> {
         self.0.iter().filter_map(|segment| match segment {
             Segment::Variable(variable) => Some(*variable),
@@ -200,7 +201,7 @@ impl NameTemplate {
         })
     }
 
-    /// The name with its variables and its placeholders filled in.
+    /// Returns the name with its variables and its placeholders filled in.
     pub fn expand(&self, value: impl Fn(Variable) -> String, held: impl Fn(Placeholder) -> String) -> String {
         self.0
             .iter()
@@ -212,7 +213,7 @@ impl NameTemplate {
             .collect()
     }
 
-    /// The placeholders that it names.
+    /// Lists the placeholders in the name.
     pub fn placeholders(&self) -> impl Iterator<Item = Placeholder> {
         self.0.iter().filter_map(|segment| match segment {
             Segment::Placeholder(placeholder) => Some(*placeholder),

@@ -44,7 +44,7 @@ impl fmt::Display for Mode {
 pub struct TimeSpan(pub Duration);
 
 impl<'de> Deserialize<'de> for TimeSpan {
-    /// By a visitor of its own, since who writes a bare number must be told of the unit, and not of quotes.
+    /// Reads a duration with a visitor of its own. For a bare number, the error must ask for a unit, and not for quotes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TimeSpanVisitor;
 
@@ -99,7 +99,7 @@ impl fmt::Display for TimeSpan {
 pub struct RetentionDays(i64);
 
 impl RetentionDays {
-    /// All that there are.
+    /// All retentions of CloudWatch Logs, in days.
     pub const ALL: [i64; 22] =
         [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 }

@@ -22,12 +22,13 @@ checked_text! {
 }
 
 impl StartPattern {
-    /// Stands for the regular expression that the CloudWatch agent makes of the format of the times.
+    /// The text in place of the regular expression that the CloudWatch agent makes of the format of the times.
     pub const TIMESTAMP_FORMAT: &str = "{timestamp_format}";
 }
 
-/// Takes a regular expression in the syntax of Go, as far as regex-syntax can tell: Rust's is of the same family. What only
-/// Rust knows is refused, and so is what only Go knows (`\C`, `\Q…\E`, a lone brace or bracket), which has another spelling.
+/// Checks a regular expression in the syntax of Go, as far as regex-syntax, made for Rust's similar syntax, can tell. Syntax
+/// that only Rust knows is refused, and so is syntax that only Go knows (`\C`, `\Q…\E`, a lone brace or bracket), for which
+/// there is another spelling.
 fn check_regular_expression(text: &str) -> Result<(), String> {
     OneLine::try_from(text.to_owned())?;
     if text.chars().count() > LONGEST {
@@ -46,16 +47,16 @@ fn check_regular_expression(text: &str) -> Result<(), String> {
 
 const GO: &str = "the CloudWatch agent reads the syntax of Go (RE2); \\ before a sign makes it plain";
 
-/// The size that a regular expression can have, well below that of Go: 128 MiB of instructions of 40 bytes
-/// (`regexp/syntax/parse.go`).
+/// The greatest size of a regular expression, in signs. This size is well below Go's limit: 128 MiB of instructions of 40
+/// bytes (`regexp/syntax/parse.go`).
 const MOST_SIGNS: u32 = 1_000_000;
 
 /// Finds what Rust's syntax has and Go's has not.
 #[derive(Default)]
 struct OfRust {
-    /// The numbers of times of the repetitions that are open.
+    /// The repeat counts of the open repetitions.
     repetitions: Vec<u32>,
-    /// The signs that were visited, each as often as it is repeated.
+    /// The signs that were visited, each counted as often as it is repeated.
     size: u32,
 }
 
@@ -114,7 +115,7 @@ impl ast::Visitor for OfRust {
 }
 
 impl OfRust {
-    /// Go takes at most 1,000 times, those of repetitions within each other multiplied.
+    /// Checks a repetition. Go takes at most 1,000 times, with the times of nested repetitions multiplied.
     fn repetition(&mut self, repetition: &ast::Repetition) -> Result<(), String> {
         if matches!(*repetition.ast, Ast::Repetition(_)) {
             return Err("a repetition right after another".to_owned());
@@ -134,7 +135,7 @@ impl OfRust {
         }
     }
 
-    /// The repetitions that are open, multiplied.
+    /// Multiplies the repeat counts of the open repetitions.
     fn times(&self) -> u32 {
         self.repetitions.iter().fold(1, |all: u32, times| all.saturating_mul(*times))
     }
@@ -170,7 +171,7 @@ fn of_go_literal(literal: &ast::Literal) -> Result<(), String> {
     }
 }
 
-/// The general categories of Unicode, which Go knows by these names only. It knows scripts beside them.
+/// The general categories of Unicode, which Go knows by these names only. Besides categories, Go knows scripts.
 const CATEGORIES: &str =
     " C Cc Cf Co Cs L Ll Lm Lo Lt Lu M Mc Me Mn N Nd Nl No P Pc Pd Pe Pf Pi Po Ps S Sc Sk Sm So Z Zl Zp Zs ";
 

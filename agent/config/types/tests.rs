@@ -184,7 +184,7 @@ fn a_proxy_has_a_host_and_no_more() {
         let error = ProxyUrl::try_from(url.to_owned()).unwrap_err();
         assert!(error.contains(wanted), "{url}: {error}");
     }
-    // What is no host may have any letters.
+    // Parts of a URL other than the host may have any letters.
     assert!(accepts::<ProxyUrl>("http://é:é@proxy") && accepts::<WaitHandle>("https://h/é?é#é"));
     let handle = WaitHandle::try_from("https://h/x?a".to_owned()).unwrap();
     assert!(handle.0.has_secret());

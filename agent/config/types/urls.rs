@@ -7,17 +7,17 @@ use serde::Deserialize;
 
 use crate::http::RESERVED;
 
-/// A URL that holds a secret: of a proxy, or of a wait condition handle. Shown without user, password and query.
+/// A URL that holds a secret: of a proxy, or of a wait condition handle. The URL is shown without user, password and query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretUrl(url::Url);
 
 impl SecretUrl {
-    /// The whole URL, secrets included.
+    /// Returns the whole URL, secrets included.
     pub fn reveal(&self) -> &url::Url {
         &self.0
     }
 
-    /// Whether something in it must be kept from other users of the host.
+    /// Tells whether a part of the URL must be kept from other users of the host.
     pub fn has_secret(&self) -> bool {
         !self.0.username().is_empty() || self.0.password().is_some() || self.0.query().is_some()
     }
@@ -47,7 +47,7 @@ fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> 
     if !text.contains("://") {
         return Err(format!("the {what} has no scheme\n{remedy}"));
     }
-    // DNS has no other letters, and the library, which is built without their tables, trips over some.
+    // DNS has no other letters, and the library fails on some of them, since it is built without their tables.
     if !host_of(text).bytes().all(|byte| byte.is_ascii() && byte != b'%') {
         return Err(format!(
             "the {what} is not a URL: its host has characters other than ASCII letters, digits, `-` and `.`\n\
@@ -64,7 +64,7 @@ fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> 
     }
 }
 
-/// What stands where a URL has its host and port.
+/// Returns the text at the place of a URL's host and port.
 fn host_of(url: &str) -> &str {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split(['/', '\\', '?', '#']).next().unwrap_or(authority);
@@ -95,8 +95,8 @@ impl TryFrom<String> for ProxyUrl {
     }
 }
 
-/// Refuses user info with a control character (RFC 7617), or with one that ends the host of a URL: such a password has to be
-/// written percent-encoded.
+/// Refuses user info with a control character (RFC 7617), or with a character that ends the host of a URL. The latter has to
+/// be written percent-encoded.
 fn check_user_info(text: &str) -> Result<(), String> {
     let user_info = text.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map_or("", |(before, _)| before);
     let is_written_out = user_info.contains(char::is_control);
@@ -118,9 +118,9 @@ fn check_user_info(text: &str) -> Result<(), String> {
 }
 
 impl ProxyUrl {
-    /// The URL as programs want it, in characters that mean nothing to a shell, systemd or dnf, but for `%`.
+    /// Returns the URL as programs want it. Its characters mean nothing to a shell, systemd or dnf, but for `%`.
     ///
-    /// It always has a port: without one curl takes 1080, where Go takes that of the scheme.
+    /// The URL always has a port: without one, curl takes 1080, where Go takes the port of the scheme.
     pub fn for_programs(&self) -> String {
         let url = self.0.reveal();
         let encoded = |text: &str| percent_encode(&percent_decode_str(text).collect::<Vec<u8>>(), RESERVED).to_string();

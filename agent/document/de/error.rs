@@ -1,4 +1,4 @@
-//! A mistake, and what is said about it.
+//! A mistake, and the problem that is made of it.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ pub(crate) const DURATION_REMEDY: &str = "write a number and its unit, such as 9
 /// Right words that a message lists; a longer list is cut.
 const MAX_LISTED: usize = 20;
 
-/// A mistake on its way up: it learns its place from the innermost list or mapping, and its path from all of them.
+/// A mistake on its way up. The innermost list or mapping gives the mistake its place, and all of them give the mistake its
+/// path.
 #[derive(Debug)]
 pub(super) struct Error {
     kind: ErrorKind,
@@ -29,13 +30,13 @@ pub(super) struct Error {
     pub above: Vec<NodeId>,
     /// The key that was refused, or whose value was.
     pub key: Option<String>,
-    /// Set if the text broke off within the refused value.
+    /// True if the text broke off within the refused value.
     pub cut: bool,
     /// `storage[0].label`, built from its end.
     path: String,
 }
 
-/// What is wrong, as far as serde tells.
+/// The kinds of mistakes that serde tells apart.
 #[derive(Debug)]
 enum ErrorKind {
     UnknownKey(String, &'static [&'static str]),
@@ -75,7 +76,7 @@ impl Error {
         self
     }
 
-    /// The key that is missing, if that is the mistake.
+    /// Returns the key that is missing, if that is the mistake.
     pub fn missing_key(&self) -> Option<&'static str> {
         match self.kind {
             ErrorKind::MissingKey(key) => Some(key),
@@ -90,7 +91,7 @@ impl Error {
         self
     }
 
-    /// The problem as it is told, at the error's place.
+    /// Makes the problem at the error's place.
     pub fn problem(&self, span: &Span) -> Problem {
         let (message, remedy) = match &self.kind {
             ErrorKind::UnknownKey(key, known) => (format!("unknown key `{key}`"), Some(suggestion(key, known, "keys"))),
@@ -105,7 +106,7 @@ impl Error {
             ErrorKind::Custom(text) => self.said(text),
         };
         let remedy = self.usual_mistake(span).or(remedy);
-        // A mapping may hold a secret, which says nothing of what is missing in it.
+        // A mapping may hold a secret, but a message about a missing key or a wrong type does not quote it.
         let quotes_its_value = !matches!(self.kind, ErrorKind::MissingKey(_) | ErrorKind::Mistyped(..));
         let message = if quotes_its_value { span.shown_in_backticks(&message) } else { message };
         let is_about_block = remedy.as_ref().is_some_and(|remedy| remedy.ends_with("; it stands"));
@@ -123,7 +124,7 @@ impl Error {
         let first_line = span.source.line_at(span.start);
         let written = &text[span.start..span.end.clamp(span.start, first_line.end.max(span.start))];
         let whole = &text[span.start..text.floor_char_boundary(span.end.min(span.start + LOOKED_AT))];
-        // Docker fills in its own, as in the tag of a log.
+        // Docker fills in templates of its own, as in the tag of a log.
         let is_template = written.contains("{{") && !written.contains("{{resolve:");
         if is_template && !self.path.starts_with("docker.daemon") {
             return Some(NOT_FILLED_IN.to_owned());
@@ -157,7 +158,7 @@ impl Error {
         odd_space_remedy(whole).or_else(typographic).or_else(block).or_else(resolved).or_else(never_filled)
     }
 
-    /// What the message calls the value.
+    /// Names the value for the message.
     fn subject(&self) -> String {
         match self.path.as_str() {
             "" => "the document".into(),
@@ -285,7 +286,7 @@ impl de::Error for Error {
     }
 }
 
-/// serde's words for what a type takes, in the words of YAML.
+/// Translates serde's words for an expected type into the words of YAML.
 fn plain_words(expected: &str) -> String {
     let words = match expected {
         "a string" | "a char" | "str" | "string" => "text",
@@ -305,7 +306,7 @@ fn plain_words(expected: &str) -> String {
     words.into()
 }
 
-/// The right word that the wrong one is most like, else all right words.
+/// Suggests the right word that is most like the wrong one, or lists all right words.
 fn suggestion(wrong: &str, known: &[&str], what: &str) -> String {
     match (did_you_mean(wrong, known.iter().copied()), known) {
         (Some(question), _) => question,

@@ -172,7 +172,7 @@ fn the_number_of_problems_is_bounded() {
 
 #[test]
 fn of_a_large_document_fewer_problems_are_looked_for() {
-    // Each costs a look at all of it.
+    // Each problem costs a pass over the whole document.
     let text: String = (0..900).map(|n| format!("wrong{n}: [1, 2, 3, 4, 5, 6, 7, 8, 9]\n")).collect();
     let (_, problems) = read(&text);
     let values = 1 + 900 * 10;

@@ -10,9 +10,9 @@ use crate::document::yaml::{self, Loaded, Node};
 /// A document of ours, read.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// Its text, which knows its secrets; lines are counted from its own beginning.
+    /// The document's text, which knows its secrets; lines are counted from the document's own beginning.
     pub source: Arc<Source>,
-    /// Is true where the configuration is the value of the key `ecs_firstrun`, rather than the whole.
+    /// True if the configuration is the value of the key `ecs_firstrun`, rather than the whole.
     pub embedded: bool,
     /// The configuration in it, as far as the document could be read.
     pub config: Option<Node>,
@@ -21,14 +21,14 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a document, of which the whole is ours, or the value of the key `ecs_firstrun`.
+    /// Reads a document. Ours is the whole, or with `embedded` the value of the key `ecs_firstrun`.
     pub fn read(name: impl Into<String>, text: impl Into<Arc<str>>, embedded: bool) -> Self {
         let source = Source::new(name, text);
         let loaded = yaml::load(&source);
         Self::of(&source, loaded, embedded)
     }
 
-    /// Reads a file of `conf.d`, which is ours whatever its first line is.
+    /// Reads a file of `conf.d`, which is ours whatever its first line says.
     pub fn of_conf_d(name: impl Into<String>, text: &str) -> Self {
         let embedded = text.lines().any(|line| line.starts_with("ecs_firstrun:"));
         Self::read(name, text, embedded)
@@ -40,7 +40,7 @@ impl Document {
         Self { config: self.config.map(|config| config.only(keys)), problems: Vec::new(), ..self }
     }
 
-    /// Keeps only the problems of our part, and those that end the reading.
+    /// Makes a document of loaded text. Keeps only the problems of our part, and those that end the reading.
     pub(super) fn of(unread: &Source, loaded: Loaded, embedded: bool) -> Self {
         let part = if embedded { Part::Under(OUR_KEY) } else { Part::Whole };
         let source = unread.with_secrets(secret_places::find(&unread.text, &loaded, part));

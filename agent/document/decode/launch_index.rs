@@ -1,8 +1,8 @@
-//! The launch index: for which of the instances that were launched together a part of the user data is.
+//! The launch index, which selects one of the instances that were launched together for a part of the user data.
 //!
-//! As cloud-init has it (cloudinit/filters/launch_index.py, cloudinit/user_data.py): a part's header `Launch-Index` or the
-//! key `launch-index` of an archive's item, else that of a `#cloud-config` document, must be the `ami-launch-index` of the
-//! instance metadata. Headers of a multipart and of an archive say nothing of what is in them.
+//! The rules are cloud-init's (cloudinit/filters/launch_index.py, cloudinit/user_data.py). A part's header `Launch-Index` or
+//! the key `launch-index` of an archive's item, else that of a `#cloud-config` document, must be the `ami-launch-index` of
+//! the instance metadata. The headers of a multipart and of an archive say nothing about the parts in them.
 
 use std::borrow::Cow;
 
@@ -14,9 +14,9 @@ use crate::document::yaml::{Loaded, Node, Value};
 /// The key of a `#cloud-config` document, and of an item of an archive.
 pub const KEY: &str = "launch-index";
 
-/// An index that no launch reaches: cloud-init drops a part that has it, without a warning.
+/// An index that no launch reaches: cloud-init drops a part with this index, without a warning.
 ///
-/// A document of ours with it is read on each instance, so that it can be kept from cloud-init.
+/// A document of ours with this index is read on each instance, so that it can be kept from cloud-init.
 const HIDDEN: u32 = 65_535;
 
 impl Walk<'_> {
@@ -30,7 +30,7 @@ impl Walk<'_> {
         let Some(given) = entity.launch_index.as_deref().map(Cow::from).or_else(of_document) else { return true };
         let index: Option<u32> = given.trim().parse().ok();
         let is_ours = match recognised {
-            // What can't be read is ours by its type alone.
+            // Content that can't be read is ours by its type alone.
             None => entity.content_type.as_deref() == Some(OUR_TYPE),
             Some(recognised) => !matches!(recognised, Recognised::Others(_)),
         };
@@ -56,7 +56,7 @@ impl Walk<'_> {
     }
 }
 
-/// Tells whether cloud-init may find out by the first line that a part is `#cloud-config`, unless that is its type.
+/// Tells whether cloud-init may take a part for `#cloud-config`, by its type or by its first line.
 fn may_be_cloud_config(entity: &Entity<'_>) -> bool {
     entity.content_type.as_deref().is_none_or(|declared| {
         ["text/cloud-config", "text/plain", "text/x-not-multipart", "text/x-shellscript"].contains(&declared)
@@ -64,7 +64,7 @@ fn may_be_cloud_config(entity: &Entity<'_>) -> bool {
     })
 }
 
-/// The index that an item of an archive has, as Python writes it into a header; nothing for what is no index there.
+/// Returns the index of an archive's item, as Python writes it into a header. Other values give an empty text.
 pub(super) fn of_item(index: &Node) -> String {
     match &index.value {
         Value::Int(index) => index.to_string(),
@@ -73,7 +73,7 @@ pub(super) fn of_item(index: &Node) -> String {
     }
 }
 
-/// The index that a `#cloud-config` document has, as Python's `int` gives it; nothing where that gives none.
+/// Returns the index of a `#cloud-config` document, as Python's `int` gives it; none where `int` gives none.
 fn of_document(loaded: &Loaded) -> Option<Cow<'static, str>> {
     let index = match loaded.root.as_ref()?.get(KEY)?.value {
         Value::Bool(index) => i64::from(index),
@@ -92,7 +92,7 @@ mod tests {
 
     const OURS: &str = "Content-Type: application/vnd.ecs-firstrun+yaml";
 
-    /// The clusters that the instances with the indices 0 and 1 read, and one that doesn't know its index, without commas.
+    /// Returns the clusters that three instances read: with the index 0, with the index 1, and without a known index.
     fn read(user_data: &str) -> [String; 3] {
         [Some(0), Some(1), None].map(|index| {
             let decoded = decode_for("user data", user_data.as_bytes(), index);
@@ -106,7 +106,7 @@ mod tests {
     fn message(parts: &[(&str, &str)]) -> String {
         let part = |(headers, body): &(&str, &str)| format!("--b\n{headers}\n\n{body}\n");
         let parts: String = parts.iter().map(part).collect();
-        // The index of the whole counts for nothing.
+        // The index of the whole message has no effect.
         format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nLaunch-Index: 9\n\n{parts}--b--\n")
     }
 
@@ -123,12 +123,12 @@ mod tests {
             ("Launch-Index: 99999999999999999999", ["", "", "x"]),
             ("Launch-Index:", ["", "", "x"]),
             ("X-Launch-Index: 7", ["x", "x", "x"]),
-            // Kept from cloud-init, and read by each.
+            // This index hides a part from cloud-init; every instance reads it.
             ("Launch-Index: 65535", ["x", "x", "x"]),
         ] {
             let part = format!("{header}\n{OURS}");
             assert_eq!(read(&message(&[(&part, "ecs: {cluster: x}")])), wanted, "{header}");
-            // A message that is no multipart is a part itself.
+            // A message that is not a multipart is itself a part.
             assert_eq!(read(&format!("MIME-Version: 1.0\n{part}\n\necs: {{cluster: x}}\n")), wanted, "{header}");
         }
     }
@@ -142,7 +142,7 @@ mod tests {
             ("0.9", ["x", "", "x"]),
             ("-1", ["", "", "x"]),
             ("65535", ["x", "x", "x"]),
-            // What is no number says nothing.
+            // A value that is not a number has no effect.
             ("first", ["x", "x", "x"]),
             ("null", ["x", "x", "x"]),
             ("[1]", ["x", "x", "x"]),
@@ -150,7 +150,7 @@ mod tests {
             let document = format!("#cloud-config\nlaunch-index: {value}\necs_firstrun: {{ecs: {{cluster: x}}}}\n");
             assert_eq!(read(&document), wanted, "{value}");
             assert_eq!(read(&message(&[("Content-Type: text/plain", &document)])), wanted, "{value}");
-            // Its header has the last word, and in a part of another type cloud-init looks for no key.
+            // The part's header outweighs the key, and cloud-init looks for no key in a part of another type.
             let [here, there] = [("text/cloud-config\nLaunch-Index: 0", ["x", "", "x"]), ("text/yaml", ["x"; 3])];
             for (header, wanted) in [here, there] {
                 assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!((here.problems.len(), here.names_us, here.documents.len()), (0, false, 1));
         let there = decode_for("user data", user_data.as_bytes(), Some(1));
         assert_eq!((there.problems.len(), there.names_us, there.documents.len()), (1, true, 1));
-        // A script with the index that hides ours from cloud-init runs nowhere.
+        // A script with the index that hides our documents from cloud-init runs nowhere.
         let hidden = user_data.replace("Launch-Index: 1", "Launch-Index: 65535");
         let hidden = decode_for("user data", hidden.as_bytes(), Some(0));
         assert_eq!((hidden.problems.len(), hidden.names_us), (0, false));

@@ -1,13 +1,13 @@
 //! MIME as far as cloud-init takes it in user data (Python's `email` package): headers, multipart, transfer encodings.
 //!
-//! The bodies are cut out here and not by the mail parser: that one makes text of them, and a part may be compressed.
+//! The bodies are cut out here and not by the mail parser. The parser makes text of bodies, and a part may be compressed.
 
 use std::borrow::Cow;
 
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{MessageParser, MimeHeaders};
 
-/// Where cloud-init looks for `mime-version:` (cloudinit/user_data.py, `convert_string`).
+/// The bytes in which cloud-init looks for `mime-version:` (cloudinit/user_data.py, `convert_string`).
 const SNIFFED: usize = 4096;
 /// The headers by which a part says how it is merged (cloudinit/user_data.py, `MERGE_HEADER`).
 pub const MERGE_TYPE: [&str; 2] = ["Merge-Type", "X-Merge-Type"];
@@ -21,7 +21,7 @@ pub struct Entity<'a> {
     pub content_type: Option<String>,
     /// The file name, for messages.
     pub file: Option<String>,
-    /// Set if a header says how cloud-init merges the part with others.
+    /// True if a header says how cloud-init merges the part with others.
     pub merge_type: bool,
     /// The launch index of the part, as its header has it.
     pub launch_index: Option<String>,
@@ -30,14 +30,15 @@ pub struct Entity<'a> {
     body: &'a [u8],
 }
 
-/// Whether cloud-init would read this as MIME.
+/// Tells whether cloud-init would read the bytes as MIME.
 pub fn is_mime(bytes: &[u8]) -> bool {
     let sniffed = &bytes[..bytes.len().min(SNIFFED)];
     let marker = b"mime-version:";
     sniffed.windows(marker.len()).any(|window| window.eq_ignore_ascii_case(marker))
 }
 
-/// The message without lines of blanks before its headers, as AWS Batch writes one: Python takes them for a header's second line.
+/// Skips lines of blanks before a message's headers, which AWS Batch writes. Python takes such a line for a header's second
+/// line.
 pub fn from_first_header(bytes: &[u8]) -> &[u8] {
     let is_blank = |line: &&[u8]| matches!(line.first(), Some(b' ' | b'\t')) && line.trim_ascii().is_empty();
     let skipped = bytes.split_inclusive(|byte| *byte == b'\n').take_while(is_blank).map(<[u8]>::len).sum();
@@ -45,7 +46,7 @@ pub fn from_first_header(bytes: &[u8]) -> &[u8] {
 }
 
 impl<'a> Entity<'a> {
-    /// Reads the headers; what has none is all body.
+    /// Reads the headers; bytes without headers are all body.
     pub fn parse(bytes: &'a [u8]) -> Self {
         let (headers, body) = bytes.split_at(header_length(bytes));
         let Some(message) = MessageParser::default().parse_headers(headers) else {
@@ -71,20 +72,20 @@ impl<'a> Entity<'a> {
         }
     }
 
-    /// Makes a part of a type and a file name, which somebody else chose.
+    /// Makes a part with a type and a file name, which somebody else chose.
     pub fn named(content_type: Option<&str>, file: Option<&str>) -> Self {
         let content_type = content_type.map(|kind| short(kind).to_ascii_lowercase());
         Self { content_type, file: file.map(short), ..Self::default() }
     }
 
-    /// The parts of a multipart; nothing when it isn't one.
+    /// Returns the parts of a multipart; nothing for any other entity.
     pub fn parts(&self) -> Option<Vec<&'a [u8]>> {
         let boundary = self.boundary.as_deref().filter(|boundary| !boundary.is_empty())?;
         let multipart = self.content_type.as_ref()?.starts_with("multipart/");
         multipart.then(|| split(self.body, boundary.as_bytes()))
     }
 
-    /// Why a multipart has no parts.
+    /// Says why a multipart has no parts.
     pub fn why_no_parts(&self) -> String {
         let boundary = short(self.boundary.as_deref().unwrap_or_default());
         let lines = || self.body.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
@@ -99,7 +100,7 @@ impl<'a> Entity<'a> {
         )
     }
 
-    /// The body without its transfer encoding; what is wrong with it otherwise.
+    /// Decodes the body from its transfer encoding. The error says what is wrong with the body.
     pub fn content(&self) -> Result<Cow<'a, [u8]>, &'static str> {
         match self.encoding.as_deref() {
             Some("base64") => match super::base64_decoded(self.body) {
@@ -115,7 +116,7 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// The headers with the blank line that ends them. As in Python, a line that can't be a header ends them too.
+/// Measures the headers with the blank line that ends them. As in Python, a line that can't be a header ends them too.
 fn header_length(bytes: &[u8]) -> usize {
     let mut length = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -132,7 +133,8 @@ fn header_length(bytes: &[u8]) -> usize {
     length
 }
 
-/// What stands between the boundaries. The line break before a boundary belongs to it; the last one may be missing.
+/// Splits a body at its boundaries. The line break before a boundary belongs to the boundary; the last boundary may be
+/// missing.
 fn split<'a>(body: &'a [u8], boundary: &[u8]) -> Vec<&'a [u8]> {
     let mut parts = Vec::new();
     let mut part_start = None;
@@ -165,7 +167,7 @@ fn without_line_break(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
-/// A name as a message may show it.
+/// Shortens and cleans a name for a message.
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
 }

@@ -14,7 +14,7 @@ pub(super) const OUR_TYPE: &str = "application/vnd.ecs-firstrun+yaml";
 const OUR_HEADER: &str = "#ecs-firstrun";
 /// The key that holds our document in another.
 pub(super) const OUR_KEY: &str = "ecs_firstrun";
-/// Header and key without what is between their words.
+/// The letters of the header and of the key, without the characters between their words.
 const OUR_LETTERS: &str = "ecsfirstrun";
 /// The least likeness of a word to ours (normalised Damerau-Levenshtein): two typos in eleven letters.
 const ALIKE: f64 = 0.8;
@@ -26,19 +26,19 @@ const JINJA: &str =
     "is a Jinja template, which ecs-firstrun doesn't read; put its configuration into a part of its own";
 const NO_BOUNDARY: &str = "is a multipart without a boundary; write `boundary=\"...\"` into its Content-Type";
 
-/// Whose a document is.
+/// The kinds of documents, by their owner.
 pub(super) enum Recognised {
     Ours {
         loaded: Loaded,
         embedded: bool,
     },
-    /// Ours, and longer than what is read.
+    /// Ours, and longer than the text that is read.
     TooLong,
     /// A list of documents.
     Archive(Loaded),
-    /// Probably meant to be ours; the end of a sentence that says what is amiss.
+    /// Probably meant to be ours. Holds the end of a sentence about the fault.
     Nearly(String),
-    /// Another's; what it is.
+    /// A document of others. Holds its kind.
     Others(&'static str),
     /// Empty.
     Nothing,
@@ -50,7 +50,8 @@ impl Recognised {
     }
 }
 
-/// Tells whose a document is: by its type, its first line (cloud-init too skips blanks before it), then its keys.
+/// Tells whose a document is: by its type, by its first line, then by its keys. Like cloud-init, this skips blanks before
+/// the first line.
 pub(super) fn recognise(declared: Option<&str>, source: &Arc<Source>) -> Recognised {
     let text = &*source.text;
     let header = text.trim_start().lines().next().unwrap_or("").trim_end();
@@ -114,7 +115,8 @@ fn is_jinja(declared: Option<&str>, header: &str) -> bool {
     declared == Some("text/jinja2") || (header.starts_with("##") && header.to_ascii_lowercase().contains("jinja"))
 }
 
-/// A `#cloud-config` document: ours if it has our key, also when it breaks off before, so that its mistake is reported.
+/// Recognises a `#cloud-config` document. A document with our key is ours, also if it breaks off before the key, so that its
+/// mistake is reported.
 fn recognise_cloud_config(source: &Arc<Source>) -> Recognised {
     let text = &*source.text;
     if text.len() > MAX_TEXT {
@@ -154,7 +156,7 @@ fn recognise_cloud_config(source: &Arc<Source>) -> Recognised {
     }
 }
 
-/// Our sections beside our key, where nothing reads them.
+/// Lists our sections beside our key, where nothing reads them.
 pub(super) fn sections_beside(root: &Node) -> Option<String> {
     let beside: Vec<&str> = keys(root).into_iter().filter(|key| SECTIONS.contains(key)).collect();
     (!beside.is_empty()).then(|| beside.join("`, `"))
@@ -167,7 +169,7 @@ fn begins_with_our_key(line: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '=', '{']))
 }
 
-/// A mapping without a header.
+/// Recognises a mapping without a header.
 fn recognise_keys(source: &Arc<Source>) -> Recognised {
     let text = &*source.text;
     let mentions = |word: &str| text.contains(word);
@@ -258,7 +260,7 @@ fn misplaced_mime(lower: &str) -> Option<&'static str> {
     })
 }
 
-/// The number, from 0, of the line that is our header.
+/// Finds the line that is our header; its number counts from 0.
 fn line_of_header(text: &str) -> Option<usize> {
     text.lines().position(|line| line.trim().eq_ignore_ascii_case(OUR_HEADER))
 }
@@ -267,7 +269,8 @@ fn letters(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// `# ecs-firstrun`, `#ecs_firstrun: ...`, `ecs-firstrun`, `#ecs-firstun` and the like.
+/// Tells whether a line resembles our header: `# ecs-firstrun`, `#ecs_firstrun: ...`, `ecs-firstrun`, `#ecs-firstun` and the
+/// like.
 fn is_nearly_our_header(header: &str) -> bool {
     let comment = header.trim_start_matches(['"', '\'', '/', ';', ' ']);
     let word = comment.trim_start_matches(['#', ' ']).split_whitespace().next().unwrap_or_default();
@@ -276,7 +279,7 @@ fn is_nearly_our_header(header: &str) -> bool {
     starts || (is_alone && strsim::normalized_damerau_levenshtein(&letters(word), OUR_LETTERS) >= ALIKE)
 }
 
-/// `ecs-firstrun`, `ecsfirstrun`, `ecs_fristrun`, in quotes or not.
+/// Tells whether a key resembles ours: `ecs-firstrun`, `ecsfirstrun`, `ecs_fristrun`, in quotes or not.
 fn is_nearly_our_key(key: &str) -> bool {
     let key = key.trim_matches(['"', '\'']);
     key != OUR_KEY
@@ -285,7 +288,7 @@ fn is_nearly_our_key(key: &str) -> bool {
         && strsim::normalized_damerau_levenshtein(&letters(key), OUR_LETTERS) >= ALIKE
 }
 
-/// Whether bytes that aren't UTF-8 begin as ours; Windows likes to write UTF-16.
+/// Tells whether bytes that aren't UTF-8 begin with our header; Windows likes to write UTF-16.
 pub(super) fn is_headed(bytes: &[u8]) -> bool {
     let start: Vec<u8> = bytes.iter().take(64).copied().filter(|byte| byte.is_ascii_graphic()).collect();
     start.to_ascii_lowercase().starts_with(OUR_HEADER.as_bytes())
@@ -309,7 +312,7 @@ fn is_only_our_key(loaded: &Loaded) -> bool {
     loaded.root.as_ref().is_some_and(|root| keys(root) == [OUR_KEY])
 }
 
-/// The path of the mapping that has our key, below the top.
+/// Finds the path of the mapping that has our key, below the top.
 fn above_our_key(node: &Node, path: &str) -> Option<String> {
     let below = |step: &str, child: &Node| {
         let path = if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") };

@@ -21,7 +21,7 @@ fn base64(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     lines.join("\r\n").into_bytes()
 }
 
-/// The cluster in each document found, which must be without problems.
+/// Returns the cluster in each document found, which must be without problems.
 fn clusters(bytes: impl AsRef<[u8]>) -> Vec<String> {
     let found = decode("user data", bytes.as_ref());
     assert_eq!(found.problems, []);
@@ -129,7 +129,7 @@ fn what_cannot_be_unpacked_is_a_problem() {
     }
 }
 
-/// The text with spaces behind it, up to so many bytes.
+/// Pads a text with spaces to this many bytes.
 fn padded(text: &str, length: usize) -> String {
     format!("{text}{}", " ".repeat(length - text.len()))
 }
@@ -140,7 +140,7 @@ fn what_is_just_as_long_as_it_may_be_is_read() {
     for bytes in [script.clone().into_bytes(), gzip(&script)] {
         assert_eq!(notes(bytes), ["user data (script or include) is left to cloud-init"]);
     }
-    // A key of ours in a comment: whether it is one is seen only where the document is read.
+    // Our key stands in a comment here: only reading the document tells that.
     let mentions = "#ecs-firstrun\n# or ecs_firstrun: x\necs: {cluster: blue}\n";
     let others = "#cloud-config\n# not ecs_firstrun: x\n";
     let json = "{\"ecs_firstrun\": {\"ecs\": {\"cluster\": \"blue\"}}}";
@@ -152,7 +152,7 @@ fn what_is_just_as_long_as_it_may_be_is_read() {
     assert_eq!(notes(padded(others, MAX_TEXT)), ["user data (cloud-config) is left to cloud-init"]);
 }
 
-/// A multipart of headers and bodies.
+/// Makes a multipart of headers and bodies.
 fn multipart(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes =
         b"Content-Type: multipart/mixed; boundary=\"=b=\"\r\nMIME-Version: 1.0\r\n\r\npreamble\r\n".to_vec();
@@ -202,7 +202,7 @@ fn messages_are_taken_as_python_takes_them() {
     assert_eq!(clusters(unclosed), ["blue"]);
     let single = format!("mime-version: 1.0\n{OUR_PART}\n\necs: {{cluster: blue}}\n");
     assert_eq!(clusters(&single), ["blue"]);
-    // AWS Batch writes a line of blanks above the headers. An empty one ends them.
+    // AWS Batch writes a line of blanks above the headers. An empty line ends the headers.
     for (above, wanted) in [(" \t\n", &["blue"][..]), ("\t\r\n  \n", &["blue"]), ("\n", &[])] {
         assert_eq!(clusters(format!("{above}{single}")), wanted, "{above:?}");
     }
@@ -254,7 +254,7 @@ fn only_our_share_of_a_cloud_config_concerns_us() {
     assert_eq!(said("#cloud-config\na: b: c\necs_firstrun: {}\n").len(), 1);
 }
 
-/// Everything that is done with bytes from outside.
+/// Does everything that is done with bytes from outside.
 fn read_all(bytes: &[u8]) {
     let found = decode("user data", bytes);
     let mut problems = found.problems;

@@ -6,9 +6,9 @@ use super::Span;
 use super::shorten::visible_char;
 use crate::secrets::MASK;
 
-/// The most characters of an excerpt, but for the dots at its ends and the masks: a line of so many fits most logs.
+/// The most characters of an excerpt, without its masks and the dots at its ends. A line of this length fits most logs.
 pub(super) const LINE_WIDTH: usize = 120;
-/// Those that are shown before the offending place; the others are shown from there on.
+/// Characters that are shown before the offending place; the others are shown from there on.
 const CONTEXT_BEFORE: usize = 40;
 const CONTEXT_AFTER: usize = LINE_WIDTH - CONTEXT_BEFORE;
 
@@ -19,7 +19,7 @@ const AROUND: usize = 4096;
 pub(super) struct Excerpt {
     /// The part.
     pub text: String,
-    /// The bytes of it that are pointed at.
+    /// The bytes of the part that are pointed at.
     pub caret: Range<usize>,
     /// Line and column in the document, from 1.
     pub line: usize,
@@ -27,14 +27,14 @@ pub(super) struct Excerpt {
 }
 
 impl Excerpt {
-    /// What to show for a span: of its first line, without its secrets, as much as fits.
+    /// Makes the excerpt for a span: as much of its first line as fits, without the line's secrets.
     pub fn of(span: &Span) -> Self {
         let (line, column) = span.position();
         let range = span.source.line_at(span.start);
         let whole = &span.source.text[range.clone()];
         let place = |at: usize| at.clamp(range.start, range.end) - range.start;
         let (start, end) = (place(span.start), place(span.end));
-        // Whatever is masked in it, what is shown of a line lies in this part.
+        // Whatever is masked, the shown characters of the line lie in this part.
         let part = whole.floor_char_boundary(start.saturating_sub(AROUND))..whole.ceil_char_boundary(start + AROUND);
         let secrets = span.source.secrets_in(range.clone());
         let masks: Vec<_> = secrets.iter().map(|secret| secret.start - range.start..secret.end - range.start).collect();
@@ -63,13 +63,13 @@ impl Excerpt {
     }
 }
 
-/// A line as shown: each character with the offset in the line that it stands for.
+/// A line as shown: each character with its offset in the line.
 struct ShownLine {
     chars: Vec<(usize, char)>,
 }
 
 impl ShownLine {
-    /// Of a part of the line.
+    /// Masks the secrets in a part of the line.
     fn new(line: &str, part: Range<usize>, masks: &[Range<usize>]) -> Self {
         let mut chars = Vec::new();
         let within = |mask: &Range<usize>| mask.start.max(part.start)..mask.end;
@@ -85,7 +85,7 @@ impl ShownLine {
         Self { chars }
     }
 
-    /// Where the byte at `offset` of the line is shown; a place within a mask is the mask's end.
+    /// Finds the shown place of the byte at `offset` of the line. A place within a mask becomes the end of the mask.
     fn position(&self, offset: usize) -> usize {
         self.chars.partition_point(|(at, _)| *at < offset)
     }

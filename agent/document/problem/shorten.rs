@@ -1,12 +1,12 @@
-//! How much of what somebody wrote is repeated to him, and in which characters.
+//! Limits the quotes of foreign text in messages: their length, and their characters.
 
 /// Characters of a quoted value: enough for a name, an ARN or a path.
 const QUOTED: usize = 160;
-/// Characters of a whole message or remedy, for what is not in quotes, such as the keys above a value. The longest of our
-/// own sentences have half of that; CloudFormation shows 1024.
+/// Characters of a whole message or remedy. This limits text that is not in quotes, such as the keys above a value. The
+/// longest of our own sentences have half as many; CloudFormation shows 1024.
 pub(super) const WHOLE: usize = 1000;
 
-/// The text with each value in backticks, and then the whole, cut in its middle where it is too long.
+/// Shortens each value in backticks, and then the whole text, each by a cut in its middle.
 pub(super) fn shortened(text: &str) -> String {
     // A value that has a backtick itself is cut with the whole.
     let parts = text.split('`').enumerate().map(|(index, part)| match index % 2 {
@@ -16,7 +16,7 @@ pub(super) fn shortened(text: &str) -> String {
     cut(&parts.collect::<Vec<_>>().join("`"), WHOLE)
 }
 
-/// A text of at most so many characters, and the dots: three quarters of them from its beginning, the others from its end.
+/// Cuts a text to this many characters, and dots: three quarters from its beginning, the others from its end.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {
@@ -27,13 +27,13 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     format!("{}...{}", &text[..at(most - tail)], &text[at(count - tail)..])
 }
 
-/// A text without characters that a terminal would obey.
+/// Replaces the characters of a text that a terminal would obey.
 pub(super) fn visible(text: &str) -> String {
     text.chars().map(visible_char).collect()
 }
 
-/// Control characters as their pictures, so that a document can't steer the terminal that shows it; what looks like a space
-/// and is none as `␣`.
+/// Replaces a control character by its picture, so that a document can't steer the terminal that shows it. A character that
+/// only looks like a space becomes `␣`.
 pub(crate) fn visible_char(c: char) -> char {
     match c {
         '\t' => ' ',

@@ -1,4 +1,4 @@
-//! The text of a document, what of it is secret, and ranges in it.
+//! The text of a document, its secrets, and ranges in it.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,16 +9,18 @@ use crate::secrets::{MASK, joined};
 
 /// The text of one document, and where it came from.
 pub struct Source {
-    /// What a person calls it: `user-data.yaml`, `user data, part 2 (config.yaml)`, `variable ECS_CLUSTER`.
+    /// The name for messages: `user-data.yaml`, `user data, part 2 (config.yaml)`, `variable ECS_CLUSTER`.
     pub name: String,
     /// The whole text.
     pub text: Arc<str>,
-    /// The secret byte ranges, in order and apart. Unknown until the text was read: nothing of it is shown then.
+    /// The secret byte ranges, in order and apart. Until the text is read, the ranges are unknown and nothing of the text is
+    /// shown.
     secrets: Option<Vec<Range<usize>>>,
 }
 
 impl Source {
-    /// A text that was not read yet. Nothing of it is shown until [`Source::with_secrets`] says what may be.
+    /// Makes a source of text that is not read yet. Nothing of the text is shown until [`Source::with_secrets`] gives its
+    /// secrets.
     pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Arc<Self> {
         Arc::new(Self { name: name.into(), text: text.into(), secrets: None })
     }
@@ -38,17 +40,17 @@ impl Source {
         within.map(|secret| secret.start.max(range.start)..secret.end.min(range.end)).collect()
     }
 
-    /// All secret byte ranges, in order.
+    /// Returns all secret byte ranges, in order.
     pub fn secrets(&self) -> Vec<Range<usize>> {
         self.secrets_in(0..self.text.len())
     }
 
-    /// The name as it is shown: the sender of a MIME part chose it.
+    /// Returns the name as it is shown: the sender of a MIME part chose the name.
     pub(crate) fn shown_name(&self) -> String {
         visible(&cut(&self.name, WHOLE))
     }
 
-    /// The byte range of the line that holds `offset`, without its line break.
+    /// Returns the byte range of the line that holds `offset`, without its line break.
     pub fn line_at(&self, offset: usize) -> Range<usize> {
         let offset = self.text.floor_char_boundary(offset);
         let start = self.text[..offset].rfind('\n').map_or(0, |at| at + 1);
@@ -67,7 +69,7 @@ impl PartialEq for Source {
 impl Eq for Source {}
 
 impl fmt::Debug for Source {
-    /// The name alone: the text may hold secrets.
+    /// Writes the name alone: the text may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Source({})", self.name)
     }
@@ -91,7 +93,7 @@ impl Span {
         Span { source: source.clone(), start: self.start, end: self.end }
     }
 
-    /// The document's text in this range.
+    /// Returns the document's text in this range.
     pub fn text(&self) -> &str {
         let text = &self.source.text;
         &text[text.floor_char_boundary(self.start)..text.floor_char_boundary(self.end.max(self.start))]
@@ -103,7 +105,7 @@ impl Span {
         if secrets.is_empty() {
             return text.to_owned();
         }
-        // What is written in another way than it reads can't be masked part by part.
+        // A text that is written in another way than it reads can't be masked part by part.
         let Some(at) = self.text().find(text).map(|at| self.start + at) else { return MASK.to_owned() };
         let mut shown = String::new();
         let mut from = at;
@@ -116,8 +118,8 @@ impl Span {
         shown
     }
 
-    /// A message about the value that stands here, without what is secret in the values that it quotes in backticks. The words
-    /// around them are our own, and are left alone, as is a single character.
+    /// Masks the secrets in the values that a message quotes in backticks. The message is about the value at this place. The
+    /// words around the quotes are our own and are left alone, as is a single character.
     pub fn shown_in_backticks(&self, message: &str) -> String {
         if self.source.secrets_in(self.start..self.end).is_empty() {
             return message.to_owned();
@@ -136,7 +138,7 @@ impl Span {
         message.split('`').enumerate().map(shown).collect::<Vec<_>>().join("`")
     }
 
-    /// The line and the column in characters, both counted from 1.
+    /// Returns the line and the column in characters, both counted from 1.
     pub fn position(&self) -> (usize, usize) {
         let text = &self.source.text;
         let before = &text[..text.floor_char_boundary(self.start)];

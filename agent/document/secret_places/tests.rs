@@ -54,7 +54,7 @@ fn of_our_part_the_line_that_broke_it_is_shown() {
     let shown =
         shown("#cloud-config\nruncmd: [canary]\necs_firstrun:\n  ecs: {cluster: blue\n  wait: {}\nusers: [canary]\n");
     assert!(!shown.contains("canary") && shown.contains("wait: {}"), "{shown}");
-    // So much so that it has no value.
+    // Here the line is so broken that our key has no value.
     let shown = self::shown("#cloud-config\nruncmd: [canary]\necs_firstrun: @b\nusers: [canary]\n");
     assert!(!shown.contains("canary") && shown.contains("3 | ecs_firstrun: @b\n"), "{shown}");
 }
@@ -68,7 +68,7 @@ fn a_secret_is_not_shown_wherever_the_mistake_is() {
         "ecs:\n  cluster: b\n  config: {ECS_ENGINE_AUTH_DATA=canary}\n",
         "proxy: {url: http://u:a,canary@h:3128}\n",
         "proxy:\n  u:canary@h:1: http://h\n",
-        // The value is what is no YAML.
+        // The value itself is not YAML.
         "proxy:\n  url: http://h:1\n  pass: @canary\n",
         "proxy:\n  url: http://h:1\n  user: a\n  pass: \"canary\n",
         "proxy:\n  url: http://h:1\n  auth:\n    pw: @canary\n",
@@ -91,13 +91,13 @@ fn a_secret_is_not_shown_wherever_the_mistake_is() {
         "ecs: {}\nclusterr: 1 # http://u:canary@h\n",
         "ecs:\n  config:\n    AWS_SECRET_ACCESS_KEY: #canary\n",
         "ecs:\n  config:\n    AWS_SECRET_ACCESS_KEY: abc #canary\n    AWS_SECRET_ACCESS_KEY: abc #canary\n",
-        // Merged away, and keys that are none.
+        // Secrets that are merged away, and keys that can't be keys.
         "ecs: {cluster: b, config: {<<: {AWS_SECRET_ACCESS_KEY: canary}, AWS_SECRET_ACCESS_KEY: x, Y: 1}}\n",
         "proxy: {<<: {url: 'u:canary@h'}, url: 'x'}\n",
         "proxy:\n  url: http://h:1\n  <<: 'http://u:canary@h'\n",
         "proxy:\n  url: {{ proxy_url | default('http://u:canary@h:1') }}\n",
         "ecs: {? {password: canary} : 1}\n",
-        // Misspelt, dropped, or in another place.
+        // Keys that are misspelt, dropped, or in another place.
         "proxi: {pass: canary}\n",
         "esc: {config: {ECS_ENGINE_AUTHDATA: canary}}\n",
         "ecs: {confg: {ECS_ENGINE_AUTHDATA: canary}}\n",

@@ -22,19 +22,22 @@ use super::scalar::{quoted_length, resolve};
 use super::{Entry, Node, NodeId, Size, Value};
 use crate::document::problem::{self, Extent, Problem, Source, Span};
 
-/// Nodes in one document; aliases may add half as many. A configuration has dozens; this stops "billion laughs" early.
+/// The most nodes in one document; aliases may add half as many. A configuration has dozens; this stops "billion laughs"
+/// early.
 pub(super) const MAX_NODES: usize = 10_000;
-/// Nodes in a template, which describes whatever else is in a stack: 500 resources at most, in 1 MB.
+/// The most nodes in a template, which describes everything else in a stack: 500 resources at most, in 1 MB.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
 pub(crate) const MAX_TEMPLATE: usize = 60_000;
-/// Nesting of one document. The configuration needs five levels; the recursion in here and in serde stays shallow.
+/// The deepest nesting of one document. The configuration needs five levels; the recursion in here and in serde stays
+/// shallow.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// The key whose value's entries a mapping takes over, as <https://yaml.org/type/merge.html> and PyYAML in cloud-init have it.
+/// The merge key, by which a mapping takes over the entries of the key's value. PyYAML in cloud-init has it too:
+/// <https://yaml.org/type/merge.html>
 const MERGE_KEY: &str = "<<";
 
-/// A loaded document. Its secrets are not known yet, so its spans show no text until they are moved to a source that
-/// knows them.
+/// A loaded document. Its secrets are not known yet, so its spans show no text until they are moved to a source that knows
+/// the secrets.
 #[derive(Debug)]
 pub struct Loaded {
     /// The tree: nothing when the document is empty, and partial when a problem says so.
@@ -45,14 +48,14 @@ pub struct Loaded {
     pub(crate) dropped: Vec<Dropped>,
     /// The text between two values, where that may be a comment.
     pub(crate) comments: Vec<Range<usize>>,
-    /// From where on the text was not read, with the keys above that place.
+    /// The place from which the text was not read, with the keys above that place.
     pub(crate) unread: Option<(usize, Vec<String>)>,
 }
 
 /// A value that the tree doesn't have.
 #[derive(Debug)]
 pub(crate) struct Dropped {
-    /// The keys above it, its own at the end.
+    /// The keys above the value, its own at the end.
     pub keys: Vec<String>,
     /// The value.
     pub value: Node,
@@ -63,7 +66,7 @@ pub fn load(source: &Arc<Source>) -> Loaded {
     load_with(source, false)
 }
 
-/// Loads a CloudFormation template. The short form of a function, as `!Sub x`, is the mapping that it stands for.
+/// Loads a CloudFormation template. The short form of a function, such as `!Sub x`, becomes the mapping of its full form.
 pub fn load_template(source: &Arc<Source>) -> Loaded {
     load_with(source, true)
 }
@@ -94,28 +97,29 @@ fn load_with(source: &Arc<Source>, functions: bool) -> Loaded {
 
 struct Loader<'a> {
     source: &'a Arc<Source>,
-    /// Whether tags are the functions of a CloudFormation template.
+    /// True if tags are the functions of a CloudFormation template.
     functions: bool,
-    /// The byte offset of each character, where these are not the same: the parser counts characters.
+    /// The byte offset of each character, for text that is not ASCII: the parser counts characters.
     offsets: Option<Vec<usize>>,
-    /// How much of the text can be YAML at all.
+    /// The number of bytes, from the beginning, that can be YAML at all.
     readable: usize,
     open: Vec<Frame>,
-    /// What an anchor stands for, with its size; nothing where that is too much to be kept.
+    /// The node of each anchor, with its size; nothing where that is too much to be kept.
     anchors: HashMap<usize, Option<(Node, Size)>>,
-    /// All that is kept of that, and all that aliases have added: each level of nested anchors has a copy of its own.
+    /// The sizes of all that is kept for anchors, and of all that aliases have added. Each level of nested anchors has a
+    /// copy of its own.
     kept: Size,
     repeated: Size,
     nodes: usize,
-    /// How many of them there may be.
+    /// The most nodes that there may be.
     most: usize,
     documents: usize,
     root: Option<Node>,
-    /// The scalar that was read last, and its anchor. It has its place when it is known that the text goes on behind it.
+    /// The scalar that was read last, and its anchor. The scalar is added when the text is known to go on behind it.
     last: Option<(Node, usize)>,
     /// The offset of the first byte that is no longer YAML.
     broke_off_at: Option<usize>,
-    /// The keys above the place where it broke off, if the parser did not notice that.
+    /// The keys above the place where the text broke off, if the parser did not notice that.
     keys_at_end: Option<Vec<String>>,
     /// The lists and mappings that were closed by the newest event, and those right before it.
     just_closed: Vec<NodeId>,
@@ -168,7 +172,7 @@ impl<'a> Loader<'a> {
         Span { source: self.source.clone(), start, end }
     }
 
-    /// A span given in characters.
+    /// Makes a span out of a range in characters.
     fn characters(&self, range: Range<usize>) -> Span {
         let length = self.source.text.len();
         let byte = |at: usize| match &self.offsets {
@@ -179,7 +183,7 @@ impl<'a> Loader<'a> {
         self.bytes(start, end.max(start))
     }
 
-    /// Closes what the end of the text, or of what could be read of it, left open.
+    /// Closes the lists and mappings that are open at the end of the text that could be read.
     fn finish(mut self, complete: bool) -> Loaded {
         self.drop_cut_scalar();
         self.add_last();
@@ -195,7 +199,7 @@ impl<'a> Loader<'a> {
         Loaded { root, problems, dropped, comments, unread: (!complete).then_some((read, keys)) }
     }
 
-    /// Forgets a scalar that ends where the text breaks off: nobody knows what it was to be.
+    /// Forgets a scalar that ends where the text breaks off, since its rest is not known.
     fn drop_cut_scalar(&mut self) {
         if let Some((node, _)) = self.last.take_if(|(node, _)| self.broke_off_at == Some(node.span.end)) {
             self.read = node.span.start;
@@ -203,7 +207,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Puts a list or mapping where it belongs, with its end where that has brackets.
+    /// Closes a list or mapping and adds it to the tree. `end` is the place of its bracket, if it has brackets.
     fn close(&mut self, mut frame: Frame, end: Option<usize>, cut: bool) {
         for entry in frame.take_overridden() {
             let keys = self.keys().into_iter().chain([entry.key]).collect();
@@ -233,7 +237,7 @@ impl<'a> Loader<'a> {
         if self.source.text.get(before.clone()).is_some_and(|text| text.contains('#')) {
             self.comments.push(before);
         }
-        // What was read last is not known behind the place where the text was cut.
+        // Once a cut scalar was dropped, `read` stays at the scalar's beginning.
         if self.keys_at_end.is_none() {
             self.read = self.read.max(span.end);
         }
@@ -261,7 +265,7 @@ impl<'a> Loader<'a> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(frame) = self.open.pop() {
-                    // It may be closed by the end of what can be read.
+                    // The end of the readable text may have closed this list or mapping.
                     let cut = self.readable < self.source.text.len() && span.start >= self.readable;
                     // Only brackets have an end of their own.
                     self.close(frame, (span.start < span.end).then_some(span.end), cut);
@@ -273,7 +277,7 @@ impl<'a> Loader<'a> {
         self.within_budget(&place)
     }
 
-    /// The place of an event. To the parser the blanks and the comment behind a scalar in quotes are a part of it.
+    /// Returns the place of an event, without the blanks and the comment that the parser adds to a quoted scalar.
     fn trimmed(&self, event: &Event<'_>, span: Span) -> Span {
         let is_quoted = matches!(event, Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..));
         let length = is_quoted.then(|| quoted_length(&self.source.text[span.start..span.end])).flatten();
@@ -330,13 +334,13 @@ impl<'a> Loader<'a> {
         match self.problems.len() {
             0..problem::MOST => self.problems.push(problem),
             problem::MOST => self.problems.push(Problem::too_many()),
-            // What ends the reading is told, whatever else there is.
+            // A problem that ends the reading is told, whatever other problems there are.
             _ if problem.extent == Extent::Document => self.problems.push(problem),
             _ => {}
         }
     }
 
-    /// Leaves out the value that comes here, or the key and its value.
+    /// Leaves out the next value, or the key and its value.
     fn refuse(&mut self) {
         if let Some(Frame { kind: Collection::Mapping(mapping), .. }) = self.open.last_mut() {
             mapping.pending = match mapping.pending {
@@ -346,7 +350,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Puts a finished node where it belongs.
+    /// Adds a finished node to the tree.
     fn add(&mut self, mut node: Node, anchor: usize) {
         self.nodes += 1;
         if anchor > 0 {
@@ -378,7 +382,7 @@ impl<'a> Loader<'a> {
                 None => self.refuse_key(node),
             },
             Pending::Value(key, key_span) => {
-                // In braces the parser gives what is left empty the place of the next sign.
+                // In braces, the parser gives an empty value the place of the next character.
                 let is_empty = node.value == Value::Null && !node.span.text().starts_with(['n', 'N', '~', '!']);
                 if node.span.start == node.span.end || is_empty {
                     node.span = key_span.clone();

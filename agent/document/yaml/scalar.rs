@@ -1,8 +1,8 @@
-//! What a plain scalar is.
+//! Resolves plain scalars, and measures quoted ones.
 
 use super::Value;
 
-/// A plain scalar by the core schema (YAML 1.2.2, chapter 10.3.2). A whole number beyond 64 bits becomes a float.
+/// Resolves a plain scalar by the core schema (YAML 1.2.2, chapter 10.3.2). A whole number beyond 64 bits becomes a float.
 pub(super) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -34,8 +34,8 @@ pub(super) fn resolve(text: &str) -> Value {
     }
 }
 
-/// Measures the quoted scalar at the beginning of a text, in bytes, with its tag, anchor and quotes; `None` if it is not
-/// closed.
+/// Measures the quoted scalar at the beginning of a text, in bytes, with its tag, anchor and quotes. `None` if the quotes
+/// are not closed.
 pub(super) fn quoted_length(text: &str) -> Option<usize> {
     let mut scalar = text;
     while scalar.starts_with(['!', '&']) {

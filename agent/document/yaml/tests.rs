@@ -198,7 +198,7 @@ fn a_control_character_ends_the_document_loudly() {
     assert_eq!(said.len(), 1);
     assert_eq!(said[0].0, Some(2));
     assert_eq!(node.unwrap().get("a").unwrap().value, Value::Int(1));
-    // What it leaves open is no mistake of its own.
+    // The list that the control character leaves open is not a mistake of its own.
     assert_eq!(refused("a: [b, \0]\n").1.len(), 1);
 }
 
@@ -246,7 +246,7 @@ fn aliases_add_as_much_as_they_may_and_no_more() {
         // As deep as the document may be: a list of 10, in the mapping and so many lists.
         (format!("a: &a {}\nb: {}\n", nested(9, "[]".into()), nested(53, "*a".into())), 0),
         (format!("a: &a {}\nb: {}\n", nested(9, "[]".into()), nested(54, "*a".into())), 1),
-        // What anchors keep is no more than a document may have, each within another with a copy of its own.
+        // All that anchors keep is no larger than a document may be; each anchor within another has a copy of its own.
         (format!("a: &a {}\nb: &b {}\nc: *b\n", list(200), list(200)), 0),
         (format!("a: {}\nb: *a0\n", anchored(3, list(3000))), 0),
         (format!("a: {}\nb: *a0\n", anchored(4, list(3000))), 1),
@@ -283,7 +283,7 @@ fn deep_and_long_documents_end_early() {
     }
 }
 
-/// Time that this thread has had of a processor, however busy the machine is.
+/// CPU time of this thread, however busy the machine is.
 fn processor_time() -> nix::sys::time::TimeSpec {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap()
 }

@@ -3,13 +3,14 @@
 /// Ends of a regular expression for a directory, the longer one before the shorter one.
 const ENDINGS: [&str; 7] = ["(/.*)?", "(/.*)", "/.*", "/?", ".*", "/", "$"];
 
-/// Tells whether a line of `file_contexts.subs` or `file_contexts.local` is about this directory: its first word is the
-/// path, or the usual regular expression for it and what is below it.
+/// Tells whether a line of `file_contexts.subs` or `file_contexts.local` is about this directory.
+///
+/// The line's first word is then the path, or the usual regular expression for the path and everything below it.
 pub fn is_about(line: &str, path: &str) -> bool {
     let word = line.split_ascii_whitespace().next().unwrap_or_default();
     let word = word.strip_prefix('^').unwrap_or(word);
     let mut stem = word;
-    // One may stand behind another, as in `/data/docker/?$`.
+    // One ending may follow another, as in `/data/docker/?$`.
     while let Some(shorter) = ENDINGS.iter().find_map(|ending| stem.strip_suffix(ending)) {
         stem = shorter;
     }

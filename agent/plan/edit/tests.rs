@@ -17,7 +17,7 @@ fn edit(path: &str, section: Option<&'static str>, lines: &[(&'static str, &str)
     }
 }
 
-/// A data root that was moved, in the file of a policy.
+/// Our lines for two moved data roots, in the policy's file of substitutes.
 fn substitutes() -> Edit {
     let path = "/etc/selinux/targeted/contexts/files/file_contexts.subs";
     Edit { separator: " ", ..edit(path, None, &[("/srv/a", "/var/lib/docker"), ("/srv/b", "/var/lib/other")]) }
@@ -32,10 +32,10 @@ fn paths_that_others_have_given_a_label_are_left_to_them() {
         |file: Option<&str>, labels: Option<&str>| edit.without_labelled(file, labels).applied_to(file).unwrap();
     let ours = format!("{BEGIN}\n/srv/a /var/lib/docker\n/srv/b /var/lib/other\n{END}\n");
     assert_eq!(applied(None, None), Some(ours.clone()));
-    // Our own lines are no others'.
+    // Our own lines don't count as lines of others.
     assert_eq!(applied(Some(&ours), Some("/srv(/.*)? l\n")), Some(ours.clone()));
     assert_eq!(applied(Some("/srv/a /x\n"), None), Some(format!("/srv/a /x\n{BEGIN}\n/srv/b /var/lib/other\n{END}\n")));
-    // semanage(8) writes the file anew, without comments; then the lines are taken for an administrator's.
+    // semanage(8) writes the file anew, without comments; then our lines are taken for an administrator's.
     let rewritten = "/srv/a /var/lib/docker\n/srv/b /var/lib/other\n";
     assert_eq!(applied(Some(rewritten), None).as_deref(), Some(rewritten));
     let labels = Some("/srv/a(/.*)? l\n/srv/b -d l\n");
@@ -90,7 +90,7 @@ fn a_section_is_found_behind_another_and_where_it_is_there_twice_the_lines_are_n
     assert_eq!(edited, "[main]\n# BEGIN ecs-firstrun\nproxy=x\n# END ecs-firstrun\n[main]\n#ecs-firstrun# proxy=old\n");
 }
 
-/// Images' own files, each a way of TOML to say it, with the keys that have to be told.
+/// Files of images, each with another of TOML's ways to define the table, and the other spellings to report.
 const SPELLINGS: &[(&str, &[&str])] = &[
     ("", &[]),
     ("# only a comment, and no line break", &[]),
@@ -139,7 +139,7 @@ fn a_toml_file_has_one_table_whatever_way_the_image_spells_it_and_gets_its_own_b
         found.dedup();
         assert_eq!(found, *told, "{text}");
         assert!(toml(&[]).other_spellings(&edited).unwrap().is_empty(), "nothing is set aside any more");
-        // What is no part of the table stands there as before.
+        // Lines that are no part of the table stay as they were.
         for line in text.lines().filter(|line| line.contains("ssl") || line.contains("kept") || line.contains("cred")) {
             assert!(edited.lines().any(|kept| kept == line), "{edited}");
         }
@@ -182,12 +182,12 @@ fn what_an_earlier_release_or_somebody_else_has_made_of_it_is_taken_out_and_no_m
     let ours = "# BEGIN ecs-firstrun\n[proxy]\nhttp_proxy = \"x\"\nno_proxy = \"y\"\n# END ecs-firstrun\n";
     let ours_without_end = ours.replace("# END ecs-firstrun\n", "");
     for (found, left) in [
-        // The lines in the image's own section, as they were put there before.
+        // Our lines in the image's own section, where earlier releases put them.
         (
             "[proxy]\n# BEGIN ecs-firstrun\nhttp_proxy = \"x\"\n# END ecs-firstrun\n#ecs-firstrun# http_proxy = \"old\"\n".to_owned(),
             "[proxy]\nhttp_proxy = \"old\"\n",
         ),
-        // A second table, with which the CloudWatch agent didn't start.
+        // A second table, with which the CloudWatch agent does not start.
         (format!("[proxy] # mine\nhttp_proxy = \"old\"\n{ours}"), "[proxy] # mine\nhttp_proxy = \"old\"\n"),
         (format!("a = 1\n{ours}[ssl]\nca_bundle_path = \"/x\"\n"), "a = 1\n[ssl]\nca_bundle_path = \"/x\"\n"),
         (format!("a = 1\n{ours_without_end}[ssl]\nb = 1\n"), "a = 1\n[ssl]\nb = 1\n"),
@@ -200,7 +200,7 @@ fn what_an_earlier_release_or_somebody_else_has_made_of_it_is_taken_out_and_no_m
         assert_eq!(again.matches("[proxy]").count() - again.matches("#ecs-firstrun# [proxy]").count(), 1, "{again}");
         assert_eq!(again.matches(BEGIN).count(), 1, "{again}");
     }
-    // What is added behind a file that had no line break at its end does not go with the one that it got.
+    // Text that is added behind our lines stays on a line of its own, though the file had no line break at its end.
     let edited = applied(&toml(PROXY), "a = 1") + "[ssl]\n";
     assert_eq!(applied(&toml(&[]), &edited), "a = 1\n[ssl]\n");
 }
@@ -237,7 +237,7 @@ proptest! {
             Err(why) => prop_assert!(!is_toml, "{}: {}", why, text),
             Ok(edited) => {
                 let edited = edited.unwrap();
-                // Go's decoder takes a table that was made by dotted keys before, and so do we.
+                // Like Go's decoder, we take a table that was made by dotted keys before.
                 prop_assert!(is_toml || text.contains('.'), "{}", text);
                 let document = toml_edit::Document::parse(&edited);
                 prop_assert!(document.is_ok(), "{}", edited);
@@ -270,7 +270,7 @@ fn lines_at_the_top_leave_all_others_as_they_are() {
     for others in ["", "ECS_CLUSTER=theirs\n"] {
         assert_eq!(applied(&with, &format!("ECS_CLUSTER=ours\nX=1\n{others}")), format!("{block}{others}"));
     }
-    // The time for many lines between the markers grows with their number, and not with its square.
+    // The time for many lines between the markers is linear in their number.
     let many = format!("# BEGIN ecs-firstrun\n{}# END ecs-firstrun\nY=2\n", "A=1\n".repeat(1 << 20));
     assert_eq!(applied(&with, &many), format!("{block}Y=2\n"));
 }

@@ -1,8 +1,8 @@
-//! Finds where a TOML file defines a table, in whichever of TOML's ways: `[proxy]`, `["proxy"] # comment`, `proxy = { … }`,
-//! `proxy.http_proxy = …`.
+//! Finds where a TOML file defines a table, in whichever of TOML's ways.
 //!
-//! TOML gives each header, and each key with its value, lines of their own: a table can be commented out by line. So the
-//! events of toml_edit's parser, toml_parser, are all that is needed; without a document of them the binary is 0.05 MB smaller.
+//! The ways are `[proxy]`, `["proxy"] # comment`, `proxy = { … }` and `proxy.http_proxy = …`. TOML gives each header, and
+//! each key with its value, lines of their own: a table can be commented out by line. So the events of toml_parser, the
+//! parser of toml_edit, are enough; without toml_edit's document, the binary is 0.05 MB smaller.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -10,13 +10,13 @@ use std::ops::Range;
 use toml_parser::parser::{Event, EventKind, RecursionGuard, ValidateWhitespace, parse_document};
 use toml_parser::{ParseError, Source};
 
-/// Arrays and inline tables within each other, at most.
+/// The most arrays and inline tables within each other.
 const DEEPEST: u32 = 64;
 
 /// A header or a key of a table.
 #[derive(Debug, PartialEq)]
 pub struct TomlEntry {
-    /// Its lines, counted from zero.
+    /// The entry's lines, counted from zero.
     pub lines: Range<usize>,
     /// The key, or the last one of a header.
     pub key: String,
@@ -25,7 +25,7 @@ pub struct TomlEntry {
 /// Finds the headers and keys of a table, and of the tables that a Go program takes for it.
 ///
 /// # Errors
-/// Text that is no TOML, in words that begin with the line.
+/// Text that is not TOML, in words that begin with the line.
 pub fn entries(text: &str, table: &str) -> Result<Vec<TomlEntry>, String> {
     let reader = read(text, table);
     let line = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count();
@@ -40,7 +40,7 @@ pub fn entries(text: &str, table: &str) -> Result<Vec<TomlEntry>, String> {
     Ok(reader.found.into_iter().map(entry).collect())
 }
 
-/// The text that a key outside of all tables has, as the program that reads the file takes it.
+/// Returns the text of a key outside of all tables, as the program that reads the file takes it.
 pub fn text_of(text: &str, key: &str) -> Option<String> {
     let reader = read(text, key);
     reader.text.filter(|_| reader.error.is_none())
@@ -86,7 +86,7 @@ struct Reader<'t> {
     inline: Vec<String>,
     begins: usize,
     depth: usize,
-    /// The whole keys that were defined, and the headers, with a mark behind them. Control characters stand between keys.
+    /// The whole keys that were defined, and the headers, each with a mark at its end. Control characters separate the keys.
     defined: BTreeSet<String>,
     /// The places of the table's headers and keys.
     found: Vec<(Range<usize>, String)>,
@@ -143,7 +143,7 @@ impl<'t> Reader<'t> {
             }
             (EventKind::Scalar, At::Value) => {
                 if let Some(raw) = self.source.get(event) {
-                    // Its kind does not matter, but that it is a value.
+                    // The kind of the value does not matter, only that the text is a value.
                     let mut text = String::new();
                     let _ = raw.decode_scalar(&mut text, &mut self.error);
                     let is_it = self.header.is_empty() && self.keys.len() == 1 && self.depth == 0;

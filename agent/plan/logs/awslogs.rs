@@ -14,7 +14,7 @@ pub const AWSLOGS_CLI_CONF: &str = "/etc/awslogs/awscli.conf";
 impl HostLogs<'_> {
     pub(super) fn awslogs_conf(&self) -> Planned {
         let fill_in = |placeholder| match placeholder {
-            // It fills in these itself.
+            // awslogs fills in these itself.
             Placeholder::InstanceId | Placeholder::Hostname | Placeholder::IpAddress => placeholder.text(),
             Placeholder::LocalHostname => Placeholder::Hostname.text(),
             _ => self.fill_in(placeholder),
@@ -22,7 +22,7 @@ impl HostLogs<'_> {
         let mut text = format!("{WRITTEN_BY_US}\n[general]\nstate_file = /var/lib/awslogs/agent-state\n");
         for SentLog { path, group, stream, timestamp_format, is_utc, file, .. } in self.entries(&self.names(&fill_in)) {
             let pattern = file.and_then(|file| file.multi_line_start_pattern.as_ref());
-            // Its own name for the time of a line.
+            // awslogs has its own name for the time of a line.
             let pattern = pattern.map(|pattern| pattern.as_str().replace("{timestamp_format}", "{datetime_format}"));
             let settings = [
                 ("file", Some(path.to_owned())),

@@ -9,25 +9,27 @@ use crate::host_logs::{DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP};
 use crate::plan::planned::Planned;
 use crate::well_known::{CLOUDWATCH_JSON, CLOUDWATCH_UNIT, DOCKER_UNIT, RUNS_FILE};
 
-/// Our pipelines of the CloudWatch agent, which merges the OpenTelemetry configurations of this folder: only they can read the
-/// journal from its beginning. `journald` in the JSON begins with the last ten entries.
+/// The file of our pipelines for the CloudWatch agent, which merges the OpenTelemetry configurations of this folder.
+///
+/// Only such pipelines can read the journal from its beginning: `journald` in the JSON begins with the last ten entries.
 pub const CLOUDWATCH_YAML: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.yaml";
 
-/// The folder in which the CloudWatch agent keeps how far it has read the journal; one for each instance, since an image may
-/// be made of an instance that has booted.
+/// The folder in which the CloudWatch agent keeps its place in the journal. Each instance has a folder of its own below this
+/// one, since an image may be made of an instance that has booted.
 const CURSORS: &str = "/opt/aws/amazon-cloudwatch-agent/logs/state/ecs-firstrun";
 
-/// The name of the extension that keeps there how far the journal is read, and what is not yet sent.
+/// The name of the extension that keeps the place in the journal, and the entries that are not sent yet.
 const STORAGE: &str = "file_storage/ecs-firstrun";
 
-/// The words with which the CloudWatch agent tells its proxy when it starts, password included: `cfg/envconfig/file.go` of its sources.
+/// The words with which the CloudWatch agent prints its proxy when it starts, password included. From
+/// `cfg/envconfig/file.go` of the agent's sources.
 const NAMES_PROXY: &str = "_PROXY is set to";
 
-/// Days of retention that the CloudWatch agent takes for files and not for the journal: `ValidateRetentionValue` of its
-/// `awscloudwatchlogs` exporter doesn't have them, and the agent doesn't start.
+/// Days of retention that the CloudWatch agent takes for files and not for the journal. `ValidateRetentionValue` of its
+/// `awscloudwatchlogs` exporter doesn't know this number, and the agent doesn't start.
 const NO_RETENTION_OF_JOURNAL: i64 = 1096;
 
-/// An entry of the journal: a name of its own, where it ends, and which of the journal it takes.
+/// A part of the journal to send: its own name, its log group, and its filter.
 struct JournalEntry {
     name: &'static str,
     group: &'static str,
@@ -80,7 +82,7 @@ impl HostLogs<'_> {
         json
     }
 
-    /// The part for the journal, where the installed agent reads it. JSON is YAML.
+    /// Plans the file for the journal, where the installed agent reads the journal. JSON is YAML.
     pub(super) fn cloudwatch_yaml(&self) -> Option<Planned> {
         if !self.reads_journal() {
             return None;
@@ -140,7 +142,8 @@ impl HostLogs<'_> {
             "log_group_name": plain(names.group(group)),
             "log_stream_name": plain(names.stream(None)),
             "region": self.region(),
-            // What can't be sent is kept and sent later, after a restart too; the agent's own limit is five minutes.
+            // Entries that can't be sent are kept and sent later, after a restart too; the agent's own limit is five
+            // minutes.
             "retry_on_failure": { "max_elapsed_time": "0s" },
             "sending_queue": { "storage": STORAGE },
         });

@@ -16,7 +16,7 @@ pub(super) struct HostLogs<'a> {
     pub(super) instance: &'a Instance,
 }
 
-/// A log to send: that of one path, or of the files that a pattern finds.
+/// A log to send: one file, or the files that a pattern finds.
 pub(super) struct SentLog<'a> {
     pub(super) path: &'a str,
     pub(super) group: String,
@@ -24,20 +24,20 @@ pub(super) struct SentLog<'a> {
     pub(super) retention: Option<RetentionDays>,
     pub(super) timestamp_format: Option<&'a str>,
     pub(super) is_utc: bool,
-    /// Set unless a known program writes it, which is not the CloudWatch agent.
+    /// True unless a known program writes the log, and that program is not the CloudWatch agent.
     pub(super) may_be_anything: bool,
-    /// Its entry in the configuration, unless it is one of the host's own.
+    /// The log's entry in the configuration; none for the host's own logs.
     pub(super) file: Option<&'a LogFile>,
 }
 
 impl<'a> HostLogs<'a> {
-    /// The names, with placeholders as `fill_in` has them.
+    /// Returns the names of groups and streams, with placeholders filled in by `placeholder`.
     pub(super) fn names(&self, placeholder: &'a dyn Fn(Placeholder) -> String) -> LogNames<'a> {
         let Instance { region, account_id, .. } = self.instance;
         LogNames::new(self.config, (region, account_id), placeholder)
     }
 
-    /// The logs that a log agent sends, in the order of the host's logs and of the configuration.
+    /// Lists the logs that a log agent sends, in the order of the host's logs and of the configuration.
     pub(super) fn entries(&self, names: &LogNames<'_>) -> Vec<SentLog<'a>> {
         let os = &self.instance.os;
         let writes_boot_messages = os.id == "amzn" && os.version_id == "2";
@@ -87,16 +87,16 @@ impl<'a> HostLogs<'a> {
         self.config.logs.region.as_ref().map_or(&self.instance.region, Region::as_str)
     }
 
-    /// The prefix of the log groups, for the reason of a file.
+    /// Returns the prefix of the log groups, which the reason for a file names.
     pub(super) fn destination(&self) -> String {
         self.names(&Placeholder::text).group("")
     }
 
-    /// Fills in what the log agent doesn't: a placeholder whose value is not known here becomes the instance's id, so that
-    /// no two instances have one stream.
+    /// Fills in a placeholder that the log agent doesn't. A placeholder without a known value becomes the instance's id, so
+    /// that no two instances share a stream.
     pub(super) fn fill_in(&self, placeholder: Placeholder) -> String {
         match placeholder {
-            // The log agent takes that to which it sends.
+            // For the log agent, the region is the one to which it sends.
             Placeholder::AwsRegion => self.region(),
             Placeholder::AccountId => &self.instance.account_id,
             _ => &self.instance.instance_id,

@@ -9,8 +9,8 @@ use super::*;
 #[path = "../../../../tests/support/bucket.rs"]
 mod bucket;
 
-/// Ten thousand instances that boot within ten seconds and signal against such a bucket, on a clock that jumps.
-/// `make bench` shows the figures.
+/// Signals from ten thousand instances that boot within ten seconds, against a token bucket, on a clock that jumps. `make
+/// bench` shows the figures.
 #[tokio::test(start_paused = true)]
 async fn a_fleet_gets_its_signals_through_nearly_as_fast_as_it_is_allowed_to() {
     const FLEET: u32 = 10_000;

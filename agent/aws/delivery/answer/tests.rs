@@ -39,7 +39,7 @@ fn answers_are_told_apart() {
         (WaitHandle, 200, page.clone(), "again"),
         (InstanceIdentity, 200, b"<html>Log in</html>".to_vec(), "again"),
         (InstanceIdentity, 200, b"<!doctype html>Log in".to_vec(), "again"),
-        // A page that quotes an error is no answer of AWS, nor is an error that is not in the place for one.
+        // A page that quotes an error is no answer of AWS, nor is an error in the wrong place.
         (Iam, 403, [page.clone(), xml("AccessDenied", "no")].concat(), "again"),
         (Iam, 403, b"<Code>AccessDenied</Code>".to_vec(), "again"),
         (InstanceIdentity, 302, Vec::new(), "again"),
@@ -49,7 +49,7 @@ fn answers_are_told_apart() {
         (Iam, 400, xml("ValidationError", over), "not waited for"),
         (InstanceIdentity, 400, json("ValidationError", THERE), "already there"),
         (Iam, 400, xml("ValidationError", THERE), "already there"),
-        // Of another kind of thing, by another service, or with another code, it is none of that.
+        // The same words about another thing, from another service or with another code mean a refusal.
         (Iam, 400, xml("ValidationError", "Export web-Port already exists"), "refused"),
         (LifecycleHook, 400, xml("ValidationError", THERE), "refused"),
         (Iam, 400, xml("AlreadyExistsException", THERE), "refused"),
@@ -74,7 +74,7 @@ fn answers_are_told_apart() {
             xml("ValidationError", "No active Lifecycle Action found with instance ID i-1"),
             "not waited for",
         ),
-        // Each service has its own words for it.
+        // Each service has its own words for a signal that is not waited for.
         (LifecycleHook, 400, xml("ValidationError", over), "refused"),
         (Iam, 400, xml("ValidationError", "No active Lifecycle Action found with instance ID i-1"), "refused"),
         (LifecycleHook, 400, xml("ValidationError", "no such group"), "refused"),
@@ -128,7 +128,7 @@ const STATES: [(&str, &[&str]); 2] = [
 fn a_stack_that_came_to_nothing_is_told_from_one_that_is_done() {
     for (expected, states) in STATES {
         for state in states {
-            // The name of a stack says nothing of its state.
+            // The name of a stack does not tell its state.
             for stack in ["shop", "arn:aws:cloudformation:eu-west-1:1:stack/DELETE-ROLLBACK-FAILED/5f"] {
                 let text = format!("Stack {stack} is in {state} state and cannot be signaled");
                 for (method, body) in [

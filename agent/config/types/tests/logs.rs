@@ -6,7 +6,7 @@ fn error<T: TryFrom<String, Error = String>>(text: &str) -> String {
     T::try_from(text.to_owned()).err().unwrap_or_default()
 }
 
-/// Each text is refused with these words.
+/// Asserts that each text is refused with its words.
 fn refuses<T: TryFrom<String, Error = String>>(table: &[(&str, &str)]) {
     for (text, words) in table {
         let error = error::<T>(text);

@@ -8,14 +8,14 @@ use crate::document::yaml::{Node, Size};
 const MAX_REPEATED: usize = 256 << 10;
 
 impl Loader<'_> {
-    /// Adds a copy of what an alias repeats, as long as the document stays within its bounds.
+    /// Adds a copy of the node that an alias repeats, as long as the document stays within its bounds.
     pub(super) fn alias(&mut self, anchor: usize, span: &Span) {
         let Some(target) = self.anchors.get(&anchor) else {
             self.report(Problem::at(span, "the alias stands within the very value that it repeats"));
             return self.refuse();
         };
         let fits = |size: &Size| {
-            // What is written out after them has room, too.
+            // Values that are written out after the aliases must have room, too.
             self.repeated.nodes + size.nodes <= self.most / 2
                 && self.open.len() + size.depth <= MAX_DEPTH
                 && self.repeated.bytes + size.bytes <= MAX_REPEATED
@@ -26,7 +26,7 @@ impl Loader<'_> {
                 self.most / 2,
                 MAX_REPEATED >> 10
             );
-            // Said once: a document of that kind has thousands of them.
+            // The problem is reported once: such a document has thousands of aliases.
             if !self.problems.iter().any(|problem| problem.message == message) {
                 self.report(Problem::at(span, message));
             }
@@ -39,7 +39,7 @@ impl Loader<'_> {
         self.add(node, 0);
     }
 
-    /// Keeps what an anchor stands for, as long as all of them together are no larger than a document may be.
+    /// Keeps the node of an anchor, unless all kept nodes together become larger than a document may be.
     pub(super) fn keep(&mut self, anchor: usize, node: &Node) {
         let size = node.size();
         let fits = self.kept.nodes + size.nodes <= self.most && self.kept.bytes + size.bytes <= MAX_REPEATED;

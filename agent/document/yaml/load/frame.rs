@@ -9,7 +9,7 @@ use crate::document::yaml::{Entry, Node, NodeId, Value};
 pub(super) struct Frame {
     pub(super) span: Span,
     pub(super) anchor: usize,
-    /// The function of a template that it is the argument of.
+    /// The function of a template whose argument this is.
     pub(super) function: Option<String>,
     pub(super) kind: Collection,
 }
@@ -24,17 +24,17 @@ pub(super) enum Collection {
 pub(super) struct Mapping {
     pub(super) entries: Vec<Entry>,
     pub(super) pending: Pending,
-    /// The keys that it has so far.
+    /// The keys of the mapping so far.
     pub(super) keys: HashSet<String>,
-    /// Set if a key that is not text was dropped.
+    /// True if a key that is not text was dropped.
     pub(super) is_incomplete: bool,
-    /// The entries of its merge keys; the first of several with one key counts.
+    /// The entries of the mapping's merge keys; of several entries with one key, the first counts.
     merged: Vec<Entry>,
     /// The merged entries that no entry of the mapping overrides.
     brought: Vec<Entry>,
 }
 
-/// What a mapping waits for.
+/// The part that comes next in a mapping.
 #[derive(Default)]
 pub(super) enum Pending {
     #[default]
@@ -47,7 +47,7 @@ pub(super) enum Pending {
 }
 
 impl Mapping {
-    /// Takes over the entries of a mapping, or of a list of them; else gives back what is none.
+    /// Takes over the entries of a mapping, or of a list of mappings; gives back any other node.
     ///
     /// As in PyYAML, an entry of a later merge key hides one of an earlier, and within a list an earlier hides a later.
     pub(super) fn merge(&mut self, node: Node) -> Result<(), Node> {
@@ -69,7 +69,7 @@ impl Mapping {
 }
 
 impl Frame {
-    /// Adds what the merge keys bring and has no other value; gives what is hidden by another value.
+    /// Adds the merged entries whose keys have no other value, and returns the others.
     pub(super) fn take_overridden(&mut self) -> Vec<Entry> {
         let Collection::Mapping(mapping) = &mut self.kind else { return Vec::new() };
         let mut overridden = Vec::new();
@@ -82,8 +82,8 @@ impl Frame {
         overridden
     }
 
-    /// The finished node, the ID of the list or mapping in it, and its anchor. A block ends where its last child does, not at
-    /// the next line's text.
+    /// Finishes a list or mapping: returns the node, the id of the list or mapping in it, and the anchor. A block ends where
+    /// its last child does, not at the next line's text.
     pub(super) fn close(self, end: Option<usize>, cut: bool) -> (Node, NodeId, usize) {
         let cut = cut || matches!(&self.kind, Collection::Mapping(mapping) if mapping.is_incomplete);
         let (value, last) = match self.kind {
@@ -92,7 +92,7 @@ impl Frame {
                 (Value::Sequence(items), last)
             }
             Collection::Mapping(mapping) => {
-                // An alias is spanned by what it stands for, which lies before its key.
+                // An alias has the span of its anchor's node, which lies before the alias's key.
                 let last = mapping.entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
                 (Value::Mapping(mapping.entries.into_iter().chain(mapping.brought).collect()), last)
             }
@@ -105,7 +105,7 @@ impl Frame {
     }
 }
 
-/// The call of a function of a template, with its argument.
+/// Makes the call of a function of a template, with its argument.
 pub(super) fn called(function: Option<String>, argument: Node) -> Node {
     let Some(key) = function else { return argument };
     let span = argument.span.clone();

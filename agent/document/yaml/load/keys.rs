@@ -7,7 +7,7 @@ use crate::document::yaml::{Entry, Node, Value};
 use crate::secrets::{MASK, is_secret_key};
 
 impl Loader<'_> {
-    /// The keys of the mappings that are open.
+    /// Returns the keys of the mappings that are open.
     pub(super) fn keys(&self) -> Vec<String> {
         let key = |frame: &Frame| match &frame.kind {
             Collection::Mapping(Mapping { pending: Pending::Value(key, _) | Pending::Refused(Some(key)), .. }) => {
@@ -18,15 +18,15 @@ impl Loader<'_> {
         self.open.iter().filter_map(key).collect()
     }
 
-    /// A text as a message may quote it here.
+    /// Masks a text that a message must not quote here.
     pub(super) fn quotable(&self, text: &str) -> String {
         let is_secret = self.keys().iter().any(|key| is_secret_key(key)) || text.contains("://");
         if is_secret { MASK.to_owned() } else { text.to_owned() }
     }
 
-    /// Leaves out a key that can't be used, and what it has.
+    /// Leaves out a key that can't be used, and its value.
     pub(super) fn refuse_key(&mut self, node: Node) {
-        // To find the first of its like takes a look through the whole document.
+        // To find the first of several equal keys takes a look through the whole mapping.
         if self.problems.len() <= problem::MOST {
             let first = node.text().and_then(|key| self.entry_of(key)).map(|entry| entry.key_span.clone());
             let problem = self.wrong_key(&node, first);
@@ -49,7 +49,7 @@ impl Loader<'_> {
         }
     }
 
-    /// Tells what is wrong with a key.
+    /// Reports the fault of a key.
     fn wrong_key(&self, node: &Node, first: Option<Span>) -> Problem {
         let Some(key) = node.text() else {
             let span = &node.span;

@@ -1,4 +1,4 @@
-//! What is said of a document that isn't YAML, or nests too deep.
+//! Messages about a document that isn't YAML, or nests too deep.
 
 use saphyr_parser::ScanError;
 
@@ -34,7 +34,7 @@ impl Loader<'_> {
         self.report(Problem { related: opened, ..problem.remedy(remedy) });
     }
 
-    /// The line before a mistake that is the mistake itself: the parser sees only in the next one that there is no `: `.
+    /// Finds the mistake in the line before: the parser notices a missing `: ` only in the next line.
     fn leftover_above(&self, span: &Span, info: &str) -> Option<(Span, String)> {
         let text = &self.source.text;
         let at = text.floor_char_boundary(span.start);
@@ -72,7 +72,7 @@ pub(super) fn too_deep(span: &Span) -> Problem {
     problem.remedy("take out brackets or levels: no key of the configuration needs so many")
 }
 
-/// Gives the remedy for a syntax error, judged by the line and the parser's words; `true` if brackets are the cause.
+/// Gives the remedy for a syntax error, by the line and the parser's words. `true` if brackets are the cause.
 fn syntax_remedy(span: &Span, info: &str) -> (String, bool) {
     let text = &span.source.text;
     let line = &text[span.source.line_at(span.start)];

@@ -8,7 +8,8 @@ use crate::document::yaml::Value;
 use crate::document::yaml::scalar::resolve;
 
 impl Loader<'_> {
-    /// The value under a tag of the core schema. Nothing, and a problem, for other tags and for what the tag doesn't fit.
+    /// Gives the value under a tag of the core schema. For other tags, and for a value that the tag doesn't fit, gives
+    /// nothing and a problem.
     pub(super) fn tagged(&mut self, text: &str, tag: &Tag, span: &Span) -> Option<Value> {
         let suffix = if tag.is_yaml_core_schema() { tag.suffix.as_str() } else { "" };
         let value = match (suffix, resolve(text)) {
@@ -30,7 +31,7 @@ impl Loader<'_> {
         Some(value)
     }
 
-    /// The function that a tag of a template stands for.
+    /// Returns the function that a tag of a template names.
     pub(super) fn function(&self, tag: Option<&Tag>) -> Option<String> {
         let tag = tag.filter(|tag| self.functions && !is_bang(tag) && !tag.is_yaml_core_schema())?;
         let name = tag.suffix.trim_start_matches('!');
@@ -59,7 +60,7 @@ impl Loader<'_> {
     }
 }
 
-/// The tag `!`, which makes any scalar text and says nothing else.
+/// Tells whether a tag is `!`, which makes any scalar text and says nothing else.
 pub(super) fn is_bang(tag: &Tag) -> bool {
     (tag.handle.as_str(), tag.suffix.as_str()) == ("", "!")
 }
