@@ -1,8 +1,9 @@
-//! Why this instance isn't a working member of its cluster: a closed set of checks.
+//! Diagnoses why this instance isn't a working member of its cluster, with a fixed set of checks.
 //!
-//! `doctor` makes all of them; a run whose wait fails makes those of them that need no network, for its reason. They are
-//! made in parallel and each is bounded; one that can't be made says so. Findings come with the most likely cause first:
-//! what makes others fail stands before them. Of an image that is to be baked, other things are checked; see `image`.
+//! `doctor` makes all the checks. A run whose wait fails makes only the checks that need no network, to find the reason. The
+//! checks run in parallel, each with a time limit; a check that can't be made says so. The most likely cause comes first in
+//! the findings: a problem stands before the problems that follow from it. An image that is to be baked gets other checks;
+//! see `image`.
 
 mod agent_exit;
 mod agent_log;
@@ -39,7 +40,7 @@ use crate::config::Config;
 use crate::ecs_agent::{Seen, same_cluster};
 use crate::host::Host;
 
-/// The longest that a check may take.
+/// Time allowed for a check.
 const CHECK: Duration = Duration::from_secs(4);
 
 /// Makes all the checks.
@@ -61,14 +62,15 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
     Diagnosis::new(findings)
 }
 
-/// The most likely cause among what can be seen without the network, within two seconds.
+/// Finds the most likely cause that can be seen without the network, within two seconds.
 pub async fn local_cause(host: &Host, config: &Config, identity: &Identity) -> Option<Finding> {
     let diagnosis = Diagnosis::new(local(host, Some(config), identity, local::LOCAL).await);
     diagnosis.cause().filter(|finding| finding.may_be_a_cause()).cloned()
 }
 
-/// The reason why the ECS agent is not, or will not be, in the cluster of the configuration: a line of its settings names another
-/// one, it has saved another one, or, once its start `is_settled`, it is registered with another one.
+/// Returns the reason why the ECS agent is not, or will not be, in the cluster of the configuration. The reason is another
+/// cluster: in a line of the agent's settings, in its saved state, or, once the agent's start `is_settled`, in its
+/// registration.
 pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, is_settled: bool) -> Option<String> {
     let wanted = host.cluster(config.ecs.as_ref()?.cluster().as_deref()).ok()?;
     let remedy = || host.remedy_for_another_cluster(&wanted);
@@ -90,7 +92,7 @@ pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, 
     }
 }
 
-/// The checks that need no network, each within the limit: one that is late costs the others nothing.
+/// Makes the checks that need no network, each within the limit. A late check costs the other checks nothing.
 async fn local(host: &Host, config: Option<&Config>, identity: &Identity, limit: Duration) -> Vec<Finding> {
     let (units, docker, log, log_agent, labels) = tokio::join!(
         bounded(Check::Units, limit, units::findings(host, config, identity)),

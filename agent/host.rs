@@ -62,7 +62,7 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// The machine under `root`, whose ECS agent answers at `ecs_endpoint`.
+    /// Takes the machine under `root`, whose ECS agent answers at `ecs_endpoint`.
     ///
     /// # Errors
     /// An endpoint that is no URL.
@@ -70,17 +70,17 @@ impl Host {
         Ok(Host { root: root.to_owned(), ecs_agent: EcsAgent::new(ecs_endpoint)?, warnings: RefCell::default() })
     }
 
-    /// Tells whether the root is that of the machine, whose programs can be run.
+    /// Tells whether the root is `/`, so that the programs of this machine can be run.
     pub fn is_this_machine(&self) -> bool {
         self.root == Path::new("/")
     }
 
-    /// Where an absolute path of the plan lies on this machine.
+    /// Returns the path on this machine for an absolute path of the plan.
     pub fn at(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// The path of a file in the state directory.
+    /// Returns the path of a file in the state directory.
     pub fn state_path(&self, name: &str) -> String {
         format!("{STATE_DIRECTORY}/{name}")
     }
@@ -88,7 +88,7 @@ impl Host {
     /// Brings about the end state of an action.
     ///
     /// # Errors
-    /// What prevented it.
+    /// The error that prevented the end state.
     pub async fn perform(&self, action: &Action, deadline: Instant) -> Result<Change> {
         match action {
             Action::WriteFile(file) => {
@@ -123,18 +123,19 @@ impl Host {
         }
     }
 
-    /// Logs a trouble that fails no action, and keeps it for the report.
+    /// Logs a trouble that failed no action, and keeps it for the report.
     fn warn(&self, words: String) {
         tracing::warn!("{words}");
         self.warnings.borrow_mut().push(words);
     }
 
-    /// Takes the troubles since the last call that have failed no action.
+    /// Takes the troubles, since the last call, that failed no action.
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings.take()
     }
 
-    /// Lets Docker and ECS start: their drop-ins ask for a file of this boot, and wait until this unit is ready.
+    /// Lets Docker and ECS start. Their drop-ins require a file of this boot, which is written here, and wait until this
+    /// unit is ready.
     ///
     /// # Errors
     /// The file can't be written.
@@ -144,12 +145,12 @@ impl Host {
         Ok(change)
     }
 
-    /// Tells systemd that the unit is up; Docker and ECS are held back all the same.
+    /// Tells systemd that this unit is up, while Docker and ECS are still held back.
     pub fn say_up(&self) {
         notify(sd_notify::NotifyState::Ready);
     }
 
-    /// What `systemctl status`, and `status` of this agent, show of a run that goes.
+    /// Sets the status of this run, which `systemctl status` and this agent's `status` show.
     pub fn say_status(&self, text: &str) {
         let line = text.replace('\n', " ");
         notify(sd_notify::NotifyState::Status(&line));
@@ -158,12 +159,12 @@ impl Host {
         }
     }
 
-    /// What a run last said that it does or waits for, on this boot; empty if that is not known.
+    /// Returns the status that a run last set on this boot; empty if none is known.
     pub fn status(&self) -> String {
         self.read(STATUS).ok().flatten().unwrap_or_default().trim().to_owned()
     }
 
-    /// Says one line on the console, where EC2's console output is read from, if there is one.
+    /// Writes one line to the console, from which EC2 reads its console output, if there is a console.
     pub fn say_on_console(&self, line: &str) {
         if let Ok(mut console) = OpenOptions::new().append(true).open(self.at(CONSOLE)) {
             let _ = writeln!(console, "ecs-firstrun: {line}");
@@ -171,14 +172,14 @@ impl Host {
     }
 }
 
-/// Tells systemd, where it listens.
+/// Sends a state to systemd, if systemd listens.
 fn notify(state: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::debug!("systemd was not told: {error}");
     }
 }
 
-/// A machine under a folder of its own, which goes away with it.
+/// Makes a machine under a new folder, which is removed with the returned guard.
 #[cfg(test)]
 pub(crate) fn scratch() -> (tempfile::TempDir, Host) {
     let root = tempfile::tempdir().unwrap();

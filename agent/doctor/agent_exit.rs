@@ -1,10 +1,10 @@
-//! The exit code of the ECS agent: ecs-init logs the code, and goes on by it.
+//! The exit code of the ECS agent, which ecs-init logs, and by which it decides how to go on.
 
 use super::agent_log::time;
 
 /// The words before the code, in a line of ecs-init.log.
 const EXITED: &str = "Agent exited with code ";
-/// The code with which the ECS agent asks for its update: ecs-init loads the new version and starts it at once.
+/// The code with which the ECS agent asks for its update. ecs-init then loads the new version and starts it at once.
 const UPDATE: &str = "42";
 /// The codes whose meaning is known, and that meaning.
 const MEANINGS: [(&str, &str); 4] = [
@@ -14,7 +14,8 @@ const MEANINGS: [(&str, &str); 4] = [
     ("137", "it was killed, by hand or because memory ran out (`journalctl -k`)"),
 ];
 
-/// The end of the ECS agent that ecs-init logged last on this boot, in words; none where it went on with an update.
+/// Describes the last end of the ECS agent that ecs-init logged on this boot. None if there is no such end, or if the agent
+/// ended for its update.
 pub(super) fn last(log: &str, since: &str) -> Option<String> {
     let line = log.lines().rev().find(|line| line.contains(EXITED))?;
     let (_, rest) = line.split_once(EXITED)?;

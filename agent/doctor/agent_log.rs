@@ -1,7 +1,7 @@
-//! What the logs of the ECS agent and of ecs-init say of the cause: text in, cause out.
+//! Causes that the logs of the ECS agent and of ecs-init name: text in, cause out.
 //!
-//! The agent writes its failures down but gives no other sign of most: one that AWS denies the registration ends with exit
-//! code 1, is started again for ever, and its unit stays active. The wordings are those of amazon-ecs-agent 1.105.1, and of
+//! The agent logs its failures, but gives no other sign of most. An agent whose registration AWS denies exits with code 1
+//! and is started again forever, while its unit stays active. The wordings are those of amazon-ecs-agent 1.105.1, and of
 //! agents up to 1.91, which use the SDK for Go v1.
 
 pub use super::causes::CauseKind;
@@ -9,9 +9,9 @@ use super::causes::{CLUSTER, OTHER, Row, consequence, named};
 use crate::aws::denial::Denial;
 use crate::secrets::redact;
 
-/// A line longer than that, in characters, is quoted up to there.
+/// Number of characters after which a quoted line is cut off.
 const LONGEST_QUOTE: usize = 360;
-/// An attempt begins with one of these: the agent's first line, of old versions too, or those of ecs-init.
+/// Words of a line that begins an attempt: the agent's first line, also of old versions, or ecs-init's.
 const BEGINNINGS: [&str; 5] = [
     "Starting Amazon ECS Agent",
     "Amazon ECS agent Version:",
@@ -19,18 +19,18 @@ const BEGINNINGS: [&str; 5] = [
     "msg=\"pre-start\"",
     "msg=\"start\"",
 ];
-/// The agent registers itself from here on, so that all that it prepares before is done.
+/// Words of a line with which the agent begins to register itself, after all its preparations.
 const PREPARED: [&str; 2] = ["Registering Instance with ECS", "Restored from checkpoint file"];
-/// Lines after which nothing that came before matters: it registered, or holds its connection.
+/// Words of a line which says that the agent registered or is connected. The lines before it no longer matter.
 const WELL: [&str; 4] = [
     "Registered container instance with cluster!",
     "Instance registration completed successfully",
     "Registration completed successfully",
     "Connected to ACS endpoint",
 ];
-/// After such a line, one of these is in what tells of the instance itself; the rest is about tasks.
+/// Words of lines about the instance itself. After a line of [`WELL`], all other lines are about tasks.
 const OF_INSTANCE: [&str; 3] = ["ACS", "ontainer instance", "ttribute"];
-/// Lines that only repeat that there was an error.
+/// Words of lines that only repeat that there was an error.
 const EMPTY: [&str; 5] = [
     "agent exited with terminal exit code",
     "Unable to initialize new task engine",
@@ -38,13 +38,13 @@ const EMPTY: [&str; 5] = [
     "Received terminal error",
     "Error performing action",
 ];
-/// An old agent's first words before what the SDK says.
+/// The words that an old agent puts before the SDK's message.
 const REGISTERING: &str = "Unable to register as a container instance with ECS: ";
 
-/// Why the ECS agent isn't a working member of its cluster, by its own log.
+/// The cause, by the ECS agent's own log, that keeps the agent from being a working member of its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// Which of the known causes it is.
+    /// The kind of the cause.
     pub kind: CauseKind,
     /// The cause in words.
     pub what: String,
@@ -52,18 +52,18 @@ pub struct Cause {
     pub quoted: String,
     /// The line's time.
     pub at: Option<String>,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
 }
 
 /// The weight of a line as a cause.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Weight {
-    /// It is an error, which may not have ended the attempt.
+    /// The line is an error, which may not have ended the attempt.
     Error,
-    /// It ended the attempt, but may follow from something else.
+    /// The line's error ended the attempt, but may follow from another error.
     End,
-    /// It names a cause.
+    /// The line names a cause.
     Cause,
 }
 
@@ -72,15 +72,15 @@ enum Weight {
 enum Level {
     Critical,
     Error,
-    /// The rest of a line before it.
+    /// The line has no level, as it continues the line before.
     None,
     Lower,
 }
 
-/// The cause that a log names last, unless the agent has registered since. Lines from before `since` (RFC 3339, UTC) are of
-/// an earlier boot, or of the image. `cluster` is the cluster in words.
+/// Finds the cause that a log names last, unless the agent has registered since. Lines from before `since` (RFC 3339, UTC)
+/// are from an earlier boot or from the image, and do not count. `cluster` is the cluster in words.
 ///
-/// Of the lines of one attempt those that name a cause count before those that may follow from it.
+/// Within one attempt, a line that names a cause counts before a line that may only follow from one.
 #[must_use]
 pub fn cause(log: &str, since: &str, cluster: &str) -> Option<Cause> {
     let lines: Vec<&str> = log.lines().collect();
@@ -88,14 +88,14 @@ pub fn cause(log: &str, since: &str, cluster: &str) -> Option<Cause> {
     last_cause(lines, well).map(|(row, line)| told(row, line, cluster))
 }
 
-/// The cause that the log of a registered agent names, whose registration may have been rotated away.
+/// Finds the cause that the log of a registered agent names. The line about the registration may have been rotated away.
 pub(super) fn cause_if_registered(log: &str, since: &str, cluster: &str) -> Option<Cause> {
     let lines: Vec<&str> = log.lines().collect();
     let (lines, _) = since_well(&lines, since);
     last_cause(lines, lines.len()).map(|(row, line)| told(row, line, cluster))
 }
 
-/// The cause among lines of which so many are of a registered agent, and the line that names it.
+/// Finds the cause and the line that names the cause. The first `well` lines are from a registered agent.
 fn last_cause<'a>(lines: &[&'a str], well: usize) -> Option<(&'static Row, &'a str)> {
     let mut found: Option<(Weight, &'static Row, &'a str)> = None;
     let mut is_prepared = false;
@@ -123,12 +123,14 @@ fn last_cause<'a>(lines: &[&'a str], well: usize) -> Option<(&'static Row, &'a s
     found.map(|(_, row, line)| (row, line))
 }
 
-/// Tells whether a line says more than one after it: the first of a kind does, since others in the same attempt repeat it.
+/// Tells whether a line says more than a later one. Of the lines of one kind, the first says the most, since the others in
+/// the same attempt repeat it.
 fn says_more(kind: CauseKind, later: CauseKind) -> bool {
     kind != CauseKind::Other && kind == later || (kind, later) == (CauseKind::DockerVersion, CauseKind::NoDocker)
 }
 
-/// The lines since the agent registered or connected, or since the time; and how many of them are of an agent that did.
+/// Returns the lines since the agent registered or connected, or since the time. Also returns how many of these lines the
+/// registered agent wrote.
 fn since_well<'a, 'b>(lines: &'a [&'b str], since: &str) -> (&'a [&'b str], usize) {
     for (at, line) in lines.iter().enumerate().rev() {
         let rest = &lines[at + 1..];
@@ -146,7 +148,7 @@ fn has_one(line: &str, words: &[&str]) -> bool {
     words.iter().any(|words| line.contains(words))
 }
 
-/// The row that a line belongs to, if it tells of a failure; with the kind that is known from the lines after it.
+/// Finds the row and the weight of a line that tells of a failure. `known` is the kind found in the lines after this one.
 fn judge(line: &str, known: Option<CauseKind>) -> Option<(Weight, &'static Row)> {
     let level = level(line);
     let named = named(line).filter(|row| match row.kind {
@@ -181,12 +183,12 @@ fn told(row: &Row, line: &str, cluster: &str) -> Cause {
     Cause { kind: row.kind, what, quoted: quoted(line, row.kind), at, remedy }
 }
 
-/// Gives the time at which the ECS agent was last started, by its own log.
+/// Returns the time at which the ECS agent was last started, by its own log.
 pub fn started(log: &str) -> Option<&str> {
     log.lines().rev().find(|line| has_one(line, &BEGINNINGS)).and_then(time)
 }
 
-/// The level, which stands near a line's beginning in each of the formats.
+/// Reads the level, which every format has near a line's beginning.
 fn level(line: &str) -> Level {
     const NEAR: usize = 32;
     const LEVELS: [(Level, [&str; 3]); 3] = [
@@ -198,7 +200,7 @@ fn level(line: &str) -> Level {
     LEVELS.iter().find(|(_, forms)| has_one(beginning, forms)).map_or(Level::None, |(level, _)| *level)
 }
 
-/// The time of a line, wherever its format has it.
+/// Finds the time of a line, in any of the formats.
 pub(super) fn time(line: &str) -> Option<&str> {
     const LENGTH: usize = "2026-11-23T07:50:48Z".len();
     let is_time = |text: &&[u8]| {
@@ -212,7 +214,7 @@ pub(super) fn time(line: &str) -> Option<&str> {
     line.get(start..start + LENGTH)
 }
 
-/// What a line says: its error, else its message, without the SDK's preliminaries.
+/// Quotes a line's error, else its message, without the SDK's introductory words.
 fn quoted(line: &str, kind: CauseKind) -> String {
     let (error, message) = (field(line, "error"), field(line, "msg"));
     let said = match (error, message, field(line, "missingAttributes")) {
@@ -234,7 +236,7 @@ fn quoted(line: &str, kind: CauseKind) -> String {
     quotable(&said.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// A text to be quoted: without what looks like a secret, and cut off where it is long.
+/// Prepares a text to be quoted: removes what looks like a secret, and cuts a long text off.
 pub(super) fn quotable(text: &str) -> String {
     let text = redact(text);
     match text.char_indices().nth(LONGEST_QUOTE) {
@@ -243,7 +245,7 @@ pub(super) fn quotable(text: &str) -> String {
     }
 }
 
-/// A quoted value, of `name="…"` or `"name":"…"`.
+/// Reads a quoted value, of `name="…"` or `"name":"…"`.
 pub(super) fn field(line: &str, name: &str) -> Option<String> {
     let forms = [format!(" {name}=\""), format!("\"{name}\":\"")];
     let start = forms.iter().find_map(|form| Some(line.find(form.as_str())? + form.len()))?;

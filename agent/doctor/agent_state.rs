@@ -1,10 +1,10 @@
-//! What the ECS agent has saved: of which instance and which cluster it is.
+//! The ECS agent's saved state: the instance and the cluster that the state belongs to.
 //!
-//! The agent's database is BoltDB's, which it holds locked while it runs. So nobody opens it here: its bytes are searched.
-//! In a leaf page a key is followed at once by its value, and the agent's values are JSON. A page that was replaced stays
-//! in the file until it is used again, so one key can have several values. The keys of a page stand in order, so a cluster
-//! is of the instance that follows it. The ECS agent drops the state of another instance when it starts: the cluster of that
-//! one means nothing.
+//! The agent's database is a BoltDB file, which the agent locks while it runs. So this module does not open the database,
+//! but searches the file's bytes. In a leaf page, a key is followed at once by its value, and the agent's values are JSON. A
+//! page that was replaced stays in the file until its space is used again, so one key can have several values. The keys of a
+//! page are sorted, so a cluster belongs to the instance that follows it. When the ECS agent starts, it drops the state of
+//! another instance, so the cluster in such a state means nothing.
 
 use std::collections::BTreeSet;
 
@@ -19,22 +19,22 @@ use crate::well_known::ECS_DATA;
 
 /// The database, in [`ECS_DATA`].
 const DATABASE: &str = "agent.db";
-/// How much of the database is read, in bytes. It has tens of kilobytes on a new instance, and some megabytes after
-/// thousands of tasks.
+/// Bytes of the database that are read. A new instance's database has tens of kilobytes; after thousands of tasks it has
+/// some megabytes.
 const READ: u64 = 16 << 20;
-/// The longest value that is looked at, in bytes: the ARN of a cluster is shorter.
+/// Bytes of the longest value that is looked at; the ARN of a cluster is shorter.
 const VALUE: usize = 512;
 /// The keys, as the ECS agent's source has them (agent/data/metadata_client.go).
 const INSTANCE: &str = "ec2-instance-id";
 const CLUSTER: &str = "cluster-name";
 
-/// The bytes between the value of [`CLUSTER`] and the key [`INSTANCE`] of one page, at most: an ARN and two keys.
+/// The most bytes between the value of [`CLUSTER`] and the key [`INSTANCE`] of one page: an ARN and two keys.
 const APART: usize = 1024;
 
 const REMEDY: &str =
     "stop ecs.service, delete /var/lib/ecs/data, start it again; and delete that directory when an image is baked";
 
-/// Whether what the ECS agent has saved is of this instance and its cluster.
+/// Tells whether the ECS agent's saved state belongs to this instance and its cluster.
 pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity) -> Finding {
     let check = Check::State;
     let database = match host.head(&format!("{ECS_DATA}/{DATABASE}"), READ) {
@@ -66,14 +66,14 @@ pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity)
             "it gives up (exit code 5) when its saved cluster is not, letter by letter, the one in /etc/ecs/ecs.config",
             REMEDY,
         )
-        // The agent's own word on it is the better one.
+        // The agent's own log says more about this.
         .ranked(Check::AgentLog),
         _ => Finding::ok(check, "it is of this instance"),
     }
 }
 
-/// The cluster that the ECS agent is configured for, and where that stands: a line of its settings, else the configuration,
-/// whose run has not come as far as to write one.
+/// Returns the cluster that the ECS agent is configured for, and the place of that setting. A line of the agent's settings
+/// counts first. Else the configuration counts, whose run has not come as far as to write such a line.
 fn configured(host: &Host, config: Option<&Config>) -> Option<(String, String)> {
     if let Some(line) = host.configured_cluster().ok().flatten() {
         let cluster = if line.value.is_empty() { DEFAULT_CLUSTER } else { line.value.as_str() };
@@ -83,7 +83,7 @@ fn configured(host: &Host, config: Option<&Config>) -> Option<(String, String)> 
     Some((cluster.clone(), format!("it is configured for `{cluster}`")))
 }
 
-/// The clusters that are saved in the pages of this instance; all that are saved, where no page has both.
+/// Returns the clusters in the pages of this instance. If no page has both keys, returns all saved clusters.
 fn clusters_of(database: &[u8], instance: &str) -> BTreeSet<String> {
     let of_instance = format!("{INSTANCE}\"{instance}\"");
     let at: Vec<usize> = memmem::find_iter(database, CLUSTER).collect();
@@ -97,7 +97,7 @@ fn clusters_of(database: &[u8], instance: &str) -> BTreeSet<String> {
     if found.is_empty() { values(database, CLUSTER) } else { found }
 }
 
-/// All values that a key has in some page.
+/// Returns all values that a key has in any page.
 fn values(database: &[u8], key: &str) -> BTreeSet<String> {
     let at = memmem::find_iter(database, key).map(|at| at + key.len());
     let texts = at.filter_map(|at| {

@@ -1,4 +1,5 @@
-//! Causes that keep an ECS agent from its cluster: their kinds, and the look-up of a line of a log in their tables.
+//! Known causes that keep an ECS agent out of its cluster, and the tables that name them. A line of a log is looked up in
+//! these tables.
 
 mod answers;
 mod starts;
@@ -16,7 +17,7 @@ pub enum CauseKind {
     Deregistered,
     /// The saved state is that of another instance, or can't be used.
     SavedState,
-    /// A policy does not allow it.
+    /// A policy does not allow a request.
     Denied,
     /// AWS does not take the credentials.
     BadCredentials,
@@ -24,7 +25,7 @@ pub enum CauseKind {
     NoCredentials,
     /// AWS refuses signatures, or the agent certificates, because the clock is wrong.
     WrongClock,
-    /// AWS throttles.
+    /// AWS throttles requests.
     Throttled,
     /// A quota is used up.
     Quota,
@@ -64,7 +65,7 @@ pub enum CauseKind {
     NoDocker,
     /// Docker has another API version.
     DockerVersion,
-    /// A setting is not what the agent can read.
+    /// The agent can't read a setting.
     BadSetting,
     /// More memory is reserved than there is.
     Memory,
@@ -91,19 +92,19 @@ pub enum CauseKind {
 }
 
 impl CauseKind {
-    /// Whether something else that can be checked is behind it.
+    /// Tells whether another problem, which a check can find, may be behind this cause.
     pub fn is_symptom(self) -> bool {
         use CauseKind::{BadCredentials, NoCredentials, NoDocker, NoMetadata, Other, WrongClock};
         matches!(self, NoDocker | NoCredentials | NoMetadata | WrongClock | BadCredentials | Other)
     }
 }
 
-/// A line of a table.
+/// A row of a table.
 pub(super) struct Row {
     pub(super) kind: CauseKind,
-    /// One of these, between `|`, is in the log's line.
+    /// Alternatives, separated by `|`, of which a line of the log contains one.
     any: &'static str,
-    /// And one of these; it may be empty.
+    /// Further alternatives, of which the line contains one as well; may be empty.
     with: &'static str,
     pub(super) what: &'static str,
     pub(super) remedy: &'static str,
@@ -115,7 +116,7 @@ impl Row {
         has_one(self.any) && has_one(self.with)
     }
 
-    /// A line for each of the alternatives.
+    /// Returns a line of a log for each of the alternatives.
     #[cfg(test)]
     pub(super) fn examples(&self) -> Vec<String> {
         let line = |with: &str, words: &str| format!("level=error msg=\"x\" error=\"{with} {words}\"");
@@ -124,14 +125,14 @@ impl Row {
     }
 }
 
-/// Stands for the cluster in a text, for its name to be put there.
+/// The placeholder for the cluster in a text, which the cluster's name replaces.
 pub(super) const CLUSTER: &str = "the cluster";
 
-/// Makes the ECS agent register anew, and keeps its state out of the image.
+/// The remedy that makes the ECS agent register anew, and keeps the agent's state out of the image.
 const AS_NEW_AND_BAKE: &str =
     "stop ecs.service, delete /var/lib/ecs/data, start it again; an image must be baked without that directory";
 
-/// Is of a line that says no more than that there is an error.
+/// The row for a line that says only that there is an error.
 pub(super) const OTHER: Row = Row {
     kind: CauseKind::Other,
     any: "",
@@ -140,17 +141,17 @@ pub(super) const OTHER: Row = Row {
     remedy: "mend what this line names; the lines before it, in /var/log/ecs, say more",
 };
 
-/// Finds the cause that a line names, from the particular to the general.
+/// Finds the cause that a line names. Particular causes are tried before general ones.
 pub(super) fn named(line: &str) -> Option<&'static Row> {
     [answers::ALL, starts::ALL].into_iter().flatten().find(|row| row.is_of(line))
 }
 
-/// Finds what a line tells that may follow from another cause, which a line before it names.
+/// Finds the row of a line whose error may follow from another cause, which an earlier line names.
 pub(super) fn consequence(line: &str) -> Option<&'static Row> {
     starts::CONSEQUENCES.iter().find(|row| row.is_of(line))
 }
 
-/// All rows.
+/// Returns the rows of all tables.
 #[cfg(test)]
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     [answers::ALL, starts::ALL, starts::CONSEQUENCES].into_iter().flatten()

@@ -8,14 +8,14 @@ use super::agent_log::{field, quotable};
 use crate::host::Host;
 use crate::well_known::DOCKER_UNIT;
 
-/// The longest that the journal may take to answer.
+/// Time allowed for the journal to answer.
 const ANSWER: Duration = Duration::from_secs(1);
-/// The lines that are read from the end of the journal. Docker's last start has some tens.
+/// The number of lines that are read from the journal's end. Docker's last start has some tens of lines.
 const LINES: &str = "--lines=100";
-/// The words of a line that says why Docker ended, the most decisive ones first.
+/// Words of a line that says why Docker ended, the most decisive ones first.
 const DECISIVE: [&[&str]; 3] = [
     &["failed to start ", "unable to configure the Docker daemon", "level=fatal"],
-    // A flag that it does not know; a crash; what keeps systemd from starting it.
+    // A flag that dockerd does not know; a crash; an obstacle that keeps systemd from starting dockerd.
     &[
         "unknown flag",
         "unknown shorthand flag",
@@ -33,19 +33,19 @@ const DECISIVE: [&[&str]; 3] = [
 const OF_SYSTEMD: [&str; 8] =
     ["docker.service: ", "Starting ", "Started ", "Stopping ", "Stopped ", "Failed to start ", "Closed ", "Listening "];
 
-/// The last error that Docker has logged on this boot, without what looks like a secret.
+/// Returns the last error that Docker has logged on this boot, without what looks like a secret.
 pub(super) async fn last_error(host: &Host) -> Option<String> {
     decisive(&journal(host, DOCKER_UNIT).await?).map(message)
 }
 
-/// The end of what a unit has logged on this boot.
+/// Returns the last lines that a unit has logged on this boot.
 pub(super) async fn journal(host: &Host, unit: &str) -> Option<String> {
     let unit = format!("--unit={unit}");
     let arguments = [unit.as_str(), "--boot", LINES, "--output=cat", "--no-pager", "--quiet"];
     timeout(ANSWER, host.run("journalctl", &arguments)).await.ok()?.ok()
 }
 
-/// The line that says the most about why Docker ended.
+/// Finds the line that says the most about why Docker ended.
 fn decisive(journal: &str) -> Option<&str> {
     let lines = || journal.lines().rev().filter(|line| !line.trim().is_empty());
     let with = |words: &&[&str]| lines().find(|line| words.iter().any(|word| line.contains(word)));
@@ -53,7 +53,7 @@ fn decisive(journal: &str) -> Option<&str> {
     DECISIVE.iter().find_map(with).or_else(any)
 }
 
-/// The message of a line and its error, cut off where they are long.
+/// Returns a line's message and error, cut off if they are long.
 fn message(line: &str) -> String {
     let text = match (field(line, "msg"), field(line, "error")) {
         (Some(message), Some(error)) => format!("{message}: {error}"),

@@ -4,29 +4,29 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What is checked.
+/// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
-    /// Whether an image's binary runs on its instances.
+    /// An image's binary, which must run on the image's instances.
     Binary,
-    /// Whether an image has what belongs to that binary.
+    /// The files that an image must have beside this agent's binary.
     Installed,
-    /// Whether there is a configuration without mistakes.
+    /// The configuration, which must have no mistakes.
     Configuration,
-    /// How the last run went.
+    /// The result of the last run.
     LastRun,
-    /// Whether cloud-init holds the ECS agent up.
+    /// cloud-init, which may hold the ECS agent up.
     CloudInit,
-    /// Whether a disk is full.
+    /// The disks, which may be full.
     Disk,
-    /// Whether the clock is right.
+    /// The host's clock.
     Clock,
-    /// Which cluster the ECS agent is registered with.
+    /// The cluster that the ECS agent is registered with.
     Cluster,
-    /// What the ECS agent's own log says.
+    /// The ECS agent's own log.
     AgentLog,
-    /// What is reached without the proxy.
+    /// The addresses that must be reached without the proxy.
     NoProxy,
     /// The instance metadata service.
     Metadata,
@@ -40,15 +40,15 @@ pub enum Check {
     Docker,
     /// The services of AWS.
     Endpoints,
-    /// What the ECS agent has saved.
+    /// The state that the ECS agent has saved.
     State,
-    /// The agent for the logs: that an image has one, that it stays up, and what is in its way.
+    /// The log agent: an image must have one, it must stay up, and nothing may be in its way.
     LogAgent,
-    /// Settings of the ECS agent that an image has, which stay.
+    /// Settings of the ECS agent; the settings that an image has stay.
     EcsConfig,
-    /// Whether an image would give its instances one identity.
+    /// The identity of an image's instances, which must differ from one to the next.
     Identity,
-    /// Who could log in to the instances of an image.
+    /// The SSH keys with which somebody could log in to the instances of an image.
     SshKeys,
 }
 
@@ -109,7 +109,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -132,23 +132,23 @@ impl Verdict {
     }
 }
 
-/// What one check found.
+/// The finding of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check.
     pub check: Check,
-    /// What it came to.
+    /// The result of the check.
     pub verdict: Verdict,
-    /// What was found, or why the check couldn't be made.
+    /// The facts that were found, or the reason why the check couldn't be made.
     pub found: String,
-    /// Why it matters; empty where nothing is wrong.
+    /// The reason why the finding matters; empty if nothing is wrong.
     pub why: String,
-    /// What to do; empty where nothing is wrong.
+    /// The remedy; empty if nothing is wrong.
     pub remedy: String,
-    /// The lower, the likelier it is the cause of the others.
+    /// The rank of a finding: the lower, the likelier it is the cause of the other findings.
     #[serde(skip)]
     pub(super) rank: u8,
-    /// True where it tells of a time before, and not of now.
+    /// True if the finding is about an earlier run, and not about the present.
     #[serde(skip)]
     pub(super) is_past: bool,
 }
@@ -170,7 +170,7 @@ impl Finding {
         Self::new(check, Verdict::Unknown, found)
     }
 
-    /// A check that an error has prevented.
+    /// Returns the finding of a check that an error has prevented.
     pub(super) fn not_made(check: Check, error: &anyhow::Error) -> Self {
         let remedy = if is_denied(error) { "; run this as root" } else { "" };
         Self::unknown(check, format!("{error:#}{remedy}"))
@@ -191,12 +191,12 @@ impl Finding {
         Finding { rank: as_check.rank() + 1, ..self }
     }
 
-    /// The finding after all the others: nothing follows from it.
+    /// Ranks the finding after all others, since no other problem follows from this one.
     pub(super) fn that_causes_nothing(self) -> Self {
         Finding { rank: CAUSES_NOTHING, ..self }
     }
 
-    /// The finding as one that tells how an earlier run went.
+    /// Marks the finding as one about an earlier run.
     pub(super) fn of_the_past(self) -> Self {
         Finding { is_past: true, ..self }
     }
@@ -206,7 +206,7 @@ impl Finding {
         self.rank != CAUSES_NOTHING
     }
 
-    /// What was found and what to do, in one line.
+    /// Says in one line what was found and what to do.
     #[must_use]
     pub fn line(&self) -> String {
         let line = if self.remedy.is_empty() { self.found.clone() } else { format!("{}; {}", self.found, self.remedy) };
@@ -214,7 +214,7 @@ impl Finding {
     }
 }
 
-/// All findings, in order.
+/// The findings of all checks, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
     /// Problems first, the most likely cause at the head; then what is right, then what is not known.
@@ -227,14 +227,14 @@ impl Diagnosis {
         Diagnosis { findings }
     }
 
-    /// The most likely cause, if something is wrong.
+    /// Returns the most likely cause, if something is wrong.
     #[must_use]
     pub fn cause(&self) -> Option<&Finding> {
         self.findings.first().filter(|finding| finding.verdict == Verdict::Problem)
     }
 }
 
-/// Whether only another user may know.
+/// Tells whether an error means that this user lacks a permission, which another user may have.
 pub(super) fn is_denied(error: &anyhow::Error) -> bool {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
     causes.any(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied)

@@ -1,7 +1,8 @@
-//! An image before it is baked: whether it would boot right, and leaves to each instance what must be its own.
+//! Checks an image before it is baked. The image must boot right, and leave to each instance what must be the instance's
+//! own.
 //!
-//! Files below the root are looked at, and nothing is asked over the network, so an image that is mounted in a folder, of
-//! whatever processor, can be checked as well. On the machine itself dockerd is asked about its configuration.
+//! The checks read files below the root and use no network. So an image that is mounted in a folder, for any processor, can
+//! be checked as well. On the machine itself, dockerd is asked about its configuration.
 
 mod dockerd;
 mod elf;
@@ -19,8 +20,9 @@ use crate::host::{CONTAINERD_FILLED, Host};
 use crate::secrets::redact;
 use crate::well_known::{CLOUDWATCH_UNIT, CONTAINERD_DATA, DAEMON_JSON};
 
-/// Checks an image, whose baked documents were parsed to this together with what user data may add; nothing if it has none.
-/// `for_cloudwatch` is the file that its instances would write for the CloudWatch agent, with their configuration.
+/// Checks an image. `baked` is the result of parsing the image's documents together with what user data may add; none if the
+/// image has no documents. `for_cloudwatch` is the file that the image's instances would write for the CloudWatch agent,
+/// with their configuration.
 pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: Option<(&str, &Config)>) -> Diagnosis {
     let agent = baked.map_or(LogAgent::Auto, |parsed| parsed.config.logs.agent);
     Diagnosis::new(
@@ -40,7 +42,7 @@ pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: 
     )
 }
 
-/// The documents of the image itself: a mistake in one fails every instance.
+/// Checks the documents of the image itself: a mistake in one fails every instance.
 fn documents(baked: Option<&Parsed>) -> Finding {
     let check = Check::Configuration;
     match baked {
@@ -57,7 +59,7 @@ fn documents(baked: Option<&Parsed>) -> Finding {
     }
 }
 
-/// Docker's configuration, into which that of the user data is merged.
+/// Checks Docker's configuration, into which the user data's `docker.daemon` is merged.
 async fn docker(host: &Host) -> Finding {
     let refusal = match host.daemon_json() {
         Ok(_) => dockerd::refusal(host).await,
@@ -74,7 +76,7 @@ async fn docker(host: &Host) -> Finding {
     }
 }
 
-/// Images in containerd stay where they are, and have everything that comes later stay beside them.
+/// Tells of images in containerd: they stay where they are, and all later data stays beside them.
 fn images_of_containerd(host: &Host) -> Option<Finding> {
     (host.containerd_data() == Some(CONTAINERD_FILLED)).then(|| {
         let words = format!(
@@ -94,7 +96,7 @@ fn not_merged(error: &anyhow::Error) -> Finding {
     )
 }
 
-/// What sends the logs.
+/// Checks that the image has a log agent.
 fn log_agent(host: &Host, wanted: LogAgent) -> Finding {
     let check = Check::LogAgent;
     let (cloudwatch, awslogs) = match host.log_agents() {

@@ -1,4 +1,4 @@
-//! What was before: the configuration that was given, and how the last run of this agent went.
+//! Checks the configuration that was given, and the result of this agent's last run.
 
 use anyhow::{Result, anyhow};
 
@@ -8,12 +8,12 @@ use crate::host::Host;
 use crate::report::{Outcome, Report};
 use crate::well_known::REPORT_FILE;
 
-/// The end of a run without a failure, in words.
+/// The words for a run that ended without a failure.
 const SUCCEEDED: &str = "succeeded";
-/// The same, where the instance has not become a member of its cluster by it, or does not stay one.
+/// As [`SUCCEEDED`], for an instance that is not, or no longer, a member of its cluster.
 const ENDED: &str = "ended without a failure";
 
-/// Whether there is a configuration that a run accepts.
+/// Checks whether there is a configuration that a run accepts.
 pub(super) fn configuration(configured: &Configured) -> Finding {
     let check = Check::Configuration;
     let why = "nothing is set up or started without it";
@@ -39,7 +39,7 @@ pub(super) fn configuration(configured: &Configured) -> Finding {
     }
 }
 
-/// How the last run went.
+/// Checks the result of the last run.
 pub(super) fn last_run(host: &Host) -> Finding {
     let path = host.state_path(REPORT_FILE);
     let parse = |text: String| Report::parse(&text).map_err(|error| anyhow!("{path}: {error}"));
@@ -73,15 +73,16 @@ fn of_report(report: &Report) -> Finding {
             let why = "the steps after the failed one are not done, and a FAILURE that was signalled is final";
             let remedy = "remove the cause, then `systemctl restart ecs-firstrun`";
             let finding = Finding::problem(check, found, why, remedy).of_the_past();
-            // That the wait failed is a consequence, and that a configuration was refused has its own finding.
+            // A failed wait is a consequence, and a refused configuration has its own finding.
             let has_another = report.outcome == Outcome::Refused || failed.is_some_and(|step| step.name == "wait");
             if has_another { finding.ranked(Check::State) } else { finding }
         }
     }
 }
 
-/// Weighs how earlier runs went against the instance's cluster as it is now: once the instance is a member, a run that failed
-/// is history; in another cluster, a run that went well is no success. In a warm pool it is no member yet, which is right.
+/// Corrects the findings about earlier runs by the instance's present cluster. Once the instance is a member, a failed run
+/// is history. If the instance is in another cluster, a successful run is no success. In a warm pool the instance is rightly
+/// no member yet, so a failed run still counts.
 pub(super) fn weigh(findings: &mut [Finding], cluster: &[Finding], is_warming: bool) {
     let Some(now) = cluster.first() else { return };
     for finding in findings {

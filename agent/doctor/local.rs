@@ -1,4 +1,4 @@
-//! What the machine itself shows: the ECS agent's log, state and registration, Docker, disks.
+//! Checks the machine itself: the ECS agent's log and registration, Docker, memory, disks.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use crate::well_known::{CONTAINERD_DATA, ECS_LOGS};
 pub(super) const LOCAL: Duration = Duration::from_secs(2);
 /// The ECS agent's own log.
 const AGENT_LOG: &str = "ecs-agent.log";
-/// The log of the program that runs it.
+/// The log of ecs-init, which runs the ECS agent.
 const INIT_LOG: &str = "ecs-init.log";
-/// How much of the end of a log is read, in bytes. An attempt to register takes some ten kilobytes.
+/// Bytes that are read from a log's end. An attempt to register takes some ten kilobytes.
 const LOG_TAIL: u64 = 128 << 10;
-/// How many files of a log are read: one may just have been rotated.
+/// Number of files of a log that are read: one may just have been rotated.
 const LOG_FILES: usize = 2;
 
-/// A filesystem with less than that is full: Docker and the ECS agent write more at their start.
+/// Free bytes below which a filesystem counts as full. Docker and the ECS agent write more at their start.
 const LEAST_SPACE: u64 = 100 << 20;
 
-/// What the logs of the ECS agent name as the cause.
+/// Finds the cause that the logs of the ECS agent name.
 pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     let read = || anyhow::Ok((log_tail(host, AGENT_LOG)?, log_tail(host, INIT_LOG)?));
     let (agent, init) = match read() {
@@ -35,7 +35,7 @@ pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Findi
     };
     let since = since(host);
     let cluster = cluster_in_words(config);
-    // What kept ecs-init from starting the ECS agent is over once the agent starts.
+    // An obstacle that kept ecs-init from starting the ECS agent is gone once the agent starts.
     let started = agent_log::started(&agent).filter(|started| *started > since.as_str()).unwrap_or(&since);
     let of_init = agent_log::cause(&init, started, &cluster).map(|cause| (INIT_LOG, cause));
     let of_agent = match host.look_at_ecs_agent("").await {
@@ -54,12 +54,12 @@ pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Findi
     }]
 }
 
-/// The start of this boot, as logs have it.
+/// Returns the start of this boot, in the format of the logs.
 pub(super) fn since(host: &Host) -> String {
     host.started().map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default()
 }
 
-/// The end of a log.
+/// Reads the end of a log.
 pub(super) fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
     let files = host.by_age(ECS_LOGS, name)?;
     let latest = &files[files.len().saturating_sub(LOG_FILES)..];
@@ -75,11 +75,11 @@ fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
     let found = format!("{}: {log} says `{}`", cause.what, cause.quoted);
     let why = format!("this is what the ECS agent itself gives as the reason, in {ECS_LOGS}/{log}{at}");
     let finding = Finding::problem(Check::AgentLog, found, why, cause.remedy.as_str());
-    // Where the log tells of a consequence, the check of what is behind it comes first.
+    // If the log names a symptom, the check of its cause comes first.
     if cause.kind.is_symptom() { finding.ranked(Check::Docker) } else { finding }
 }
 
-/// Whether, and with which cluster, the ECS agent is registered.
+/// Checks whether the ECS agent is registered, and with which cluster.
 pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
     let check = Check::Cluster;
     let Some(ecs) = subject.config.and_then(|config| config.ecs.as_ref()) else {
@@ -103,7 +103,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
         }
         let why = "ECS places no task on an instance that is not registered";
         let remedy = "remove the other causes; /var/log/ecs/ecs-agent.log says more";
-        // It is what the others lead to.
+        // This problem follows from the others.
         Finding::problem(check, format!("the ECS agent is not registered with `{cluster}`: {what}"), why, remedy)
             .ranked(Check::State)
     };
@@ -145,7 +145,7 @@ fn deregistered(cluster: &str, id: &str) -> Finding {
     Finding::problem(Check::Cluster, found, why, START_ANEW).ranked(Check::AgentLog)
 }
 
-/// Docker's socket.
+/// Checks whether Docker answers at its socket.
 pub(super) async fn docker(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     let wanted = config.is_none_or(|config| config.ecs.is_some() || config.docker.is_some());
     vec![match host.ping_docker().await {
@@ -161,10 +161,10 @@ pub(super) async fn docker(host: &Host, config: Option<&Config>) -> Vec<Finding>
     }]
 }
 
-/// Memory that the ECS agent is told to reserve, and the host does not have.
+/// Finds memory that the ECS agent is set to reserve but the host does not have.
 pub(super) fn memory(host: &Host, config: Option<&Config>) -> Option<Finding> {
     let setting = host.ecs_setting(RESERVED_MEMORY).ok().flatten().map(|line| (line.value.clone(), line.to_string()));
-    // A run that fails for it writes no settings.
+    // A run that fails because of this setting does not write it, so the configuration is read, too.
     let given = config.and_then(|config| config.ecs.as_ref()?.config.0.get(RESERVED_MEMORY));
     let given = given.map(|reserved| (reserved.clone(), format!("ecs.config.{RESERVED_MEMORY}")));
     let memory_mib = host.memory_mib()?;
@@ -177,7 +177,7 @@ pub(super) fn memory(host: &Host, config: Option<&Config>) -> Option<Finding> {
     Some(Finding::problem(Check::EcsConfig, format!("{place}: {found}"), why, remedy).ranked(Check::Cluster))
 }
 
-/// Filesystems that are full.
+/// Finds filesystems that are full.
 pub(super) fn disks(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     let (of_image, nothing) = (host.daemon_json().unwrap_or_default(), Config::default());
     let docker = docker_data_root(config.unwrap_or(&nothing), &of_image);

@@ -1,4 +1,4 @@
-//! The log agent: whether it stays up, what it says itself where it does not, and what of the image is in its way.
+//! Checks whether the log agent stays up, what it says if not, and which files are in its way.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::host::{Host, Life, UnitState};
 use crate::plan::toml_error;
 use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_LOG, CLOUDWATCH_UNIT};
 
-/// The time after which a unit that systemd has started again is taken to stay up.
+/// The time after which a unit that systemd has restarted counts as staying up.
 const STAYS_UP: Duration = Duration::from_secs(120);
-/// The files in which the log agents write once they run.
+/// The files that the log agents write once they run.
 const LOGS: [(&str, &str); 2] = [(CLOUDWATCH_UNIT, CLOUDWATCH_LOG), (AWSLOGS_UNIT, "/var/log/awslogs.log")];
-/// Bytes that are read of the end of such a log.
+/// Bytes that are read from the end of a log agent's own log.
 const LOG_TAIL: u64 = 32 << 10;
-/// The words with which a line begins to say why an agent ended, the most decisive ones first.
+/// The words from which on a line says why an agent ended, the most decisive ones first.
 const DECISIVE: [&[&str]; 2] = [
     &[
         "Under path : ",
@@ -32,9 +32,9 @@ const DECISIVE: [&[&str]; 2] = [
     ],
     &["panic: ", "fatal error: ", "Error running agent: "],
 ];
-/// Words before an error that is named by no other.
+/// Words before an error that has none of the decisive words.
 const ERRORS: [&[&str]; 1] = [&["E! ", "ERROR", "Error: "]];
-/// Words of lines that only follow from others, and of those that hold the proxy's password.
+/// Words of lines that only follow from others, or that hold the proxy's password.
 const IGNORED: [&str; 4] = [
     "_PROXY is set to",
     "process exited with non-zero status",
@@ -63,18 +63,19 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Id
     findings.into_iter().map(Finding::that_causes_nothing).collect()
 }
 
-/// Says why a log agent that a run has started does not stay up, and what to do; nothing where that can't be seen in time.
+/// Tells why a log agent that a run has started does not stay up, and what to do. None if the agent stays up, or if that
+/// can't be seen in time.
 pub async fn trouble(host: &Host, unit: &str) -> Option<String> {
     let look = async {
         let state = host.unit_state(unit).await.ok()?;
-        // A shutdown stops it, too.
+        // A shutdown stops the agent, too.
         if state.life() == Life::Stopped { None } else { judge(host, unit, &state).await }
     };
     timeout(LOCAL, look).await.ok()?.map(|finding| finding.line())
 }
 
-/// Finds files with which the CloudWatch agent does not start, or not do what ours says. `ours` stands for the one that a run
-/// would write.
+/// Finds files that keep the CloudWatch agent from starting, or from doing what our file says. `ours` is the text of our
+/// file that a run would write; if it is none, the file on the host counts.
 pub(super) fn of_files(host: &Host, ours: Option<&str>, config: &Config, region: &str) -> Vec<Finding> {
     let check = Check::LogAgent;
     let mut findings: Vec<_> = match host.cloudwatch_conflicts(ours, config, region) {
@@ -97,13 +98,13 @@ pub(super) fn of_files(host: &Host, ours: Option<&str>, config: &Config, region:
     findings
 }
 
-/// The unit of the log agent that is used.
+/// Returns the unit of the log agent that is used.
 fn unit(host: &Host, wanted: LogAgent) -> anyhow::Result<Option<&'static str>> {
     let (cloudwatch, awslogs) = host.log_agents()?;
     Ok(wanted.used(cloudwatch.is_some(), awslogs).unit())
 }
 
-/// The problem of a log agent that does not stay up.
+/// Returns the problem of a log agent that does not stay up.
 async fn judge(host: &Host, unit: &str, state: &UnitState) -> Option<Finding> {
     let words = ending(unit, state, host.uptime())?;
     let check = Check::LogAgent;
@@ -117,7 +118,7 @@ async fn judge(host: &Host, unit: &str, state: &UnitState) -> Option<Finding> {
     })
 }
 
-/// Says how a unit that should stay up has ended.
+/// Says how a unit that should stay up has ended; none if the unit stays up or is starting.
 fn ending(unit: &str, state: &UnitState, uptime: Duration) -> Option<String> {
     let ended = format!("{unit} {}", state.ending());
     let again = state.restarts.parse().unwrap_or(0_u32);
@@ -132,15 +133,16 @@ fn ending(unit: &str, state: &UnitState, uptime: Duration) -> Option<String> {
         Life::Failed => ended,
         Life::Ended => format!("{ended} soon after its start, which systemd takes for a success"),
         Life::Stopped => format!("{unit} was stopped on this boot, by hand or by a script"),
-        // systemd forgets how a unit ended that is not enabled.
+        // systemd forgets the end of a unit that is not enabled.
         Life::NeverStarted => format!("{unit} is {}: it has ended, or was not started on this boot", state.active),
     })
 }
 
-/// Finds the agent's own words for why it ended, without what looks like a secret: in its journal, else in its own log.
+/// Finds the agent's own words for its end, without what looks like a secret. Decisive words in the journal count first,
+/// then those in the agent's own log, then other errors in both.
 async fn last_words(host: &Host, unit: &str, log: &str) -> Option<String> {
     let journal = journal(host, unit).await.unwrap_or_default();
-    // Its own log is older than this boot.
+    // The agent's own log also has lines of earlier boots.
     let since = since(host);
     let log = host.tail(log, LOG_TAIL).ok().flatten().unwrap_or_default();
     let log = log.lines().filter(|line| line.get(..since.len()).is_some_and(|time| time >= since.as_str()));
@@ -150,7 +152,7 @@ async fn last_words(host: &Host, unit: &str, log: &str) -> Option<String> {
     said.or_else(|| decisive(&log, &ERRORS))
 }
 
-/// Finds the last line with one of the words, and gives it from the word on.
+/// Finds the last line with one of the words, and returns the line from that word on.
 fn decisive(text: &str, words: &[&[&str]]) -> Option<String> {
     let lines = || text.lines().rev().filter(|line| !IGNORED.iter().any(|word| line.contains(word)));
     let from = |line: &str, words: &[&str]| words.iter().find_map(|word| Some(line[line.find(word)?..].to_owned()));

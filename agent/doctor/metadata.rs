@@ -1,4 +1,4 @@
-//! The instance metadata, and the credentials that come from them.
+//! Checks the instance metadata, and the credentials that come from it.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::subject::{Metadata, Subject};
 use crate::aws::imds::{Imds, ImdsError};
 
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
-/// How long the metadata service may take for the role and its credentials.
+/// Time allowed for the metadata service to return the role and its credentials.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether the metadata service answers.
+/// Tells whether the metadata service answers.
 pub(super) fn service(metadata: &Metadata) -> Vec<Finding> {
     let check = Check::Metadata;
     vec![match metadata {
@@ -32,7 +32,7 @@ pub(super) fn service(metadata: &Metadata) -> Vec<Finding> {
     }]
 }
 
-/// The metadata's word on credentials. The secret parts are not even read.
+/// The answer of the instance metadata about credentials. The secret parts are not even read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Credentials {
@@ -43,7 +43,7 @@ struct Credentials {
     expiration: String,
 }
 
-/// Whether there are credentials, and for which role.
+/// Checks whether there are credentials, and names their role.
 pub(super) async fn credentials(subject: &Subject<'_>) -> Vec<Finding> {
     let check = Check::Credentials;
     if subject.metadata != Metadata::Read {

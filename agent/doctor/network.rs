@@ -1,6 +1,7 @@
-//! The services of AWS: whether they can be reached the way the configuration says, and what time they have.
+//! Checks whether the services of AWS can be reached as configured, and compares the host's clock with theirs.
 //!
-//! One GET without credentials to the root of each. Whatever AWS answers, an error included, shows that the way is free.
+//! Each service gets one GET of its root, without credentials. Any answer of AWS, an error included, shows that the way is
+//! free.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,11 +15,12 @@ use super::subject::{Metadata, Subject};
 use crate::http;
 use crate::secrets::redact;
 
-/// One request, name resolution, proxy and TLS included.
+/// Time allowed for one request, including name resolution, proxy and TLS.
 const REQUEST: Duration = Duration::from_secs(3);
-/// AWS refuses a request that is signed five minutes ago; a minute of that is left for its way.
+/// Seconds by which the host's clock may be off. AWS refuses a request that was signed five minutes ago; one minute is left
+/// for the request's way.
 const LARGEST_SKEW: u64 = 240;
-/// The head of a page tells whose it is.
+/// Bytes of an answer that are read: the head of a page tells whose page it is.
 const BODY: usize = 4096;
 
 /// A service to be reached.
@@ -26,11 +28,11 @@ const BODY: usize = 4096;
 struct Endpoint {
     service: &'static str,
     url: Url,
-    /// Whether the host is the likeliest of several: which one it is the agent is told when it registers.
+    /// True if the host is the likeliest of several. The ECS agent learns the right host when it registers.
     assumed: bool,
 }
 
-/// Whether the services answer, and whether the host's clock agrees with theirs.
+/// Checks whether the services answer, and whether the host's clock agrees with theirs.
 pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
     let targets = match targets(subject) {
         Ok(targets) => targets,
@@ -57,20 +59,21 @@ pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
     findings
 }
 
-/// A proxy without its credentials.
+/// Names a proxy, without its credentials.
 fn in_words(proxy: &http::Proxy) -> String {
     let port = proxy.url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}{port}", proxy.url.host_str().unwrap_or_default())
 }
 
-/// The configuration's proxy; without a configuration, that of the ECS agent.
+/// Returns the configuration's proxy; without a configuration, the ECS agent's proxy.
 fn proxy(subject: &Subject<'_>) -> Option<http::Proxy> {
     let Some(config) = subject.config else { return no_proxy::proxy_of_agent(subject.host) };
     let proxy = config.proxy.as_ref()?;
     Some(http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() })
 }
 
-/// What is tried: the region's endpoints, unless the variables of the SDKs, or the agent's own, name others.
+/// Lists the endpoints to try. They are the region's, unless the variables of the SDKs or the settings of the ECS agent name
+/// others.
 fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
     let config = subject.config.cloned().unwrap_or_default();
     let ecs_config = config.ecs.as_ref().map(|ecs| ecs.config.0.clone()).unwrap_or_default();
@@ -113,7 +116,7 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
         let url = text.parse().map_err(|error| format!("the endpoint {:?} is no URL: {error}", redact(&text)))?;
         targets.push(Endpoint { service, url, assumed });
     }
-    // The query of a wait handle is a secret, and signs another method.
+    // The query of a wait handle is a secret, and its signature is for another method.
     if let Some(handle) = config.signal.as_ref().and_then(|signal| signal.wait_handle.as_ref()) {
         let mut url = handle.0.reveal().clone();
         url.set_query(None);
@@ -154,7 +157,7 @@ fn seconds_ahead(headers: &reqwest::header::HeaderMap) -> Option<i64> {
     Some(theirs.secs() - i64::try_from(ours).ok()?)
 }
 
-/// The clock against those of the services. The smallest difference counts, since caches give old dates.
+/// Compares the host's clock with those of the services. The smallest difference counts, since caches return old dates.
 fn clock(probes: &[Probe]) -> Finding {
     let Some(ahead) = probes.iter().filter_map(|probe| probe.ahead).min_by_key(|ahead| ahead.unsigned_abs()) else {
         return Finding::unknown(Check::Clock, "no endpoint was reached whose time it could be compared with");

@@ -1,4 +1,4 @@
-//! Whether what must be reached without the proxy is, in what the ECS agent and Docker effectively have.
+//! Checks that the ECS agent and Docker, as configured, bypass the proxy for the addresses that need it.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::well_known::{
     VENDOR_UNITS,
 };
 
-/// What a program loses when it asks the proxy for this.
+/// The address of the instance metadata service, and the data that a program gets from there.
 const IMDS: (&str, &str) = (IMDS_ADDRESS, "the instance metadata, and so for the region and the credentials");
 const TASKS: (&str, &str) = (ECS_CREDENTIALS_ADDRESS, "the credentials of tasks");
 const DOCKER: (&str, &str) =
     (DOCKER_SOCKET_OF_CLIENTS, "Docker (its client treats the path of the socket as a host name)");
 
-/// A file that a unit's drop-in names, and that is not there.
+/// A file that a unit's drop-in names, but that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} is missing, which a drop-in of {unit} names")]
 struct Missing {
@@ -24,7 +24,7 @@ struct Missing {
     unit: String,
 }
 
-/// A finding for each place that sends these through the proxy.
+/// Returns a finding for each place whose settings send requests to these addresses through the proxy.
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
     let places = [
         (ECS_CONFIG.to_owned(), of_ecs_config(host), &[IMDS, TASKS, DOCKER][..]),
@@ -94,7 +94,7 @@ fn of_ecs_config(host: &Host) -> anyhow::Result<Variables> {
     Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// The proxy that the ECS agent has in its own configuration; it may be written without a scheme there.
+/// Returns the proxy in the ECS agent's own configuration, where its URL may lack a scheme.
 pub(super) fn proxy_of_agent(host: &Host) -> Option<http::Proxy> {
     let variables = of_ecs_config(host).ok()?;
     let text =
@@ -105,8 +105,8 @@ pub(super) fn proxy_of_agent(host: &Host) -> Option<http::Proxy> {
     Some(http::Proxy { url: url.parse().ok()?, no_proxy })
 }
 
-/// The environment that a unit's drop-ins give it, the image's before those of `/etc`. A later setting wins, and one of a
-/// file over `Environment=` (systemd.exec(5)).
+/// Reads the environment that a unit gets from its drop-ins, the image's drop-ins before those of `/etc`. A later setting
+/// wins, and a setting in an `EnvironmentFile=` wins over `Environment=` (systemd.exec(5)).
 fn of_drop_ins(host: &Host, unit: &str) -> anyhow::Result<Variables> {
     let (mut variables, mut of_files) = (Variables::new(), Variables::new());
     for folder in [VENDOR_UNITS, UNITS] {
@@ -129,7 +129,7 @@ fn of_drop_ins(host: &Host, unit: &str) -> anyhow::Result<Variables> {
     Ok(variables)
 }
 
-/// The variables of a file that an `EnvironmentFile=` names.
+/// Reads the variables of a file that an `EnvironmentFile=` names.
 fn of_file(host: &Host, unit: &str, named: &str) -> anyhow::Result<Variables> {
     let path = named.trim_start_matches('-');
     let text = match host.read(path)? {
@@ -142,13 +142,13 @@ fn of_file(host: &Host, unit: &str, named: &str) -> anyhow::Result<Variables> {
     Ok(pairs.map(|(name, value)| (name.trim().to_uppercase(), unquoted(value.trim()))).collect())
 }
 
-/// A value of such a file, which may be quoted as in a shell.
+/// Removes the quotes from a value of an `EnvironmentFile=`, which may be quoted as in a shell.
 fn unquoted(value: &str) -> String {
     let inner = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
     inner.unwrap_or(value).replace('\\', "")
 }
 
-/// The words of a systemd setting: separated by blanks, which quotes hold together.
+/// Splits a systemd setting into words: they are separated by blanks, unless quotes hold them together.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;

@@ -1,4 +1,4 @@
-//! What an answer of a service, or the lack of one, says about the way there.
+//! Judges from a service's answer, or the lack of one, whether the way to the service is free.
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
@@ -18,33 +18,33 @@ pub(super) enum Reachability {
     NoProxy,
     /// The proxy's name does not resolve.
     NoProxyName,
-    /// A page of something in between.
+    /// A web page came back, from something in between.
     Page,
     /// The name does not resolve.
     NoName,
     /// The certificate is not trusted.
     Untrusted,
-    /// The certificate is out of its time.
+    /// The certificate is not valid at the host's time.
     OutOfTime,
     /// Nothing listens there.
     Refused,
     /// There is no way there, or no answer.
     Silent,
-    /// It broke in another way.
+    /// The connection broke in another way.
     Broken,
 }
 
-/// What became of a request.
+/// The result of a request.
 pub(super) struct Probe {
     pub(super) service: &'static str,
     pub(super) host: String,
     pub(super) assumed: bool,
     pub(super) outcome: Reachability,
-    /// How far the service's clock is ahead of the host's, in seconds, where it told its time.
+    /// Seconds by which the service's clock is ahead of the host's; none if the answer has no time.
     pub(super) ahead: Option<i64>,
 }
 
-/// What an answer means. An API answers with JSON or XML, and says so; a web page is somebody else's.
+/// Judges an answer. An API answers with JSON or XML, and says so; a web page comes from somebody else.
 pub(super) fn judge(status: u16, headers: &HeaderMap, body: &[u8], may_be_between: bool) -> Reachability {
     if status == 407 {
         return Reachability::ProxyCredentials;
@@ -58,7 +58,7 @@ pub(super) fn judge(status: u16, headers: &HeaderMap, body: &[u8], may_be_betwee
     }
 }
 
-/// What an error means, by the words of the HTTP client and the layers below it.
+/// Judges an error, by the words of the HTTP client and of the layers below it.
 pub(super) fn failure(error: &str, proxied: bool) -> Reachability {
     let error = error.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|words| error.contains(words));
@@ -80,7 +80,7 @@ pub(super) fn failure(error: &str, proxied: bool) -> Reachability {
     }
 }
 
-/// Findings for the services, those that fare alike in one.
+/// Returns the findings for the services; services with the same outcome share one finding.
 pub(super) fn findings(probes: &[Probe], proxy: Option<&str>) -> Vec<Finding> {
     let mut groups: Vec<(Reachability, bool, Vec<&Probe>)> = Vec::new();
     for probe in probes {

@@ -1,4 +1,5 @@
-//! SELinux: labels with which the agent's binary can't be run or no container starts. Where it is off, nothing is said.
+//! Finds SELinux labels with which this agent's binary can't be run or no container starts. Where SELinux is off, nothing is
+//! found.
 
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use crate::well_known::{BINARY, DAEMON_JSON, DOCKER_DATA, SELINUX_ENABLED};
 const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 const CHECK: Check = Check::Selinux;
 
-/// Finds what is labelled wrong on a host that runs.
+/// Finds wrong labels on a running host.
 pub(super) async fn findings(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     let Some(selinux) = host.selinux() else { return Vec::new() };
     let text = host.read(DAEMON_JSON).ok().flatten().unwrap_or_default();
@@ -22,7 +23,7 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>) -> Vec<Findin
     together(of_binary, host, &selinux, &docker, config).await
 }
 
-/// Finds what is labelled wrong in an image.
+/// Finds wrong labels in an image.
 pub(super) async fn of_image(host: &Host, config: Option<&Config>) -> Vec<Finding> {
     let Some(selinux) = host.selinux_of_image() else { return Vec::new() };
     let docker = host.daemon_json().unwrap_or_default();
@@ -82,7 +83,7 @@ async fn binary(host: &Host) -> Option<Finding> {
     }
 }
 
-/// The data root is to be labelled as the default one, wherever it is.
+/// Finds a data root that is not labelled as Docker's default one, wherever it is.
 async fn data_root_finding(host: &Host, config: Option<&Config>, data_root: &str, is_enabled: bool) -> Option<Finding> {
     let problem = |found: String| {
         let why = match is_enabled {
@@ -115,7 +116,8 @@ fn has(host: &Host, path: &str) -> String {
     format!("{path} has {}", label.as_deref().unwrap_or("no SELinux label"))
 }
 
-/// Says of a file below a folder, whose policy nobody can be asked about, that it has a label which none has there.
+/// Describes the wrong label of a file in an image that is mounted in a folder. The image's policy can't be asked there, so
+/// only labels that no such file can have are reported.
 fn impossible(host: &Host, path: &str) -> Option<String> {
     let is_impossible = match host.label_of(path) {
         Some(label) => {
@@ -128,7 +130,7 @@ fn impossible(host: &Host, path: &str) -> Option<String> {
     is_impossible.then(|| has(host, path))
 }
 
-/// The type, which is all that matters of a label.
+/// Returns the type in a label, the only part that matters.
 fn kind(label: &str) -> &str {
     label.split(':').nth(2).unwrap_or(label)
 }

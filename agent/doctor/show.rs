@@ -1,4 +1,4 @@
-//! The diagnosis for a person: the most likely cause in one line, what is wrong, what is right, what is not known.
+//! Renders the diagnosis for a person: the most likely cause, the problems, what is right, what is not known.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ const NAME: usize = 16;
 const PROBLEM: Style = BAD.bold();
 
 impl Diagnosis {
-    /// The text that `doctor` prints; with these words before the first problem.
+    /// Renders the text that `doctor` prints, with `before_cause` before the most likely cause.
     #[must_use]
     pub fn render(&self, before_cause: &str, paint: Paint) -> String {
         let mut out = String::new();
@@ -46,7 +46,7 @@ impl Diagnosis {
     }
 }
 
-/// A text after its label, indented so far from the second line on.
+/// Puts a text after its label, and indents the text's further lines by `indent`.
 fn wrapped(label: &str, text: &str, indent: usize) -> String {
     let lines = wrap(text, COLUMNS - indent);
     format!("{label}{}\n", lines.join(&format!("\n{:indent$}", "")))

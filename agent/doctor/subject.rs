@@ -4,52 +4,52 @@ use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::host::Host;
 
-/// What is examined.
+/// The subject of an examination.
 #[derive(Debug)]
 pub struct Subject<'a> {
     /// The machine.
     pub host: &'a Host,
-    /// Its configuration, if there is one.
+    /// The machine's configuration, if there is one.
     pub config: Option<&'a Config>,
-    /// What became of the configuration.
+    /// The state of the configuration.
     pub configured: Configured,
-    /// Who the instance is, as far as that is known.
+    /// The identity of the instance, as far as it is known.
     pub identity: &'a Identity,
-    /// What became of the instance metadata.
+    /// The result of reading the instance metadata.
     pub metadata: Metadata,
-    /// Where they are, unless at their own addresses.
+    /// The address of the instance metadata service, if it is not the usual one.
     pub imds_endpoint: Option<&'a str>,
-    /// Where CloudFormation is, unless by region and partition.
+    /// The endpoint of CloudFormation, if it is not the usual one of the region and partition.
     pub cloudformation_endpoint: Option<&'a str>,
 }
 
-/// What became of the configuration.
+/// The state of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Configured {
-    /// There is one, without mistakes.
+    /// There is a configuration without mistakes.
     Right,
-    /// There is none, and the user data knows nothing of this agent.
+    /// There is no configuration, and the user data does not mention this agent.
     Others,
-    /// There is none, and a part of the user data may have been meant to be, or to bring, one.
+    /// There is no configuration, but a part of the user data may have been meant to be or bring one.
     Missing,
-    /// There are mistakes in it; the first in words.
+    /// There are mistakes in the configuration; the text tells of the first.
     Refused(String),
-    /// It could not be read, for this reason.
+    /// The configuration could not be read, for this reason.
     Unknown(String),
 }
 
-/// What became of the instance metadata when the configuration was read.
+/// The result of reading the instance metadata, when the configuration was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Metadata {
-    /// They were read.
+    /// The instance metadata was read.
     Read,
-    /// This is no EC2 instance, so they were not asked for.
+    /// This is no EC2 instance, so the instance metadata was not asked for.
     NotAsked,
-    /// They were asked for, without success.
+    /// The instance metadata was asked for, without success.
     Failed(String),
 }
 
-/// A cluster in words.
+/// Names the configured cluster, as words for a message.
 pub(super) fn cluster_in_words(config: Option<&Config>) -> String {
     let cluster = config.and_then(|config| config.ecs.as_ref()?.cluster.as_ref());
     cluster.map_or_else(|| "the cluster".to_owned(), |cluster| format!("the cluster `{cluster}`"))

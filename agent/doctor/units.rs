@@ -1,4 +1,4 @@
-//! The units: whether they run, how they ended, and what they wait for.
+//! Checks the units: whether they run, how they ended, and what they wait for.
 
 use super::finding::{Check, Finding};
 use super::local::{log_tail, since};
@@ -9,11 +9,11 @@ use crate::ecs_agent::Seen;
 use crate::host::{HELD_UP, Host, Life, UnitState};
 use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_LOGS, ECS_UNIT, OUR_UNIT};
 
-/// A finding for each of the units, and whether `ecs.service` waits for a cloud-init that doesn't end.
+/// Returns a finding for each unit, and one on whether `ecs.service` waits for a cloud-init that doesn't end.
 pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Vec<Finding> {
     let has_ecs = config.is_none_or(|config| config.ecs.is_some());
     let wants_docker = has_ecs || config.is_some_and(|config| config.docker.is_some());
-    // In a warm pool it need not run yet.
+    // In a warm pool the ECS agent need not run yet.
     let wants_ecs = has_ecs && !identity.is_warming();
     let [docker, ecs, ours, cloud_final] =
         match host.unit_states([DOCKER_UNIT, ECS_UNIT, OUR_UNIT, CLOUD_FINAL_UNIT]).await {
@@ -25,7 +25,7 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Id
         };
     let is_down = |state: &UnitState| !matches!(state.life(), Life::Running | Life::Starting);
     let said = if wants_docker && is_down(&docker) { docker_log::last_error(host).await } else { None };
-    // Of a unit that was never started only systemd can say why.
+    // Only systemd can say why a unit was never started.
     let said = said.filter(|said| docker.life() != Life::NeverStarted || said.contains("Dependency failed"));
     let mut findings = vec![
         judge(DOCKER_UNIT, wants_docker, &docker, said.as_deref()),
@@ -39,7 +39,7 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Id
     findings
 }
 
-/// The end of an ECS agent that does not run, though its unit does, or systemd has forgotten how the unit ended.
+/// Finds how an ECS agent ended that does not run. Its unit may still run, or systemd may have forgotten how the unit ended.
 async fn exit_of_agent(host: &Host, unit: Life) -> Option<Finding> {
     if host.look_at_ecs_agent("").await != Seen::Refused {
         return None;
@@ -67,7 +67,7 @@ fn judge(unit: &str, wanted: bool, state: &UnitState, said: Option<&str>) -> Fin
         Life::Running => return ok(format!("{unit} is active ({})", state.sub)),
         Life::Starting if state.has_job => return ok(format!("{unit} is queued to be started")),
         Life::Starting => return ok(format!("{unit} is starting")),
-        // One that is not wanted need not run, but must not have failed.
+        // A unit that is not wanted need not run, but must not have failed.
         Life::Failed => {}
         _ if !wanted => return ok(format!("{unit} is {}", state.active)),
         Life::Ended | Life::Stopped | Life::NeverStarted if unit == OUR_UNIT => {
@@ -78,9 +78,9 @@ fn judge(unit: &str, wanted: bool, state: &UnitState, said: Option<&str>) -> Fin
     let (found, why, remedy) = trouble(unit, state, said);
     let finding = Finding::problem(Check::Units, found, why, remedy);
     match unit {
-        // What the ECS agent does follows from everything else.
+        // The ECS agent's failures follow from everything else.
         ECS_UNIT => finding.ranked(Check::Endpoints),
-        // The exit codes of a run, which the report tells about.
+        // These are the exit codes of a run, whose report tells more.
         OUR_UNIT if life == Life::Failed && (1..=3).any(|code| state.exited_with(code)) => {
             finding.ranked(Check::State).of_the_past()
         }
@@ -88,7 +88,7 @@ fn judge(unit: &str, wanted: bool, state: &UnitState, said: Option<&str>) -> Fin
     }
 }
 
-/// Says of a unit that does not run what is wrong, why that matters, and what to do.
+/// Says what is wrong with a unit that does not run, why that matters, and what to do.
 fn trouble(unit: &str, state: &UnitState, said: Option<&str>) -> (String, &'static str, String) {
     let why = match unit {
         DOCKER_UNIT => "the ECS agent is a container of Docker",
@@ -144,7 +144,7 @@ fn trouble(unit: &str, state: &UnitState, said: Option<&str>) -> (String, &'stat
     }
 }
 
-/// The remedy for what Docker says.
+/// Chooses the remedy for what Docker says.
 fn of_docker(said: &str) -> String {
     let what = match said {
         _ if said.contains("daemon.json") => {

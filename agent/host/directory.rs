@@ -1,4 +1,4 @@
-//! Directories: made with their owner and mode, or to be mounted over.
+//! Makes directories, with an owner and a mode, or as mount points.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -9,7 +9,7 @@ use super::Host;
 use crate::report::Change;
 
 impl Host {
-    /// Whether a directory is there, with this owner and mode.
+    /// Tells whether a directory exists, with this owner and mode.
     pub(crate) fn has_directory(&self, path: &str, owner: (u32, u32), mode: u32) -> bool {
         let found = fs::symlink_metadata(self.at(path));
         found.is_ok_and(|found| found.is_dir() && is_owned(&found, owner) && found.mode() & 0o7777 == mode)
@@ -64,7 +64,8 @@ impl Host {
     }
 }
 
-/// Only root can give files away. In a scratch folder of somebody else the owner stays.
+/// Tells whether this is the owner. Only root can change an owner, so for other users, as in a scratch folder, any owner is
+/// right.
 fn is_owned(found: &fs::Metadata, owner: (u32, u32)) -> bool {
     !nix::unistd::geteuid().is_root() || (found.uid(), found.gid()) == owner
 }

@@ -1,7 +1,7 @@
-//! Disks: found, looked at, and formatted only when blank.
+//! Disks: found, probed, and formatted only when blank.
 //!
-//! A device is made into a filesystem if nothing at all is on it and nobody uses it, kept if it holds the filesystem
-//! asked for, and refused otherwise. The one exception is what an interrupted run of this agent left; see `making`.
+//! A device is formatted if nothing at all is on the device and nobody uses it. A device that holds the wanted filesystem is
+//! kept, and any other is refused. The one exception is what an interrupted run of this agent left; see `format_intent`.
 
 mod array;
 mod data;
@@ -31,7 +31,7 @@ use super::Host;
 use crate::config::Filesystem;
 use crate::report::Change;
 
-/// Said by mkfs.xfs(8) of xfsprogs 5.19 and later, which makes no smaller filesystem.
+/// Words of mkfs.xfs(8) since xfsprogs 5.19, which refuses to make smaller filesystems.
 const TOO_SMALL_FOR_XFS: &str = "must be larger than 300MB";
 
 impl Host {
@@ -64,8 +64,8 @@ impl Host {
         Ok(Change::Made)
     }
 
-    /// Tells whether [`Host::ensure_filesystem`] would change nothing; nothing of an array, which can't be seen before it is
-    /// assembled.
+    /// Tells whether [`Host::ensure_filesystem`] would change nothing. None unless the device is one attached disk: an array
+    /// can't be probed before it is assembled.
     pub(crate) async fn has_filesystem(&self, wanted: &Wanted<'_>) -> Result<Option<bool>> {
         let disks = self.find_device(wanted.device)?;
         let [node] = disks.as_slice() else { return Ok(None) };
@@ -90,11 +90,11 @@ impl Host {
         }
     }
 
-    /// Runs mkfs(8) and sees to it that what it wrote is on the disk.
+    /// Runs mkfs(8), and flushes what mkfs wrote to the disk.
     async fn make_filesystem(&self, node: &Path, wanted: &Wanted<'_>, force: bool) -> Result<()> {
         let (name, label) = (node.to_string_lossy(), wanted.label);
-        // Discarding all blocks of a new volume takes long and gains nothing. mkfs.xfs looks for itself what is on the
-        // device unless it is forced; mkfs.ext4 never does without a terminal.
+        // Discarding all blocks of a new volume takes long and gains nothing. Unless it is forced, mkfs.xfs itself looks for
+        // data on the device; mkfs.ext4 never does so without a terminal.
         let made = match wanted.filesystem {
             Filesystem::Xfs => {
                 let forced: &[&str] = if force { &["-f"] } else { &[] };
@@ -115,7 +115,7 @@ impl Host {
         std::fs::File::open(node).with_context(context)?.sync_all().with_context(context)
     }
 
-    /// Refuses a disk that somebody uses or that takes no data, whatever else there is to say of it.
+    /// Refuses a disk that is in use or read-only. `what` is another reason to refuse the disk, for the message.
     fn refuse_used(&self, device: &str, node: &Path, what: Option<&str>) -> Result<()> {
         let what = what.map(|what| format!("{what}, and ")).unwrap_or_default();
         if let Some(user) = self.user_of(node)? {

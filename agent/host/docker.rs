@@ -1,4 +1,4 @@
-//! Docker and containerd: the version of the one, and what the other has in its directory.
+//! Docker and containerd: the version of Docker, and the contents of containerd's directory.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,17 +14,18 @@ use crate::well_known::{
 };
 
 const DOCKERD: &str = "dockerd";
-/// Time allowed for dockerd to tell its version; it needs tens of milliseconds, more where it is read from a new volume.
+/// Time allowed for dockerd to tell its version. dockerd needs tens of milliseconds, and more if it is read from a new
+/// volume.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Tells that containerd's default directory has content.
+/// The words for a default directory of containerd that has content.
 pub const CONTAINERD_FILLED: &str = "it holds images or containers, which a mount would hide";
 const LINK: &str = "it is a symbolic link";
 const MOUNT: &str = "something else is mounted there";
 
 impl Host {
-    /// The version of dockerd, such as `25.0.16`: as an earlier run kept it, unless the program is another one since, else as
-    /// the program tells it. None where it doesn't.
+    /// Returns the version of dockerd, such as `25.0.16`. The version that an earlier run kept counts, unless the program
+    /// has changed since; then dockerd is asked. None if dockerd does not tell its version.
     pub async fn docker_version(&self) -> Option<String> {
         let kept = self.read(&version_path()).ok().flatten().unwrap_or_default();
         if let Some(version) = self.dockerd_now().and_then(|now| kept.strip_suffix(&now)) {
@@ -42,7 +43,7 @@ impl Host {
         version.map(str::to_owned)
     }
 
-    /// Keeps the version for later runs, which then need not start the program.
+    /// Keeps the version for later runs, which then need not start dockerd.
     ///
     /// # Errors
     /// The error of the filesystem.
@@ -51,13 +52,13 @@ impl Host {
         self.write_for_now(&version_path(), format!("{version}{now}").as_bytes(), 0o644).map(drop)
     }
 
-    /// Size and time of the program, which tell one dockerd from the next.
+    /// Returns the size and time of dockerd's file, which tell one dockerd from the next.
     fn dockerd_now(&self) -> Option<String> {
         let found = fs::metadata(self.find(DOCKERD)?).ok()?;
         Some(format!(" {} bytes of {}.{:09}\n", found.size(), found.mtime(), found.mtime_nsec()))
     }
 
-    /// The directory in which containerd keeps its data, where its configuration names one.
+    /// Returns the directory in which containerd keeps its data, if its configuration names another than the default.
     pub fn containerd_root(&self) -> Option<String> {
         let text = self.read(CONTAINERD_TOML).ok()??;
         let root = toml_text(&text, "root").filter(|root| root.starts_with('/'))?;
@@ -65,8 +66,8 @@ impl Host {
         (root != CONTAINERD_DATA).then(|| root.to_owned())
     }
 
-    /// The reason for which nothing can be mounted on containerd's default directory. A containerd that was only started once
-    /// leaves directories there, and nothing in them.
+    /// Returns the reason why nothing can be mounted on containerd's default directory. A containerd that was only started
+    /// once leaves directories without images or containers there, which are no reason.
     pub fn containerd_data(&self) -> Option<&'static str> {
         let at = self.at(CONTAINERD_DATA);
         let found = fs::symlink_metadata(&at).ok()?;
@@ -80,7 +81,7 @@ impl Host {
         let mut units = [UNITS, VENDOR_UNITS, RUN_UNITS].iter().map(|folder| format!("{folder}/{name}"));
         match units.find_map(|path| self.read(&path).ok().flatten()) {
             Some(text) if !is_ours(&text) => Some(MOUNT),
-            // What counts is on the volume; what was written beside it, while that was away, is hidden again.
+            // The data on the volume counts. Data that was written while the volume was not mounted is hidden again.
             Some(_) => {
                 if !is_mounted && self.has_containerd_data() {
                     tracing::warn!("{CONTAINERD_DATA} has images or containers, which its mount hides");
@@ -92,7 +93,8 @@ impl Host {
         }
     }
 
-    /// Layers and images are blobs, what is unpacked of them and what containers write are snapshots.
+    /// Tells whether containerd has images or containers. Layers and images are blobs; unpacked layers and the files of
+    /// containers are snapshots.
     fn has_containerd_data(&self) -> bool {
         let names = |path: &str| self.names(path).unwrap_or_default();
         names(CONTAINERD_DATA).iter().any(|plugin| {

@@ -1,7 +1,7 @@
-//! The ECS agent's settings, as ecs-init reads them from its files and hands them to the agent.
+//! The ECS agent's settings, as ecs-init reads them from its files and passes them to the agent.
 //!
-//! ecs-init (`ecs-init/docker/docker.go`) takes a line's name up to its first `=` and the rest as the value, with its quotes;
-//! it knows no comments. The last line of a name counts, and the file in `/etc` before the other one.
+//! ecs-init (`ecs-init/docker/docker.go`) splits a line at its first `=` into a name and a value, and keeps the value's
+//! quotes; it knows no comments. The last line of a name counts, and the file in `/etc` counts before the other file.
 
 use std::fmt;
 
@@ -12,18 +12,18 @@ use crate::ecs_agent::{DEFAULT_CLUSTER, same_cluster};
 use crate::secrets::redact;
 use crate::well_known::ECS_CONFIG;
 
-/// The files, the one that counts more first.
+/// The files of the settings, in the order in which they count.
 const FILES: [&str; 2] = [ECS_CONFIG, "/var/lib/ecs/ecs.config"];
 /// The setting that names the cluster.
 const CLUSTER: &str = "ECS_CLUSTER";
 
-/// The remedy for an ECS agent that holds on to what it has saved.
+/// The remedy for an ECS agent that keeps to its saved state.
 pub const START_ANEW: &str = "stop ecs.service, delete /var/lib/ecs/data, start it again";
 
-/// A setting that counts, and where it stands.
+/// A setting that counts, and the place of its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its value.
+    /// The setting's value.
     pub value: String,
     path: &'static str,
     line: usize,
@@ -37,13 +37,13 @@ impl fmt::Display for Setting {
 }
 
 impl Host {
-    /// The setting of the ECS agent that counts in the end; none where no file has it.
+    /// Returns the setting of the ECS agent that counts; none if no file has it.
     ///
     /// # Errors
     /// A file that can't be read.
     pub fn ecs_setting(&self, name: &str) -> Result<Option<Setting>> {
         for path in FILES {
-            // ecs-init takes bytes, and knows a line by its name.
+            // ecs-init reads bytes, so a file that is not UTF-8 counts as well.
             let text = self.read_bytes(path)?.unwrap_or_default();
             if let Some(setting) = last(path, &String::from_utf8_lossy(&text), name) {
                 return Ok(Some(setting));
@@ -52,7 +52,7 @@ impl Host {
         Ok(None)
     }
 
-    /// The cluster that the ECS agent is configured for, and the line that says so.
+    /// Returns the line of the ECS agent's settings that names the cluster.
     ///
     /// # Errors
     /// A file that can't be read.
@@ -60,8 +60,8 @@ impl Host {
         self.ecs_setting(CLUSTER)
     }
 
-    /// The cluster that the ECS agent is to join: that of the configuration, else that of its settings as they are now, else
-    /// `default`.
+    /// Returns the cluster that the ECS agent is to join. The configuration's cluster counts first, then the cluster in the
+    /// agent's present settings, then `default`.
     ///
     /// # Errors
     /// Settings that are needed and can't be read.
@@ -82,8 +82,8 @@ impl Host {
         }
     }
 
-    /// The remedy for an ECS agent that is in another cluster than in this one, which the configuration names. A line that
-    /// somebody else wrote into the agent's settings is named.
+    /// Returns the remedy for an ECS agent that is not in the `wanted` cluster of the configuration. If a line of the
+    /// agent's settings, which somebody else wrote, names another cluster, the remedy names that line.
     pub fn remedy_for_another_cluster(&self, wanted: &str) -> String {
         match self.configured_cluster() {
             Ok(Some(line)) if !same_cluster(wanted, &line.value) => format!(
@@ -95,7 +95,7 @@ impl Host {
     }
 }
 
-/// The last line of a file that sets this.
+/// Finds the last line of a file that sets `name`.
 fn last(path: &'static str, text: &str, name: &str) -> Option<Setting> {
     let lines = text.lines().enumerate().collect::<Vec<_>>().into_iter().rev();
     lines.map(|(at, line)| (at + 1, line.trim())).find_map(|(line, text)| {

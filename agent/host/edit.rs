@@ -1,4 +1,4 @@
-//! Lines of ours in a file of somebody else's, and the mode that it has because of them.
+//! Edits files of other programs: puts lines of ours there, and sets the mode that a secret needs.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -30,7 +30,7 @@ impl Host {
         }
         self.mark(&edit.path, edit.read_by.as_slice(), || Ok(!self.holds(&edit.path, after.as_bytes(), mode)?))?;
         let change = self.write(&edit.path, after.as_bytes(), mode)?;
-        // As long as nothing took its place, what was appended stands there.
+        // Until the new file took its place, other programs may have appended to the old file.
         if let (Change::Made, Some(held), Some(before)) = (change, held, &before) {
             self.carry_over(held, before.len() as u64, &edit.path)?;
         }
@@ -54,8 +54,8 @@ impl Host {
         carry().with_context(|| format!("carry over what was appended to {path}"))
     }
 
-    /// The mode that a file of somebody else's has as long as no secret of ours is in it. It is recorded before the first
-    /// secret goes in, and the record is kept until the mode is that again.
+    /// Returns the mode that another program's file has while no secret of ours is in the file. The mode is recorded before
+    /// the first secret is written, and the record is kept until the file has this mode again.
     fn mode_without_secret(&self, edit: &Edit, before: Option<&str>) -> Result<u32> {
         let recorded = self.read(&mode_record(&edit.path))?;
         let recorded = recorded.and_then(|text| u32::from_str_radix(text.trim(), 8).ok());
@@ -64,7 +64,7 @@ impl Host {
         Ok(recorded.or_else(|| self.mode_of(&edit.path)).unwrap_or(0o644))
     }
 
-    /// Says which keys of the image's own would win over those of an edit, if they were not set aside.
+    /// Names the image's own keys that would win over an edit's keys, if they were not turned into comments.
     ///
     /// # Errors
     /// A file that can't be read, or is no TOML.
@@ -82,7 +82,7 @@ impl Host {
         Ok((!keys.is_empty()).then(words))
     }
 
-    /// Says what an edit makes of its file. One of which nothing would be left is to go.
+    /// Computes the result of an edit. A file of which nothing would be left is to be removed.
     pub(crate) fn edited(&self, edit: &Edit) -> Result<Edited> {
         let before = self.read(&edit.path)?;
         let edit = &match edit.labels() {
@@ -96,19 +96,19 @@ impl Host {
     }
 }
 
-/// The error of a file that its own program can't read either.
+/// Returns the error for a file that is no TOML, so that its own program can't read it either.
 fn no_toml(path: &str, why: &str) -> anyhow::Error {
     EndStateRefused(format!("{path} is no TOML ({why}); correct it in the image, or empty it there")).into()
 }
 
-/// What an edit makes of a file.
+/// The result of an edit.
 pub(crate) struct Edited {
     pub(crate) before: Option<String>,
     pub(crate) after: Option<String>,
     pub(crate) mode: u32,
 }
 
-/// Where the mode of a file is recorded while a secret of ours is in it.
+/// Returns the path of the record of a file's mode, kept while a secret of ours is in the file.
 pub(super) fn mode_record(path: &str) -> String {
     format!("{STATE_DIRECTORY}/modes{path}")
 }

@@ -1,4 +1,4 @@
-//! The facts that the host itself tells: its operating system, what its image has, what an earlier run left.
+//! Facts that the host itself tells: its operating system, the contents of its image, traces of earlier runs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::well_known::{
 };
 
 impl Host {
-    /// The facts of this instance.
+    /// Gathers the facts of this instance.
     ///
     /// # Errors
     /// A file of the image that can't be read, or a `daemon.json` that is not a JSON object.
@@ -43,7 +43,7 @@ impl Host {
         })
     }
 
-    /// The instance id, without the network: from the firmware of Nitro, else as cloud-init knows it on this boot.
+    /// Returns the instance id without the network: from the firmware of Nitro, else from cloud-init's data of this boot.
     pub fn local_instance_id(&self) -> Option<String> {
         ["/sys/class/dmi/id/board_asset_tag", "/var/lib/cloud/data/instance-id"].into_iter().find_map(|path| {
             let id = self.read(path).ok()??;
@@ -51,20 +51,20 @@ impl Host {
         })
     }
 
-    /// Whether the firmware says that this is an EC2 instance.
+    /// Tells whether the firmware says that this is an EC2 instance.
     pub fn is_ec2_instance(&self) -> bool {
         let vendor = self.read("/sys/class/dmi/id/sys_vendor").ok().flatten();
         vendor.is_some_and(|vendor| vendor.trim() == "Amazon EC2")
     }
 
-    /// How long the host has been up; nothing where it does not say, as in a scratch folder.
+    /// Returns the time since the host booted; zero where the host does not tell it, as in a scratch folder.
     pub fn uptime(&self) -> Duration {
         let text = self.read("/proc/uptime").ok().flatten().unwrap_or_default();
         let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
         Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default()
     }
 
-    /// The memory of the host in MiB, as the ECS agent counts it: `MemTotal` of /proc/meminfo, rounded down.
+    /// Returns the host's memory in MiB, as the ECS agent counts it: `MemTotal` of /proc/meminfo, rounded down.
     pub fn memory_mib(&self) -> Option<u64> {
         let text = self.read("/proc/meminfo").ok()??;
         let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -102,7 +102,8 @@ impl Host {
         })
     }
 
-    /// The version of the CloudWatch agent, empty if it doesn't say, and whether there is awslogs.
+    /// Returns the version of the CloudWatch agent, and whether awslogs is installed. The version is none without the
+    /// CloudWatch agent, and empty if no file tells it.
     ///
     /// # Errors
     /// A version that can't be read.
@@ -116,7 +117,7 @@ impl Host {
         Ok((cloudwatch_agent, awslogs))
     }
 
-    /// Docker's configuration as the image has it: kept by an earlier run, or still in its place.
+    /// Returns Docker's configuration as the image has it: kept by an earlier run, or still in its place.
     ///
     /// # Errors
     /// A file that can't be read, or is not a JSON object.
@@ -132,7 +133,8 @@ impl Host {
         Ok(serde_json::Map::new())
     }
 
-    /// Docker makes its folders when it first starts; only what is in these was put there by somebody.
+    /// Tells whether Docker has containers, volumes or images. The folders alone don't count, since Docker makes them at its
+    /// first start.
     fn has_docker_data(&self) -> bool {
         let folders = |path: &str| {
             let entries = fs::read_dir(self.at(&format!("{}/{path}", DOCKER_DATA))).into_iter().flatten();
@@ -146,8 +148,9 @@ impl Host {
             || folders("image").iter().any(has_images)
     }
 
-    /// The files that an earlier run has written outside its own folder, and those for which a run that was killed has
-    /// something left to do: a unit to restart that still runs with its drop-in, the record of a file's mode.
+    /// Returns the files that an earlier run has written outside its own folder. Also returns the files for which a killed
+    /// run has left something to do: the drop-in of a unit that still has to be restarted, and a file whose mode is
+    /// recorded.
     ///
     /// # Errors
     /// A file that can't be read.
@@ -162,7 +165,7 @@ impl Host {
                 ours.insert(path);
             }
         }
-        // Nothing else starts this unit, and with it makes up for a restart.
+        // A restart of this unit is still due, and only its drop-in makes a plan start the unit.
         if self.is_marked(SSM_AGENT_UNIT) {
             ours.insert(leftovers::drop_in_path(SSM_AGENT_UNIT));
         }

@@ -1,4 +1,4 @@
-//! Files: read within bounds, written whole and put in place at once.
+//! Files: read up to a limit, written as a whole and put in place atomically.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -11,13 +11,13 @@ use nix::fcntl::OFlag;
 use super::{Host, unfinished};
 use crate::report::Change;
 
-/// No file that is read from the host is larger than this, in bytes.
+/// Bytes of the largest file that is read from the host.
 const LARGEST_FILE: u64 = 4 << 20;
-/// A log that is larger, in bytes, is begun anew.
+/// Bytes above which a log is begun anew.
 const LARGEST_LOG: u64 = 1 << 20;
 
 impl Host {
-    /// Reads a file; none if there is none.
+    /// Reads a text file; none if the file does not exist.
     ///
     /// # Errors
     /// A file that can't be read, is not UTF-8, or is larger than 4 MiB.
@@ -26,7 +26,7 @@ impl Host {
         text.with_context(|| format!("read {path}: it is no UTF-8 text"))
     }
 
-    /// The bytes of a file, at most 4 MiB; none if there is none.
+    /// Reads the bytes of a file, at most 4 MiB; none if the file does not exist.
     ///
     /// # Errors
     /// A file that can't be read, or that is larger.
@@ -52,7 +52,8 @@ impl Host {
         Ok(Some(bytes))
     }
 
-    /// The files of a folder whose names end so, by name, with their texts; none if there is no such folder.
+    /// Reads the files of a folder whose names have this ending. Returns the paths, sorted, with the texts; empty if there
+    /// is no such folder.
     ///
     /// # Errors
     /// As [`Host::read`].
@@ -62,7 +63,7 @@ impl Host {
         names.map(|name| format!("{folder}/{name}")).map(with_text).collect()
     }
 
-    /// Whether a file has these bytes and this mode.
+    /// Tells whether a file has these bytes and this mode.
     pub(crate) fn holds(&self, path: &str, contents: &[u8], mode: u32) -> Result<bool> {
         let at = self.at(path);
         match fs::symlink_metadata(&at) {
@@ -74,7 +75,7 @@ impl Host {
         }
     }
 
-    /// Gives a file these bytes and this mode, at once or not at all. Directories above it are made.
+    /// Writes these bytes to a file with this mode, at once or not at all. Missing directories above the file are made.
     ///
     /// # Errors
     /// The error of the filesystem.
@@ -82,7 +83,7 @@ impl Host {
         self.replace(path, contents, mode, true)
     }
 
-    /// As [`Host::write`], but after a loss of power the file may be that from before.
+    /// Writes as [`Host::write`] does, but a loss of power may bring the old file back.
     ///
     /// # Errors
     /// The error of the filesystem.
@@ -103,7 +104,7 @@ impl Host {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
             file.write_all(contents)?;
             file.set_permissions(Permissions::from_mode(mode))?;
-            // XFS could else keep the name and lose what is in it.
+            // Without this, XFS could keep the name and lose the file's contents.
             file.sync_all()?;
             fs::rename(&temporary, &at)?;
             if lasting { fs::File::open(folder)?.sync_all() } else { Ok(()) }
@@ -112,7 +113,7 @@ impl Host {
         Ok(Change::Made)
     }
 
-    /// Sees to it that there is no such file.
+    /// Removes a file, if it exists.
     ///
     /// # Errors
     /// The error of the filesystem.
@@ -124,8 +125,8 @@ impl Host {
         }
     }
 
-    /// Gives a file another name in its folder, in place of what has that name. The next [`Host::write`] in that folder
-    /// makes it last.
+    /// Renames a file in its folder, and replaces a file that has the new name. The next [`Host::write`] in that folder
+    /// makes the change last.
     ///
     /// # Errors
     /// The error of the filesystem.
@@ -137,8 +138,8 @@ impl Host {
         fs::metadata(self.at(path)).ok().map(|found| found.mode() & 0o7777)
     }
 
-    /// The log file, opened to be written at its end; begun anew when it has grown over 1 MiB, since every boot adds to
-    /// it and nothing else rotates it.
+    /// Opens a log file to append to it. A log that has grown over 1 MiB is emptied first, since every boot adds to the log
+    /// and nothing else rotates it.
     ///
     /// # Errors
     /// The error of the filesystem.
@@ -155,9 +156,10 @@ impl Host {
         Ok(file)
     }
 
-    /// Adds a line to a log, whole or not at all. What a loss of power left of another line is taken away.
+    /// Appends a line to a log, whole or not at all. A part of another line, left by a loss of power, is removed.
     ///
-    /// A log that has grown over 1 MiB is moved away first, to the same name with `.1`: who sends it reads it to its end.
+    /// A log that has grown over 1 MiB is first renamed, with `.1` added to its name, so that a log agent reads it to its
+    /// end.
     ///
     /// # Errors
     /// The error of the filesystem.
@@ -178,14 +180,15 @@ impl Host {
                 file.set_len(whole)?;
             }
             let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_data());
-            // On a disk that is full a part of it may stand there.
+            // On a full disk a part of the line may have been written.
             written.inspect_err(|_| drop(file.set_len(whole)))
         };
         append().with_context(|| format!("write {path}"))
     }
 }
 
-/// Whether there is no such file. In sysfs (ENODEV) the device went away meanwhile, and the file with it.
+/// Tells whether an error means that there is no such file. In sysfs, ENODEV means that the device went away meanwhile, and
+/// the file with it.
 fn is_nowhere(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
         || error.raw_os_error() == Some(nix::libc::ENODEV)

@@ -1,4 +1,4 @@
-//! Looks at the machine that change nothing: for `doctor`, and for the reason of a run that failed.
+//! Looks at the machine without changing it, for `doctor` and for the reason of a failed run.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -17,29 +17,29 @@ use crate::ecs_agent::Seen;
 use crate::secrets::redact;
 use crate::well_known::{CLOUDWATCH_COMMON, CLOUDWATCH_JSON, DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
 
-/// Where Docker's socket is: `/var/run` is a link to `/run`, but not below every root.
+/// Paths of Docker's socket: `/var/run` is a link to `/run`, but not below every root.
 const DOCKER_SOCKETS: [&str; 2] = [DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS];
-/// Docker's answer to a ping, with its header, is far below that.
+/// Bytes of Docker's answer to a ping that are read; the answer, with its headers, is far shorter.
 const PING_LIMIT: u64 = 4096;
 
-/// Files and folders that are looked at below a folder of configurations.
+/// The most files and folders that are looked at below a folder of configurations.
 const MOST_BELOW: usize = 100;
 
-/// How full a filesystem is.
+/// The free space of a filesystem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
     /// Equal for paths on the same filesystem.
     pub filesystem: u64,
     /// Bytes that can still be written.
     pub available: u64,
-    /// Its size in bytes.
+    /// The filesystem's size in bytes.
     pub size: u64,
-    /// Whether no further file can be made, however much space there is.
+    /// True if no further file can be made, however much space there is.
     pub out_of_inodes: bool,
 }
 
 impl Host {
-    /// The end of a file, in whole lines of at most so many bytes in all; none if there is no such file.
+    /// Reads the end of a file, in whole lines of at most `bytes` in all. None if there is no such file.
     ///
     /// # Errors
     /// A file that can't be read.
@@ -61,7 +61,8 @@ impl Host {
         Ok(Some(String::from_utf8_lossy(&tail).into_owned()))
     }
 
-    /// The beginning of a file, of at most so many bytes, and whether it may be executed; none if there is no such file.
+    /// Reads the beginning of a file, at most `bytes`, and tells whether the file is executable. None if there is no such
+    /// file.
     ///
     /// # Errors
     /// A file that can't be read.
@@ -84,11 +85,11 @@ impl Host {
         }
     }
 
-    /// The files below a folder, by path, with their bytes: without those whose links lead nowhere, or to a folder, and
-    /// without `.tmp`, which the CloudWatch agent passes over.
+    /// Reads the files below a folder. Returns their paths and bytes. Links that lead nowhere or to a folder are left out,
+    /// and so are `.tmp` files, which the CloudWatch agent ignores.
     ///
     /// # Errors
-    /// A folder or a file that can't be read, a file larger than 4 MiB, or more files and folders than such a folder has.
+    /// A folder or a file that can't be read, a file larger than 4 MiB, or more than 100 files and folders.
     pub fn files_below(&self, folder: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let mut folders = vec![folder.to_owned()];
         let mut files = Vec::new();
@@ -115,8 +116,8 @@ impl Host {
         Ok(files)
     }
 
-    /// Finds what of the image's is in the way of the CloudWatch agent with this configuration, in this region. `ours` stands
-    /// for the file that a run would write.
+    /// Finds conflicts of the host's files with the CloudWatch agent, for this configuration and region. `ours` is the text
+    /// of the file that a run would write; if it is none, the file on the host counts.
     ///
     /// # Errors
     /// As [`Host::files_below`].
@@ -129,7 +130,7 @@ impl Host {
             files.push((CLOUDWATCH_JSON.to_owned(), text.as_bytes().to_vec()));
         }
         let mut conflicts = cloudwatch_agent::conflicts(&files, region);
-        // A proxy of the image's own stands in its file.
+        // The image may have a proxy of its own in this file.
         let common = self.read(CLOUDWATCH_COMMON)?;
         if common.is_none() && self.log_agents()?.0.is_some() {
             conflicts.push(cloudwatch_agent::without_common_config());
@@ -144,17 +145,17 @@ impl Host {
         Ok(conflicts)
     }
 
-    /// Whether there is something of that name, a link to nowhere included.
+    /// Tells whether a path exists; a link that leads nowhere counts, too.
     pub fn has(&self, path: &str) -> bool {
         fs::symlink_metadata(self.at(path)).is_ok()
     }
 
-    /// What a symbolic link points to, as it is written there.
+    /// Returns the target of a symbolic link, as it is written in the link.
     pub fn link(&self, path: &str) -> Option<String> {
         fs::read_link(self.at(path)).ok()?.into_os_string().into_string().ok()
     }
 
-    /// The names in a folder, in order; none without the folder.
+    /// Lists the names in a folder, sorted; empty if there is no such folder.
     ///
     /// # Errors
     /// A folder that can't be read.
@@ -169,7 +170,7 @@ impl Host {
         Ok(names)
     }
 
-    /// The files of a folder whose names begin so, the one that was written last at the end; none without the folder.
+    /// Lists the files of a folder whose names have this beginning, the oldest first. Empty if there is no such folder.
     ///
     /// # Errors
     /// A folder that can't be read.
@@ -184,7 +185,7 @@ impl Host {
         Ok(aged.into_iter().map(|(_, path)| path).collect())
     }
 
-    /// How full the filesystem is that holds a path, or would hold it.
+    /// Returns the free space of the filesystem that holds a path, or would hold it.
     ///
     /// # Errors
     /// Whatever the filesystem answers.
@@ -229,7 +230,7 @@ impl Host {
         self.ecs_agent.look(cluster).await
     }
 
-    /// When the machine was started, where the kernel tells.
+    /// Returns the time at which the machine booted, if the kernel tells it.
     pub fn started(&self) -> Option<SystemTime> {
         let stat = self.tail("/proc/stat", 1 << 20).ok()??;
         let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
@@ -237,7 +238,7 @@ impl Host {
     }
 }
 
-/// Tells whether the proxy has a password in a file of the CloudWatch agent, in which a comment takes a line.
+/// Tells whether a file of the CloudWatch agent has a proxy's password. Comments, which take whole lines there, don't count.
 fn names_password(common: &str) -> bool {
     let lines = common.lines().filter(|line| !line.trim_start().starts_with('#'));
     lines

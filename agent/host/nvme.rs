@@ -15,36 +15,36 @@ const VENDOR_NAME: usize = 32;
 /// An NVMe disk.
 #[derive(Debug)]
 pub struct Disk {
-    /// Its node.
+    /// The disk's node.
     pub node: PathBuf,
-    /// Its model, as sysfs has it.
+    /// The disk's model, as sysfs has it.
     pub model: String,
 }
 
 impl Disk {
-    /// Whether it is an EBS volume.
+    /// Tells whether the disk is an EBS volume.
     pub fn is_ebs(&self) -> bool {
         self.model == "Amazon Elastic Block Store"
     }
 
-    /// Whether it belongs to the instance store.
+    /// Tells whether the disk belongs to the instance store.
     pub fn is_instance_store(&self) -> bool {
         is_instance_store(&self.model)
     }
 
-    /// The name under which it is attached, without `/dev/`; none if it does not say.
+    /// Returns the name under which the disk is attached, without `/dev/`; none if the disk does not tell it.
     pub fn attached_as(&self) -> Option<String> {
         let file = File::open(&self.node).ok()?;
         name_in(&identify(&file).ok()?)
     }
 }
 
-/// Whether a model is that of the disks of an instance store.
+/// Tells whether disks of this model belong to an instance store.
 pub fn is_instance_store(model: &str) -> bool {
     model == "Amazon EC2 NVMe Instance Storage"
 }
 
-/// The name in the vendor's data of an identify page: with or without `/dev/`, padded with blanks or NULs.
+/// Reads the name in the vendor's data of an identify page: with or without `/dev/`, padded with blanks or NULs.
 pub fn name_in(page: &[u8; PAGE]) -> Option<String> {
     let bytes = &page[VENDOR_DATA..VENDOR_DATA + VENDOR_NAME];
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());

@@ -1,6 +1,6 @@
-//! Files of other programs that are kept from all users but their owner.
+//! Files of other programs that only their owner may access.
 //!
-//! The owner stays: the program may run as another user than root, who writes to them.
+//! The owner stays, since the program that writes to them may run as another user than root.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
@@ -15,7 +15,8 @@ use crate::report::Change;
 const PRIVATE: u32 = 0o600;
 
 impl Host {
-    /// Tells whether the file is there, not empty where it must not be, and open to its owner alone; so are its older ones.
+    /// Tells whether only the owner can access a file and its older files. A file that is missing, or that is empty although
+    /// `initial` is not, is not private yet.
     pub(crate) fn is_private(&self, path: &str, initial: &str) -> Result<bool> {
         let found = match fs::symlink_metadata(self.at(path)) {
             Ok(found) => found,
@@ -49,7 +50,7 @@ impl Host {
         Ok(Change::Made)
     }
 
-    /// Takes a regular file from all users but its owner. A link is not followed, and nothing is waited for.
+    /// Denies all users but the owner access to a regular file. A link is not followed, and a pipe is not waited for.
     fn close(&self, path: &str) -> std::io::Result<File> {
         let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
         let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(self.at(path))?;
@@ -59,7 +60,8 @@ impl Host {
         }
     }
 
-    /// The older files that others can read. Rotation puts a time between stem and ending, and may add the ending of an archive.
+    /// Lists the older files that others can access. Rotation puts a time between stem and ending, and may add the ending of
+    /// an archive.
     fn open_backups(&self, path: &str) -> Result<Vec<String>> {
         let Some((stem, ending)) = path.rsplit_once('.') else { return Ok(Vec::new()) };
         let Some((folder, stem)) = stem.rsplit_once('/') else { return Ok(Vec::new()) };
@@ -137,7 +139,7 @@ mod tests {
         };
         refused("is a symbolic link");
         assert_eq!(found(&host, "/etc/elsewhere"), ("of others".to_owned(), 0o644));
-        // One that came in place of the file just now.
+        // A link that has just taken the file's place.
         assert!(host.close(LOG).is_err());
         assert_eq!(found(&host, "/etc/elsewhere"), ("of others".to_owned(), 0o644));
         host.remove(LOG).unwrap();

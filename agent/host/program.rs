@@ -10,19 +10,19 @@ use anyhow::{Context as _, Result, anyhow};
 use super::Host;
 use crate::secrets::redact;
 
-/// The folders that are looked through after those of PATH, which can be empty in a unit or in a cron job.
+/// The folders that are searched after those of PATH. PATH can be empty in a unit or in a cron job.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Variables that can hold a secret of this agent's, which is none of the programs' business.
+/// Variables that can hold a secret of this agent, and that are not passed to programs.
 const SECRET_VARIABLES: [&str; 4] = ["PROXY_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// How much of what a failed program said is quoted, in bytes from its end.
+/// Bytes that are quoted from the end of a failed program's output.
 const QUOTED: usize = 600;
 /// Bytes before the quoted end that are searched for secrets.
 const LOOKED_AT: usize = 4096;
 
 impl Host {
-    /// Runs a program to its end and gives what it printed. It is killed when the caller stops waiting.
+    /// Runs a program to its end and returns what it printed. The program is killed if the caller stops waiting.
     ///
     /// # Errors
     /// A program that is missing, or that ended with anything but 0: its command line, how it ended, what it said.
@@ -34,7 +34,7 @@ impl Host {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The file that is run as this program.
+    /// Finds the file that is run as this program.
     pub(super) fn find(&self, program: &str) -> Option<PathBuf> {
         find(program, &folders())
     }
@@ -66,7 +66,7 @@ impl Host {
     }
 }
 
-/// The folders of programs, those of PATH first.
+/// Returns the folders of programs, those of PATH first.
 fn folders() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     if !path.is_empty() {
@@ -80,16 +80,16 @@ fn find(program: &str, path: &OsString) -> Option<PathBuf> {
     std::env::split_paths(path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }
 
-/// The error of a program that failed.
+/// Returns the error of a program that failed.
 pub fn failure(program: &str, arguments: &[&str], output: &Output) -> anyhow::Error {
     let said = if output.stderr.trim_ascii().is_empty() { &output.stdout } else { &output.stderr };
-    // More is looked at than is quoted, so that the beginning of a URL tells what its end is.
+    // Secrets are searched in more than is quoted, so that a URL is known even if its beginning is cut off.
     let looked_at = &said[said.len().saturating_sub(QUOTED + LOOKED_AT)..];
     let whole = redact(&String::from_utf8_lossy(looked_at));
     let tail = &whole[whole.ceil_char_boundary(whole.len().saturating_sub(QUOTED))..];
     let tail = tail.split_whitespace().collect::<Vec<_>>().join(" ");
     let tail = if tail.is_empty() { "no output".to_owned() } else { tail };
-    // This agent kills only what it has stopped waiting for.
+    // This agent kills only programs that it no longer waits for, so the signal came from elsewhere.
     let hint = match output.status.signal() {
         Some(9) => "; the kernel does this when memory runs out (OOM): see `journalctl -k`",
         _ => "",
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(said("no route"), "`dnf makecache` failed (exit status: 1): no route");
         let words = said("curl: proxy http://me:hunter2@proxy:3128 refused");
         assert!(words.ends_with("proxy http://***@proxy:3128 refused"), "{words}");
-        // A password whose beginning is cut off is one all the same.
+        // A password is hidden even if the beginning of its URL is cut off.
         let words = said(&format!("http://me:{}hunter2@h {}", "p".repeat(QUOTED), "x".repeat(QUOTED - 9)));
         assert!(!words.contains("hunter2"), "{words}");
     }

@@ -1,4 +1,4 @@
-//! SELinux: the policy of the host, and the labels of files, which the host's own programs give and tell.
+//! SELinux: the policy of the host, and the labels of files, which the host's own programs set.
 
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, Permissions};
@@ -19,24 +19,24 @@ use crate::report::Change;
 /// The file that exists only where SELinux is on; `0` in it says that SELinux is permissive.
 const ENFORCE: &str = "/sys/fs/selinux/enforce";
 const SETTINGS: &str = "/etc/selinux/config";
-/// The policy where the settings name none: that of libselinux.
+/// The policy if the settings name none, as libselinux has it.
 const DEFAULT_POLICY: &str = "targeted";
 /// The type of Docker's data in policies with labels for containers.
 const TYPE_OF_CONTAINERS: &str = "container_var_lib_t";
-/// The longest that restorecon(8) may take: a label that is missing is a warning, and no reason to wait.
+/// Time allowed for restorecon(8). A missing label is only a warning, and no reason to wait longer.
 const LABELLING: Duration = Duration::from_secs(20);
-/// Bytes of a label; those that are usual have 30.
+/// Bytes of the longest label that is read; usual labels have 30.
 const LONGEST_LABEL: usize = 1024;
 
 /// The directory that mke2fs(8) makes in a filesystem's root.
 const LOST_AND_FOUND: &str = "lost+found";
 /// The mode of Docker's data root, as Docker makes it.
 const DATA_ROOT: u32 = 0o710;
-/// The mode of a directory that still has no label. A directory is hardly ever meant to have it.
+/// The mode of a directory that has no label yet. Hardly any directory is meant to have this mode.
 const UNFINISHED: u32 = 0o1700;
 
 impl Host {
-    /// The policy of SELinux; none where SELinux is off.
+    /// Returns the policy of SELinux; none if SELinux is off.
     pub fn selinux(&self) -> Option<Selinux> {
         if !self.at(ENFORCE).exists() {
             return None;
@@ -44,12 +44,12 @@ impl Host {
         Some(self.selinux_policy())
     }
 
-    /// Tells whether SELinux refuses what its policy forbids, as far as that can be told; else it only logs that.
+    /// Tells whether SELinux denies what its policy forbids, and does not only log it. True if the mode can't be read.
     pub fn selinux_enforces(&self) -> bool {
         self.read(ENFORCE).ok().flatten().is_none_or(|mode| mode.trim() != "0")
     }
 
-    /// The policy of an image that is no running machine; none where its settings turn SELinux off.
+    /// Returns the policy of an image that is no running machine; none if the image's settings turn SELinux off.
     pub fn selinux_of_image(&self) -> Option<Selinux> {
         let is_on = matches!(self.selinux_setting("SELINUX").as_deref(), Some("enforcing" | "permissive"));
         self.selinux().or_else(|| (is_on && !self.is_this_machine()).then(|| self.selinux_policy()))
@@ -63,14 +63,14 @@ impl Host {
         selinux
     }
 
-    /// A line of the settings, as libselinux reads it.
+    /// Reads a line of the settings, as libselinux does.
     fn selinux_setting(&self, name: &str) -> Option<String> {
         let text = self.read(SETTINGS).ok()??;
         let value = text.lines().find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix('='));
         value.map(|value| value.trim().to_owned())
     }
 
-    /// Gives an empty directory the label of the policy. One that is missing is made.
+    /// Gives an empty directory the label of the policy. A missing directory is made.
     pub(super) async fn ensure_label(&self, path: &str) -> Result<Change> {
         let at = self.at(path);
         let context = || format!("label {path}");
@@ -96,7 +96,7 @@ impl Host {
         }
     }
 
-    /// The directory and what mkfs has made in it; none where it has other content, or is a link.
+    /// Returns the paths of a directory and of what mkfs made there. None if the directory has other content or is a link.
     fn is_fresh(&self, path: &str) -> Result<Option<Vec<PathBuf>>> {
         let at = self.at(path);
         if fs::symlink_metadata(&at).with_context(|| format!("look at {path}"))?.is_symlink() {
@@ -108,8 +108,8 @@ impl Host {
         Ok(names.iter().all(is_of_mkfs).then(|| std::iter::once(at.clone()).chain(places).collect()))
     }
 
-    /// Makes a directory and those above it that are missing. Where they are to have labels, this one is left with the mode
-    /// [`UNFINISHED`].
+    /// Makes a directory and the missing ones above it. With `label` the new directories get labels, and the directory
+    /// itself is left with the mode [`UNFINISHED`].
     pub(super) async fn make_directory(&self, at: &Path, label: bool) -> std::io::Result<()> {
         if !label {
             return fs::create_dir_all(at);
@@ -125,12 +125,12 @@ impl Host {
         Ok(())
     }
 
-    /// Tells whether a directory was made by a run that was killed before its label was there.
+    /// Tells whether a run made this directory, and was killed before the directory had its label and its final mode.
     pub(super) fn is_unfinished(&self, path: &str) -> bool {
         self.mode_of(path) == Some(UNFINISHED)
     }
 
-    /// Gives these paths, and nothing below them, the label of the policy. What is in the way is a warning.
+    /// Gives these paths, and nothing below them, the label of the policy. A failure is only a warning.
     async fn label(&self, places: &[PathBuf]) -> Change {
         let names: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
         let arguments: Vec<&str> = std::iter::once("-v").chain(names.iter().map(|name| &**name)).collect();
@@ -146,7 +146,8 @@ impl Host {
         Change::AlreadyDone
     }
 
-    /// Asks restorecon(8) what it would do to a path alone; none where its label is that of the policy, or can't be changed.
+    /// Asks restorecon(8) what it would change of a path alone. None if the path's label is that of the policy, or can't be
+    /// changed.
     ///
     /// # Errors
     /// A restorecon that is missing or fails.
@@ -156,7 +157,7 @@ impl Host {
         Ok(Some(said.trim().to_owned()).filter(|said| !said.is_empty()))
     }
 
-    /// The label that the policy has for a path.
+    /// Returns the label that the policy has for a path.
     ///
     /// # Errors
     /// A matchpathcon that is missing or fails.
@@ -164,7 +165,7 @@ impl Host {
         Ok(self.run("matchpathcon", &["-n", path]).await?.trim().to_owned())
     }
 
-    /// The label of a file, without following a link; none where it has none, or that can't be told.
+    /// Reads the label of a file without following a link. None if the file has no label, or if the label can't be read.
     pub fn label_of(&self, path: &str) -> Option<String> {
         let at = CString::new(self.at(path).as_os_str().as_bytes()).ok()?;
         let mut label = [0_u8; LONGEST_LABEL];
@@ -240,7 +241,7 @@ mod tests {
         let set = unsafe {
             libc::lsetxattr(at.as_ptr(), c"security.selinux".as_ptr(), label.as_ptr().cast(), label.len(), 0)
         };
-        // It takes root, and a filesystem that has such attributes.
+        // Setting a label takes root, and a filesystem that has such attributes.
         if set == 0 {
             assert_eq!(host.label_of("/labelled").as_deref(), Some("system_u:object_r:user_tmp_t:s0"));
         }

@@ -1,7 +1,7 @@
-//! What a run that was killed left beside the files that it was writing.
+//! Temporary files that a killed run left beside the files that it was writing.
 //!
-//! A file is written under another name first. That is overwritten when the same file is written again; but the next
-//! configuration may not ask for it any more.
+//! A file is first written under a temporary name. The next write of that file overwrites the temporary one, but the next
+//! configuration may no longer ask for that file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use crate::well_known::{CHANGED, CONFIGURED, HANDED_OVER_FILE, STATE_DIRECTORY, 
 
 const ENDING: &str = ".ecs-firstrun";
 
-/// The name of a file as long as it is not complete. One for each file: what a killed run left under it is overwritten
-/// by the next.
+/// Returns the path of a file while the file is incomplete. Each file has one such path, so the next run overwrites what a
+/// killed run left there.
 pub(super) fn temporary(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!(".{name}{ENDING}"))
 }
 
 impl Host {
-    /// Removes what killed runs left unfinished. Where that can't be, it does no harm.
+    /// Removes the temporary files that killed runs left. A failure is only logged, since such a file does no harm.
     pub fn remove_unfinished(&self) {
         let own = [parent(CONFIGURED), parent(STATUS), CHANGED].map(str::to_owned);
         let folders = leftovers::folders().into_iter().chain(own).map(|folder| self.at(&folder));
@@ -39,7 +39,7 @@ impl Host {
         }
     }
 
-    /// The state directory and all below it.
+    /// Lists the state directory and all directories below it.
     fn folders_of_state(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.at(STATE_DIRECTORY)];
         let mut next = 0;

@@ -10,7 +10,7 @@ use super::Host;
 /// The properties that are asked for (org.freedesktop.systemd1(5)).
 const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,Job,NRestarts,\
     InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,ExecMainExitTimestampMonotonic";
-/// The longest that systemd may take to say whether it shuts the host down.
+/// Time allowed for systemd to say whether it shuts the host down.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// The state of a unit, as systemd tells it.
@@ -30,32 +30,32 @@ pub struct UnitState {
     pub exit: String,
     /// True where a signal ended the main process (`ExecMainCode`).
     pub is_killed: bool,
-    /// `NRestarts`: how often systemd has started it again by itself; empty before systemd 235.
+    /// `NRestarts`: the number of restarts by systemd itself; empty before systemd 235.
     pub restarts: String,
     /// True once the unit has left the state `inactive` on this boot.
     pub was_started: bool,
-    /// The time that the host had been up when the unit last became active; zero where that is not known.
+    /// The host's uptime when the unit last became active; zero if not known.
     pub active_since: Duration,
     /// True where the main process ended before systemd began to stop the unit.
     pub ended_by_itself: bool,
 }
 
-/// The stage of its life that a unit is at.
+/// The stage of a unit's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// It runs.
+    /// The unit runs.
     Running,
-    /// It starts, or is queued to be started.
+    /// The unit starts, or is queued to be started.
     Starting,
-    /// It has failed, and systemd starts it again after a pause: `activating (auto-restart)`.
+    /// The unit has failed, and systemd starts it again after a pause: `activating (auto-restart)`.
     Repeating,
-    /// It has failed, and stays so.
+    /// The unit has failed, and stays so.
     Failed,
-    /// It has ended by itself, which systemd takes for a success.
+    /// The unit has ended by itself, which systemd takes for a success.
     Ended,
-    /// It was stopped, or is being stopped.
+    /// The unit was stopped, or is being stopped.
     Stopped,
-    /// It has not been started on this boot.
+    /// The unit has not been started on this boot.
     NeverStarted,
 }
 
@@ -84,18 +84,18 @@ impl UnitState {
         }
     }
 
-    /// The stage of its life.
+    /// Returns the stage of the unit's life.
     pub fn life(&self) -> Life {
         match self.active.as_str() {
             "active" | "reloading" => Life::Running,
             "activating" if self.sub.starts_with("auto-restart") => Life::Repeating,
             "activating" => Life::Starting,
-            // With a start still queued, a failure is one of before.
+            // A start is queued, so the failure is from an earlier start.
             _ if self.has_job => Life::Starting,
             "failed" => Life::Failed,
             "inactive" if !self.was_started => Life::NeverStarted,
             "inactive" if self.ended_by_itself => Life::Ended,
-            // Its stop commands run, and systemd then starts it again or gives it up.
+            // The unit's stop commands run; then systemd starts the unit again or gives it up.
             "deactivating" if self.ended_by_itself => Life::Repeating,
             "inactive" | "deactivating" => Life::Stopped,
             _ => Life::NeverStarted,
@@ -117,7 +117,7 @@ impl UnitState {
         !self.is_killed && self.exit == code.to_string()
     }
 
-    /// Tells whether a start is queued until another unit has ended, which still runs.
+    /// Tells whether the unit's start is queued until the other unit, which still runs, has ended.
     pub fn is_held_up_by(&self, other: &UnitState) -> bool {
         self.has_job && !self.is_active() && other.active == "activating"
     }
@@ -129,7 +129,7 @@ impl UnitState {
 }
 
 impl Host {
-    /// The state of a unit.
+    /// Asks systemd for the state of a unit.
     ///
     /// # Errors
     /// systemctl fails.
@@ -138,7 +138,7 @@ impl Host {
         Ok(state)
     }
 
-    /// The states of several units, asked for once.
+    /// Asks systemd once for the states of several units.
     ///
     /// # Errors
     /// systemctl fails.
@@ -148,8 +148,8 @@ impl Host {
         Ok(units.map(|_| UnitState::read(blocks.next().unwrap_or_default())))
     }
 
-    /// Tells whether the host is shutting down, as systemd says or as this error of systemctl does: it refuses to start
-    /// what the shutdown is to stop.
+    /// Tells whether the host is shutting down, as systemd says or as this error of systemctl shows. During a shutdown,
+    /// systemctl refuses to start what the shutdown is to stop.
     pub async fn is_shutting_down(&self, error: &str) -> bool {
         if error.contains("Transaction for ") && error.contains(" is destructive") {
             return true;
@@ -163,7 +163,7 @@ impl Host {
 mod tests {
     use super::*;
 
-    /// The answer of systemd 252 to a question after these properties, in its order.
+    /// Reads an answer with these properties, in the order in which systemd 252 prints them.
     fn shown(active: &str, sub: &str, result: &str, main: [u64; 3], times: [u64; 2]) -> UnitState {
         let ([code, status, main_ended], [started, stopped]) = (main, times);
         UnitState::read(&format!(

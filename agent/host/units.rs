@@ -1,8 +1,8 @@
-//! Units: what has changed that they read, and their start.
+//! Starts units, and restarts those whose files have changed.
 //!
-//! Before a file that a unit reads is changed, a mark is left; the mark makes the start of that unit a restart and goes
-//! away after it, so that a run that was killed in between is made up for. After a reboot everything is read anew: the
-//! marks are in memory only.
+//! A mark is left before a file that a unit reads is changed. The mark makes the next start of that unit a restart, and is
+//! removed afterwards, so that the next run makes up for a run that was killed in between. The marks are in memory only,
+//! since units read all files anew after a reboot.
 
 use anyhow::Result;
 
@@ -11,7 +11,7 @@ use crate::plan::Start;
 use crate::report::Change;
 use crate::well_known::{CHANGED, UNITS};
 
-/// The mark that systemd has to read its unit files again; the name of no unit.
+/// The mark which says that systemd has to reload its unit files; not the name of a unit.
 pub(crate) const UNIT_FILES: &str = "unit-files";
 
 impl Host {
@@ -55,7 +55,8 @@ impl Host {
         Ok(Change::Made)
     }
 
-    /// Stops units, unless a mount is there. What waits to be started is left to wait.
+    /// Stops units, unless a mount is there. If the last unit does not run, nothing is done, and a queued start stays
+    /// queued.
     pub(super) async fn stop_units(&self, units: &[String], unless: &str) -> Result<Change> {
         if self.is_started(unless, &self.unit_state(unless).await?) || self.are_stopped(units).await? {
             return Ok(Change::AlreadyDone);
@@ -65,13 +66,13 @@ impl Host {
         Ok(Change::Made)
     }
 
-    /// Tells whether nothing of the last of these units runs, which the others need.
+    /// Tells whether the last of these units, which the others need, does not run.
     pub(crate) async fn are_stopped(&self, units: &[String]) -> Result<bool> {
         let Some(last) = units.last() else { return Ok(true) };
         Ok(matches!(self.unit_state(last).await?.active.as_str(), "inactive" | "failed"))
     }
 
-    /// Whether a unit runs, with its configuration as it is now.
+    /// Tells whether a unit runs with its current configuration.
     pub(crate) fn is_started(&self, unit: &str, state: &UnitState) -> bool {
         state.is_active() && !self.is_marked(unit)
     }

@@ -1,4 +1,5 @@
-//! Waits: each with a deadline, a condition in words, and what was last seen when it did not come to hold.
+//! Waits for conditions. Each wait has a deadline and a description, and says what was last seen if its condition was not
+//! met in time.
 
 use std::time::Duration;
 
@@ -17,34 +18,34 @@ use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_UN
 const UNIT_POLL: Duration = Duration::from_secs(2);
 /// The interval between checks of a queued job of a registered ECS agent.
 const JOB_POLL: Duration = Duration::from_millis(500);
-/// The first pause between two looks at a unit that starts. The pauses grow up to [`UNIT_POLL`].
+/// The first pause between two checks of a unit that is starting. The pauses grow up to [`UNIT_POLL`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The factor by which each of these pauses is longer than the one before.
+/// The factor by which each pause between checks of a unit is longer than the pause before.
 const GROWTH: f32 = 1.5;
-/// What a wait leaves of the time that is left.
+/// Time between the end of a wait and the deadline, to report what was last seen.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How often a device is looked for.
+/// The interval between searches for a device.
 const DEVICE_POLL: Duration = Duration::from_millis(100);
-/// The time for which a device holds up cloud-final.service, whose scripts may be what attaches it.
+/// The time for which a missing device holds up cloud-final.service. A script of that service may attach the device.
 const DEVICE_HOLDS_UP: Duration = Duration::from_secs(10);
-/// What it is like when `ecs.service` waits for cloud-init.
+/// The words for an `ecs.service` that waits for cloud-init.
 pub const HELD_UP: &str =
     "ecs.service is queued until cloud-final.service has ended, which still runs scripts of the user data";
 
-/// A wait whose end says what was seen, and nothing of the cause. Other errors of a wait name theirs.
+/// The error of a wait that knows what was seen, but not the cause. Other errors of a wait name their cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{seen}{hint}")]
 pub struct Unmet {
-    /// What was seen at the end.
+    /// The state that was seen at the end of the wait.
     pub seen: String,
-    /// Where the cause is to be looked for, to follow the text before.
+    /// The place to look for the cause, in words that follow `seen`.
     pub hint: String,
 }
 
 impl Host {
     pub(super) async fn wait_for(&self, condition: &Condition, deadline: Instant) -> Result<Change> {
         let began = Instant::now();
-        // It ends before the deadline does, so that there is time to say what was last seen.
+        // The wait ends before the deadline, so that there is time to say what was last seen.
         let left = deadline.saturating_duration_since(began);
         let ends = began + condition.timeout().min(left - LAST_WORDS.min(left / 4));
         let most = humantime::format_duration(whole_seconds(ends.saturating_duration_since(began)));
@@ -103,7 +104,7 @@ impl Host {
         let mut last = String::new();
         let mut trouble = None;
         loop {
-            // Others may write the agent's settings until it starts.
+            // Other programs may write the agent's settings until the agent starts.
             let cluster = self.cluster(configured)?;
             let seen = match self.ecs_agent.look(&cluster).await {
                 seen @ (Seen::Registered { .. } | Seen::WrongCluster { .. }) => {
@@ -127,7 +128,7 @@ impl Host {
             };
             if units_looked_at.elapsed() >= UNIT_POLL {
                 units_looked_at = Instant::now();
-                // A host that is slow to answer must not use up what is left for the last words.
+                // A slow host must not use up the time that is left to report what was last seen.
                 if let Ok(looked) = timeout_at(ends, self.look_at_units()).await {
                     trouble = looked?;
                 }
@@ -166,8 +167,8 @@ impl Host {
         Ok(Change::Made)
     }
 
-    /// Fails where Docker or the ECS agent has ended and systemd does not start it again. Says what else keeps them from
-    /// running, which may pass.
+    /// Fails if Docker or the ECS agent has ended and systemd does not start it again. Returns other obstacles, which may
+    /// pass.
     async fn look_at_units(&self) -> Result<Option<String>> {
         let [docker, ecs, cloud_final] = self.unit_states([DOCKER_UNIT, ECS_UNIT, CLOUD_FINAL_UNIT]).await?;
         let mut trouble = ecs.is_held_up_by(&cloud_final).then(|| HELD_UP.to_owned());
@@ -197,7 +198,7 @@ impl Host {
     }
 }
 
-/// Names the place that tells the cause of a unit's end.
+/// Names the place that tells why a unit ended.
 fn hint(unit: &str, state: &UnitState) -> &'static str {
     match unit {
         DOCKER_UNIT => ", and `journalctl -u docker.service` says why",

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The one log of a situation that was seen.
+/// Reads the log of a situation that was observed.
 fn fixture(name: &str) -> String {
     let folder = format!("{}/tests/doctor/{name}", env!("CARGO_MANIFEST_DIR"));
     let logs = ["ecs-agent.log", "ecs-init.log"].map(|log| std::fs::read_to_string(format!("{folder}/{log}")));
@@ -98,7 +98,7 @@ fn what_a_start_ends_with_is_quoted_where_its_words_are_not_known() {
     let repeats = "level=critical time=2026-10-05T06:15:03Z msg=\"Unable to initialize new task engine: cold\"\n";
     assert_eq!(quoted(&(NEXT.to_owned() + odd + repeats)), other("The flux has frozen: too cold"));
     assert_eq!(quoted(&(NEXT.to_owned() + "level=warn msg=\"The flux is lukewarm\"\n")), None);
-    // A cause that is known says more, even of the attempt before, unless this one has ended too.
+    // A known cause of the attempt before counts more than an error, unless the error has ended this attempt, too.
     assert_eq!(found(&(fixture("dns") + NEXT + error)), Some(CauseKind::NameUnknown));
     assert_eq!(found(&(fixture("dns") + NEXT + odd)), Some(CauseKind::Other));
     let well = "level=info msg=\"Connected to ACS endpoint\"\n";
@@ -119,7 +119,7 @@ fn a_line_counts_by_its_level_in_each_format() {
         ("level=trace time=2026-10-05T06:14:08Z msg=\"level=error @\"", false),
         ("{\"level\":\"info\",\"time\":\"2026-10-05T06:14:08Z\",\"msg\":\"@\"}", false),
         ("2026-10-05T06:14:08Z [WARN] @", false),
-        // What is broken off from the line before has no level.
+        // A continuation of the line before has no level.
         ("caused by: Post \"https://ecs.eu-central-1.amazonaws.com/\": @", true),
     ] {
         let line = form.replace('@', "dial tcp: unable to setup '/ecs' cgroup");

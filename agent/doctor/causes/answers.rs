@@ -3,15 +3,15 @@
 use super::{AS_NEW_AND_BAKE, CauseKind, Row};
 use crate::host::START_ANEW;
 
-/// In the agent's requests to ECS (those of the SDK for Go v2, those of v1), and of its WebSocket to it.
+/// Words of errors in the agent's requests to ECS (SDK for Go v2, v1), and in its WebSocket to ECS.
 const CALLS: &str = "operation error ECS:|caused by: Post |SerializationError|unable to dial";
-/// Without the WebSocket.
+/// The words of [`CALLS`] that are only in errors of the requests.
 const REQUESTS: &str = "operation error ECS:|caused by: Post ";
 
 /// Refusals of ECS whose message names what is refused.
 const REFUSALS: &str = "InvalidParameterException|ClientException";
 
-/// From the particular to the general: the first that fits counts.
+/// The rows, from the particular to the general; the first that fits counts.
 pub(super) const ALL: &[Row] = &[
     Row {
         kind: CauseKind::ClusterNotFound,
@@ -56,7 +56,7 @@ pub(super) const ALL: &[Row] = &[
         what: "the ECS agent's saved state is that of another instance",
         remedy: AS_NEW_AND_BAKE,
     },
-    // Which policy denies is read from the line.
+    // The policy that denies is read from the line.
     Row {
         kind: CauseKind::Denied,
         any: "AccessDenied|UnauthorizedOperation|is not authorized to perform",

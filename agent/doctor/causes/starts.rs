@@ -3,7 +3,7 @@
 use super::{CauseKind, Row};
 use crate::host::START_ANEW;
 
-/// From the particular to the general: the first that fits counts.
+/// The rows, from the particular to the general; the first that fits counts.
 pub(super) const ALL: &[Row] = &[
     Row {
         kind: CauseKind::CloudInit,
@@ -148,7 +148,7 @@ pub(super) const ALL: &[Row] = &[
     },
 ];
 
-/// May follow from something else: they count only where nothing of the same attempt is in [`ALL`].
+/// Rows for failures that may follow from others. They count only if no line of the same attempt is in [`ALL`].
 pub(super) const CONSEQUENCES: &[Row] = &[
     Row {
         kind: CauseKind::BadSetting,

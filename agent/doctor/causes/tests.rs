@@ -17,7 +17,7 @@ fn each_row_of_the_table_is_reached_by_its_own_words() {
     }
 }
 
-/// A line of the SDK for Go v1, as agents up to 1.91 write it.
+/// Returns the lines with an error of the SDK for Go v1, as agents up to 1.91 write them.
 fn of_v1(said: &str) -> String {
     format!(
         "level=info time=2026-10-05T06:14:02Z msg=\"Amazon ECS agent Version: 1.86.3, Commit: 0bad1dea\" module=agent.go\n\
@@ -81,7 +81,7 @@ fn a_start_of_an_old_agent_begins_anew() {
     assert_eq!(found(&format!("{before}{odd}\n")), Some(CauseKind::Throttled));
 }
 
-/// The log of an agent that registered, and whose WebSocket fails so.
+/// Returns the log of an agent that registered, and whose WebSocket then fails with these words.
 fn disconnected(said: &str) -> String {
     format!(
         "level=info time=2026-10-05T06:14:07Z msg=\"Instance registration completed successfully\" cluster=\"production\"\n\

@@ -1,4 +1,4 @@
-//! Docker's own word on the image's `daemon.json`: `dockerd --validate`, with the flags that its unit gives.
+//! Asks Docker itself about the image's `daemon.json`: `dockerd --validate`, with the flags of Docker's unit.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use tokio::time::timeout;
 use crate::host::Host;
 use crate::well_known::{DAEMON_JSON, DOCKER_UNIT};
 
-/// Time allowed for dockerd, which only reads its configuration; it needs tens of milliseconds.
+/// Time allowed for dockerd, which only reads its configuration and needs tens of milliseconds.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Says what dockerd refuses in the image's own configuration, in its words; nothing where it can't be asked.
+/// Returns the words with which dockerd refuses the image's own configuration. None if dockerd accepts it or can't be asked.
 ///
-/// It knows `--validate` from version 23 on. In a folder it may be a program for another processor, so it is not run there.
+/// dockerd knows `--validate` from version 23 on. In a folder, dockerd may be a program for another processor, so it is not
+/// run there.
 pub(super) async fn refusal(host: &Host) -> Option<String> {
     if !host.is_this_machine() || !host.has(DAEMON_JSON) {
         return None;
@@ -27,7 +28,7 @@ pub(super) async fn refusal(host: &Host) -> Option<String> {
     is_of_file.then(|| said.lines().find(|line| line.contains(DAEMON_JSON)).unwrap_or_default().to_owned())
 }
 
-/// The flags of Docker's unit, as systemd has them with all drop-ins, its variables filled in.
+/// Returns the flags of Docker's unit from systemd, which knows all drop-ins, with the variables filled in.
 async fn flags(host: &Host) -> Result<Vec<String>> {
     let shown = host.run("systemctl", &["show", DOCKER_UNIT, "--property=ExecStart,EnvironmentFiles"]).await?;
     let value = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
@@ -42,7 +43,7 @@ async fn flags(host: &Host) -> Result<Vec<String>> {
     Ok(words.collect())
 }
 
-/// The words of a variable: the last line that sets it, without its quotes.
+/// Returns the words of a variable, from the last line that sets it, without quotes.
 fn variable(files: &[String], name: &str) -> Vec<String> {
     let lines = files.iter().flat_map(|text| text.lines());
     let set = lines.filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('=')).next_back();

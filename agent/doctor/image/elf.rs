@@ -1,19 +1,19 @@
-//! What the head of a program's file says: for which processor it is, and whether it needs a dynamic linker.
+//! Reads the head of a program's file: the processor, and whether the program needs a dynamic linker.
 //!
 //! The layout is that of elf(5), 64-bit and little-endian, which both processors of EC2 use.
 
 use std::fmt;
 
-/// How much of a file's beginning is enough: the linkers put the program headers behind the file's header.
+/// Bytes of a file's beginning that are enough. Linkers put the program headers right behind the file's header.
 pub const HEAD: u64 = 64 << 10;
 
 const MAGIC: &[u8] = b"\x7fELF\x02\x01";
-/// `e_machine`, `e_phoff`, `e_phentsize`, `e_phnum`: where they are in the file's header.
+/// Offsets of `e_machine`, `e_phoff`, `e_phentsize` and `e_phnum` in the file's header.
 const MACHINE: usize = 18;
 const HEADERS_AT: usize = 32;
 const HEADER_SIZE: usize = 54;
 const HEADER_COUNT: usize = 56;
-/// `PT_INTERP`: a program header that names the dynamic linker.
+/// `PT_INTERP`: the type of a program header that names the dynamic linker.
 const INTERPRETER: u32 = 3;
 
 /// A processor, by its number in ELF files.
@@ -33,13 +33,13 @@ impl fmt::Display for Machine {
 /// A program, or a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// The processor that it is made for.
+    /// The processor that the program is made for.
     pub machine: Machine,
-    /// Whether it runs without a dynamic linker.
+    /// True if the program runs without a dynamic linker.
     pub is_static: bool,
 }
 
-/// Reads the beginning of a file; nothing if it is no such file, or broken off.
+/// Reads the beginning of a file. None if the file is not such an ELF file, or is broken off.
 pub fn read(head: &[u8]) -> Option<Program> {
     let number = |at: usize, size: usize| {
         let bytes = head.get(at..at.checked_add(size)?)?;

@@ -1,16 +1,16 @@
-//! What belongs to this agent itself: the binary, its unit, and the files beside it.
+//! Checks the files of this agent itself: the binary, its unit, and the files beside it.
 
 use super::super::finding::{Check, Finding};
 use super::elf::{self, Program};
 use crate::host::Host;
 use crate::well_known::{BINARY, OUR_UNIT};
 
-/// A program that each image has: it says for which processor the image is.
+/// Paths of a program that each image has, and that tells the image's processor.
 const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
-/// Where systemd looks before it looks into /usr/lib/systemd.
+/// Folders in which systemd looks before it looks in /usr/lib/systemd.
 const BEFORE: [&str; 3] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd"];
 
-/// The files that an image needs beside the binary, with the texts that belong to this one.
+/// The files that an image needs beside the binary, with the texts that belong to this binary.
 pub const INSTALLED: [(&str, &str); 8] = [
     (
         "/usr/lib/systemd/system/ecs-firstrun.service",
@@ -48,7 +48,7 @@ pub const INSTALLED: [(&str, &str); 8] = [
     ),
 ];
 
-/// Whether the binary would run on each instance.
+/// Checks whether the binary would run on each instance.
 pub fn binary(host: &Host) -> Vec<Finding> {
     let check = Check::Binary;
     let problem = |found: String, remedy: &str| {
@@ -90,7 +90,7 @@ pub fn binary(host: &Host) -> Vec<Finding> {
     }]
 }
 
-/// Whether the files are those of this binary, and are those that systemd reads.
+/// Checks that the files belong to this binary, and that systemd reads these files and no others in their place.
 pub fn files(host: &Host) -> Vec<Finding> {
     let check = Check::Installed;
     let mut findings: Vec<_> = INSTALLED.iter().filter_map(|(path, text)| differs(host, path, text)).collect();

@@ -1,17 +1,17 @@
-//! What the host that becomes an image must not leave to the instances: each would take it for its own.
+//! Finds what a host must not leave in its image. Each instance would take such a file for its own.
 
 use super::super::finding::{Check, Finding};
 use crate::host::Host;
 use crate::well_known::{ECS_CONFIG, ECS_DATA, LOG_FILE, RUNS_FILE, STATE_DIRECTORY};
 
 const CLEANUP: &str = "builder-scripts/cleanup.sh removes it; it comes last before this check";
-/// What cloud-init knows of the instance that it ran on, and that it ran.
+/// The state that cloud-init keeps about the instance that it ran on, and about its runs.
 const CLOUD_INIT_STATE: [&str; 4] =
     ["/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem"];
-/// systemd takes this in the place of an id for none, too: machine-id(5).
+/// The text that systemd takes for a missing machine id as well (machine-id(5)).
 const UNINITIALIZED: &str = "uninitialized";
 
-/// A finding for each thing that is left.
+/// Returns a finding for each kind of leftover.
 pub fn findings(host: &Host) -> Vec<Finding> {
     let looks = [
         (Check::State, ecs_agent(host), "it has saved nothing"),
@@ -43,7 +43,7 @@ fn ecs_agent(host: &Host) -> Look {
     left(Check::State, format!("{ECS_DATA}/{name}"), why)
 }
 
-/// What a run of this agent has left, in its own folder and where it writes for others.
+/// Finds what a run of this agent has left, in its own folder and in files for other programs.
 fn own_state(host: &Host) -> Look {
     let state = host.names(STATE_DIRECTORY)?.into_iter().next().map(|name| format!("{STATE_DIRECTORY}/{name}"));
     let log = [LOG_FILE, RUNS_FILE].into_iter().find(|path| host.has(path)).map(str::to_owned);
@@ -54,7 +54,7 @@ fn own_state(host: &Host) -> Look {
     Ok(Some(Finding::problem(Check::LastRun, format!("{path} is left"), why, remedy)))
 }
 
-/// The ECS agent's settings of the image: they stay, and win over those of the configuration.
+/// Names the ECS agent's settings in the image, which stay and win over the configuration.
 fn ecs_config(host: &Host) -> Look {
     let text = host.read(ECS_CONFIG)?.unwrap_or_default();
     let names: Vec<_> = text.lines().filter_map(|line| Some(line.trim().split_once('=')?.0.trim())).collect();
@@ -98,7 +98,7 @@ fn cloud_init(host: &Host) -> Look {
     }
 }
 
-/// The keys of those who baked the image.
+/// Finds the SSH keys of those who baked the image.
 fn authorized_keys(host: &Host) -> Look {
     let homes = host.names("/home")?.into_iter().map(|name| format!("/home/{name}"));
     for home in ["/root".to_owned()].into_iter().chain(homes) {

@@ -1,4 +1,4 @@
-//! The units of an image: what pulls ours in, and what would start before it.
+//! Checks the units of an image: what pulls our unit in, and what would start before it.
 
 use super::super::finding::{Check, Finding};
 use crate::host::Host;
@@ -7,11 +7,12 @@ use crate::well_known::{
     DOCKER_UNIT, ECS_UNIT, OUR_UNIT, UNITS, VENDOR_UNITS,
 };
 
-/// What pulls it in, on every boot.
+/// The target that pulls our unit in on every boot.
 const TARGET: &str = "cloud-init.target";
-/// The stage of cloud-init that brings the network and the user data, under its name before and since cloud-init 24.3.
+/// The stage of cloud-init that brings the network and the user data. Its unit was renamed in cloud-init 24.3.
 const NETWORK_STAGE: [&str; 2] = [CLOUD_INIT_UNIT, CLOUD_INIT_NETWORK_UNIT];
-/// Units that come before ours: what they pull in can't wait for it, and systemd would leave a part of that out.
+/// Units that start before ours. A unit that they pull in can't wait for ours: systemd would break the cycle by leaving a
+/// job out.
 const BEFORE_US: [&str; 8] = [
     "sysinit.target",
     "basic.target",
@@ -22,12 +23,12 @@ const BEFORE_US: [&str; 8] = [
     CLOUD_INIT_UNIT,
     CLOUD_INIT_NETWORK_UNIT,
 ];
-/// Where systemd looks for units, in its order (systemd.unit(5)).
+/// Folders in which systemd looks for units, in systemd's order (systemd.unit(5)).
 const FOLDERS: [&str; 4] = [UNITS, "/usr/local/lib/systemd/system", VENDOR_UNITS, "/lib/systemd/system"];
-/// What it takes for a link that pulls a unit in.
+/// Endings of the folders whose links pull a unit in.
 const PULLS_IN: [&str; 3] = [".wants", ".requires", ".upholds"];
 
-/// The path of a unit's file.
+/// Returns the path of a unit's file.
 pub fn file(host: &Host, unit: &str) -> Option<String> {
     FOLDERS.iter().map(|folder| format!("{folder}/{unit}")).find(|path| host.has(path))
 }
@@ -36,7 +37,7 @@ fn is_masked(host: &Host, unit: &str) -> bool {
     file(host, unit).and_then(|path| host.link(&path)).is_some_and(|target| target == "/dev/null")
 }
 
-/// The units that pull this one in, by any of its names.
+/// Lists the units that pull this unit in, under any of the unit's names.
 fn pulled_in_by(host: &Host, unit: &str) -> Vec<String> {
     let mut by = Vec::new();
     for folder in FOLDERS {
@@ -57,7 +58,7 @@ fn pulled_in_by(host: &Host, unit: &str) -> Vec<String> {
     by
 }
 
-/// Whether cloud-init is there, and runs.
+/// Checks that cloud-init is installed, and neither disabled nor masked.
 pub fn cloud_init(host: &Host) -> Vec<Finding> {
     let check = Check::CloudInit;
     let problem = |found: String, remedy: &str| {
@@ -80,7 +81,7 @@ pub fn cloud_init(host: &Host) -> Vec<Finding> {
     }]
 }
 
-/// Whether our unit is pulled in. That its file is there is another check's.
+/// Checks that our unit is pulled in. Another check looks for the unit's file.
 pub fn ours(host: &Host) -> Vec<Finding> {
     let by = pulled_in_by(host, OUR_UNIT);
     vec![match by.iter().any(|unit| unit == TARGET) {
@@ -94,7 +95,7 @@ pub fn ours(host: &Host) -> Vec<Finding> {
     }]
 }
 
-/// Whether what the agent starts is there, and waits for that.
+/// Checks that the units that this agent starts exist, and wait for it.
 pub fn started_by_us(host: &Host) -> Vec<Finding> {
     let mut findings = Vec::new();
     for unit in [DOCKER_UNIT, ECS_UNIT] {
@@ -117,7 +118,8 @@ pub fn started_by_us(host: &Host) -> Vec<Finding> {
     findings
 }
 
-/// containerd may be enabled, as long as it waits: a volume may be mounted on its directory, which it must not have open then.
+/// Finds a containerd that is enabled and does not wait for our unit. A volume may be mounted on containerd's directory,
+/// which containerd must not have open by then.
 fn containerd_too_early(host: &Host) -> Option<Finding> {
     let by = pulled_in_by(host, CONTAINERD_UNIT);
     let early: Vec<_> = by.iter().filter(|unit| BEFORE_US.contains(&unit.as_str())).map(String::as_str).collect();
@@ -137,7 +139,7 @@ fn containerd_too_early(host: &Host) -> Option<Finding> {
     ))
 }
 
-/// Tells whether a unit is ordered after ours, by ours or by its own drop-ins.
+/// Tells whether a unit is ordered after our unit, by our unit's file or by its own drop-ins.
 fn waits_for_us(host: &Host, unit: &str) -> bool {
     let text = file(host, OUR_UNIT).and_then(|path| host.read(&path).ok().flatten()).unwrap_or_default();
     let mut orders = text.lines().filter_map(|line| line.strip_prefix("Before="));

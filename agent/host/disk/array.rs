@@ -1,7 +1,8 @@
 //! The array over an instance store of several disks: a RAID 0, named after the label of its filesystem.
 //!
-//! It is made where all the disks are blank, as they are on a new instance and after each stop, and assembled where all
-//! of them are its members, as after a reboot. Anything between the two is refused.
+//! The array is made if all its disks are blank, as they are on a new instance and after each stop. The array is assembled
+//! if all the disks are its members, as after a reboot. Any other state is refused, unless it is a mixture of both that an
+//! interrupted run of this agent left.
 
 use std::path::PathBuf;
 
@@ -17,17 +18,18 @@ use crate::report::Change;
 const INSTANCE_STORE: &str = "the instance store";
 const END_USE: &str = "end what uses them, or start a new instance, whose disks are blank";
 
-/// What is to be done with the disks.
+/// The decision on the disks.
 #[derive(Debug, PartialEq)]
 enum ArrayDecision {
     Create,
-    /// Superblocks of members, which an interrupted run wrote, are taken off before.
+    /// The superblocks that an interrupted run wrote on members are erased first.
     CreateAgain,
     Assemble,
     Refuse(String),
 }
 
-/// Whether the disks, with their names, are blank, the array's, or something else.
+/// Decides by the state of the disks: all blank, all members of the array, or something else. Each disk comes with its name,
+/// for the message.
 fn decide(disks: &[(String, DeviceContents)], label: &str, interrupted: bool) -> ArrayDecision {
     let is_member = |found: &DeviceContents| found.array() == Some(label);
     let first = disks.first().and_then(|(_, found)| found.uuid.as_deref());
@@ -45,7 +47,7 @@ fn decide(disks: &[(String, DeviceContents)], label: &str, interrupted: bool) ->
 }
 
 impl Host {
-    /// The node of the array over these disks, and whether it had to be made or assembled.
+    /// Makes or assembles the array over these disks, unless it runs already. Returns the array's node.
     pub(super) async fn ensure_array(
         &self,
         disks: &[PathBuf],
@@ -88,7 +90,7 @@ impl Host {
                 }
             }
             let (count, name) = (format!("--raid-devices={}", disks.len()), format!("--name={label}"));
-            // The name holds on every host, and no question is asked.
+            // `--homehost=any` makes the name valid on every host; with `--run`, mdadm asks no question.
             let options = ["--create", &array, "--run", "--level=0", "--metadata=1.2", "--homehost=any", &name, &count];
             self.run("mdadm", &[&options, members.as_slice()].concat()).await?;
         }
@@ -98,7 +100,8 @@ impl Host {
         }
     }
 
-    /// The array that already runs over these disks, whatever the kernel calls it; none if none of them is in one.
+    /// Finds the array that already runs over these disks, whatever the kernel calls it. None if no disk is in use; any
+    /// other use is refused.
     pub(super) async fn running_array(&self, disks: &[PathBuf], label: &str) -> Result<Option<PathBuf>> {
         let held: Vec<_> = disks.iter().map(|disk| self.holders(disk)).collect();
         if held.iter().all(Vec::is_empty) {

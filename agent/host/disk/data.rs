@@ -1,4 +1,5 @@
-//! Where a device without a signature has data: what tells a blank one from one that is used by something unknown.
+//! Looks for data on a device without a signature, to tell a blank device from a used one. Something unknown may use the
+//! device.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
@@ -8,26 +9,26 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
-/// What is read whole at either end of a device without a signature: partition tables, boot code and the metadata of
-/// arrays lie there. To read 16 MiB takes an EBS volume of the smallest throughput, 125 MiB/s, an eighth of a second.
+/// Bytes at either end of a device without a signature that are read whole. Partition tables, boot code and the metadata of
+/// arrays are there. An EBS volume of the smallest throughput, 125 MiB/s, takes an eighth of a second for 16 MiB.
 const EDGE: u64 = 16 << 20;
-/// What is read of an edge at a time.
+/// Bytes of an edge that are read at a time.
 const CHUNK: u64 = 1 << 20;
-/// How many blocks are read in between, evenly spread: to read a volume whole would take minutes, and whoever wrote to a
-/// hundredth of it is met by one of these with near certainty.
+/// Number of blocks that are read between the edges, evenly spread. To read a whole volume would take minutes. If a
+/// hundredth of the volume has data, these blocks meet some of it with near certainty.
 pub(super) const SAMPLES: u64 = 1024;
 const BLOCK: u64 = 4096;
 
-/// Where a device has anything but zeros.
+/// The data of a device: all that is not zero.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Data {
-    /// The byte where it begins, as far as the device was read.
+    /// Offset of the first byte of data, as far as the device was read.
     pub(super) first: Option<u64>,
-    /// How many of the samples have some.
+    /// Number of samples that have data.
     pub(super) samples: u64,
 }
 
-/// The size of a device in bytes.
+/// Reads the size of a device in bytes.
 pub(super) fn size_of(node: &Path) -> Result<u64> {
     let context = || format!("read the size of {}", node.display());
     File::open(node).with_context(context)?.seek(SeekFrom::End(0)).with_context(context)
@@ -38,7 +39,7 @@ pub(super) fn data_on(node: &Path) -> Result<Data> {
     let size = size_of(node)?;
     let look = || -> std::io::Result<Data> {
         let file = File::open(node)?;
-        // What lies around a sample is not read ahead.
+        // Blocks around a sample are not read ahead.
         let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM);
         let mut data = Data::default();
         let mut buffer = vec![0; CHUNK as usize];
@@ -55,8 +56,8 @@ pub(super) fn data_on(node: &Path) -> Result<Data> {
     look().with_context(|| format!("read {}", node.display()))
 }
 
-/// The first byte that is not zero. Where each byte is as the one before, the first tells of all, and two ranges are
-/// compared far faster than bytes are looked at.
+/// Finds the first byte that is not zero. If the first byte is zero and each byte equals the one before, all bytes are zero.
+/// To compare two ranges is far faster than to look at each byte.
 fn first_data(bytes: &[u8]) -> Option<usize> {
     let (first, rest) = bytes.split_first()?;
     match *first == 0 && *rest == bytes[..rest.len()] {
@@ -65,7 +66,7 @@ fn first_data(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The places that are read of a device, in order: all of a small one.
+/// Lists the places of a device that are read, in order. A small device is read whole.
 fn places(size: u64) -> Vec<(u64, u64)> {
     let between = size.saturating_sub(2 * EDGE) / BLOCK;
     if between <= SAMPLES {
@@ -75,7 +76,7 @@ fn places(size: u64) -> Vec<(u64, u64)> {
     chunks(0, EDGE).chain(samples).chain(chunks(size - EDGE, size)).collect()
 }
 
-/// A range as pieces that are read at once.
+/// Splits a range into pieces that are each read at once.
 fn chunks(start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> {
     (start..end).step_by(CHUNK as usize).map(move |offset| (offset, CHUNK.min(end - offset)))
 }

@@ -1,4 +1,4 @@
-//! Where a device is: by the name in the block device mapping, or by the model of an instance store.
+//! Finds devices: by the name in the block device mapping, or by the model of an instance store.
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
@@ -11,7 +11,7 @@ use super::names::kernel_name;
 use crate::config::types::{Device, spellings};
 
 impl Host {
-    /// The disks that a device stands for, by the nodes that the kernel gave them: none while it is not attached.
+    /// Finds the disks of a device. Returns their nodes, as the kernel names them; empty while the device is not attached.
     pub(crate) fn find_device(&self, device: &Device) -> Result<Vec<PathBuf>> {
         let mut found = match device {
             Device::Named(path) => self.find_named(path.as_str())?.into_iter().collect(),
@@ -25,13 +25,14 @@ impl Host {
         Ok(found)
     }
 
-    /// By its own name, by the other spelling of it (`sdf` for `xvdf`), or by the name that EBS gives an NVMe disk.
+    /// Finds a disk by its name, the name's other spelling, or EBS's name for an NVMe disk. `sdf` is the other spelling of
+    /// `xvdf`.
     fn find_named(&self, path: &str) -> Result<Option<PathBuf>> {
         let names = spellings(path);
         for name in &names {
             let node = self.at(name);
             if let Ok(found) = fs::metadata(&node) {
-                // Under a scratch root an image file stands for the disk.
+                // Under a scratch root an image file takes the place of the disk.
                 let is_disk = found.file_type().is_block_device() || (found.is_file() && self.root != Path::new("/"));
                 if !is_disk {
                     bail!("{name} is not a block device; name a disk, as in the block device mapping, as `device`");
@@ -46,8 +47,8 @@ impl Host {
         Ok(named.map(|disk| disk.node))
     }
 
-    /// All disks of the instance store; none as long as one of their controllers has not shown its disk, because an
-    /// array must not be made of those that happen to be there first.
+    /// Finds all disks of the instance store. Empty while one of their controllers has not shown its disk: an array must not
+    /// be made of only those disks that happen to appear first.
     fn instance_store(&self) -> Vec<PathBuf> {
         let disks = self.nvme_disks();
         let is_waited_for = |controller: &String| {
@@ -61,7 +62,7 @@ impl Host {
         disks.into_iter().filter(nvme::Disk::is_instance_store).map(|disk| disk.node).collect()
     }
 
-    /// The NVMe disks that the kernel knows.
+    /// Lists the NVMe disks that the kernel knows.
     fn nvme_disks(&self) -> Vec<nvme::Disk> {
         let names = self.names("/sys/block").unwrap_or_default().into_iter().filter(|name| is_disk_name(name));
         let disk = |name: String| {
@@ -71,7 +72,7 @@ impl Host {
         names.filter_map(disk).collect()
     }
 
-    /// Names the disks that are there, for the error about a missing one, and the remedy.
+    /// Names the disks that are there, and the remedy, for the error about a missing disk.
     pub(in crate::host) fn devices_in_words(&self, device: &Device) -> String {
         let is_real = |name: &String| !["loop", "ram", "zram"].iter().any(|kind| name.starts_with(kind));
         let nvme = self.nvme_disks();
@@ -111,14 +112,15 @@ impl Host {
     }
 }
 
-/// Whether this is `nvme0n1` or its like, not `nvme0c0n1`, one path of several to a disk, which has no node.
+/// Tells whether this is the name of an NVMe disk, such as `nvme0n1`. `nvme0c0n1` is one of several paths to a disk, and has
+/// no node.
 fn is_disk_name(name: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let numbers = name.strip_prefix("nvme").and_then(|rest| rest.split_once('n'));
     numbers.is_some_and(|(controller, namespace)| digits(controller) && digits(namespace))
 }
 
-/// Whether the disk `nvme0n1` belongs to the controller `nvme0`.
+/// Tells whether a disk such as `nvme0n1` belongs to a controller such as `nvme0`.
 fn is_namespace_of(disk: &str, controller: &str) -> bool {
     disk.strip_prefix(controller).is_some_and(|rest| rest.starts_with('n'))
 }

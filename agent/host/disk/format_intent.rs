@@ -1,8 +1,9 @@
-//! The record that a filesystem is being made, kept from before the first write to a blank disk until all is on it.
+//! The record that a filesystem is being made. The record is kept from before the first write to a blank disk until the
+//! whole filesystem is on the disk.
 //!
-//! It is what allows a later run to format again what an interrupted mkfs(8) left, so it must not fit any other disk.
-//! EBS volumes and instance-store disks have serial numbers that no other has. A disk without one is known by the
-//! number of its attachment, which the kernel counts up and begins anew at each boot: such a disk is recovered only if
+//! The record allows a later run to format again what an interrupted mkfs(8) left, so the record must not fit any other
+//! disk. EBS volumes and instance-store disks have unique serial numbers. A disk without a serial number is identified by
+//! the number of its attachment, which the kernel counts up and begins anew at each boot. Such a disk is recovered only if
 //! it has been attached ever since.
 
 use std::path::{Path, PathBuf};
@@ -15,20 +16,20 @@ use super::data::size_of;
 use super::names::kernel_name;
 use crate::config::Filesystem;
 
-/// What is being made, and on which disks.
+/// The filesystem that is being made, and its disks.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Making {
-    /// The instance, where the firmware tells it.
+    /// The instance id, if it is known without the network.
     instance: Option<String>,
     filesystem: String,
     pub(super) label: String,
     disks: Vec<DiskIdentity>,
 }
 
-/// What tells a disk from all others.
+/// The identity of a disk.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct DiskIdentity {
-    /// None if nothing does.
+    /// The serial number, else the number of the attachment; none if neither is known.
     id: Option<String>,
     size: u64,
 }
@@ -61,7 +62,7 @@ impl Host {
         self.state_path(&format!("making/{label}"))
     }
 
-    /// Whether an earlier run began to make exactly this on exactly these disks, and did not end it.
+    /// Tells whether an earlier run began to make exactly this on exactly these disks, and did not finish.
     pub(super) fn was_interrupted(&self, making: &Making) -> Result<bool> {
         let Some(text) = self.read(&self.making_path(&making.label))? else { return Ok(false) };
         let is_certain = making.disks.iter().all(|disk| disk.id.is_some());
@@ -92,7 +93,7 @@ mod tests {
         (root, host, node)
     }
 
-    /// Whether the record of what was begun on this host as it is fits after the change.
+    /// Tells whether a record that was begun on a host with these files still fits after the change.
     fn survives(files: &[(&str, &str)], change: impl FnOnce(&Host)) -> bool {
         let (_root, host, node) = host();
         files.iter().for_each(|(path, text)| write(&host, path, text.as_bytes()));

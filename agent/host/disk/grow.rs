@@ -1,4 +1,4 @@
-//! A filesystem that is smaller than its device, because the volume was enlarged, is grown while it is mounted.
+//! Grows a mounted filesystem that is smaller than its device, because the volume was enlarged.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -13,10 +13,10 @@ use crate::config::Filesystem;
 use crate::config::types::Device;
 use crate::report::Change;
 
-/// A filesystem leaves the end of its device unused where no whole group of blocks fits into it. EBS volumes grow by
+/// Bytes that a filesystem may leave unused at its device's end, where no whole group of blocks fits. EBS volumes grow by
 /// gibibytes.
 const UNUSED: u64 = 16 << 20;
-/// The superblock of ext4 lies behind a boot sector.
+/// Offset of the superblock of ext4, which lies behind a boot sector.
 const EXT4_SUPERBLOCK: u64 = 1024;
 const EXT4_MAGIC: u16 = 0xef53;
 const EXT4_64BIT: u32 = 0x80;
@@ -39,7 +39,7 @@ impl Host {
         Ok(if has_grown(&said) { Change::Made } else { Change::AlreadyDone })
     }
 
-    /// Whether the mounted filesystem is as large as its device; nothing where its size is not to be read.
+    /// Tells whether the mounted filesystem is as large as its device. None if the filesystem's size can't be read.
     pub(crate) fn fills_device(&self, device: &Device, filesystem: Filesystem, mount: &str) -> Result<Option<bool>> {
         let node = self.one_disk(device)?;
         let size = match filesystem {
@@ -57,7 +57,7 @@ impl Host {
     }
 }
 
-/// Whether xfs_growfs(8) or resize2fs(8) says that it had something to do.
+/// Tells whether xfs_growfs(8) or resize2fs(8) says that it had something to do.
 fn has_grown(said: &str) -> bool {
     said.contains("data blocks changed") || said.contains("is now")
 }
@@ -76,7 +76,8 @@ mod ioctl {
     nix::ioctl_read!(xfs_geometry, b'X', 100, super::XfsGeometry);
 }
 
-/// The size of a mounted XFS in bytes, from the kernel: the superblock on the device is behind while it is mounted.
+/// Reads the size of a mounted XFS, in bytes, from the kernel. The superblock on the device is out of date while the
+/// filesystem is mounted.
 fn xfs_size(mount: &Path) -> Option<u64> {
     let file = File::open(mount).ok()?;
     let mut geometry = XfsGeometry::default();
@@ -87,14 +88,15 @@ fn xfs_size(mount: &Path) -> Option<u64> {
     Some(geometry.data_blocks * u64::from(geometry.block_size))
 }
 
-/// The size of an ext4 in bytes, from its superblock, which the kernel changes in the device's cache.
+/// Reads the size of an ext4, in bytes, from its superblock, which the kernel changes in the device's cache.
 fn ext4_size(node: &Path) -> Option<u64> {
     let mut superblock = [0; 1024];
     File::open(node).ok()?.read_exact_at(&mut superblock, EXT4_SUPERBLOCK).ok()?;
     size_in(&superblock)
 }
 
-/// "Ext4 Disk Layout" of the kernel's documentation: the count of blocks, which is in two parts, and the block size.
+/// Computes the size of an ext4 from its count of blocks, which is in two parts, and its block size. The offsets are those
+/// of "Ext4 Disk Layout" in the kernel's documentation.
 fn size_in(superblock: &[u8; 1024]) -> Option<u64> {
     let number = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| superblock[at + byte]));
     let magic = u16::from_le_bytes([superblock[0x38], superblock[0x39]]);

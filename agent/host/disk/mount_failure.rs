@@ -1,4 +1,4 @@
-//! Reasons for which a volume was not mounted. systemctl(1) quotes neither mount(8) nor the kernel.
+//! Reasons why a volume was not mounted. systemctl(1) quotes neither mount(8) nor the kernel.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Seconds by which the kernel's clock may differ from the uptime.
 const SLACK: f64 = 1.0;
 
-/// Words of mount(8) and of the kernel, and the cause that they tell of.
+/// Words of mount(8) and of the kernel, and the cause that they name.
 const CAUSES: [(&[&str], MountFailure); 6] = [
     (&["duplicate UUID"], MountFailure::Copy),
     (&["exceeds size of device", "last sector read failed", "beyond end of device"], MountFailure::Cut),
@@ -43,7 +43,8 @@ enum MountFailure {
 }
 
 impl Host {
-    /// Adds to the error of a mount unit the words of mount(8) and of the kernel since it `began`, and a remedy.
+    /// Adds a remedy, and the words of mount(8) and of the kernel, to the error of a mount unit. Words from before `began`
+    /// don't count.
     pub(super) async fn mount_failure(&self, error: Error, unit: &str, node: &Path, began: Instant) -> Error {
         let since = format!("--since=-{}s", began.elapsed().as_secs() + 1);
         let of_unit = format!("_SYSTEMD_UNIT={unit}");
@@ -52,7 +53,8 @@ impl Host {
         let journal = self.lines_of("journalctl", &options).await;
         let disk = super::names::kernel_name(node);
         let mut kernel = last_of_kernel(journal.iter().map(String::as_str), &disk);
-        // systemd keeps the kernel's log from the unit, but for the journal: this is for a run by hand.
+        // ProtectKernelLogs= keeps the kernel's log from this agent's unit, but not from the journal: dmesg(1) is for a run
+        // by hand.
         if kernel.is_none() {
             let log = self.lines_of("dmesg", &[]).await;
             let oldest = self.uptime().as_secs_f64() - began.elapsed().as_secs_f64() - SLACK;
@@ -64,13 +66,13 @@ impl Host {
         let error = format!("{error:#}");
         let said = said(&error, unit, mount.as_deref(), kernel.as_deref());
         let of_mount = mount.as_deref().or_else(|| Some(error.split_once("mount: ")?.1)).unwrap_or_default();
-        // Without the place, whose name may be anything.
+        // The mount point comes first, and is cut off because its name may contain any words.
         let (_, of_mount) = of_mount.split_once(": ").unwrap_or_default();
         let words = format!("{of_mount} {}", kernel.unwrap_or_default());
         anyhow!("{said}; {}", remedy(&words, unit, node, kind.as_deref()))
     }
 
-    /// Runs a program and gives its output by lines; none if it can't be run in time.
+    /// Runs a program and returns its output by lines; empty if the program can't be run in time.
     async fn lines_of(&self, program: &str, arguments: &[&str]) -> Vec<String> {
         match timeout(PATIENCE, self.output(program, arguments)).await {
             Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect(),
@@ -79,7 +81,8 @@ impl Host {
     }
 }
 
-/// Takes the time off a line of dmesg(1), such as `[   12.345678] XFS (vdb): …`; none if the line is older.
+/// Removes the time from a line of dmesg(1), such as `[   12.345678] XFS (vdb): …`. None if the line is older than `oldest`,
+/// in seconds since the boot.
 fn since_in(line: &str, oldest: f64) -> Option<&str> {
     let (time, words) = line.strip_prefix('[')?.split_once("] ")?;
     time.trim().parse().is_ok_and(|time: f64| time >= oldest).then_some(words)
@@ -94,7 +97,7 @@ fn last_of_kernel<'a>(lines: impl DoubleEndedIterator<Item = &'a str>, disk: &st
 }
 
 fn said(error: &str, unit: &str, mount: Option<&str>, kernel: Option<&str>) -> String {
-    // These words of mount(8) stand for whatever the kernel says.
+    // mount(8) uses these words for any error of the kernel.
     let is_vague = |words: &str| words.contains("wrong fs type, bad option") || words.contains("can't read superblock");
     match (mount, kernel) {
         (None, None) => error.to_owned(),

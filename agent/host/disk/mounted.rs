@@ -1,4 +1,4 @@
-//! A volume is mounted by its label, which a second disk may have, too: what is mounted is compared with what was found.
+//! Mounts a volume by its label, and checks that the right disk was mounted. A second disk may have the same label.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -15,7 +15,7 @@ use crate::plan::Start;
 use crate::report::Change;
 
 impl Host {
-    /// Starts a mount unit, and fails if another disk than the device's is mounted then.
+    /// Starts a mount unit, and fails if the mounted disk is not the device's.
     pub(in crate::host) async fn ensure_mounted(
         &self,
         unit: &str,
@@ -34,7 +34,7 @@ impl Host {
             Err(error) => return Err(self.mount_failure(error, unit, &node, began).await),
         };
         let found = fs::metadata(&node).with_context(|| format!("look at {}", node.display()))?;
-        // Under a scratch root an image file stands for the disk, and nothing is mounted.
+        // Under a scratch root an image file takes the place of the disk, and nothing is mounted.
         if !found.file_type().is_block_device() {
             return Ok(change);
         }
@@ -52,7 +52,7 @@ impl Host {
         Ok(change)
     }
 
-    /// The node that holds the filesystem of a device: its disk, or the array over its disks.
+    /// Finds the node that holds the filesystem of a device: its disk, or the array over its disks.
     async fn mountable_node(&self, device: &Device, label: &str) -> Result<PathBuf> {
         let disks = self.find_device(device)?;
         let node = match disks.as_slice() {
@@ -63,7 +63,7 @@ impl Host {
         node.with_context(|| format!("{device} is not attached any more; {}", self.devices_in_words(device)))
     }
 
-    /// The node of a block device, by its number.
+    /// Names the node of a block device, by the device's number.
     fn name_of_device(&self, number: u64) -> String {
         let number = format!("{}:{}", major(number), minor(number));
         let has_number = |name: &String| {

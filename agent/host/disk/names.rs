@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// The name that the kernel has for a device.
+/// Returns the kernel's name for a device.
 pub(super) fn kernel_name(node: &Path) -> String {
     node.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,4 +1,4 @@
-//! What is on a device and who uses it, and what follows from that.
+//! Probes what is on a device, and decides what to do with the device.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -12,21 +12,21 @@ use super::data::{Data, SAMPLES, data_on};
 use super::wanted::Wanted;
 use crate::plan::VolumeUser;
 
-/// Of the samples, at most this share has data where mkfs was interrupted: it writes little, and mostly zeros.
+/// The most samples with data where mkfs was interrupted: mkfs writes little, and mostly zeros.
 const MOST_OF_MKFS: u64 = SAMPLES / 20;
-/// Bytes that are read of XFS's superblock. Offsets and bits are those of `struct xfs_dsb` in the kernel's
+/// Bytes of XFS's superblock that are read. Offsets and bits are those of `struct xfs_dsb` in the kernel's
 /// `fs/xfs/libxfs/xfs_format.h`.
 const XFS_SUPERBLOCK: usize = 220;
 /// `sb_versionnum`: the version is in its lowest four bits.
 const XFS_VERSION: usize = 100;
-/// `sb_inprogress`: set as long as mkfs.xfs runs.
+/// `sb_inprogress`: set while mkfs.xfs runs.
 const XFS_IN_PROGRESS: usize = 126;
 /// `sb_features2`, of version 4, with `XFS_SB_VERSION2_FTYPE`.
 const XFS_FEATURES2: (usize, u32) = (200, 0x200);
 /// `sb_features_incompat`, of version 5, with `XFS_SB_FEAT_INCOMPAT_FTYPE`.
 const XFS_INCOMPATIBLE: (usize, u32) = (216, 1);
 
-/// What is on a device.
+/// The contents of a device.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct DeviceContents {
     /// `TYPE` of blkid(8).
@@ -37,16 +37,16 @@ pub(super) struct DeviceContents {
     pub(super) uuid: Option<String>,
     /// `PTTYPE` of blkid(8).
     pub(super) partition_table: Option<String>,
-    /// Whether the filesystem says itself that it is not made to the end.
+    /// True if the filesystem itself says that its mkfs did not finish.
     pub(super) unfinished: bool,
-    /// Set for an XFS whose directories don't hold the types of their entries.
+    /// True for an XFS whose directories don't hold the types of their entries.
     pub(super) without_ftype: bool,
-    /// Where there is data, on a device without a signature.
+    /// The data on a device without a signature.
     pub(super) data: Data,
 }
 
 impl DeviceContents {
-    /// Whether there is nothing at all on it.
+    /// Tells whether nothing at all is on the device.
     pub(super) fn is_blank(&self) -> bool {
         *self == DeviceContents::default()
     }
@@ -56,13 +56,13 @@ impl DeviceContents {
         self.kind.is_some() || self.partition_table.is_some()
     }
 
-    /// The name of the array that it is a member of, without the host that made it.
+    /// Returns the name of the array that the device is a member of, without the name of its host.
     pub(super) fn array(&self) -> Option<&str> {
         let label = self.label.as_deref().filter(|_| self.kind.as_deref() == Some("linux_raid_member"))?;
         label.rsplit(':').next()
     }
 
-    /// What was found, in words.
+    /// Describes what was found.
     pub(super) fn in_words(&self) -> String {
         let labelled = match self.label.as_deref() {
             Some(label) if !label.is_empty() => format!(" with the label `{label}`"),
@@ -94,14 +94,14 @@ impl DeviceContents {
 #[derive(Debug, PartialEq)]
 pub(super) enum FormatDecision {
     Make,
-    /// What an interrupted mkfs left is overwritten.
+    /// Makes the filesystem again, over what an interrupted mkfs left.
     MakeAgain,
     Keep,
     Refuse(String),
 }
 
-/// A blank device is formatted, a matching filesystem kept, everything else refused, except for what an interrupted
-/// mkfs of this agent left.
+/// Decides what to do with a device. A blank device is formatted, and a matching filesystem is kept. Anything else is
+/// refused, except for what an interrupted mkfs of this agent left.
 pub(super) fn decide(found: &DeviceContents, wanted: &Wanted<'_>, interrupted: bool) -> FormatDecision {
     let (words, label) = (found.in_words(), wanted.label);
     let is_wanted = |kind: &str| kind == wanted.filesystem.name();
@@ -128,7 +128,7 @@ pub(super) fn decide(found: &DeviceContents, wanted: &Wanted<'_>, interrupted: b
 }
 
 impl Wanted<'_> {
-    /// Tells whether a filesystem is of no use to Docker, which is to keep its data on it.
+    /// Tells whether a filesystem for Docker lacks ftype, so that Docker can't use it.
     pub(super) fn is_without_ftype(&self, found: &DeviceContents) -> bool {
         self.user == VolumeUser::Docker && found.without_ftype
     }
@@ -171,7 +171,7 @@ impl Host {
     }
 }
 
-/// Tells whether an XFS is not made to the end, and whether it lacks ftype.
+/// Tells whether an XFS was not made to the end, and whether it lacks ftype.
 fn xfs_state(node: &Path) -> Result<(bool, bool)> {
     let mut superblock = [0; XFS_SUPERBLOCK];
     let read = File::open(node).and_then(|file| file.read_at(&mut superblock, 0));

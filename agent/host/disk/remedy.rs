@@ -1,4 +1,5 @@
-//! The way out of each refusal: a command or setting that keeps the data comes first, one that destroys data last.
+//! Remedies for disks that are refused. A command or setting that keeps the data comes first; one that destroys data comes
+//! last.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +8,18 @@ use super::wanted::Wanted;
 use crate::config::Filesystem;
 use crate::config::types::{Device, FilesystemLabel};
 
-/// A finding and its remedy, where an end state can't be brought about and nothing was changed.
+/// An end state that can't be brought about, as a finding and its remedy. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct EndStateRefused(pub(in crate::host) String);
 
-/// The error for a disk that is refused, with what was found and what to do.
+/// Returns the error for a disk that is refused, with what was found and what to do.
 pub(super) fn refusal(device: &str, node: &Path, what: &str, remedy: &str) -> anyhow::Error {
     let node = node.display();
     EndStateRefused(format!("{device} ({node}) can't be used, and nothing on it was changed: {what}; {remedy}")).into()
 }
 
-/// Chooses the remedy for a disk that nobody uses and that holds something else than was asked for.
+/// Chooses the remedy for a disk that nobody uses, and that does not hold what was asked for.
 pub(super) fn of_contents(found: &DeviceContents, wanted: &Wanted<'_>, node: &Path) -> String {
     let (filesystem, label, node) = (wanted.filesystem, wanted.label, node.display().to_string());
     let is_useless = found.unfinished || wanted.is_without_ftype(found);
@@ -33,14 +34,14 @@ pub(super) fn of_contents(found: &DeviceContents, wanted: &Wanted<'_>, node: &Pa
         Filesystem::Xfs => ("-f", ftype),
         Filesystem::Ext4 => ("-F", ""),
     };
-    // mkfs leaves signatures that lie far from the ends, and wipefs(8) what has none.
+    // Both are needed: mkfs leaves signatures that lie far from the ends, and wipefs(8) leaves data without a signature.
     let wipe = if found.has_signature() { format!("wipefs -a {node} && ") } else { String::new() };
     let make = format!("{wipe}mkfs.{} {force} {ftype}-L {label} {node}", filesystem.name());
     let kept = kept.map(|kept| format!("{kept}; or ")).unwrap_or_default();
     format!("{kept}choose another device; or, if nothing on this one is needed, run `{make}`")
 }
 
-/// Makes the disk or the configuration fit with all data kept; none where there is no such way.
+/// Returns the way to make the disk or the configuration fit without a loss of data. None if there is no such way.
 fn keeping(found: &DeviceContents, wanted: &Wanted<'_>, node: &str) -> Option<String> {
     let kind = found.kind.as_deref();
     let filesystem = match kind {
@@ -71,9 +72,9 @@ fn keeping(found: &DeviceContents, wanted: &Wanted<'_>, node: &str) -> Option<St
         return as_it_is.map(|set| format!("{set} to keep it as it is"));
     }
     let label = &wanted.label[..wanted.label.len().min(longest)];
-    // Of a partition table under a filesystem, some bytes are left.
+    // A filesystem leaves some bytes of a partition table below it.
     let wipe = found.partition_table.as_ref().map(|table| format!("wipefs -a -t {table} {node}"));
-    // What a copy of a disk in use has in its log would undo the change: a mount writes the log out.
+    // A copy of a disk in use has entries in its log, which would undo the change. A mount replays the log before.
     let nouuid = if filesystem == Filesystem::Xfs { "-o nouuid " } else { "" };
     let replay = format!("mount {nouuid}{node} /mnt && umount /mnt");
     let relabel = (is_old || is_other_label).then(|| format!("{replay} && {}", relabel(kind, label, node)));
@@ -84,7 +85,7 @@ fn keeping(found: &DeviceContents, wanted: &Wanted<'_>, node: &str) -> Option<St
     Some(format!("run `{command}`{set} to keep its data{or}"))
 }
 
-/// Chooses the remedy for the disks of an instance store, and for an `array` over them that has to be stopped.
+/// Chooses the remedy for the disks of an instance store. `array` is an array over the disks that has to be stopped first.
 pub(super) fn of_array(found: &[&DeviceContents], disks: &[PathBuf], array: Option<&str>) -> String {
     let name = found.first().and_then(|found| found.array());
     let is_one = found.iter().all(|other| other.array() == name && other.uuid == found[0].uuid);
@@ -102,7 +103,7 @@ pub(super) fn of_array(found: &[&DeviceContents], disks: &[PathBuf], array: Opti
     )
 }
 
-/// The command that gives a filesystem a label, and makes an old one ext4.
+/// Returns the command that gives a filesystem a label, and turns ext2 or ext3 into ext4.
 pub(super) fn relabel(kind: Option<&str>, label: &str, node: &str) -> String {
     match kind {
         Some("xfs") => format!("xfs_admin -L {label} {node}"),

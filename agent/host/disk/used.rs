@@ -14,13 +14,13 @@ use super::names::kernel_name;
 /// A user of a disk.
 #[derive(Debug, PartialEq)]
 pub(super) enum User {
-    /// It is mounted, or a partition of it, which has a node of its own.
+    /// The disk is mounted, or a partition of the disk, which has a node of its own.
     Mount {
         partition: Option<String>,
         place: String,
     },
     Swap,
-    /// An array, a mapped device or a loop device over it.
+    /// An array, a mapped device or a loop device is over the disk.
     Holders(Vec<String>),
     Unknown,
 }
@@ -68,15 +68,15 @@ impl User {
 impl Host {
     /// Finds the user of a device; none if nobody uses it.
     pub(super) fn user_of(&self, node: &Path) -> Result<Option<User>> {
-        // The kernel's own answer: mounts in every namespace, swap, arrays and mapped devices hold it exclusively, and
-        // those of its partitions, too.
+        // O_EXCL asks the kernel: mounts in every namespace, swap, arrays and mapped devices hold a disk exclusively, also
+        // through its partitions.
         let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(node);
         match opened {
             Ok(_) => {}
             Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => return self.holder_of(node).map(Some),
             Err(error) => return Err(error).with_context(|| format!("open {}", node.display())),
         }
-        // A loop device does not.
+        // A loop device does not hold its disk exclusively.
         for name in self.names("/sys/block").unwrap_or_default().into_iter().filter(|name| name.starts_with("loop")) {
             let file = self.read(&format!("/sys/block/{name}/loop/backing_file"))?.unwrap_or_default();
             if Path::new(file.trim_end()) == node {
@@ -101,12 +101,12 @@ impl Host {
         Ok(if holders.is_empty() { User::Unknown } else { User::Holders(holders) })
     }
 
-    /// The arrays and mapped devices over a disk.
+    /// Lists the arrays and mapped devices over a disk.
     pub(super) fn holders(&self, node: &Path) -> Vec<String> {
         self.names(&format!("/sys/class/block/{}/holders", kernel_name(node))).unwrap_or_default()
     }
 
-    /// Finds the mount of a disk or of a partition of it: that on `/` among several.
+    /// Finds the mount of a disk or of one of its partitions. Among several mounts, the mount on `/` counts.
     fn mount_of(&self, disk: &str, number: &str) -> Result<Option<User>> {
         let folder = format!("/sys/class/block/{disk}");
         let partitions = self.names(&folder).unwrap_or_default().into_iter().filter(|name| name.starts_with(disk));
