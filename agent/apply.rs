@@ -1,4 +1,4 @@
-//! Carries out a plan: in order, within a deadline, to the first failure.
+//! Carries out a plan: in order, within a deadline, until the first failure.
 
 use anyhow::{Result, anyhow};
 use tokio::time::{Instant, timeout_at};
@@ -6,18 +6,18 @@ use tokio::time::{Instant, timeout_at};
 use crate::plan::{Action, Plan};
 use crate::report::{ActionReport, Change, Outcome, StepReport};
 
-/// What carrying out a plan came to.
+/// The result of carrying out a plan.
 #[derive(Debug)]
 pub struct Applied {
     /// The steps that were begun.
     pub steps: Vec<StepReport>,
-    /// Nothing, or the first failure.
+    /// The first failure, if any.
     pub result: Result<()>,
 }
 
-/// Brings about each action's end state through `perform`, and tells `progress` of every step that begins or ends.
+/// Runs `perform` for each action, in order, and calls `progress` whenever a step begins or ends.
 ///
-/// An action that has not ended by `deadline` is dropped, and is the failure.
+/// The first failure ends the work. An action that has not ended by `deadline` is dropped, and counts as a failure.
 pub async fn apply(
     plan: &Plan,
     began: Instant,
@@ -46,7 +46,8 @@ pub async fn apply(
             let duration_ms = millis(action_start.elapsed());
             report.actions.push(ActionReport { action: planned.action.to_string(), change, duration_ms });
             if let Err(error) = performed {
-                // A wait that fails says itself what it waited for, and many an action what it was about.
+                // The error of a wait names its condition, and some errors already are the action's words: these need no
+                // second mention.
                 let action = planned.action.to_string();
                 result = Err(match planned.action {
                     Action::WaitFor(_) => error.context(step.name),
@@ -69,7 +70,7 @@ pub async fn apply(
     Applied { steps, result: Ok(()) }
 }
 
-/// A duration in whole milliseconds.
+/// Returns a duration in whole milliseconds.
 pub fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -20,7 +20,7 @@ use crate::http;
 use crate::preview::Changes;
 use crate::run::{self, Options};
 use crate::secrets::redact;
-use crate::streams::{eprint, has_color, paint_for, print};
+use crate::streams::{eprint, has_color, print};
 use crate::well_known::ECS_ENDPOINT;
 
 /// Configures an Amazon ECS container instance at first boot and signals CloudFormation
@@ -144,8 +144,8 @@ impl From<Places> for Options {
     }
 }
 
-/// The command line, from the process's arguments; it ends the process where they make no sense. Where this program
-/// stands in for cfn-signal, the command is `signal`.
+/// Parses the process's arguments, and ends the process if they are wrong or ask for help. Called as `cfn-signal`, this
+/// program runs the command `signal`.
 pub fn parse(mut arguments: Vec<OsString>) -> CommandLine {
     if arguments.first().map(Path::new).and_then(Path::file_name) == Some("cfn-signal".as_ref()) {
         arguments.insert(1, "signal".into());
@@ -154,7 +154,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> CommandLine {
         if !error.use_stderr() {
             error.exit();
         }
-        // It quotes what it was given, which may be a presigned URL.
+        // The error quotes the arguments, which may contain a presigned URL.
         let styled = error.render();
         let text = if has_color(&std::io::stderr()) { styled.ansi().to_string() } else { styled.to_string() };
         eprint(&redact(&text));
@@ -162,10 +162,10 @@ pub fn parse(mut arguments: Vec<OsString>) -> CommandLine {
     })
 }
 
-/// Does what the command line says; the exit code.
+/// Runs the command of the command line, and returns the exit code.
 ///
 /// # Errors
-/// What the command could not do, which is usage or input: each failure that a command reports by itself is an exit code.
+/// Wrong usage or input. A failure that a command reports by itself is an exit code.
 pub async fn execute(line: CommandLine) -> Result<ExitCode> {
     let log = log::Log { format: line.log_format, verbose: line.verbose };
     match line.command {
@@ -210,6 +210,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
         }
         #[cfg(feature = "rehearse")]
         Command::Rehearse(arguments) => {
+            use crate::streams::paint_for;
             log.start(None);
             let (paint, progress) = (paint_for(&std::io::stdout()), paint_for(&std::io::stderr()));
             Ok(ExitCode::from(crate::rehearse::rehearse(arguments, paint, progress).await?))
@@ -217,7 +218,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
     }
 }
 
-/// The JSON Schema of the configuration, as `examples/schema.json` has it.
+/// Returns the JSON Schema of the configuration, the same as in `examples/schema.json`.
 fn schema() -> Result<String> {
     let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/schema.json.gz"));
     std::io::read_to_string(flate2::bufread::GzDecoder::new(packed)).context("unpack the schema")

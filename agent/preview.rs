@@ -1,4 +1,4 @@
-//! The dry run: what a plan would change on this host.
+//! The dry run: the changes that a plan would make on this host.
 
 mod foresee;
 mod rewrite;

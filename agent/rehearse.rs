@@ -1,6 +1,6 @@
-//! `ecs-firstrun rehearse`: the whole job on this machine, against a fake cloud and recorded programs.
+//! `ecs-firstrun rehearse`: the whole job on this machine, against a fake cloud and stub programs.
 //!
-//! The job is this very binary's `run`, as a process of its own: only its endpoints, its root and its PATH differ from
+//! The job is the `run` of this same binary, in a process of its own. Only its endpoints, root and environment differ from
 //! those on an instance.
 
 #![allow(clippy::disallowed_methods, reason = "it builds the scratch folder that stands for a host")]
@@ -37,7 +37,7 @@ use crate::well_known::{
     STATE_DIRECTORY,
 };
 
-/// The user data that is rehearsed unless other is given.
+/// The user data of a rehearsal if no other is given.
 const EXAMPLE: &str = include_str!("../examples/user-data/complete.yaml");
 
 /// Units that the scratch host has.
@@ -66,7 +66,7 @@ pub struct RehearseArguments {
     time_scale: Option<TimeScale>,
 }
 
-/// Rehearses, and shows what happened: the result painted so, and what goes on before it so.
+/// Rehearses, and shows what happened. `paint` is for the result, `progress` for the messages before the result.
 ///
 /// # Errors
 /// The scratch host or the fake cloud can't be made.
@@ -118,12 +118,12 @@ pub struct Rehearsal {
     pub cloud: Cloud,
     scenario: Scenario,
     parsed: Parsed,
-    /// What the image had.
+    /// The contents of the image's files, by path.
     image: BTreeMap<String, Vec<u8>>,
 }
 
 impl Rehearsal {
-    /// The scratch host, and what a person should know about its user data.
+    /// Prepares the scratch host, and returns a note on its user data for a person, if any.
     fn prepare(arguments: &RehearseArguments, folder: &Path) -> Result<(Self, Option<String>)> {
         let scenario = arguments.scenario;
         let text = match (&arguments.user_data, scenario) {
@@ -145,7 +145,7 @@ impl Rehearsal {
         Ok((Self::of(scenario, text, folder, &binary)?, note))
     }
 
-    /// A scratch host for a scenario, with this user data, whose stub programs are links to `binary`.
+    /// Makes a scratch host for a scenario, with this user data. Its stub programs are links to `binary`.
     ///
     /// # Errors
     /// The folder can't be written, or loopback has no port.
@@ -194,7 +194,7 @@ impl Rehearsal {
         Ok(Rehearsal { root, bin, state, programs, cloud, scenario, parsed, image })
     }
 
-    /// Behind the proxy the services have their real names, which only the proxy can reach here.
+    /// Returns CloudFormation's URL. In the proxy scenario the URL has the real name, which only the proxy can reach here.
     fn cloudformation_endpoint(&self) -> String {
         match self.scenario {
             Scenario::Proxy => "http://cloudformation.eu-central-1.amazonaws.com".to_owned(),
@@ -209,14 +209,14 @@ impl Rehearsal {
         }
     }
 
-    /// The command that runs the job on this host.
+    /// Returns the command that runs the job on this host.
     pub fn command(&self, binary: &Path) -> tokio::process::Command {
         let mut command = self.command_of(binary);
         command.arg("run");
         command
     }
 
-    /// The binary in the surroundings of this host, without a command yet.
+    /// Returns the binary as a command in the environment of this host, without a subcommand yet.
     pub fn command_of(&self, binary: &Path) -> tokio::process::Command {
         let mut path = std::ffi::OsString::from(&self.bin);
         path.push(":");
@@ -243,7 +243,7 @@ impl Rehearsal {
         }
         command
             .env("PATH", path)
-            // No credentials of the one who rehearses: those of the fake instance's role, or none.
+            // The user's own credentials are kept out: only the fake instance's role may have credentials.
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("ECS_FIRSTRUN_REHEARSAL", &self.state)
@@ -257,10 +257,10 @@ impl Rehearsal {
         command
     }
 
-    /// The report that the last run left.
+    /// Reads the report that the last run left.
     ///
     /// # Errors
-    /// There is none, or it can't be read.
+    /// There is no report, or it can't be read.
     pub fn report(&self) -> Result<Report> {
         let path = self.root.join(STATE_DIRECTORY.trim_start_matches('/')).join(REPORT_FILE);
         let text = std::fs::read_to_string(path).context("read the report")?;
@@ -310,7 +310,7 @@ impl Rehearsal {
     }
 }
 
-/// Docker's socket below a root, there once the stub has started Docker.
+/// Returns Docker's socket below a root, which appears once the stub has started Docker.
 pub fn docker_socket(root: &Path, programs: &Programs) -> DockerSocket {
     DockerSocket {
         path: root.join(DOCKER_SOCKET.trim_start_matches('/')),
@@ -342,7 +342,7 @@ fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
     if scenario != Scenario::LateDevice {
         devices(parsed).iter().try_for_each(|device| make_disk(root, device))?;
     }
-    // The instance store is found by the model that the kernel tells.
+    // A run finds an instance store volume by the model that the kernel shows.
     if parsed.config.storage.iter().any(|volume| volume.device == Device::InstanceStore) {
         put(root, "/sys/block/nvme1n1/device/model", "Amazon EC2 NVMe Instance Storage        \n")?;
         put(root, "/dev/nvme1n1", "")?;
@@ -356,7 +356,7 @@ fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
     }
 }
 
-/// Puts a blank disk in place, at once with its size.
+/// Puts a blank disk of 64 MiB in place. The disk appears with its full size.
 fn make_disk(root: &Path, device: &str) -> Result<()> {
     let unfinished = format!("{device}.unfinished");
     put(root, &unfinished, "")?;
@@ -376,7 +376,7 @@ fn contents(root: &Path, path: &str) -> Vec<u8> {
     std::fs::read(root.join(path.trim_start_matches('/'))).unwrap_or_default()
 }
 
-/// The files that the agent can have written: below `/etc`, `/opt` and `/var`.
+/// Lists the files that the agent can have written, below `/etc`, `/opt` and `/var`, with size and mode.
 fn files(root: &Path) -> Result<Vec<(String, u64, u32)>> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut found = Vec::new();

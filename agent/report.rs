@@ -1,6 +1,6 @@
-//! The report of a run: what was done, how long each step took, how it ended, and what CloudFormation was told.
+//! The report of a run: its steps with their times, its outcome, and the signals that were sent.
 //!
-//! It is kept as `report.json` in the state directory, rewritten whenever something changed, and read by `status`.
+//! The report is kept as `report.json` in the state directory, rewritten at every change, and read by `status`.
 
 mod contents;
 mod follow;

@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result};
 
 use crate::text::Paint;
 
-/// Reads a file of user data; `-` is standard input.
+/// Reads a file that a person names, such as user data; `-` is standard input.
 ///
 /// # Errors
-/// A file that can't be read.
+/// The file can't be read.
 pub fn read_input(path: &Path) -> Result<Vec<u8>> {
-    // More is refused by the decoder, which says so.
+    // Longer user data is refused by the decoder, with an error of its own.
     let limit = 2 << 20;
     let mut bytes = Vec::new();
     match path.as_os_str() == "-" {
@@ -26,10 +26,10 @@ pub fn read_input(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Prints to standard output. That nobody reads it to its end, as in `| head`, is no error.
+/// Prints to standard output. It is no error if the reader closes the pipe early, as in `| head`.
 ///
 /// # Errors
-/// What can't be written for another reason, such as a full disk.
+/// The text can't be written for another reason, such as a full disk.
 pub fn print(text: &str) -> Result<ExitCode> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("write to standard output"),
@@ -37,17 +37,17 @@ pub fn print(text: &str) -> Result<ExitCode> {
     }
 }
 
-/// Prints to standard error. Where that can't be written nobody can be told, and the exit code still says how it went.
+/// Prints to standard error, and ignores failures. If nothing can be written, the exit code still shows the outcome.
 pub fn eprint(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Whether colour is for a person to see, who has not asked to be spared it.
+/// Tells whether a stream is a terminal, and `NO_COLOR` is unset or empty.
 pub fn has_color(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// How text on a stream is painted.
+/// Returns the [`Paint`] for text on a stream.
 pub fn paint_for(stream: &impl IsTerminal) -> Paint {
     if has_color(stream) { Paint::Colored } else { Paint::Plain }
 }

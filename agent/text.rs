@@ -1,37 +1,37 @@
-//! Text for people: in 80 columns, and in colour where that is wanted.
+//! Text for people: in lines of 80 columns, and in colour where a caller asks for colour.
 
 use anstyle::{AnsiColor, Color, Effects, Style};
 
-/// Lines are no longer than that.
+/// Longest line of text for people, in columns.
 pub const COLUMNS: usize = 80;
 
-/// What stands out.
+/// Style of text that stands out.
 pub const STRONG: Style = Style::new().effects(Effects::BOLD);
-/// What says more than one has to read.
+/// Style of details that a reader can skip.
 pub const FAINT: Style = Style::new().effects(Effects::DIMMED);
-/// What is done, or is added.
+/// Style of things done, and of added lines.
 pub const GOOD: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green)));
-/// What is wrong, or is taken away.
+/// Style of errors, and of removed lines.
 pub const BAD: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red)));
-/// What wants attention.
+/// Style of text that needs attention.
 pub const NOTE: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
-/// What divides a text.
+/// Style of marks that structure a text.
 pub const MARK: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
 
-/// A space at which no line ends.
+/// A space at which lines are not broken.
 pub const NO_BREAK: char = '\u{a0}';
 
-/// Whether text is coloured.
+/// The choice between plain and coloured text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
-    /// For a file, a pipe, or a person who does not want it.
+    /// Plain text: for a file, a pipe, or a person who wants no colour.
     Plain,
-    /// For a terminal.
+    /// Coloured text: for a terminal.
     Colored,
 }
 
 impl Paint {
-    /// The text in this style.
+    /// Returns the text in this style, or unchanged where text is plain.
     pub fn paint(self, style: Style, text: &str) -> String {
         match self {
             Paint::Plain => text.to_owned(),
@@ -40,12 +40,12 @@ impl Paint {
     }
 }
 
-/// The least likeness of two words (normalised Damerau-Levenshtein) for one to be suggested for the other: one slip in two letters
-/// is a coincidence, one in five is a typo.
+/// The least similarity of two words for a suggestion (normalised Damerau-Levenshtein). One wrong letter in two is a
+/// coincidence, one in five is a typo.
 const ALIKE: f64 = 0.6;
-/// A word that another one begins with is suggested from so many letters on: names that a tool has made end in a hash.
+/// A word of this many letters or more is similar to every word that begins with it. Names made by a tool end in a hash.
 const PREFIX: usize = 5;
-/// From so many bytes on a word is like no right one, and is not compared with them.
+/// Words of this many bytes or more get no suggestion, and are not compared.
 const LONGEST_WORD: usize = 100;
 
 /// Tells whether one word may be a typo of the other.
@@ -53,7 +53,7 @@ pub fn are_alike(wrong: &str, right: &str) -> bool {
     nearest(wrong, [right]).is_some()
 }
 
-/// The right word that a wrong one is most like; nothing where none is like it.
+/// Returns the right word that is most similar to a wrong one; nothing if none is similar.
 pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if wrong.len() >= LONGEST_WORD {
         return None;
@@ -73,13 +73,13 @@ pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Opt
     best.map(|(_, word)| word)
 }
 
-/// The question after the right word that a wrong one is most like.
+/// Asks whether the most similar right word was meant; nothing if none is similar.
 pub fn did_you_mean<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(wrong, right).map(|word| format!("did you mean `{word}`?"))
 }
 
-/// Cuts a text into lines of at most so many columns: between words, and a path that is longer still behind one of its
-/// slashes. What can't be cut stays whole; words with a no-break space between them stay together.
+/// Cuts a text into lines of at most so many columns. Lines end between words; a path longer than a line is cut after a
+/// slash. A word that can't be cut stays whole, and words with a no-break space between them stay together.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let text = one_line(text);
     let mut lines = Vec::new();
@@ -112,12 +112,13 @@ pub fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-/// A text in one line, without what could move a terminal's cursor or change its colours.
+/// Replaces control characters by spaces. The text is then one line, and can't move a terminal's cursor or change its
+/// colours.
 pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// What is wrong with JSON, and where, but not what stands there: it may be a secret.
+/// Describes an error in JSON and its place, without quoting the JSON, which may hold a secret.
 pub fn json_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.strip_prefix("invalid ").and_then(|text| text.rsplit_once(", expected ")) {
@@ -126,17 +127,18 @@ pub fn json_error(error: &serde_json::Error) -> String {
     }
 }
 
-/// A word, or what of it lies between its slashes if it is longer than a line.
+/// Cuts a word after each slash if the word is longer than a line.
 fn pieces(word: &str, columns: usize) -> impl Iterator<Item = &str> {
     let is_long = word.chars().count() > columns;
     word.split_inclusive(move |c| is_long && c == '/')
 }
 
-/// Tells whether a pattern with `*` and `?`, as those of IAM, stands for the whole of a text.
+/// Tells whether a pattern with `*` and `?`, as in IAM policies, matches the whole of a text.
 pub(crate) fn is_match(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // The last star, and what it has matched up to: it takes one more where the rest does not fit.
+    // The last star, and the end of the text that the star has matched. Where the rest does not fit, the star takes one
+    // more character.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -157,12 +159,12 @@ pub(crate) fn is_match(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// Tells whether a pattern of paths, or a plain path, finds a path. A class of signs is taken for any sign.
+/// Tells whether a path matches a pattern or a plain path. A character class in the pattern is taken for any character.
 pub(crate) fn is_path_match(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('[');
     let first = parts.next().unwrap_or_default().to_owned();
     let any = parts.fold(first, |any, part| any + "?" + part.split_once(']').map_or(part, |(_, rest)| rest));
-    // `**` goes on over slashes anywhere, as in `/opt/**.log`; `*` does not.
+    // `**` matches slashes, too, as in `/opt/**.log`; `*` does not.
     if any.contains("**") {
         return is_match(&any, name);
     }

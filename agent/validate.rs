@@ -18,7 +18,7 @@ pub use self::validation::Validation;
 use crate::config::{self, Parsed};
 use crate::document::decode::{self, Decoded, Document, Note};
 
-/// Checks a file of user data; where it is a CloudFormation template, the user data in that.
+/// Checks a file of user data. If the file is a CloudFormation template, checks the user data in the template.
 pub fn check(name: &str, bytes: &[u8]) -> Validation {
     let launch = of_launch(name, bytes);
     if launch.iter().all(is_empty)
@@ -33,7 +33,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Validation {
         true => verdict,
         false => {
             let text = std::str::from_utf8(bytes).unwrap_or_default();
-            // A comment has a blank behind its sign.
+            // In a comment, a blank follows the `#`.
             let has_header = text.contains("firstrun") || (text.starts_with('#') && !text.starts_with("# "));
             let is_mapping = !has_header && decode::has_our_top_level(text);
             let remedy = match verdict.was_meant {

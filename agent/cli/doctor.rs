@@ -1,4 +1,4 @@
-//! `doctor`: why this instance is no working member of its cluster, or this image not fit to be baked.
+//! `doctor`: tells why an instance is no working member of its cluster, or why an image should not be baked.
 
 use std::process::ExitCode;
 

@@ -6,13 +6,13 @@ use super::LogFormat;
 use crate::host::Host;
 use crate::streams::{eprint, has_color};
 
-/// What is logged, and how.
+/// The settings of the log.
 pub(super) struct Log {
     pub(super) format: LogFormat,
     pub(super) verbose: bool,
 }
 
-/// The time at the head of a line in the log file, as the log agents are told to read it.
+/// The time at the head of a log line, in the format that the log agents expect.
 struct Time;
 
 impl tracing_subscriber::fmt::time::FormatTime for Time {
@@ -22,19 +22,21 @@ impl tracing_subscriber::fmt::time::FormatTime for Time {
 }
 
 impl Log {
-    /// Sends log lines to standard error, without the time, which journald adds; and, on a host, to the log file.
+    /// Sends log lines to standard error and, on a host, to the log file. Text on standard error has no time, since
+    /// journald adds one.
     pub(super) fn start(&self, host: Option<&Host>) {
         use tracing_subscriber::filter::{LevelFilter, Targets};
         use tracing_subscriber::prelude::*;
         let level = if self.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
-        // The libraries' own lines are for their developers.
+        // The libraries log for their developers; only their warnings and errors are of interest here.
         let filter = Targets::new().with_default(LevelFilter::WARN).with_target("ecs_firstrun", level);
         let file = host.and_then(|host| {
             let opened = host.open_log(crate::well_known::LOG_FILE);
             opened.inspect_err(|error| eprint(&format!("warning: no log file: {error}\n"))).ok()
         });
         let ansi = has_color(&std::io::stderr());
-        // A line that can't be written is lost: the library would tell standard error, and panic where that is what is full.
+        // A line that can't be written is lost. The library would report this on standard error, and panic if standard
+        // error itself can't be written.
         let stderr = tracing_subscriber::fmt::layer().with_target(false).with_ansi(ansi).with_writer(std::io::stderr);
         let stderr = stderr.log_internal_errors(false);
         let file = file.map(|file| {

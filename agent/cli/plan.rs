@@ -1,4 +1,4 @@
-//! `plan`, and `run --dry-run`: what a run would do.
+//! `plan`, and `run --dry-run`: they show what a run would do.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use crate::preview::{Changes, Preview, foresee};
 use crate::run::{self, DryRun, Options};
 use crate::streams::{paint_for, print, read_input};
 
-/// What the plan is printed as.
+/// The output format of the plan.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Form {
     Text,
@@ -25,7 +25,7 @@ pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Cha
     if !parsed.problems.is_empty() {
         return refuse(&parsed.problems);
     }
-    // A laptop's own state says nothing of an instance.
+    // The state of another machine, such as a laptop, says nothing about an instance.
     let is_looked_at = is_for_this_host || changes == Changes::Shown || options.root != Path::new("/");
     let foresights = match is_looked_at {
         true => Some(foresee(&Host::rooted_at(&options.root, &options.ecs_endpoint)?, &plan).await),

@@ -1,7 +1,7 @@
-//! `signal`: one signal by hand, with the option names and exit codes of cfn-signal.
+//! `signal`: sends one signal by hand, with the option names and exit codes of cfn-signal.
 //!
-//! The options are those of aws-cfn-bootstrap's `bin/cfn-signal`. Called by the name `cfn-signal`, this program is that
-//! command, so a link to it in place of the script serves the templates that there are.
+//! The options are those of aws-cfn-bootstrap's `bin/cfn-signal`. Called by the name `cfn-signal`, this program runs this
+//! command. A link to this program in place of the script works with existing templates.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,9 +22,9 @@ use crate::config::Auth;
 use crate::config::types::StackName;
 use crate::http;
 
-/// How long the instance metadata may take; cfn-signal gives up after ten tries.
+/// Time allowed for the instance metadata; cfn-signal gives up after ten tries.
 const METADATA: Duration = Duration::from_secs(20);
-/// How long CloudFormation may take; cfn-signal gives up after five tries of a minute each.
+/// Time allowed for the delivery to CloudFormation; cfn-signal gives up after five tries of a minute each.
 const DELIVERY: Duration = Duration::from_secs(300);
 
 /// Whom to signal, and what.
@@ -97,10 +97,10 @@ impl std::fmt::Debug for SignalArguments {
     }
 }
 
-/// Sends the signal. What is to be told about it on standard output is returned.
+/// Sends the signal, and returns the text for standard output, if any.
 ///
 /// # Errors
-/// Whatever kept it from being accepted; that nobody waits for it is an error here, as for cfn-signal.
+/// The signal was not accepted. As with cfn-signal, it is an error if nobody waits for the signal.
 pub async fn signal(arguments: SignalArguments) -> Result<Option<String>> {
     let target = target(&arguments)?;
     let credentials = credentials(&arguments)?;
@@ -137,7 +137,7 @@ pub async fn signal(arguments: SignalArguments) -> Result<Option<String>> {
 }
 
 fn target(arguments: &SignalArguments) -> Result<Target> {
-    // With cfn-signal, what contradicts itself ends like a signal that is not accepted: 1.
+    // As with cfn-signal, contradictory options end like a signal that is not accepted, with exit code 1.
     let text = match (&arguments.stack, &arguments.resource, &arguments.wait_handle) {
         (Some(stack), Some(resource), None) => {
             return Ok(Target::Resource { stack: stack.clone(), resource: resource.clone() });
@@ -156,7 +156,7 @@ fn target(arguments: &SignalArguments) -> Result<Target> {
     let decoded = || String::from_utf8(STANDARD.decode(text.trim()).ok()?).ok();
     let url = [Some(text.to_owned()), decoded()].into_iter().flatten().find_map(|text| text.trim().parse::<Url>().ok());
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
-    // The URL itself is a secret.
+    // The URL is a secret, so the message does not quote the text.
     url.map(Target::WaitHandle).ok_or_else(|| anyhow!("the wait condition handle is no http:// or https:// URL"))
 }
 
@@ -189,7 +189,7 @@ fn imds_endpoint(arguments: &SignalArguments) -> Option<&str> {
     arguments.imds_endpoint.as_deref().filter(|url| !url.is_empty())
 }
 
-/// Who the instance is, as far as that is needed: its document signs, its id tells it from others.
+/// Reads the instance's identity, if needed: the document signs the signal, and the ID identifies the instance.
 async fn identity(arguments: &SignalArguments, target: &Target, auth: Auth) -> Result<Identity> {
     let given = arguments.id.is_some() && (arguments.region.is_some() || matches!(target, Target::WaitHandle(_)));
     if given && (auth == Auth::Iam || matches!(target, Target::WaitHandle(_))) {
@@ -198,7 +198,7 @@ async fn identity(arguments: &SignalArguments, target: &Target, auth: Auth) -> R
     let imds = Imds::new(imds_endpoint(arguments), Instant::now() + METADATA)?;
     match imds.identity().await {
         Ok(identity) => Ok(identity),
-        // The credentials of the environment may still do.
+        // Credentials from the environment may still be enough.
         Err(error) => {
             tracing::warn!("{error}");
             Ok(Identity::default())
@@ -232,7 +232,7 @@ fn proxy(arguments: &SignalArguments) -> Result<Option<http::Proxy>> {
     let given = [&arguments.https_proxy, &arguments.http_proxy].into_iter().flatten().find(|text| !text.is_empty());
     let Some(text) = given else { return Ok(None) };
     let with_scheme = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-    // Not the text itself: it may hold a password.
+    // The message does not quote the text, which may hold a password.
     let url = with_scheme.parse().map_err(|error| anyhow!("the proxy is no URL: {error}"))?;
     let no_proxy = arguments.no_proxy.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty());
     Ok(Some(http::Proxy { url, no_proxy: no_proxy.collect() }))

@@ -1,4 +1,4 @@
-//! `status`: how the last run went, or goes.
+//! `status`: shows how the last run went, or goes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,9 +13,9 @@ use crate::report::{Follow, Outcome, Report};
 use crate::streams::{eprint, paint_for, print, read_input};
 use crate::well_known::{ECS_ENDPOINT, REPORT_FILE};
 
-/// How often a run that is followed is looked at.
+/// Time between two looks at a run that is followed.
 const LOOK: Duration = Duration::from_millis(100);
-/// By how much the clock may have been set between a boot and the run in it.
+/// Tolerance for a clock that was set between a boot and the start of the run in it.
 const CLOCK: Duration = Duration::from_secs(10);
 
 #[derive(Args, Debug)]
@@ -66,7 +66,7 @@ pub(super) async fn status(arguments: StatusArguments) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed)))
 }
 
-/// The report in a file, and its text.
+/// Reads the report in a file, and returns its text, too.
 fn given(path: &Path) -> Result<(String, Report)> {
     let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     let bytes = read_input(path)?;
@@ -75,7 +75,7 @@ fn given(path: &Path) -> Result<(String, Report)> {
     Ok((text, report))
 }
 
-/// The host's own report, and its text; once the run has ended, if it is waited for.
+/// Reads the host's own report, and returns its text, too. With `wait`, follows the run until its end first.
 async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
     let path = host.state_path(REPORT_FILE);
     let stderr = std::io::stderr();
@@ -121,7 +121,7 @@ async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
     }
 }
 
-/// Says why a run that went well is no success: the instance has joined another cluster since, for example after a reboot.
+/// Tells why a successful run counts as failed: the instance has since joined another cluster, for example after a reboot.
 async fn in_another_cluster(host: &Host, report: &Report) -> Option<String> {
     let cluster = report.cluster.as_ref().filter(|_| report.outcome == Outcome::Success)?;
     match host.look_at_ecs_agent(cluster).await {
@@ -133,7 +133,7 @@ async fn in_another_cluster(host: &Host, report: &Report) -> Option<String> {
     }
 }
 
-/// A run that was going when the host was started again does not go any more.
+/// Marks a run as interrupted if the host was rebooted while the run was going.
 fn cut_off(host: &Host, mut report: Report) -> Report {
     let is_of_an_earlier_boot = match (report.began(), host.started()) {
         (Some(began), Some(started)) => began + CLOCK < started,

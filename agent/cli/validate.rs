@@ -1,4 +1,4 @@
-//! `validate`: user data checked offline, and how its mistakes are shown.
+//! `validate`: checks user data offline, and shows the findings.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,9 +12,9 @@ use crate::run::Ending;
 use crate::streams::{eprint, has_color, print, read_input};
 use crate::validate::{Validation, check, check_of_conf_d, check_template};
 
-/// The files of a folder that may be user data or templates, by the end of their names.
+/// Extensions of the files in a folder that may be user data or templates.
 const ENDINGS: [&str; 6] = ["yaml", "yml", "json", "mime", "b64", "template"];
-/// The folder of an image's documents, as it is named in the image and in the folder that becomes it.
+/// Name of the folder of an image's documents, in the image and in the folder that becomes the image.
 const CONF_D: &str = "conf.d";
 /// The version of what `--format json` prints.
 const VERSION: u32 = 1;
@@ -47,7 +47,7 @@ enum Format {
     Github,
 }
 
-/// A file that was checked, and its text where it has one.
+/// A file that was checked, with its text if it is text.
 struct Checked {
     verdict: Validation,
     text: Option<String>,
@@ -87,7 +87,7 @@ fn check_file(path: &Path, check: impl Fn(&str, &[u8]) -> Validation) -> Checked
     }
 }
 
-/// Checks user data, or a file of an image where it lies as in the image.
+/// Checks a file as user data, or as a document of an image if its folder is named `conf.d`.
 fn check_by_place(path: &Path) -> Checked {
     let place = std::path::absolute(path).unwrap_or_default();
     let is_of_conf_d = place.parent().and_then(Path::file_name).is_some_and(|folder| folder == CONF_D);
@@ -102,7 +102,8 @@ fn check_by_place(path: &Path) -> Checked {
     checked
 }
 
-/// Checks the files of a folder. Those that have nothing for ecs-firstrun are another's, unless all are.
+/// Checks the files of a folder. Files without anything for ecs-firstrun are left out; it is an error if no other file is
+/// there.
 fn check_folder(folder: &Path) -> Vec<Checked> {
     let name = folder.display().to_string();
     let failed = |message: String, remedy: &str| {
@@ -172,7 +173,7 @@ fn as_json(checked: &[Checked]) -> Value {
     json!({ "version": VERSION, "files": checked.iter().map(|checked| file(&checked.verdict)).collect::<Vec<_>>() })
 }
 
-/// Workflow commands, a line each.
+/// Returns the findings as workflow commands of GitHub, a line each.
 /// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 fn annotations(checked: &[Checked]) -> String {
     let mut lines = String::new();
@@ -184,7 +185,7 @@ fn annotations(checked: &[Checked]) -> String {
             let (message, remedy) = problem.words();
             let remedy = remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default();
             let place = text.as_deref().and_then(|text| line_in(text, problem));
-            // What is encoded has no line in the file: then the message says where it is.
+            // A problem in encoded text has no line in the file, so the message itself names the place.
             let within = problem.span.as_ref().filter(|_| place.is_none()).map(|_| format!("{problem}"));
             let line = place.map(|(line, column)| format!(",line={line},col={column}")).unwrap_or_default();
             let message = within.unwrap_or_else(|| format!("{message}{remedy}"));
@@ -198,7 +199,7 @@ fn annotations(checked: &[Checked]) -> String {
     lines
 }
 
-/// The line and column in the file, where the problem's document stands in it as it is.
+/// Returns a problem's line and column in the file, if the file holds the problem's document unencoded, and once.
 fn line_in(text: &str, problem: &Problem) -> Option<(usize, usize)> {
     let span = problem.span.as_ref()?;
     let (line, column) = span.position();
@@ -207,7 +208,7 @@ fn line_in(text: &str, problem: &Problem) -> Option<(usize, usize)> {
     Some((text[..base].matches('\n').count() + line, column))
 }
 
-/// The text with these characters as GitHub wants them: a percent sign and the number of the byte.
+/// Escapes the special characters of a text as GitHub does: a percent sign and the byte in hexadecimal.
 fn escaped(text: &str, special: &str) -> String {
     let escape = |c: char| match special.contains(c) {
         true => format!("%{:02X}", u32::from(c)),

@@ -1,6 +1,7 @@
-//! `generate DIR` writes what is made of the command line's definitions: `DIR/man` and `DIR/completions`.
+//! `generate DIR` writes files made from the command line's definitions: `DIR/man` and `DIR/completions`.
 //!
-//! It is a program of its own, behind the cargo feature `generate`, so that the image's binary has nothing of it.
+//! The generator is a program of its own, behind the cargo feature `generate`, so that the image's binary has none of its
+//! code.
 #![expect(clippy::disallowed_methods, reason = "it writes files, on a developer's machine")]
 
 mod man;
@@ -58,7 +59,7 @@ fn completion(shell: Shell) -> Result<String> {
     Ok(text.replace("ecs__subcmd__firstrun", "ecs__firstrun"))
 }
 
-/// The folder, with nothing in it: a command that is no more leaves no page.
+/// Makes the folder anew and empty, so that no page of a removed command stays.
 fn made_anew(folder: &Path) -> Result<PathBuf> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;

@@ -1,4 +1,4 @@
-//! The man pages: one of the program, and one of each command.
+//! The man pages: one for the program, and one for each command.
 
 use anyhow::Result;
 use clap::Command;
@@ -6,9 +6,9 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 use ecs_firstrun::config::SHELL_VARIABLES;
 
-/// Commands for the administrator of a host.
+/// The section of commands for the administrator of a host.
 const SECTION: &str = "8";
-/// As roff writes what is empty: the same source makes the same page.
+/// An empty date in roff, so that the same source makes the same page.
 const NO_DATE: &str = "\"\"";
 
 /// A term and what it means.
@@ -125,10 +125,10 @@ fn more(command: &str) -> More {
     }
 }
 
-/// The pages' file names and texts.
+/// Makes the pages, each with its file name and text.
 ///
 /// # Errors
-/// None that is expected: the pages are made in memory.
+/// No error is expected: the pages are made in memory.
 pub fn pages(command: Command) -> Result<Vec<(String, String)>> {
     let mut program = command.disable_help_subcommand(true);
     program.build();
@@ -157,7 +157,7 @@ fn page(command: &Command, names: &[&str]) -> Result<(String, String)> {
     Ok((man.get_filename(), String::from_utf8(text)?))
 }
 
-/// The help of a command ends with its exit codes, which have a section of their own in a page.
+/// Removes the exit codes from the end of a command's help: the page has a section for them.
 fn without_exit_codes(command: Command) -> Command {
     let Some(about) = command.get_long_about().map(ToString::to_string) else { return command };
     let text = about.split("Exit codes").next().unwrap_or_default().trim().to_owned();
@@ -177,7 +177,7 @@ fn environment(roff: &mut Roff, command: &Command, more: &[Entry]) {
     entries(roff, "ENVIRONMENT", &options.chain(variables).chain(more).collect::<Vec<_>>());
 }
 
-/// A section of terms with their meanings; none without any.
+/// Adds a section of terms with their meanings, if there are any.
 fn entries(roff: &mut Roff, title: &str, entries: &[(&str, impl AsRef<str>)]) {
     if !entries.is_empty() {
         roff.control("SH", [title]);

@@ -1,4 +1,4 @@
-//! What a run would find: the looks that come before each change, without the changes.
+//! The preview of a run: the checks that come before each change, without the changes.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use crate::host::{Edited, EndStateRefused, Host, UNIT_FILES, Wanted, is_unit_fil
 use crate::plan::{Action, Condition, Contents, Edit, Plan};
 use crate::well_known::{CONFIGURED, ECS_UNIT};
 
-/// What the actions before would have changed.
+/// The changes that the earlier actions of the plan would have made.
 #[derive(Default)]
 struct Changed {
     /// The units that would have to be restarted, and [`UNIT_FILES`] until systemd would have read them.
     marks: BTreeSet<String>,
-    /// Whether systemd would have read the unit files.
+    /// Set if systemd would have read the unit files.
     reloaded: bool,
-    /// Tells whether a filesystem would be mounted.
+    /// Set if a filesystem would have been mounted.
     mounts: bool,
-    /// Whether anything of the step would change.
+    /// Set if an earlier action of the same step would have changed anything.
     step: bool,
 }
 
-/// What a run would find for each action of a plan, in order. Nothing is changed; what only root may look at is
-/// not known to others.
+/// Returns the state that a run would find for each action of a plan, in order. Nothing is changed. Without root, some
+/// states can't be read and are unknown.
 pub async fn foresee(host: &Host, plan: &Plan) -> Vec<Foresight> {
     let mut foresights = Vec::new();
     let mut changed = Changed::default();
@@ -77,7 +77,7 @@ async fn look_for(host: &Host, action: &Action, changed: &Changed) -> Result<For
                 None => return Ok(Foreseen::Unknown),
             }
         }
-        // Before it is mounted, what lies there is another filesystem.
+        // Until the filesystem is mounted, another filesystem is found at the path.
         Action::EnsureLabel { .. } if changed.mounts => return Ok(Foreseen::Unknown),
         Action::EnsureFilesystemFillsDevice { .. } if changed.step => return Ok(Foreseen::Unknown),
         Action::EnsureLabel { path } => host.has_label(path).await?,
@@ -100,7 +100,7 @@ async fn look_for(host: &Host, action: &Action, changed: &Changed) -> Result<For
                 || host.are_stopped(units).await?
         }
         Action::NotifyReady => host.holds(CONFIGURED, b"", 0o644)?,
-        // The agent that is registered now would be restarted.
+        // The ECS agent that is registered now would be restarted first.
         Action::WaitFor(Condition::Registered { .. }) if changed.marks.contains(ECS_UNIT) => false,
         Action::WaitFor(condition) => is_met(host, condition).await?,
     };
@@ -125,7 +125,7 @@ fn has_edit(host: &Host, edit: &Edit) -> Result<bool> {
     }
 }
 
-/// What an action would make of a file; nothing where it is about something else.
+/// Returns the change that an action would make to a file; nothing if the action is not about a file.
 fn rewrite(host: &Host, action: &Action) -> Option<Rewrite> {
     let (path, _) = file_of(action)?;
     let after = match action {
@@ -147,7 +147,7 @@ fn rewrite(host: &Host, action: &Action) -> Option<Rewrite> {
     Some(Rewrite::new(path, before, after))
 }
 
-/// The file that an action is about, and the units that read it.
+/// Returns the file that an action is about, and the units that read the file.
 fn file_of(action: &Action) -> Option<(&str, &[String])> {
     match action {
         Action::WriteFile(file) => Some((&file.path, &file.read_by)),

@@ -1,4 +1,4 @@
-//! What becomes of a file, as a unified diff that shows no secret.
+//! The change of a file, as a unified diff that shows no secret.
 
 use similar::TextDiff;
 
@@ -9,10 +9,10 @@ use crate::secrets::redact;
 use crate::text::{BAD, FAINT, GOOD, MARK, Paint, STRONG, one_line};
 use crate::well_known::ECS_CONFIG;
 
-/// How many lines are shown around those that change.
+/// Unchanged lines that are shown around each change.
 const CONTEXT: usize = 3;
 
-/// A file before and after.
+/// A file before and after a change.
 #[derive(Clone, Debug)]
 pub struct Rewrite {
     path: String,
@@ -20,14 +20,14 @@ pub struct Rewrite {
     after: Option<(Contents, Mode)>,
 }
 
-/// A file as it is.
+/// A file before a change.
 #[derive(Clone)]
 pub enum Before {
-    /// There is none.
+    /// There is no file.
     Missing,
-    /// Its text and mode.
+    /// The file's text and mode.
     Found(String, Mode),
-    /// It can't be read, or is no text.
+    /// The file can't be read, or is no text.
     Unreadable,
 }
 
@@ -42,13 +42,14 @@ impl std::fmt::Debug for Before {
 }
 
 impl Rewrite {
-    /// The change of this file into these contents and this mode; into none, where it is removed.
+    /// Makes the change of a file to new contents and a new mode. `after` is none if the file is removed.
     pub fn new(path: &str, before: Before, after: Option<(Contents, Mode)>) -> Self {
         Rewrite { path: path.to_owned(), before, after }
     }
 
-    /// The change for a person. Lines are shown of a file that everybody may read, secrets in them masked, and of
-    /// `ecs.config`, whose variables are known one by one. What else only root reads may hold anything.
+    /// Returns the change as text for a person. The lines of a file that everybody may read are shown with secrets masked.
+    /// The lines of `ecs.config` are shown, since its variables are known. Any other file that only root reads may hold
+    /// secrets, so its lines are not shown.
     pub fn diff(&self, paint: Paint) -> String {
         let head = |what: &str| format!("{}\n  {}\n", paint.paint(STRONG, &self.path), paint.paint(FAINT, what));
         if matches!(self.before, Before::Unreadable) {
@@ -67,7 +68,7 @@ impl Rewrite {
         }
         let name = |exists: bool| if exists { self.path.as_str() } else { "/dev/null" };
         let (old, new) = (name(matches!(self.before, Before::Found(..))), name(self.after.is_some()));
-        // The lines are compared as they are, so that a secret that changes is seen to change.
+        // The lines are compared before secrets are masked, so that the change of a secret shows as a change.
         let diff = TextDiff::from_lines(before, after);
         let (shown_before, shown_after) = (lines(before), lines(after));
         out.push_str(&paint.paint(STRONG, &format!("--- {old}\n+++ {new}")));
@@ -112,7 +113,7 @@ impl Rewrite {
     }
 }
 
-/// A line without its end, and without what can move a terminal's cursor.
+/// Returns a function that shows a line without its end, and without control characters.
 fn shown_line(shown: fn(&str) -> String) -> impl Fn(&str) -> String {
     move |line| {
         let line = line.trim_end_matches(['\n', '\r']);
@@ -120,7 +121,7 @@ fn shown_line(shown: fn(&str) -> String) -> impl Fn(&str) -> String {
     }
 }
 
-/// A line of `ecs.config`: in full if the ECS agent has such a variable and its value is no secret.
+/// Shows a line of `ecs.config`: in full if the ECS agent knows the variable and its value is no secret.
 fn shown_variable(line: &str) -> String {
     if Edit::is_marker(line) {
         return line.to_owned();

@@ -1,4 +1,4 @@
-//! The plan for a person: by step, each action with the reason for it, and what a run would find where that was looked at.
+//! The plan for a person: the actions of each step, each with its reason and, if known, its preview.
 
 use std::fmt;
 
@@ -10,51 +10,51 @@ use crate::text::{BAD, COLUMNS, FAINT, MARK, NO_BREAK, NOTE, Paint, STRONG, wrap
 
 /// The version of the JSON form of [`Preview`].
 pub const VERSION: u32 = 1;
-/// The column of what an action is about. The verbs before it have six letters at most.
+/// The column of an action's object. The verbs before the object have six letters at most.
 const INDENT: usize = 10;
 
-/// What a run would find of an action's end state, as far as that can be seen without acting.
+/// An action's end state as a run would find it, as far as a look can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Foreseen {
-    /// It holds: there would be nothing to do.
+    /// The end state holds: there would be nothing to do.
     AlreadyDone,
     /// There would be something to do.
     ToDo,
-    /// Only a run can tell, or only root.
+    /// Only a run, or only root, can tell.
     Unknown,
-    /// It can't be brought about: a run would fail here.
+    /// The end state can't be brought about: a run would fail here.
     Refused,
 }
 
-/// What was seen for an action.
+/// The preview of one action.
 #[derive(Clone, Debug)]
 pub struct Foresight {
-    /// What a run would find.
+    /// The state that a run would find.
     pub foreseen: Foreseen,
-    /// The reason for which a run would fail here.
+    /// The reason if a run would fail here.
     pub refusal: Option<String>,
-    /// What the action would make of a file.
+    /// The change that the action would make to a file.
     pub rewrite: Option<Rewrite>,
 }
 
-/// A plan, and for each of its actions what a run would find, if somebody looked.
+/// A plan, with the preview of each action if the host was looked at.
 #[derive(Debug)]
 pub struct Preview<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// For each action, in order; none if nobody looked.
+    /// The preview of each action, in order; none if the host was not looked at.
     pub foresights: Option<Vec<Foresight>>,
-    /// Whether the changes of files are shown, too.
+    /// The display of file changes.
     pub changes: Changes,
 }
 
-/// Whether the changes of files are shown.
+/// The display of file changes in a preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// The plan alone.
+    /// The plan is shown without the changes of files.
     Left,
-    /// With the lines that would change.
+    /// The plan is shown with the lines of files that would change.
     Shown,
 }
 
@@ -107,7 +107,7 @@ impl Preview<'_> {
         Some(rewrite.diff(paint))
     }
 
-    /// The text that `plan` prints.
+    /// Returns the text that `plan` prints.
     pub fn render(&self, paint: Paint) -> String {
         let foresights = self.foresights.as_deref().unwrap_or_default();
         let mut found = foresights.iter();
@@ -134,7 +134,7 @@ impl Preview<'_> {
     }
 }
 
-/// One action: its verb in a column of its own, and the reason under what it is about.
+/// Formats one action: its verb in a column of its own, then its object, and the reason below the object.
 fn line(planned: &Planned, foresight: Option<&Foresight>, paint: Paint) -> String {
     let sentence = format!("{}{}", planned.action, details(&planned.action));
     let (verb, object) = sentence.split_once(' ').unwrap_or((&sentence, ""));
@@ -160,7 +160,7 @@ fn line(planned: &Planned, foresight: Option<&Foresight>, paint: Paint) -> Strin
     out
 }
 
-/// What the plan says of an action beyond its words.
+/// Returns details behind an action's words: the lines and mode of a file, or the timeout of a wait.
 fn details(action: &Action) -> String {
     match action {
         Action::WriteFile(file) => {

@@ -1,4 +1,4 @@
-//! A boot of the scratch host, and what can be seen of it meanwhile.
+//! A boot of the scratch host, and its display while the job runs.
 
 use std::io::IsTerminal as _;
 use std::process::{ExitStatus, Stdio};
@@ -14,12 +14,12 @@ use crate::report::{Follow, Outcome, Report};
 use crate::text::Paint;
 use crate::well_known::REPORT_FILE;
 
-/// How often the run is looked at.
+/// Time between two looks at the run.
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Rehearsal {
-    /// Runs the job as at a boot. On a terminal its steps and what it waits for are kept current, with what it warns of;
-    /// elsewhere its log says that.
+    /// Runs the job as at a boot. A terminal shows the job's steps, its current wait and its warnings; elsewhere, the job's
+    /// log is shown.
     pub(super) async fn boot(&self, paint: Paint) -> Result<ExitStatus> {
         let binary = std::env::current_exe().context("find this program")?;
         let mut command = self.command(&binary);
@@ -66,7 +66,7 @@ impl Rehearsal {
         Ok(status)
     }
 
-    /// What happens to the host and its cloud while the job runs.
+    /// Changes the host and its cloud while the job runs, as the scenario says.
     ///
     /// # Errors
     /// The scratch folder can't be written.
@@ -74,7 +74,7 @@ impl Rehearsal {
         match self.scenario {
             Scenario::LateDevice => {
                 let host = Host::rooted_at(&self.root, &self.cloud.ecs_endpoint())?;
-                // On a second boot it is there already, and the run says only for a moment that it waits.
+                // On a second boot the devices are there already, and the run says only for a moment that it waits.
                 let is_there = |device: &String| host.at(device).exists();
                 if devices(&self.parsed).iter().all(is_there) {
                     return Ok(());
@@ -96,7 +96,7 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Starts the host again: what ran does not run any more, what was mounted is not, and `/run` is empty.
+    /// Restarts the host: nothing runs or is mounted any more, and `/run` is empty.
     ///
     /// # Errors
     /// The scratch folder can't be written.

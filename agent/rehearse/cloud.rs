@@ -1,8 +1,8 @@
-//! A fake cloud on loopback: instance metadata, the ECS agent's introspection, CloudFormation, Auto Scaling and a forward
-//! proxy.
+//! A fake cloud on loopback: instance metadata, the ECS agent's introspection API, CloudFormation, Auto Scaling and a
+//! forward proxy.
 //!
-//! It runs on a thread and a runtime of its own, so that what is rehearsed may block as it likes
-//! and its timings are not those of the double.
+//! The cloud runs on a thread and a runtime of its own. The rehearsed code may block, and the cloud does not disturb its
+//! timings.
 #![allow(clippy::disallowed_methods, reason = "the doubles stand outside the host boundary")]
 
 mod auto_scaling;
@@ -35,41 +35,42 @@ pub use imds::{IdentityDouble, ImdsFaults};
 pub use proxy::ProxyCredentials;
 pub use received::{LifecycleCall, ReceivedSignal, SignalAuth};
 
-/// How often the cloud looks whether the units have been started, or it is to end.
+/// Time between two looks for a start of units, or for the end of the cloud.
 const TICK: Duration = Duration::from_millis(5);
 
-/// What the fake cloud is like.
+/// The settings of the fake cloud.
 #[derive(Debug, Clone)]
 pub struct CloudOptions {
-    /// The instance's user data; none answers 404.
+    /// The instance's user data; without any, the service answers 404.
     pub user_data: Option<Vec<u8>>,
-    /// Who the instance is.
+    /// The identity of the instance.
     pub identity: IdentityDouble,
-    /// The instance tags that the metadata shows; with none the category is absent, as when it isn't enabled.
+    /// The instance tags in the metadata. Without tags the category is absent, as when tags in the metadata are not
+    /// enabled.
     pub tags: BTreeMap<String, String>,
-    /// `autoscaling/target-lifecycle-state`; none answers 404, as outside an Auto Scaling group.
+    /// `autoscaling/target-lifecycle-state`; without a state the service answers 404, as outside an Auto Scaling group.
     pub target_lifecycle_state: Option<String>,
     /// The names and devices of the block device mapping.
     pub block_devices: BTreeMap<String, String>,
-    /// The instance profile's role, for which the metadata then offers credentials.
+    /// The role in the instance profile; the metadata has credentials for this role.
     pub iam_role: Option<String>,
-    /// What goes wrong at the metadata service.
+    /// The faults of the metadata service.
     pub imds_faults: ImdsFaults,
-    /// Where the metadata service listens: any port of loopback, unless a test owns the real address.
+    /// The address of the metadata service: any port of loopback, unless a test owns the real address.
     pub imds_address: SocketAddr,
-    /// Whether, when and as what the ECS agent registers.
+    /// The registration of the ECS agent.
     pub registration: Registration,
-    /// The time to registration counts from the appearance of this path, beside [`Cloud::begin_registration`].
+    /// The path whose appearance starts the time to registration, besides [`Cloud::begin_registration`].
     pub registration_starts_on: Option<PathBuf>,
-    /// Docker's socket; none where Docker never listens.
+    /// Docker's socket; none if Docker never listens.
     pub docker: Option<DockerSocket>,
     /// CloudFormation's answers to well-formed and authenticated signals, in order; then it accepts.
     pub cloudformation: VecDeque<CfnAnswer>,
     /// Auto Scaling's answers to well-formed and signed completions of a lifecycle action, in order; then it accepts.
     pub auto_scaling: VecDeque<AutoScalingAnswer>,
-    /// What the proxy asks of its clients.
+    /// The credentials that the proxy demands of its clients, if any.
     pub proxy_credentials: Option<ProxyCredentials>,
-    /// So many connections the proxy takes, reads from, and closes without a word.
+    /// Number of connections that the proxy first accepts, reads from, and closes without an answer.
     pub proxy_drops: usize,
 }
 
@@ -112,7 +113,7 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Starts the servers. All ports are taken when this returns; that of the ECS agent refuses connections still.
+    /// Starts the servers. All ports are bound when this returns; the ECS agent's port still refuses connections.
     pub fn start(options: CloudOptions) -> Result<Self> {
         let sockets = Sockets::bind(options.imds_address)?;
         let log = Arc::new(http::CloudLog::default());
@@ -143,32 +144,32 @@ impl Cloud {
         Ok(cloud)
     }
 
-    /// The metadata service's URL, without a path.
+    /// Returns the metadata service's URL, without a path.
     pub fn imds_endpoint(&self) -> String {
         format!("http://{}", self.imds)
     }
 
-    /// The ECS agent's URL, without a path.
+    /// Returns the ECS agent's URL, without a path.
     pub fn ecs_endpoint(&self) -> String {
         format!("http://{}", self.ecs)
     }
 
-    /// CloudFormation's URL, without a path.
+    /// Returns CloudFormation's URL, without a path.
     pub fn cloudformation_endpoint(&self) -> String {
         format!("http://{}", self.cloudformation)
     }
 
-    /// Auto Scaling's URL, without a path.
+    /// Returns Auto Scaling's URL, without a path.
     pub fn auto_scaling_endpoint(&self) -> String {
         format!("http://{}", self.auto_scaling)
     }
 
-    /// The forward proxy's URL, without credentials.
+    /// Returns the forward proxy's URL, without credentials.
     pub fn proxy_endpoint(&self) -> String {
         format!("http://{}", self.proxy)
     }
 
-    /// A wait condition handle's URL, shaped as a presigned one.
+    /// Returns a wait condition handle's URL, in the form of a presigned URL.
     pub fn wait_handle_url(&self) -> String {
         format!(
             "http://{}/waithandle?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=86399&X-Amz-Signature=5ca1ab1e",
@@ -186,17 +187,17 @@ impl Cloud {
         self.begun.store(true, Ordering::Relaxed);
     }
 
-    /// Every request so far, of all servers, in the order of arrival.
+    /// Returns every request so far, of all servers, in the order of arrival.
     pub fn requests(&self) -> Vec<Request> {
         self.log.requests()
     }
 
-    /// The signals that CloudFormation has accepted so far.
+    /// Returns the signals that CloudFormation has accepted so far.
     pub fn signals(&self) -> Vec<ReceivedSignal> {
         self.log.signals()
     }
 
-    /// The completions and heartbeats that Auto Scaling has accepted so far.
+    /// Returns the completions and heartbeats that Auto Scaling has accepted so far.
     pub fn lifecycle_calls(&self) -> Vec<LifecycleCall> {
         self.log.calls()
     }
@@ -206,13 +207,13 @@ impl Drop for Cloud {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // A panic in it has been printed by then, and there is nobody to hand it to.
+            // A panic of the thread has been printed by then, and no caller could handle it.
             let _ = thread.join();
         }
     }
 }
 
-/// The sockets, bound before the thread exists so that their ports are known and errors are the caller's.
+/// The sockets. They are bound before the thread exists, so that their ports are known and the caller gets the errors.
 struct Sockets {
     imds: TcpListener,
     ecs: TcpSocket,
@@ -245,7 +246,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// What the thread looks at while it serves.
+/// The signs that the thread watches while it serves.
 struct Watch {
     begun: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,

@@ -1,7 +1,7 @@
-//! Stub programs: this binary under the names of those that the agent calls, on a `PATH` of their own.
+//! Stub programs: this binary under the names of the programs that the agent calls, on a separate `PATH`.
 //!
-//! They behave as the real ones do, failures included, but keep what they did in a folder
-//! instead of doing it to the machine.
+//! The stubs behave like the real programs, failures included. They record their work in a folder, and do nothing to the
+//! machine.
 #![allow(clippy::disallowed_methods, reason = "the doubles stand outside the host boundary")]
 
 mod disks;
@@ -22,7 +22,7 @@ pub const STATE_VARIABLE: &str = "ECS_FIRSTRUN_REHEARSAL";
 /// The variable that names the root the agent works under.
 const ROOT_VARIABLE: &str = "ECS_FIRSTRUN_ROOT";
 
-/// The programs there are stubs of.
+/// The programs that have stubs.
 pub const NAMES: &[&str] = &[
     "systemctl",
     "journalctl",
@@ -42,15 +42,15 @@ pub const NAMES: &[&str] = &[
 pub struct Call {
     /// The program's name.
     pub program: String,
-    /// Its arguments.
+    /// The program's arguments.
     pub args: Vec<String>,
-    /// When it started, in milliseconds since 1970.
+    /// Time of the program's start, in milliseconds since 1970.
     pub start: u64,
-    /// Its exit code.
+    /// The program's exit code.
     pub exit: i32,
 }
 
-/// What a stub prints, and its exit code.
+/// The output and the exit code of a stub.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct ProgramOutput {
     exit: i32,
@@ -82,7 +82,7 @@ pub fn install(dir: &Path, binary: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Does the stub's work where the binary was called by a stub's name, and returns its exit code.
+/// Does a stub's work if the binary was called by the stub's name, and returns the exit code.
 pub fn main_if_stub(argv0: &OsStr, args: impl IntoIterator<Item = OsString>) -> Option<i32> {
     let called = Path::new(argv0).file_name()?.to_str()?;
     let program = NAMES.iter().find(|name| **name == called)?;
@@ -97,7 +97,7 @@ pub fn main_if_stub(argv0: &OsStr, args: impl IntoIterator<Item = OsString>) -> 
     let outcome = run(program, &args, &state).unwrap_or_else(|error| {
         ProgramOutput::failed(126, format!("{program}: the stub's own state failed: {error}\n"))
     });
-    // Whoever called may have closed its ends; the exit code tells all the same.
+    // The caller may have closed the pipes; the exit code still tells the result.
     let _ = io::stderr().write_all(outcome.stderr.as_bytes());
     let _ = io::stdout().write_all(outcome.stdout.as_bytes());
     Some(outcome.exit)
@@ -111,7 +111,7 @@ fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramO
         "journalctl" => Ok(journal(args, state)),
         // As on Amazon Linux.
         "dockerd" => Ok(ProgramOutput::printed("Docker version 25.0.16, build 0000000\n")),
-        // The kernel mounts nothing here, and has nothing to say.
+        // The kernel mounts nothing in a rehearsal, so its log is empty.
         "dmesg" | "udevadm" => Ok(ProgramOutput::default()),
         _ => disks::run(program, args, state),
     }?;
@@ -121,7 +121,7 @@ fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramO
     Ok(outcome)
 }
 
-/// The journal of the units that are asked for: what was put there beforehand, and the words of mount(8).
+/// Returns the journal of the requested units: the text prepared for each, and the messages of mount(8).
 fn journal(args: &[String], state: &StubState) -> ProgramOutput {
     let units = args.iter().filter_map(|arg| arg.strip_prefix("--unit="));
     let put: String = units.filter_map(|unit| state.read(state::JOURNAL, unit)).collect();
@@ -133,25 +133,25 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The calls of stubs so far, in the order of their ends. None where nothing was called.
+/// Returns the calls of stubs so far, in the order in which the calls ended. Without any call the list is empty.
 pub fn calls(state: &Path) -> Vec<Call> {
     let lines = std::fs::read_to_string(state.join(state::CALLS)).unwrap_or_default();
     lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// The file that appears when the stub systemctl starts a unit.
+/// Returns the file that appears when the stub systemctl starts a unit.
 pub fn started_marker(state: &Path, unit: &str) -> PathBuf {
     state.join(state::STARTED).join(state::escaped(unit))
 }
 
-/// The stubs and what they find, made ready before a rehearsal.
+/// The stubs and their state, prepared before a rehearsal.
 #[derive(Debug)]
 pub struct Programs {
     state: PathBuf,
 }
 
 impl Programs {
-    /// Links the stubs into `bin_dir` and prepares their state, with the units that systemd is to know.
+    /// Links the stubs into `bin_dir` and prepares their state, with the units that systemd knows.
     pub fn prepare(state: &Path, bin_dir: &Path, binary: &Path, units: &[&str]) -> io::Result<Self> {
         install(bin_dir, binary)?;
         std::fs::create_dir_all(state)?;
@@ -159,22 +159,23 @@ impl Programs {
         Ok(Self { state: state.to_owned() })
     }
 
-    /// Lets a unit fail so long after each start, its main process ending with this code.
+    /// Makes a unit fail after a delay from each start; its main process ends with this exit code.
     pub fn fail_after(&self, unit: &str, delay: Duration, code: i32) -> io::Result<&Self> {
         self.put(state::FAIL_AFTER, &state::escaped(unit), &format!("{} {code}", delay.as_millis()))
     }
 
-    /// Lets a unit be starting without end; `ecs.service`, which is ordered after it, waits for `cloud-final.service`.
+    /// Makes a unit stay `activating` for ever. `ecs.service` is ordered after `cloud-final.service`, and waits while that
+    /// unit is `activating`.
     pub fn starts_without_end(&self, unit: &str) -> io::Result<&Self> {
         self.put(state::ACTIVATING, &state::escaped(unit), "")
     }
 
-    /// Lets the journal hold this text of a unit.
+    /// Puts this text of a unit into the journal.
     pub fn journal(&self, unit: &str, text: &str) -> io::Result<&Self> {
         self.put(state::JOURNAL, &state::escaped(unit), text)
     }
 
-    /// Lets systemd refuse every start from now on, since it shuts the host down.
+    /// Makes systemd refuse every start from now on, since the host shuts down.
     pub fn shut_down(&self) -> io::Result<&Self> {
         self.put(state::SHUTDOWN, state::SHUTDOWN, "")
     }
@@ -191,7 +192,7 @@ impl Programs {
         self.put(state::FILESYSTEMS, &state::escaped_device(device), &found)
     }
 
-    /// Forgets what does not outlast a boot: what was started and what was mounted.
+    /// Forgets the state that does not outlast a boot, such as started units and mounts.
     pub fn restart(&self) -> io::Result<()> {
         for folder in [state::STARTED, state::STOPPED, state::ACTIVATING, state::JOBS, state::MOUNTS, state::SHUTDOWN] {
             match std::fs::remove_dir_all(self.state.join(folder)) {
@@ -202,12 +203,13 @@ impl Programs {
         Ok(())
     }
 
-    /// The stubs' calls so far.
+    /// Returns the stubs' calls so far.
     pub fn calls(&self) -> Vec<Call> {
         calls(&self.state)
     }
 
-    /// What to set [`CloudOptions::registration_starts_on`](super::cloud::CloudOptions) to.
+    /// Returns the file that appears when a unit starts, for
+    /// [`CloudOptions::registration_starts_on`](super::cloud::CloudOptions).
     pub fn started_marker(&self, unit: &str) -> PathBuf {
         started_marker(&self.state, unit)
     }

@@ -1,4 +1,4 @@
-//! What can happen in a rehearsal, and what it takes of the cloud and the host.
+//! The scenarios of a rehearsal, and the settings of the cloud and the host for each.
 
 use std::time::Duration;
 
@@ -6,14 +6,15 @@ use clap::ValueEnum;
 
 use super::cloud::{CfnAnswer, CloudOptions, ImdsFaults, RegisteredAs, Registration};
 
-/// How long the ECS agent takes from its start to its registration.
+/// Time from the ECS agent's start to its registration.
 const REGISTRATION: Duration = Duration::from_millis(1200);
-/// How long each answer of a slow metadata service takes.
+/// Time for each answer of a slow metadata service.
 const SLOW: Duration = Duration::from_millis(700);
-/// After how long a late device is attached.
+/// Time from the beginning of the run's wait until a late device is attached.
 pub(super) const LATE: Duration = Duration::from_millis(2500);
 
-/// Configurations for the CloudWatch agent that an image may bring, of which each reads the journal in its own way.
+/// Two files of an image for the CloudWatch agent. The files contradict each other: each configures the journal in its own
+/// way.
 pub(super) const FILES_OF_IMAGE: [(&str, &str); 2] = [
     (
         "audit.json",
@@ -24,7 +25,7 @@ pub(super) const FILES_OF_IMAGE: [(&str, &str); 2] = [
         "{\"logs\": {\"logs_collected\": {\"journald\": {\"collect_list\": [{\"log_group_name\": \"image\", \"units\": [\"sshd.service\"]}]}}}}\n",
     ),
 ];
-/// The words with which the CloudWatch agent ends for them.
+/// The last messages of the CloudWatch agent, which ends because of such files.
 pub(super) const LAST_WORDS: &str = "Under path : /logs/logs_collected/journald | Error : Different values are specified for journald\n\
     E! config-translator process exited with non-zero status: 1\n";
 
@@ -68,7 +69,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// The name on the command line, and what happens.
+    /// Returns the scenario's name on the command line, and its description.
     pub(super) fn words(self) -> (String, String) {
         let value = self.to_possible_value();
         let words = value
@@ -77,12 +78,12 @@ impl Scenario {
         words.unwrap_or_default()
     }
 
-    /// Whether the run ends only when it has waited as long as it may.
+    /// Tells whether the run waits for the registration until its timeout.
     pub(super) fn waits_to_the_end(self) -> bool {
         matches!(self, Scenario::Never | Scenario::Denied | Scenario::Unreachable)
     }
 
-    /// How the ECS agent registers that is to join this cluster.
+    /// Returns the registration of an ECS agent that is configured for this cluster.
     pub(super) fn registration(self, cluster: String) -> Registration {
         match self {
             Scenario::AgentExits5 => Registration::Never,
@@ -92,7 +93,7 @@ impl Scenario {
         }
     }
 
-    /// Makes the cloud what it is in this scenario.
+    /// Changes the options of the cloud for this scenario.
     pub(super) fn change(self, cloud: &mut CloudOptions) {
         match self {
             Scenario::NoUserData => cloud.user_data = None,
@@ -104,7 +105,7 @@ impl Scenario {
         }
     }
 
-    /// What the ECS agent writes into its log.
+    /// Returns the text of the ECS agent's log, if the scenario has one.
     pub(super) fn agent_log(self) -> Option<&'static str> {
         match self {
             Scenario::AgentExits5 => Some(include_str!("../../tests/doctor/cluster-not-found/ecs-agent.log")),

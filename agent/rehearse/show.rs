@@ -1,4 +1,4 @@
-//! What a rehearsal shows in the end.
+//! The output at the end of a rehearsal.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use crate::apply::millis;
 use crate::report::milliseconds;
 use crate::text::{COLUMNS, wrap};
 
-/// How many requests are shown one by one.
+/// Most requests that are shown one by one.
 const REQUESTS: usize = 40;
 
-/// A line that begins so, with a text that goes on below itself.
+/// Formats a text behind a beginning. Further lines of the text are indented by the width of the beginning.
 pub(super) fn hanging(beginning: &str, text: &str) -> String {
     let indent = beginning.chars().count();
     let lines = wrap(text, COLUMNS - indent);
@@ -19,7 +19,7 @@ pub(super) fn hanging(beginning: &str, text: &str) -> String {
     lines.iter().map(line).collect()
 }
 
-/// The requests in the order of arrival; those that follow each other and are alike, as of one who waits, in one line.
+/// Formats the requests in the order of arrival. Equal requests in a row, as from a client that polls, share one line.
 pub(super) fn requests(requests: &[Request]) -> String {
     let mut shown: Vec<(String, [String; 2], usize)> = Vec::new();
     for request in requests {
@@ -52,12 +52,12 @@ fn name(server: Server) -> String {
     }
 }
 
-/// One that never got its answer has none.
+/// Returns the status as text, or `---` for a request that never got its answer.
 fn status(status: u16) -> String {
     if status == 0 { "---".to_owned() } else { status.to_string() }
 }
 
-/// What was asked for. Of a query only the action is shown: the rest is long, or a signature.
+/// Returns the method, the path and the action of a request. The rest of a query is long, or a signature, and is left out.
 fn target(request: &Request) -> String {
     let (path, query) = request.path_and_query.split_once('?').unwrap_or((&request.path_and_query, ""));
     let body = String::from_utf8_lossy(&request.body);

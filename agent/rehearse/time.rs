@@ -1,7 +1,7 @@
-//! A shorter wait, so that a rehearsal in which nothing ever comes ends soon.
+//! A shorter wait, so that a rehearsal in which nothing registers ends soon.
 //!
-//! Nothing of the job is told that its time is another: the timeout stands in the user data that the fake metadata
-//! service serves, as one more document, which is merged over the others.
+//! The job itself does not know about the shorter wait. The fake metadata service adds one more document to the user data,
+//! which sets the timeout and is merged over the other documents.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const SHORT: Duration = Duration::from_secs(3);
 const BOUNDARY: &str = "=_ecs-firstrun-rehearsal";
 const OURS: &str = "application/vnd.ecs-firstrun+yaml";
 
-/// By what the wait for the registration is multiplied: more than 0, at most 1.
+/// The factor for the wait for the registration: more than 0, at most 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct TimeScale(f64);
 
@@ -28,27 +28,28 @@ impl std::str::FromStr for TimeScale {
     }
 }
 
-/// User data with another timeout than the one that was given.
+/// User data with a changed timeout.
 pub(super) struct Scaled {
-    /// What is served.
+    /// The user data that is served.
     pub(super) user_data: Vec<u8>,
-    /// What is different, in words.
+    /// A note for a person on the difference.
     pub(super) note: String,
 }
 
-/// The user data with their wait scaled: for as long as it can last, which the stack's timeout limits, too.
+/// Returns the user data with its wait scaled: the shorter of `wait.timeout` and the time that `signal.timeout` allows.
 pub(super) fn scaled(user_data: &[u8], parsed: &Parsed, scale: TimeScale) -> Option<Scaled> {
     let wait = parsed.config.wait.timeout.0.min(parsed.config.time_allowed(Duration::ZERO));
     let scaled = Duration::from_millis((wait.as_millis() as f64 * scale.0).ceil() as u64);
     with_wait(user_data, parsed, scaled)
 }
 
-/// The user data with a short wait, where theirs is longer.
+/// Returns the user data with a short wait; nothing if its own wait is not longer.
 pub(super) fn shortened(user_data: &[u8], parsed: &Parsed) -> Option<Scaled> {
     (parsed.config.wait.timeout.0 > SHORT).then(|| with_wait(user_data, parsed, SHORT))?
 }
 
-/// The user data with this wait. Those with mistakes stay as they are: they are refused at once.
+/// Returns the user data with this wait. Returns nothing if the user data has mistakes, so that a run refuses it at once,
+/// or no configuration.
 fn with_wait(user_data: &[u8], parsed: &Parsed, wait: Duration) -> Option<Scaled> {
     if !parsed.problems.is_empty() || !parsed.found {
         return None;

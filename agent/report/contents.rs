@@ -10,16 +10,16 @@ use crate::text::json_error;
 /// The version of the JSON form of [`Report`].
 pub const VERSION: u32 = 1;
 
-/// Begins the reason of a run that a bug in this agent ended.
+/// The beginning of the reason if a bug in this agent ended the run.
 pub const BUG: &str = "a bug in ecs-firstrun";
 
-/// Bytes that a report can have. That of a run has some KiB.
+/// The largest report that is read, in bytes. The report of a run has a few KiB.
 const LONGEST: usize = 1 << 20;
 
-/// How a run went, or goes.
+/// The report of a run that has ended or still goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`VERSION`] of the agent that wrote it.
+    /// The [`VERSION`] of the agent that wrote the report.
     pub version: u32,
     /// Version of the agent.
     pub agent: String,
@@ -28,64 +28,64 @@ pub struct Report {
     /// The image (AMI) of the instance, from its identity document; none before it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
-    /// Name of the stack, from `signal.stack`, else from the instance's tags; none where neither tells.
+    /// Name of the stack, from `signal.stack`, else from the instance's tags; none if neither has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,
     /// Logical id of the group or instance in the stack, from `signal.resource`, else from the instance's tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// The kind of this run among those of the instance; none before that is known.
+    /// The kind of this run in the life of the instance; none before the kind is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
-    /// The cluster that the configuration names, else the ECS agent's settings; none where no ECS agent is configured, before
-    /// its settings are complete, and where the configuration was refused.
+    /// The cluster that the configuration names, else the cluster in the ECS agent's settings. None if no ECS agent is
+    /// configured, if its settings are not complete yet, or if the configuration was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// When the run began, RFC 3339 in UTC.
+    /// The time when the run began, RFC 3339 in UTC.
     pub started: String,
-    /// How it ended; `running` until then.
+    /// The outcome of the run; `running` until the run ends.
     pub outcome: Outcome,
-    /// Why, when it failed; what a person should know, when it did not.
+    /// The reason for a failure; otherwise, information for a person.
     pub reason: Option<String>,
     /// Troubles that did not fail the run, such as a log agent that ended; each with its remedy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// The steps so far.
     pub steps: Vec<StepReport>,
-    /// What was told to CloudFormation; none where nothing was to be told.
+    /// The signal to CloudFormation; none if no signal was to be sent.
     pub signal: Option<SignalReport>,
-    /// What the lifecycle action of the Auto Scaling group was completed with; none where there is no hook.
+    /// The completion of the Auto Scaling group's lifecycle action; none if there is no hook.
     #[serde(default)]
     pub lifecycle_hook: Option<SignalReport>,
-    /// The whole run, in milliseconds.
+    /// Duration of the run, in milliseconds.
     pub duration_ms: u64,
 }
 
-/// The kind of a run among those of its instance.
+/// The kind of a run in the life of its instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Boot {
-    /// The first that comes to an outcome for service, and those before it that were interrupted.
+    /// The first run in service that reaches an outcome, or an interrupted run before it.
     First,
-    /// One that prepares the instance in its warm pool.
+    /// A run that prepares the instance in its warm pool.
     WarmPool,
-    /// One after that, as at a reboot.
+    /// A run after the first one, for example after a reboot.
     Later,
 }
 
-/// How a run, or a step, ended.
+/// The outcome of a run or of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It has not ended.
+    /// The run or step has not ended.
     Running,
-    /// All was done.
+    /// Everything was done.
     Success,
     /// Something could not be done.
     Failure,
     /// The configuration was refused, and nothing was done.
     Refused,
-    /// It was told to stop; the next run goes on.
+    /// The run was stopped, for example by a shutdown; the next run continues.
     Interrupted,
 }
 
@@ -94,13 +94,13 @@ pub enum Outcome {
 pub struct StepReport {
     /// `fetch`, a step of the plan, or `signal`.
     pub name: String,
-    /// How it ended.
+    /// The outcome of the step.
     pub outcome: Outcome,
-    /// Milliseconds from the start of the run.
+    /// Start of the step, in milliseconds since the start of the run.
     pub start_ms: u64,
-    /// Milliseconds that it took.
+    /// Duration in milliseconds.
     pub duration_ms: u64,
-    /// What it did.
+    /// The actions that were carried out, in order.
     pub actions: Vec<ActionReport>,
 }
 
@@ -109,66 +109,66 @@ pub struct StepReport {
 pub struct ActionReport {
     /// The action, in the words of the plan.
     pub action: String,
-    /// Whether something had to be changed.
+    /// The change that the action made, if any.
     pub change: Change,
-    /// Milliseconds that it took.
+    /// Duration in milliseconds.
     pub duration_ms: u64,
 }
 
-/// What an action came to.
+/// The result of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// The end state was brought about.
     Made,
-    /// It held already.
+    /// The end state held already.
     AlreadyDone,
-    /// It could not be brought about.
+    /// The end state could not be brought about.
     Failed,
 }
 
-/// What CloudFormation, or Auto Scaling, was told.
+/// A signal to CloudFormation, or the completion of an Auto Scaling lifecycle action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignalReport {
     /// Stack and resource, the wait condition handle without its secret part, or the lifecycle hook and its group.
     pub target: String,
-    /// `SUCCESS` or `FAILURE`; `CONTINUE` or `ABANDON`.
+    /// `SUCCESS` or `FAILURE` of a signal; `CONTINUE` or `ABANDON` of a lifecycle action.
     pub status: String,
-    /// What became of it.
+    /// The state of the delivery.
     pub delivery: DeliveryState,
-    /// More about that, for a person.
+    /// Details of the delivery, for a person.
     pub message: String,
 }
 
-/// What became of a signal.
+/// The state of the delivery of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// It is being sent.
+    /// The signal is being sent.
     Pending,
-    /// It was accepted.
+    /// The signal was accepted.
     Accepted,
-    /// An earlier run sent it.
+    /// An earlier run sent the signal.
     AcceptedEarlier,
-    /// Nobody waits for it, as when the group of a stack scales out later.
+    /// Nobody waits for the signal, for example when the stack's group scales out later.
     NotWaitedFor,
-    /// The stack was rolled back, or has failed or been deleted, before it came.
+    /// The stack was rolled back, failed or was deleted before the signal came.
     TooLate,
-    /// It was refused.
+    /// The signal was refused.
     Refused,
-    /// It could not be sent; the next run tries again.
+    /// The signal could not be sent; the next run tries again.
     Undelivered,
 }
 
 impl DeliveryState {
-    /// Whether whoever waits for it has not got it.
+    /// Tells whether the signal was refused or could not be sent, although somebody waits for it.
     pub fn is_lost(self) -> bool {
         matches!(self, DeliveryState::Refused | DeliveryState::Undelivered)
     }
 }
 
 impl Report {
-    /// The report of a run that begins now.
+    /// Begins the report of a run that starts now.
     pub fn begin() -> Self {
         Report {
             version: VERSION,
@@ -190,26 +190,26 @@ impl Report {
         }
     }
 
-    /// All that was to be told.
+    /// Returns the signal and the lifecycle action's completion, if there are any.
     pub fn deliveries(&self) -> impl Iterator<Item = &SignalReport> {
         self.signal.iter().chain(&self.lifecycle_hook)
     }
 
-    /// The same, to be changed.
+    /// Returns the signal and the lifecycle action's completion, if there are any, for changes.
     pub fn deliveries_mut(&mut self) -> impl Iterator<Item = &mut SignalReport> {
         self.signal.iter_mut().chain(&mut self.lifecycle_hook)
     }
 
-    /// What was told, each in a line.
+    /// Returns a line of text for the signal and for the lifecycle action's completion, if there are any.
     pub fn told(&self) -> impl Iterator<Item = String> {
         let signal = self.signal.iter().map(|signal| format!("signal {signal}"));
         signal.chain(self.lifecycle_hook.iter().map(|hook| format!("lifecycle action {hook}")))
     }
 
-    /// Reads a report back.
+    /// Reads a report from its JSON form.
     ///
     /// # Errors
-    /// Text that is no report, or the report of a newer agent; both in words for a person.
+    /// The text is too long, is no report, or is the report of a newer agent. The error is text for a person.
     pub fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -231,13 +231,13 @@ impl Report {
         serde_json::from_str(text).map_err(broken)
     }
 
-    /// When the run began; nothing where the report does not say so rightly.
+    /// Returns the time when the run began; nothing if `started` is not a valid time.
     pub fn began(&self) -> Option<SystemTime> {
         humantime::parse_rfc3339(&self.started).ok()
     }
 
-    /// The steps without which the run would have taken less than a fifth of its time, the longest first. Steps follow
-    /// each other, so all of them are on the critical path; these make its length.
+    /// Returns the longest steps that together take at least four fifths of the time of all steps, the longest first. Steps
+    /// run one after the other, so every step is on the critical path; the returned steps make most of its length.
     pub fn critical(&self) -> Vec<&StepReport> {
         let mut longest: Vec<_> = self.steps.iter().collect();
         longest.sort_by_key(|step| std::cmp::Reverse(step.duration_ms));
@@ -251,7 +251,7 @@ impl Report {
         decisive.collect()
     }
 
-    /// Milliseconds from the start to the end of all that is known.
+    /// Returns the milliseconds from the start of the run to the latest known time, at least 1.
     pub(super) fn span_ms(&self) -> u64 {
         let ends = self.steps.iter().map(|step| step.start_ms.saturating_add(step.duration_ms));
         ends.max().unwrap_or_default().max(self.duration_ms).max(1)
@@ -259,7 +259,7 @@ impl Report {
 }
 
 impl StepReport {
-    /// How it went, in a word or two.
+    /// Returns the result of the step in a few words.
     pub fn result(&self) -> String {
         let made = self.actions.iter().filter(|action| action.change == Change::Made).count();
         match self.outcome {
@@ -290,7 +290,7 @@ impl fmt::Display for SignalReport {
     }
 }
 
-/// A time for a person: `12 ms`, `3.4 s`, `2m 5s`.
+/// Formats a time for a person: `12 ms`, `3.4 s`, `2m 5s`.
 pub fn milliseconds(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),

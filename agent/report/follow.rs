@@ -1,4 +1,4 @@
-//! A run while it goes: on a terminal in one line that is kept current, in a log a line for each change.
+//! The progress of a run: kept current on a terminal, and a line for each change in a log.
 
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -7,29 +7,29 @@ use std::time::Duration;
 use super::contents::{Outcome, Report, milliseconds};
 use crate::text::{BAD, COLUMNS, FAINT, GOOD, NOTE, Paint, STRONG, one_line, shortened};
 
-/// To the start of the line, and everything from there on cleared.
+/// Moves to the start of the line, and clears everything from there on.
 const CLEAR: &str = "\r\x1b[J";
-/// To the line above.
+/// Moves to the line above.
 const UP: &str = "\x1b[A";
 /// The width of a step's name and of a time, with the gaps behind them.
 const INDENT: usize = 21;
 
-/// Says how a run goes.
+/// The display of a run's progress.
 #[derive(Debug)]
 pub struct Follow<W> {
     out: W,
     paint: Paint,
     /// The width of the terminal; none in a log.
     columns: Option<usize>,
-    /// How many steps were said to have ended.
+    /// Number of steps that were shown as ended.
     ended: usize,
     last: String,
-    /// How many lines of the terminal are to be drawn anew.
+    /// Number of lines on the terminal that the next drawing replaces.
     drawn: usize,
 }
 
 impl<W: Write + IsTerminal + AsFd> Follow<W> {
-    /// Says it here.
+    /// Makes a display on this stream.
     pub fn on(out: W, paint: Paint) -> Self {
         let columns = out.is_terminal().then(|| {
             let size = terminal_size::terminal_size_of(&out);
@@ -38,10 +38,10 @@ impl<W: Write + IsTerminal + AsFd> Follow<W> {
         Follow { out, paint, columns, ended: 0, last: String::new(), drawn: 0 }
     }
 
-    /// Says what is new of a run: of its report, and of `doing`, which is what it says that it does or waits for.
+    /// Shows the news of a run: its report, and `doing`, the run's own words for its current work or wait.
     pub fn say(&mut self, report: Option<&Report>, doing: &str, elapsed: Duration) {
         let steps = report.map(|report| report.steps.as_slice()).unwrap_or_default();
-        // The same process goes through a run anew when its instance leaves a warm pool.
+        // The same process begins a new run when its instance leaves a warm pool.
         if steps.len() < self.ended {
             self.ended = 0;
         }
@@ -70,21 +70,21 @@ impl<W: Write + IsTerminal + AsFd> Follow<W> {
         }
     }
 
-    /// Says a line of its own.
+    /// Shows a line of its own.
     pub fn line(&mut self, line: &str) {
         let begin = self.clear();
-        // Whoever does not look any more does not keep the run from being followed.
+        // A failure to write, as after the reader has gone, must not stop the run from being followed.
         let _ = writeln!(self.out, "{begin}{line}");
     }
 
-    /// Takes away what was kept current.
+    /// Removes the lines that were kept current.
     pub fn end(&mut self) {
         let clear = self.clear();
         let _ = write!(self.out, "{clear}");
         let _ = self.out.flush();
     }
 
-    /// What takes away the lines that were drawn.
+    /// Returns the codes that remove the drawn lines.
     fn clear(&mut self) -> String {
         match std::mem::take(&mut self.drawn) {
             0 => String::new(),
@@ -92,7 +92,7 @@ impl<W: Write + IsTerminal + AsFd> Follow<W> {
         }
     }
 
-    /// Draws what is done now. What was seen of a wait, behind a colon, has a line of its own.
+    /// Draws the current work. The text behind a colon, which is what a wait has seen, gets a line of its own.
     fn draw(&mut self, step: &str, doing: &str, elapsed: Duration, columns: usize) {
         let time = match elapsed.as_secs() {
             seconds @ 0..60 => format!("{seconds} s"),

@@ -1,4 +1,4 @@
-//! A finished run in one line of JSON, for whoever looks at many instances at once.
+//! A finished run in one line of JSON, for people who look at many instances at once.
 
 use std::time::SystemTime;
 
@@ -8,15 +8,17 @@ use serde_json::{Map, Value};
 use super::contents::{Boot, DeliveryState, Outcome, Report, SignalReport};
 use crate::document::problem::cut;
 
-/// Characters of a reason; the report has it whole.
+/// Most characters of a reason; the report has the whole reason.
 const REASON: usize = 2000;
 
-/// A finished run, as it is added to the log of runs. What is not known is left out.
+/// A finished run, as a line of the log of runs. Values that are not known are left out.
 ///
-/// Its secrets are masked, since it is made of a [`Report`] alone. The keys are a wire form: `docs/status.md` has them.
+/// Secrets are masked, since the line is made from a [`Report`] alone. The keys are an interface: `docs/status.md` lists
+/// them.
 #[derive(Clone, Debug, Serialize)]
 pub struct Line<'a> {
-    /// The time of the line, at the end of the run: RFC 3339 in UTC, whole seconds. It comes first, where a log agent looks for it.
+    /// The time of the line, at the end of the run: RFC 3339 in UTC, whole seconds. The time comes first, where a log agent
+    /// looks for it.
     pub time: String,
     /// The instance, as the instance metadata or the firmware name it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,18 +32,18 @@ pub struct Line<'a> {
     /// Logical id in the stack, from the configuration or the instance's tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<&'a str>,
-    /// The cluster that the configuration names.
+    /// The cluster, from the configuration, else from the ECS agent's settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<&'a str>,
-    /// The kind of the run among those of the instance, by what earlier runs have kept.
+    /// The kind of the run in the life of the instance, from the records of earlier runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
     /// The outcome of the run.
     pub outcome: Outcome,
-    /// The reason of a failure, or what a person should know; at most 2000 characters.
+    /// The reason for a failure, or information for a person; at most 2000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Name of the step that failed, or that was cut off by a panic; none where it was none of the steps.
+    /// Name of the step that failed, or that a panic cut off; none if no step failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_step: Option<&'a str>,
     /// Seconds that the run took, with milliseconds.
@@ -51,13 +53,13 @@ pub struct Line<'a> {
     /// Name of the step that took longest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slowest_step: Option<&'a str>,
-    /// Seconds of that step.
+    /// Seconds of the slowest step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slowest_step_seconds: Option<f64>,
-    /// The delivery of the signal to CloudFormation; none where none was to be sent.
+    /// The delivery of the signal to CloudFormation; none if no signal was to be sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<DeliveryState>,
-    /// The delivery of the lifecycle action; none where there is no hook.
+    /// The delivery of the lifecycle action's completion; none if there is no hook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycle_hook: Option<DeliveryState>,
     /// Version of ecs-firstrun.
@@ -65,7 +67,7 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The line of a finished run.
+    /// Makes the line of a finished run.
     pub fn of(report: &'a Report, now: SystemTime) -> Self {
         let mut times: Vec<(&str, u64)> = Vec::new();
         for step in &report.steps {
@@ -74,7 +76,7 @@ impl<'a> Line<'a> {
                 None => times.push((&step.name, step.duration_ms)),
             }
         }
-        // Of equally slow ones the first.
+        // Of equally slow steps, the first counts.
         let slowest = times.iter().rev().max_by_key(|(_, ms)| *ms);
         let delivery = |told: &Option<SignalReport>| told.as_ref().map(|told| told.delivery);
         Line {
@@ -98,10 +100,10 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The line as it stands in the file, with its end.
+    /// Returns the line as it is in the file, with the newline.
     ///
     /// # Errors
-    /// None that is known: all keys are text.
+    /// No error is known: all keys are text.
     pub fn render(&self) -> serde_json::Result<String> {
         serde_json::to_string(self).map(|line| line + "\n")
     }
@@ -112,7 +114,7 @@ fn failed_step(report: &Report) -> Option<&str> {
         Outcome::Failure | Outcome::Refused => matches!(outcome, Outcome::Failure | Outcome::Running),
         _ => outcome == Outcome::Failure,
     };
-    // That a failure could not be signalled is not why it failed: the first one counts.
+    // The first failed step is the cause: a later failure to send the signal is not.
     report.steps.iter().find(|step| failed(step.outcome)).map(|step| step.name.as_str())
 }
 

@@ -1,4 +1,4 @@
-//! The report for a person: the outcome, the steps on a time axis, what made the run take as long as it did, the signal.
+//! The report for a person: the outcome, the steps on a time axis, the critical path, and the signal.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,7 +12,7 @@ const AXIS: usize = 30;
 const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
 impl Report {
-    /// The text that `status` prints.
+    /// Returns the text that `status` prints.
     pub fn render(&self, paint: Paint) -> String {
         let instance = one_line(self.instance_id.as_deref().unwrap_or("an unknown instance"));
         let style = match self.outcome {
@@ -44,7 +44,7 @@ impl Report {
         }
     }
 
-    /// A line for each step, with a bar on the time axis, and what made the run as long as it was.
+    /// Formats a line for each step, with a bar on the time axis, and the critical path.
     fn timeline(&self, paint: Paint) -> String {
         let (critical, span_ms) = (self.critical(), self.span_ms());
         let decisive: HashSet<*const StepReport> = critical.iter().map(|step| std::ptr::from_ref(*step)).collect();
@@ -75,13 +75,13 @@ impl Report {
     }
 }
 
-/// `wait 1.2 s (92 %)`.
+/// Formats a step with its share of the time: `wait 1.2 s (92 %)`.
 fn share(step: &StepReport, span_ms: u64) -> String {
     let percent = u128::from(step.duration_ms) * 100 / u128::from(span_ms);
     format!("{} {} ({percent} %)", one_line(&step.name), milliseconds(step.duration_ms))
 }
 
-/// A step on the time axis: full blocks on the critical path, light ones elsewhere.
+/// Draws a step on the time axis: full blocks on the critical path, light ones elsewhere.
 fn bar(step: &StepReport, span_ms: u64, is_critical: bool) -> String {
     let eighths = |ms: u64| {
         let all = AXIS * EIGHTHS.len();
@@ -104,7 +104,7 @@ fn bar(step: &StepReport, span_ms: u64, is_critical: bool) -> String {
     out
 }
 
-/// A text after its label, indented by two from the second line on.
+/// Formats a text after its label, wrapped.
 fn labelled(label: &str, text: &str, style: anstyle::Style, paint: Paint) -> String {
     let whole = format!("{label}: {text}");
     let mut lines = wrap(&whole, COLUMNS).into_iter();

@@ -6,18 +6,18 @@ use std::fmt::Write as _;
 use super::contents::{Change, Outcome, Report, StepReport, milliseconds};
 use crate::text::shortened;
 
-/// Pixels: of the picture, of the margin around, of a step's row and of the bar in it.
+/// Sizes in pixels: the width of the picture, the margin, a step's row, and the bar in a row.
 const WIDTH: f64 = 960.0;
 const MARGIN: f64 = 24.0;
 const ROW: f64 = 30.0;
 const BAR: f64 = 20.0;
-/// Where the first row begins.
+/// The top of the first row, in pixels.
 const TOP: f64 = 112.0;
-/// The width of a letter, about.
+/// The approximate width of a letter, in pixels.
 const LETTER: f64 = 7.2;
 /// The letters that have room between the margins.
 const LETTERS: usize = ((WIDTH - 2.0 * MARGIN) / LETTER) as usize;
-/// How many lines of a grid there are at most.
+/// Most intervals of the grid.
 const TICKS: u64 = 10;
 
 /// The colours of both surroundings. Viewers that know no dark mode show the light one.
@@ -45,7 +45,7 @@ text { font: 13px ui-sans-serif, system-ui, 'DejaVu Sans', sans-serif; fill: #1f
 ";
 
 impl Report {
-    /// The timeline as an SVG document: a bar for each step, the actions as parts of it, on a time axis.
+    /// Returns the timeline as an SVG document: a bar for each step on a time axis, divided into the actions.
     pub fn svg(&self) -> String {
         let axis = Axis { span_ms: self.span_ms() };
         let height = TOP + ROW * self.steps.len() as f64 + 84.0;
@@ -110,7 +110,8 @@ impl Axis {
         MARGIN + (WIDTH - 2.0 * MARGIN) * (ms.min(self.span_ms) as f64 / self.span_ms as f64)
     }
 
-    /// What lies between two lines of the grid: 1, 2 or 5 of a power of ten, or as many minutes or hours.
+    /// Returns the milliseconds between two lines of the grid. The interval is 1, 2 or 5 times a power of ten, in
+    /// milliseconds below 30 s, else in minutes or hours.
     fn tick_ms(&self) -> u64 {
         let units = [1, 60_000, 3_600_000];
         let decades = (0..15).flat_map(|power| [1, 2, 5].map(|first| first * 10_u64.pow(power)));
@@ -146,7 +147,7 @@ fn bar(out: &mut String, axis: &Axis, y: f64, step: &StepReport, class: &str) {
             Change::AlreadyDone => ", nothing to do",
             Change::Failed => ", failed",
         };
-        // Every other one is lighter, so that they can be told apart.
+        // Every other action is lighter, so that actions can be told apart.
         let (class, width) = (if at % 2 == 0 { "even" } else { "odd" }, to - from);
         let title = format!("{}, {}{words}", action.action, milliseconds(action.duration_ms));
         let _ = writeln!(
@@ -169,7 +170,7 @@ fn text(out: &mut String, class: &str, x: f64, y: f64, anchor: &str, words: &str
     let _ = writeln!(out, "<text{class} x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escaped(words));
 }
 
-/// A text as XML has it: without the characters that XML can't have.
+/// Escapes a text for XML. Characters that XML can't have become spaces.
 fn escaped(words: &str) -> String {
     let mut out = String::new();
     for c in words.chars() {

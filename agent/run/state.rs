@@ -115,7 +115,7 @@ pub struct Kept {
     pub user_data: Option<String>,
     /// The variables of the shell original.
     pub variables: BTreeMap<String, String>,
-    /// Who the instance is.
+    /// The identity of an instance.
     pub identity: Identity,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::document::decode::{self, Decoded, Note, decode, decode_for};
 
-/// The user data as each instance of a launch has it: those that a part names by their index, and any other.
+/// Decodes the user data for each launch index that a part names, and for one other instance.
 pub(super) fn of_launch(name: &str, bytes: &[u8]) -> Vec<Decoded> {
     let all = decode(name, bytes);
     if all.launch_indices.is_empty() {
@@ -11,7 +11,7 @@ pub(super) fn of_launch(name: &str, bytes: &[u8]) -> Vec<Decoded> {
     let any_other = (0..).find(|index| !all.launch_indices.contains(&Some(*index)));
     let indices = all.launch_indices.iter().flatten().copied().chain(any_other);
     let mut launch: Vec<_> = indices.map(|index| decode_for(name, bytes, Some(index))).collect();
-    // One without configuration may be meant to be so.
+    // An instance may be without configuration on purpose.
     if !launch.iter().all(is_empty) {
         launch.retain(|decoded| !is_empty(decoded));
     }
@@ -23,12 +23,12 @@ pub(super) fn of_launch(name: &str, bytes: &[u8]) -> Vec<Decoded> {
     launch
 }
 
-/// Tells whether there is nothing for ecs-firstrun in user data.
+/// Tells whether decoded user data has nothing for ecs-firstrun.
 pub(super) fn is_empty(decoded: &Decoded) -> bool {
     decoded.documents.is_empty() && decoded.problems.is_empty()
 }
 
-/// The bytes that EC2 counts: user data that are base64 as a whole are decoded before.
+/// Returns the size of user data as EC2 counts it, in bytes. User data that is base64 as a whole is decoded first.
 pub(super) fn size_for_ec2(bytes: &[u8]) -> usize {
     decode::base64_wrapped(bytes).map_or(bytes.len(), |decoded| decoded.len())
 }

@@ -1,4 +1,4 @@
-//! Settings of `logs` with which nothing is sent, or not as one would think.
+//! Settings of `logs` with which nothing is sent, or not in the expected way.
 
 use std::collections::BTreeMap;
 
@@ -48,15 +48,16 @@ fn never_sent(config: &Config, path: &str) -> Option<(String, &'static str)> {
     if FOLDERS.contains(&path) || directories.into_iter().any(|directory| directory == path) {
         return Some((format!("{path} is a folder: nothing is sent"), "name files, such as /var/log/app/*.log"));
     }
-    // Its pattern is that of Go's filepath.Glob then, which has no alternatives.
-    // A variable that nothing fills in is warned of by itself.
+    // Without `**` the pattern is one of Go's filepath.Glob, which has no alternatives.
+    // A variable that nothing fills in has its own warning.
     (path.contains(['{', '}']) && !path.contains("**") && !path.contains("${")).then(|| {
         let message = format!("the CloudWatch agent takes the braces in {path} for signs of a file's name");
         (message, "list each path by itself: alternatives work beside ** only")
     })
 }
 
-/// Warns of patterns that find a file which another entry sends as well. What `exclude` leaves out is not known here.
+/// Warns of patterns that match a file which another entry sends as well. Entries with `exclude` are left out: its effect
+/// is not known here.
 fn sent_twice(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
     let listed = || config.logs.files.iter().map(|file| file.path.as_str()).filter(|path| !is_pattern(path));
     let of_host = || ALL_HOST_LOGS.iter().map(|log| log.path);
@@ -75,7 +76,7 @@ fn sent_twice(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
     }
 }
 
-/// Entries whose lines end in one stream, mixed.
+/// Warns of entries whose lines end in one log stream, mixed.
 fn shared_streams(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
     let Instance { region, account_id, .. } = Instance::example();
     let names = LogNames::new(config, (&region, &account_id), &Placeholder::text);

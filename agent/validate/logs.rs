@@ -1,4 +1,4 @@
-//! Warnings of what `logs` asks for and the role of the instances does not allow.
+//! Warnings of `logs` settings that the role of the instances does not allow.
 
 use super::template::functions::STACK;
 use super::template::permissions::Permissions;
@@ -8,7 +8,8 @@ use crate::config::{Config, LogAgent, LogNames};
 use crate::instance::Instance;
 use crate::text::is_match;
 
-/// The name under which IAM looks for a permission on `logs:DescribeLogGroups`: that of no group, for a list of all.
+/// The end of the ARN that IAM checks for `logs:DescribeLogGroups`, after `:log-group:`. The name of a log group would come
+/// first; there is none, since the action lists all groups.
 const NO_GROUP: &str = ":log-stream:";
 
 /// Warns of log groups that the instances can't make, and of a retention that they can't set.
@@ -24,7 +25,7 @@ pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut
     // With `logs.role_arn` the permissions of another role count, which the template may not have.
     let sends_as_itself = config.logs.agent != LogAgent::None && config.logs.role_arn.is_none();
     let Some(permissions) = around.permissions.as_ref().filter(|_| sends_as_itself) else { return };
-    // A template whose statements are about no log group leaves that to somebody else.
+    // A template without any statement on log groups leaves the permission to somebody else.
     if permissions.allowed("logs:CreateLogGroup").is_none_or(|allowed| allowed.is_empty()) {
         return;
     }
@@ -66,7 +67,8 @@ pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut
 
 const CREATE: &str = "let the statement on `logs:CreateLogGroup` cover them, or choose another `logs.group`";
 
-/// The CloudWatch agent asks what retention a log group has, and sets it where that is another one.
+/// Warns of a retention that the role can't set. The CloudWatch agent reads a log group's retention, and sets it only if it
+/// differs.
 fn retention(permissions: &Permissions, prefix: &str, group: &str, warn: &mut dyn FnMut(String, &str)) {
     let sets = allows(permissions, "logs:PutRetentionPolicy", group);
     let lists = allows(permissions, "logs:DescribeLogGroups", NO_GROUP);
@@ -89,19 +91,19 @@ fn retention(permissions: &Permissions, prefix: &str, group: &str, warn: &mut dy
     warn(message, remedy);
 }
 
-/// Tells whether an action is allowed for a log group, or may be by what only the stack knows.
+/// Tells whether an action is, or may be, allowed for a log group. Values that only the stack knows may allow it.
 fn allows(permissions: &Permissions, action: &str, group: &str) -> bool {
     permissions.allowed(action).is_none_or(|allowed| allowed.iter().any(|pattern| covers(pattern, group)))
 }
 
-/// Tells whether a pattern of ARNs covers a log group. Policies name one with and without what may follow for its streams.
-/// In which region and account the stack will be made nobody knows here.
+/// Tells whether an ARN pattern covers a log group. Policies name a log group with or without a suffix for its streams. The
+/// region and the account of the stack are not known here, so they are not compared.
 fn covers(pattern: &str, group: &str) -> bool {
     let pattern = match pattern.split_once(":log-group:") {
         Some((_, name)) => name,
         None => return covers_all_of_logs(pattern),
     };
-    // What the stack will be called nobody knows either: a star before the first slash may stand for its name.
+    // The name of the stack is not known, either: a star before the first slash may match it.
     let is_of_stack = group.starts_with(STACK) && !pattern.starts_with(STACK);
     let may_be_stack = is_of_stack && pattern.split(['/', ':']).next().is_some_and(|name| name.contains(['*', '?']));
     may_be_stack || is_match(pattern, group) || is_match(pattern, &format!("{group}:*"))

@@ -1,5 +1,5 @@
-//! Proxy settings that some of their readers do not understand: programs in Go, as Docker and the agents are, and dnf and yum
-//! with libcurl.
+//! Proxy settings that some programs do not understand. Examples are Docker and the agents, which are written in Go, and
+//! dnf and yum, which use libcurl.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::document::decode::Document;
 use crate::document::problem::{self, Problem};
 
-/// Finds what of the proxy hurts or does nothing.
+/// Finds proxy settings that cause trouble or have no effect.
 pub(super) fn warnings(config: &Config, documents: &[Document]) -> Vec<Problem> {
     let mut found = Vec::new();
     let Some(proxy) = &config.proxy else { return found };
@@ -33,7 +33,7 @@ pub(super) fn warnings(config: &Config, documents: &[Document]) -> Vec<Problem> 
         warn(&["proxy", "url"], message, "write the port, as http://proxy.internal:3128");
     }
     for (index, entry) in proxy.no_proxy.iter().enumerate().take(problem::MOST) {
-        // What is left of `Fn::Sub` is told as such.
+        // A variable that `Fn::Sub` should have filled in has its own warning.
         let effect = matches_nothing(entry.as_str()).filter(|_| variable(entry.as_str()).is_none());
         if let Some((what, remedy)) = effect {
             warn(&["proxy", "no_proxy", &index.to_string()], what, remedy);
@@ -42,7 +42,8 @@ pub(super) fn warnings(config: &Config, documents: &[Document]) -> Vec<Problem> 
     found
 }
 
-/// The note that dnf and yum know no exceptions, where the list has hosts or domains, among which may be repositories.
+/// Returns the note that dnf and yum know no exceptions, if `no_proxy` has hosts or domains. Repositories may be among
+/// these hosts.
 pub(super) fn note(config: &Config) -> Option<String> {
     let is_name = |entry: &str| entry != "*" && !entry.contains('/') && entry.parse::<IpAddr>().is_err();
     let names = config.proxy.iter().flat_map(|proxy| &proxy.no_proxy).map(|entry| entry.as_str());
@@ -53,7 +54,7 @@ pub(super) fn note(config: &Config) -> Option<String> {
     })
 }
 
-/// The port that stands for the one that the URL leaves out.
+/// Returns the default port of the scheme if the proxy's URL has no port.
 fn port_left_out(documents: &[Document]) -> Option<u16> {
     let of = |document: &Document| document.config.as_ref()?.at(&["proxy", "url"])?.text().map(str::to_owned);
     let text = documents.iter().rev().find_map(of)?;
@@ -63,7 +64,8 @@ fn port_left_out(documents: &[Document]) -> Option<u16> {
     (!has_port).then_some(if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 })
 }
 
-/// Says why an entry of NO_PROXY matches nothing in Go programs, as Docker and the ECS agent are, and what to write.
+/// Tells why an entry of `NO_PROXY` matches nothing in Go programs, such as Docker and the ECS agent. The second text is
+/// the remedy.
 /// <https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>
 fn matches_nothing(entry: &str) -> Option<(String, &'static str)> {
     let nothing = |why: &str| format!("`{entry}` matches nothing in Docker and the ECS agent: {why}");
@@ -71,7 +73,7 @@ fn matches_nothing(entry: &str) -> Option<(String, &'static str)> {
         let message = "with `*` the proxy is used for nothing at all".to_owned();
         return Some((message, "leave `proxy` out, or name the hosts that are reached directly"));
     }
-    // The socket of Docker is in the list anyway: its client takes the path for a host.
+    // Docker's socket is in the list anyway, since Docker's client takes its path for a host.
     if entry.starts_with('/') {
         return None;
     }

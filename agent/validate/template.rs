@@ -1,5 +1,7 @@
-//! User data inside a CloudFormation template: found, put together as CloudFormation would, and checked, in each way in which a
-//! stack can be made of the template. What is wrong is shown where it stands in the template.
+//! User data inside a CloudFormation template.
+//!
+//! The user data is found, put together as CloudFormation would, and checked for each way in which a stack can be made of
+//! the template. Problems are shown at their place in the template.
 
 mod check;
 pub(super) mod functions;
@@ -21,7 +23,7 @@ use super::validation::{HOW_TO_HOLD, Validation};
 use crate::document::problem::{Problem, Source};
 use crate::document::yaml::{self, Value};
 
-/// Whether a document looks like a template: a mapping whose `Resources` have types.
+/// Tells whether a document looks like a template: a mapping whose `Resources` have types.
 pub(super) fn is_template(text: &str) -> bool {
     let resources = text.contains("Resources").then(|| yaml::load_template(&Source::new("", text)).root).flatten();
     let resources = resources.as_ref().and_then(|root| root.get("Resources"));
@@ -51,7 +53,7 @@ pub(super) fn check(name: &str, text: &str) -> Validation {
     let template = Template::new(root);
     let mut places = Vec::new();
     for (id, resource) in &template.in_order {
-        // What is passed to a nested stack or a custom resource is no user data yet.
+        // A value passed to a nested stack or a custom resource is no user data yet.
         let kind = template.kind(resource);
         let is_passed_on = kind.starts_with("AWS::CloudFormation::") || kind.starts_with("Custom::");
         if let Some(properties) = resource.get("Properties").filter(|_| !is_passed_on) {

@@ -2,16 +2,16 @@
 
 use crate::document::problem::Problem;
 
-/// What to do where nothing is for ecs-firstrun.
+/// The remedy if nothing in a file is for ecs-firstrun.
 pub(super) const HOW_TO_HOLD: &str = "make `#ecs-firstrun` its first line, or put the configuration under the key `ecs_firstrun` \
     of a `#cloud-config` document, or into a MIME part of the type application/vnd.ecs-firstrun+yaml";
 
 /// The result of the check of a file.
 #[derive(Debug, Default)]
 pub struct Validation {
-    /// What messages call the file.
+    /// The name of the file in messages.
     pub name: String,
-    /// Whether there is any configuration in it.
+    /// Set if there is any configuration in the file.
     pub found: bool,
     /// Set if the only finding is that nothing in the file is for ecs-firstrun.
     pub others: bool,
@@ -21,11 +21,11 @@ pub struct Validation {
     pub was_meant: bool,
     /// Set if values known only in the stack may contain configuration.
     pub depends_on_stack: bool,
-    /// What is wrong: a run would refuse it.
+    /// The errors: a run would refuse the configuration.
     pub errors: Vec<Problem>,
-    /// What is allowed, and hurts.
+    /// The warnings: values that are valid but cause trouble.
     pub warnings: Vec<Problem>,
-    /// What a person should know.
+    /// Notes for a person.
     pub notes: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl Validation {
         Validation { name: name.to_owned(), ..Validation::default() }
     }
 
-    /// Says of the same file for this and another instance of a launch what there is to say, each thing once.
+    /// Merges the findings in the same file for another instance of a launch, each finding once.
     pub(super) fn and(mut self, other: Self) -> Self {
         fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
             more.into_iter().for_each(|one| {
@@ -49,7 +49,7 @@ impl Validation {
         Self { found: self.found | other.found, was_meant: self.was_meant | other.was_meant, ..self }
     }
 
-    /// The same, with the error that nothing in the file is for ecs-firstrun.
+    /// Adds the error that nothing in the file is for ecs-firstrun.
     pub(super) fn nothing_found(mut self, message: String, remedy: &str) -> Self {
         self.errors.push(Problem::general(message).remedy(remedy));
         self.others = true;
@@ -66,7 +66,7 @@ impl Validation {
         self
     }
 
-    /// A file that could not be checked.
+    /// Makes the verdict on a file that could not be checked.
     pub fn failed(name: &str, message: String, remedy: &str) -> Self {
         Validation { errors: vec![Problem::general(message).remedy(remedy)], ..Validation::of(name) }
     }

@@ -1,5 +1,4 @@
-//! Mount options that a kernel may refuse, or with which nothing can be written that has to be; and volumes that only an image
-//! can map.
+//! Warnings on volumes: mount options that fail or prevent necessary writes, and volumes that only an image can map.
 
 use serde_json::Map;
 
@@ -9,7 +8,7 @@ use crate::config::types::Device;
 use crate::config::{Config, Volume};
 use crate::plan::docker_data_root;
 
-/// Warns of options that are sound by their grammar only.
+/// Warns of mount options that a kernel may refuse, and of `ro` where something has to be written.
 pub(super) fn options(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
     for (at, volume) in config.storage.iter().enumerate() {
         let at = at.to_string();
@@ -46,7 +45,7 @@ pub(super) fn options(config: &Config, warn: &mut impl FnMut(&[&str], String, &s
     }
 }
 
-/// Warns of volumes that the launch template doesn't map, where updates take an image with a root volume alone.
+/// Warns of volumes that the launch template doesn't map, if updates need an image with a root volume alone.
 pub(super) fn of_the_image(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
     let Some((group, mapped)) = &around.updates.root_replaced else { return };
     for (at, volume) in config.storage.iter().enumerate() {
@@ -63,13 +62,13 @@ pub(super) fn of_the_image(config: &Config, around: &Surroundings, warn: &mut im
     }
 }
 
-/// The option that makes a volume read-only: of `ro` and `rw` the last one holds.
+/// Returns the index of the option that makes a volume read-only: of `ro` and `rw`, the last one holds.
 fn read_only(volume: &Volume) -> Option<usize> {
     let last = volume.options.iter().rposition(|option| matches!(option.as_str(), "ro" | "rw"))?;
     (volume.options[last].as_str() == "ro").then_some(last)
 }
 
-/// Names what has to be written to a volume; none if nothing has.
+/// Names the content that has to be written to a volume, if any.
 fn written(config: &Config, volume: &Volume) -> Option<&'static str> {
     if config.is_of_docker(volume, &docker_data_root(config, &Map::new())) {
         return Some("Docker keeps its data");

@@ -11,7 +11,8 @@ pub(super) fn warning(documents: &[Document], path: &[&str], message: String) ->
     }
 }
 
-/// Where a value is; of several documents, in the last that has it.
+/// Returns the place of a value, or of the nearest key above it. Of several documents, the last one that comes nearest
+/// counts.
 fn place(documents: &[Document], path: &[&str]) -> Option<Span> {
     let nearest = |document: &Document| {
         let root = document.config.as_ref()?;

@@ -1,4 +1,4 @@
-//! What is allowed in user data, and hurts.
+//! Warnings: values in user data that are valid but cause trouble.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::document::problem::Problem;
 use crate::ecs_variables::{holds_secret, is_secret};
 use crate::text::did_you_mean;
 
-/// The bytes that EC2 takes, before they are encoded.
+/// Most bytes of user data that EC2 takes, counted before encoding.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
 const MOST_BYTES: usize = 16 * 1024;
-/// From here on there is a warning: what a stack fills in may be longer than what stands for it here.
+/// Bytes of user data from which a warning is given: the stack's values may be longer than the placeholders.
 const MANY_BYTES: usize = 15 * 1024;
 
-/// What of a configuration does not fit together, or not what is around it.
+/// Finds values of a configuration that don't fit each other, or don't fit the template around them.
 pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surroundings) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut warn =
@@ -33,7 +33,7 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     found
 }
 
-/// The warning about the size of user data, as EC2 is given them.
+/// Returns the warning about the size of user data, as EC2 counts it.
 pub(super) fn size(name: &str, bytes: usize) -> Option<Problem> {
     let message = match bytes {
         0..MANY_BYTES => return None,
@@ -86,7 +86,7 @@ fn timeouts(
     }
 }
 
-/// The warning that nothing in the template waits for the signal.
+/// Returns the warning that nothing in the template waits for the signal.
 pub(super) fn nobody_waits(config: &Config, documents: &[Document], around: &Surroundings) -> Option<Problem> {
     let signal = config.signal.as_ref()?;
     let remedy = match &around.waits {
@@ -101,7 +101,7 @@ pub(super) fn nobody_waits(config: &Config, documents: &[Document], around: &Sur
     Some(warning(documents, &["signal", key], message).remedy(remedy))
 }
 
-/// Updates by instance refresh wait for no signal, but for a lifecycle hook.
+/// Warns of instance refreshes without a matching lifecycle hook: they wait for no signal.
 fn refreshes(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
     let Some(signal) = &config.signal else { return };
     for refresh in &around.refreshed {
@@ -132,7 +132,7 @@ fn refreshes_of(signal: &Signal, Refresh { group, hooks }: &Refresh, warn: &mut 
     warn(&["signal", "lifecycle_hook", "name"], message, &remedy);
 }
 
-/// The secrets that a configuration holds, which user data do not keep.
+/// Warns of secrets in a configuration, since user data is no safe place for secrets.
 pub(super) fn secrets(config: &Config, documents: &[Document]) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut warn =

@@ -11,7 +11,7 @@ use crate::document::yaml::{Node, Value};
 const NAMES: [&str; 2] = ["group", "stream"];
 const DYNAMIC_REFERENCE: &str = "{{resolve:";
 
-/// Values that look right and do nothing.
+/// Finds values that look right but have no effect.
 pub(super) fn find(config: &Config, documents: &[Document]) -> Vec<Problem> {
     let mut found = Vec::new();
     for document in documents.iter().filter_map(|document| document.config.as_ref()) {
@@ -33,7 +33,7 @@ pub(super) fn find(config: &Config, documents: &[Document]) -> Vec<Problem> {
     found
 }
 
-/// Values in which something stands that was to be filled in.
+/// Finds values with a variable or a dynamic reference that nothing fills in.
 fn never_filled<'n>(node: &'n Node, keys: &mut Vec<&'n str>, found: &mut Vec<Problem>) {
     match &node.value {
         Value::Mapping(entries) => {
@@ -69,7 +69,7 @@ fn is_name(keys: &[&str]) -> bool {
     keys.first() == Some(&"logs") && keys.last().is_some_and(|last| NAMES.contains(last))
 }
 
-/// The first `${Name}` of a text.
+/// Returns the first `${Name}` of a text.
 pub(super) fn variable(text: &str) -> Option<&str> {
     let begins = text.find("${")?;
     let ends = begins + text[begins..].find('}')?;
@@ -78,13 +78,13 @@ pub(super) fn variable(text: &str) -> Option<&str> {
     is_name.then_some(&text[begins..=ends])
 }
 
-/// `/dev/xvda`, `/dev/sda1` and so on.
+/// Tells whether a path is a root disk: `/dev/xvda`, `/dev/sda1` and so on.
 fn is_root_disk(path: &str) -> bool {
     let disk = path.trim_end_matches(|c: char| c.is_ascii_digit());
     ["/dev/xvda", "/dev/sda"].contains(&disk)
 }
 
-/// Lists of a document that those of a later one replace.
+/// Returns notes on the lists of a document that a later document replaces.
 pub(super) fn replaced_lists(documents: &[Document]) -> Vec<String> {
     let mut notes = Vec::new();
     let earlier = documents.len().saturating_sub(1);
@@ -108,7 +108,7 @@ pub(super) fn replaced_lists(documents: &[Document]) -> Vec<String> {
     notes
 }
 
-/// The lists of a configuration that are not in another list, by their paths.
+/// Returns the lists of a configuration with their paths. Lists within another list are left out.
 fn lists(node: &Node) -> Vec<(Vec<String>, Span)> {
     match &node.value {
         Value::Sequence(_) => vec![(Vec::new(), node.span.clone())],

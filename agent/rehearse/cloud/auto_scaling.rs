@@ -1,4 +1,4 @@
-//! Auto Scaling, as far as lifecycle actions go: their completion and their heartbeats.
+//! The part of Auto Scaling for lifecycle actions: their completion and their heartbeats.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,9 +16,9 @@ const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
 /// Auto Scaling's answer to a call that is well-formed and signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AutoScalingAnswer {
-    /// It takes the call.
+    /// The call is accepted.
     Accept,
-    /// No hook holds the instance, or not yet, or no more.
+    /// No hook holds the instance: none at all, not yet, or no longer.
     NoActiveAction,
     /// There is no such group.
     NoSuchGroup,
@@ -34,7 +34,7 @@ pub enum AutoScalingAnswer {
 
 /// Auto Scaling.
 pub(super) struct AutoScaling {
-    /// For completions; heartbeats are taken unless the first of these is a refusal of the role.
+    /// The answers to completions. Heartbeats are accepted, unless the next answer is a refusal of the role.
     answers: Mutex<VecDeque<AutoScalingAnswer>>,
     log: Arc<CloudLog>,
 }
@@ -44,7 +44,7 @@ impl AutoScaling {
         Self { answers: Mutex::new(options.auto_scaling.clone()), log }
     }
 
-    /// The call, if it is one that the API knows, and signed.
+    /// Reads a call, which must be signed and known to the API.
     fn read(request: &Request, peer: SocketAddr, log: &CloudLog) -> Result<LifecycleCall, ApiError> {
         let given = parameters(&request.body);
         let action = given.get("Action").map(String::as_str).unwrap_or_default();

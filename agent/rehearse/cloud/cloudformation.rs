@@ -1,4 +1,4 @@
-//! CloudFormation, as far as signals go: SignalResource, and the bucket behind wait condition handles.
+//! The part of CloudFormation for signals: SignalResource, and the bucket behind wait condition handles.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
 /// CloudFormation's answer to a signal that is well-formed and authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CfnAnswer {
-    /// It takes the signal.
+    /// The signal is accepted.
     Accept,
     /// Too many requests at once.
     Throttle,
@@ -28,19 +28,19 @@ pub enum CfnAnswer {
     NoSuchStack,
     /// The caller may not signal.
     AccessDenied,
-    /// It failed itself.
+    /// CloudFormation itself failed.
     ServerError,
     /// An error with this status, code and message.
     Error(u16, &'static str, &'static str),
-    /// It is busy, and asks to be left alone for so many seconds.
+    /// CloudFormation is busy, and asks for a pause of so many seconds (`Retry-After`).
     Busy(u64),
     /// A page with this status, as from a middlebox.
     HtmlPage(u16),
     /// The connection is reset.
     Reset,
-    /// It takes the signal, and says so after this long.
+    /// The signal is accepted, and the answer comes after this time.
     Slow(Duration),
-    /// It takes the signal, and the connection breaks before it says so.
+    /// The signal is accepted, and the connection breaks before the answer.
     Lost,
 }
 
@@ -60,7 +60,7 @@ impl CloudFormation {
         }
     }
 
-    /// Which of the two ways of authentication the caller used, and rightly.
+    /// Checks the authentication of a request, and tells which of the two kinds was used.
     fn authenticate(&self, request: &Request) -> Result<SignalAuth, ApiError> {
         let Some(header) = request.header("authorization") else {
             return Err(ApiError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
@@ -103,9 +103,9 @@ impl CloudFormation {
         })
     }
 
-    /// Tells whether a signal with this id is there that this one would not change: only a FAILURE updates one.
+    /// Tells whether a signal with this ID exists that this signal would not update: only a FAILURE updates a signal.
     fn has(&self, signal: &ReceivedSignal) -> bool {
-        // A wait condition takes whatever is put into its bucket.
+        // A wait condition accepts everything that is put into its bucket.
         let of_resource = signal.auth != SignalAuth::WaitHandle && signal.status == "SUCCESS";
         let is_same = |other: &ReceivedSignal| {
             other.auth != SignalAuth::WaitHandle
@@ -115,7 +115,7 @@ impl CloudFormation {
         of_resource && self.log.signals().iter().any(is_same)
     }
 
-    /// Answers a signal as scripted, and records it where that accepts it.
+    /// Answers a signal as scripted, and records the signal if the answer accepts it.
     async fn take(&self, mut signal: ReceivedSignal, peer: SocketAddr, form: ReplyFormat) -> Option<Reply> {
         let stack = signal.stack.clone();
         signal.proxied = self.log.is_proxy(peer);
@@ -133,7 +133,7 @@ impl CloudFormation {
                 return Some(form.accepted());
             }
             CfnAnswer::Slow(delay) => {
-                // Recorded before the wait: it is in, whether the caller stays for the answer or not.
+                // Recorded before the wait: the signal counts, whether the caller stays for the answer or not.
                 self.log.signalled(signal);
                 tokio::time::sleep(delay).await;
                 return Some(form.accepted());
@@ -207,7 +207,7 @@ fn is_stack(text: &str) -> bool {
     is_name(text) || text.starts_with("arn:aws")
 }
 
-/// The name of a stack that is given by its name or its ARN.
+/// Returns the name of a stack that is given by its name or its ARN.
 fn name_of(stack: &str) -> &str {
     stack.split('/').nth(1).unwrap_or(stack)
 }
@@ -216,7 +216,7 @@ fn is_status(text: &str) -> bool {
     matches!(text, "SUCCESS" | "FAILURE")
 }
 
-/// A signal put to a wait condition handle. The URL was signed for an upload without a content type.
+/// Reads a signal put to a wait condition handle. The URL was signed for an upload without a content type.
 fn wait_handle(request: &Request) -> Result<ReceivedSignal, ApiError> {
     let typed = request.header("content-type").is_some_and(|kind| !kind.is_empty());
     if request.method != "PUT" || typed {
@@ -292,7 +292,7 @@ impl ReplyFormat {
     }
 }
 
-/// What a middlebox says in CloudFormation's place.
+/// Returns a page that a middlebox sends in CloudFormation's place.
 pub(super) fn page(status: u16) -> Reply {
     let text =
         format!("<html><head><title>{status}</title></head><body><p>Your request was blocked.</p></body></html>\n");

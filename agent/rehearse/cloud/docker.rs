@@ -1,4 +1,4 @@
-//! Docker's socket: there once Docker has been started, and answering to a ping.
+//! Docker's socket, which appears once Docker has been started, and answers a ping.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,16 +13,16 @@ const PONG: &[u8] = b"HTTP/1.0 200 OK\r\nApi-Version: 1.47\r\nContent-Type: text
 const NOT_FOUND: &[u8] =
     b"HTTP/1.0 404 Not Found\r\nContent-Type: application/json\r\n\r\n{\"message\":\"page not found\"}";
 
-/// Where Docker's socket is, and when it appears.
+/// Docker's socket, and the condition for its appearance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerSocket {
-    /// The socket.
+    /// The path of the socket.
     pub path: PathBuf,
-    /// It appears after this path has.
+    /// The path whose appearance makes the socket appear.
     pub starts_on: PathBuf,
 }
 
-/// Waits until Docker has been started, then answers; without a socket this never returns.
+/// Waits until Docker has been started, then answers. Without a socket this function never returns.
 pub(super) async fn serve(socket: Option<DockerSocket>) -> io::Result<()> {
     let Some(DockerSocket { path, starts_on }) = socket else { return std::future::pending().await };
     while !starts_on.exists() {
@@ -31,12 +31,12 @@ pub(super) async fn serve(socket: Option<DockerSocket>) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // That of an earlier rehearsal in the same folder.
+    // An earlier rehearsal in the same folder may have left its socket.
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path)?;
     loop {
         let (client, _) = listener.accept().await?;
-        // A client that goes away in the middle is its own affair.
+        // A client that disconnects early is no error.
         tokio::spawn(answer(client));
     }
 }

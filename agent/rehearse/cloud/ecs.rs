@@ -1,4 +1,4 @@
-//! The ECS agent's introspection: connections are refused until the agent has registered.
+//! The ECS agent's introspection API: connections are refused until the agent has registered.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,20 +15,20 @@ use super::http::{self, CloudLog, Double, Reply, Request, Server, held};
 const CONTAINER_INSTANCE: &str = "5b0d3c7e9a1f4d62b8c4e07f6a2d1b93";
 const VERSION: &str = "Amazon ECS Agent - v1.105.1 (*8dfceca6c)";
 
-/// Whether, when and as what the ECS agent registers. Times count from the start of the units.
+/// The registration of the ECS agent. Times count from the start of the units.
 #[derive(Debug, Clone)]
 pub enum Registration {
-    /// It registers after this long.
+    /// The agent registers after this time.
     After(Duration, RegisteredAs),
-    /// It never does: the port refuses connections.
+    /// The agent never registers: the port refuses connections.
     Never,
-    /// It listens after this long and gives these answers first, then that of a registered agent.
+    /// The agent listens after this time and gives these answers first, then the answers of a registered agent.
     Scripted {
-        /// How long the port refuses connections.
+        /// Time during which the port refuses connections.
         after: Duration,
-        /// The first answers to requests for its metadata.
+        /// The first answers to requests for the agent's metadata.
         answers: VecDeque<AgentAnswer>,
-        /// What it is registered as after those.
+        /// The registration after these answers.
         then: RegisteredAs,
     },
 }
@@ -39,7 +39,7 @@ impl Default for Registration {
     }
 }
 
-/// What the agent is registered as.
+/// The registered agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredAs {
     /// The cluster's name or ARN, which the agent echoes as it was configured.
@@ -56,19 +56,19 @@ pub struct AgentAnswer {
 }
 
 impl AgentAnswer {
-    /// It serves, and has no ARN yet.
+    /// Returns the answer of an agent that serves, and has no ARN yet.
     pub fn null_arn(cluster: &str) -> Self {
         let body = json!({"Cluster": cluster, "ContainerInstanceArn": null, "Version": VERSION});
         Self { status: 200, body: body.to_string() }
     }
 
-    /// What it says to a path that it doesn't know.
+    /// Returns the answer to a path that the agent doesn't know.
     pub fn available_commands() -> Self {
         let body = json!({"AvailableCommands": ["/v1/metadata", "/v1/tasks", "/license"]});
         Self { status: 200, body: body.to_string() }
     }
 
-    /// Its answer to an error of its own.
+    /// Returns the answer after an internal error of the agent.
     pub fn internal_error() -> Self {
         let body = json!({"Cluster": "", "ContainerInstanceArn": null, "Version": ""});
         Self { status: 500, body: body.to_string() }
@@ -99,7 +99,7 @@ impl Agent {
     }
 }
 
-/// Waits as the registration says, then listens; where it never registers this never returns.
+/// Waits as the registration says, then listens. If the agent never registers, this function never returns.
 pub(super) async fn serve(
     socket: TcpSocket,
     registration: &Registration,

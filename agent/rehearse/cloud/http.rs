@@ -1,4 +1,4 @@
-//! What the servers share: the record of requests, and axum's plumbing.
+//! The parts that the servers share: the record of requests, and axum's plumbing.
 
 use std::collections::HashSet;
 use std::io;
@@ -20,15 +20,15 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::received::{LifecycleCall, ReceivedSignal};
 
-/// More than any request to these servers needs.
+/// The largest body that is read, in bytes: more than any request to these servers needs.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// Which of the servers was asked.
+/// A server of the fake cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Server {
     /// The instance metadata service.
     Imds,
-    /// The ECS agent's introspection.
+    /// The ECS agent's introspection API.
     Ecs,
     /// CloudFormation, and the bucket of its wait condition handles.
     CloudFormation,
@@ -53,12 +53,12 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// The answer's status; 0 while there is none, and for ever where the connection was reset.
+    /// The answer's status; 0 while there is no answer, and for ever if the connection was reset.
     pub status: u16,
 }
 
 impl Request {
-    /// The value of the first header field of this name (in small letters).
+    /// Returns the value of the first header field of this name, which is in small letters.
     pub fn header(&self, name: &str) -> Option<&str> {
         let field = self.headers.iter().find(|(field, _)| field == name);
         field.map(|(_, value)| value.as_str())
@@ -72,7 +72,7 @@ pub struct CloudLog {
     requests: Mutex<Vec<Request>>,
     signals: Mutex<Vec<ReceivedSignal>>,
     calls: Mutex<Vec<LifecycleCall>>,
-    /// The proxy's own ends of its connections: what comes from these came through the proxy.
+    /// The proxy's own ends of its connections: a request from one of these addresses came through the proxy.
     proxied: Mutex<HashSet<SocketAddr>>,
 }
 
@@ -105,7 +105,7 @@ impl CloudLog {
         held(&self.calls).clone()
     }
 
-    /// Records a request at once, so that one never answered is seen too; `answered` takes the index.
+    /// Records a request at once, so that a request without an answer is seen, too. `answered` takes the returned index.
     pub(super) fn asked(&self, request: Request) -> usize {
         let mut requests = held(&self.requests);
         requests.push(request);
@@ -135,7 +135,7 @@ impl CloudLog {
     }
 }
 
-/// The lock, also after a panic elsewhere: the record is worth reading all the more then.
+/// Locks a mutex, even after a panic elsewhere: the record is most useful after a panic.
 pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -152,12 +152,12 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer with a body of this type.
+    /// Makes an answer with a body of this type.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
     }
 
-    /// The same with one more header field.
+    /// Adds a header field.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
@@ -173,12 +173,12 @@ impl Reply {
     }
 }
 
-/// One of the servers; answering nothing resets the connection.
+/// The behaviour of one server.
 pub trait Double: Send + Sync + 'static {
-    /// Which of the servers this is.
+    /// Returns the server that this double stands in for.
     fn server(&self) -> Server;
 
-    /// What it says to a request.
+    /// Answers a request; without an answer, the connection is reset.
     fn answer(&self, request: &Request, peer: SocketAddr) -> impl Future<Output = Option<Reply>> + Send;
 }
 
@@ -187,10 +187,10 @@ pub(super) async fn serve<D: Double>(listener: std::net::TcpListener, double: D,
     serve_on(TcpListener::from_std(listener)?, double, log).await
 }
 
-/// Serves a double, recording what it is asked and the status of what it says.
+/// Serves a double, and records the requests and the status of each answer.
 ///
 /// # Errors
-/// Those of axum. It does not end by itself.
+/// The errors of axum. Serving does not end by itself.
 pub async fn serve_on<D: Double>(listener: TcpListener, double: D, log: Arc<CloudLog>) -> io::Result<()> {
     let double = Arc::new(double);
     let app =
@@ -226,7 +226,7 @@ async fn seen(server: Server, at: Duration, request: axum::extract::Request) -> 
     }
 }
 
-/// A connection as its requests know it.
+/// A connection, as seen from its requests.
 #[derive(Debug, Clone)]
 struct Connection {
     peer: SocketAddr,

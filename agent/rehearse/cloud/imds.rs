@@ -62,7 +62,7 @@ impl Default for IdentityDouble {
 }
 
 impl IdentityDouble {
-    /// The instance identity document: these bytes are what is signed.
+    /// Returns the instance identity document: exactly these bytes are signed.
     pub fn document(&self) -> String {
         let document = json!({
             "accountId": self.account,
@@ -84,13 +84,14 @@ impl IdentityDouble {
         format!("{document:#}").replace("\": ", "\" : ")
     }
 
-    /// The document's signature, in lines as the service gives it.
-    /// No key made it, but it follows from the document's bytes, so that another document's doesn't pass.
+    /// Returns the document's signature, in lines as the service gives it.
+    /// No key is used. The signature is derived from the document's bytes, so that the signature of another document
+    /// doesn't pass.
     pub fn signature(&self) -> String {
         wrapped(&derived(self.document().as_bytes(), 128), 76)
     }
 
-    /// The document and its signature as PKCS #7, or something of that look.
+    /// Returns the document and its signature in a form that looks like PKCS #7.
     pub fn pkcs7(&self) -> String {
         let document = self.document();
         let mut bytes = document.clone().into_bytes();
@@ -98,14 +99,14 @@ impl IdentityDouble {
         wrapped(&bytes, 64)
     }
 
-    /// The `Authorization` header of a caller that proves to be this very instance.
+    /// Returns the `Authorization` header of a caller that proves to be this instance.
     pub(super) fn authorization(&self) -> String {
         let signature = self.signature().replace('\n', "");
         format!("CFN_V1 {}:{signature}", STANDARD.encode(self.document()))
     }
 }
 
-/// Bytes that follow from others: FNV-1a, stirred on. Not cryptography, and not meant to be.
+/// Derives bytes from others, by FNV-1a and further mixing. The bytes have no cryptographic strength, and need none.
 fn derived(from: &[u8], length: usize) -> Vec<u8> {
     let stir = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let mut hash = from.iter().copied().fold(0xcbf2_9ce4_8422_2325, stir);
@@ -122,18 +123,18 @@ fn wrapped(bytes: &[u8], width: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What goes wrong at the metadata service.
+/// The faults of the metadata service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImdsFaults {
-    /// So many requests are answered 503 first.
+    /// Number of requests that are answered 503 first.
     pub unavailable: usize,
-    /// The first token is good for so many requests, whatever its time to live.
+    /// Number of requests for which the first token is valid, whatever its time to live.
     pub first_token_uses: Option<usize>,
-    /// The service is switched off for this instance: 403 to everything.
+    /// Set if the service is switched off for this instance: everything is answered 403.
     pub disabled: bool,
-    /// 403 to what is below these paths, such as `/latest/meta-data/tags`.
+    /// Beginnings of paths that are answered 403, such as `/latest/meta-data/tags`.
     pub refused: Vec<&'static str>,
-    /// How long each answer takes.
+    /// Time that each answer takes.
     pub delay: Duration,
 }
 
@@ -142,7 +143,7 @@ struct Token {
     uses: usize,
 }
 
-/// Where Auto Scaling brings the instance to; it changes while the service runs.
+/// The state to which Auto Scaling brings the instance; it changes while the service runs.
 pub(super) type LifecycleState = Arc<Mutex<Option<String>>>;
 
 const LIFECYCLE_STATE: &str = "meta-data/autoscaling/target-lifecycle-state";
@@ -223,7 +224,7 @@ impl ImdsDouble {
         Reply::new(200, "text/plain", children.into_iter().collect::<Vec<_>>().join("\n"))
     }
 
-    /// What a folder holds, folders among it with a slash behind: cloud-init finds its way by that.
+    /// Returns the entries of a folder, with a slash behind folders: cloud-init relies on the slash.
     fn children(&self, folder: &str) -> BTreeSet<String> {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let state = held(&self.state).is_some().then_some(LIFECYCLE_STATE);
@@ -280,7 +281,7 @@ fn error(status: u16) -> Reply {
     Reply::new(status, "text/html", page)
 }
 
-/// Everything the service knows, by its path below the version.
+/// Returns everything that the service knows, by its path below the version.
 fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
     let CloudOptions { identity, .. } = &options;
     let mut tree: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -318,7 +319,7 @@ fn hostname(identity: &IdentityDouble) -> String {
     format!("ip-{}.{}.compute.internal", identity.private_ip.replace('.', "-"), identity.region)
 }
 
-/// A role's credentials, good for as long as any rehearsal lasts.
+/// Returns a role's credentials, which are valid for 6 hours: longer than any rehearsal.
 fn credentials() -> String {
     let time = |time| humantime::format_rfc3339_seconds(time).to_string();
     let now = SystemTime::now();

@@ -1,5 +1,7 @@
-//! A forward proxy in front of CloudFormation and Auto Scaling. It speaks just enough HTTP of its own:
-//! tunnels are below what axum hands out, and one request to a connection is all it needs.
+//! A forward proxy in front of CloudFormation and Auto Scaling.
+//!
+//! The proxy reads and writes the little HTTP that it needs by itself: axum offers no tunnels, and one request per
+//! connection is enough.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +16,10 @@ use url::{Host, Url};
 
 use super::http::{CloudLog, Request, Server};
 
-/// A head longer than this is no client's of ours.
+/// Longest head of a request, in bytes; no client of ours sends a longer one.
 const LONGEST_HEAD: u64 = 64 << 10;
 
-/// What the proxy asks of its clients.
+/// The credentials that the proxy demands of its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyCredentials {
     /// The user's name.
@@ -32,7 +34,7 @@ impl ProxyCredentials {
     }
 }
 
-/// Where the proxy leads to.
+/// The addresses to which the proxy forwards.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Targets {
     pub(super) cloudformation: SocketAddr,
@@ -40,7 +42,7 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Auto Scaling for what is named like its endpoints, else CloudFormation.
+    /// Returns Auto Scaling's address if the host is named like its endpoints, else CloudFormation's.
     fn of(self, host_and_path: &str) -> SocketAddr {
         let host = host_and_path.split_once("://").map_or(host_and_path, |(_, rest)| rest);
         if host.starts_with("autoscaling.") { self.auto_scaling } else { self.cloudformation }
@@ -50,12 +52,12 @@ impl Targets {
 struct ProxyDouble {
     targets: Targets,
     authorization: Option<String>,
-    /// How many connections are still to be dropped.
+    /// Number of connections that are still to be dropped.
     drops: AtomicUsize,
     log: Arc<CloudLog>,
 }
 
-/// Forwards everything to one of two addresses, whatever the host asked for.
+/// Forwards each request to one of two addresses, whatever host it names.
 pub(super) async fn serve(
     listener: std::net::TcpListener,
     targets: Targets,
@@ -69,7 +71,7 @@ pub(super) async fn serve(
     loop {
         let (client, _) = listener.accept().await?;
         let proxy = Arc::clone(&proxy);
-        // A client that goes away in the middle is its own affair.
+        // A client that disconnects early is no error.
         tokio::spawn(async move { proxy.attend(client).await });
     }
 }
@@ -97,7 +99,7 @@ impl ProxyDouble {
         }
         target.write_all(&forwarded(&request)).await?;
         let mut answer = Vec::new();
-        // A reset here passes on as an early end, as of a real proxy that lost its upstream.
+        // A reset by the target ends the client's connection early, as with a real proxy that lost its upstream.
         target.read_to_end(&mut answer).await?;
         self.log.answered(index, status_of(&answer));
         client.write_all(&answer).await?;
@@ -146,7 +148,7 @@ impl ProxyDouble {
     }
 }
 
-/// Whether this is the metadata service, or another address that is never a proxy's to reach.
+/// Tells whether a host is the metadata service, or another address that a proxy must not reach.
 fn is_link_local(host: &Host<&str>) -> bool {
     let address = match host {
         Host::Ipv4(address) => IpAddr::V4(*address),
@@ -155,12 +157,12 @@ fn is_link_local(host: &Host<&str>) -> bool {
     };
     match address {
         IpAddr::V4(address) => address.is_link_local(),
-        // fe80::/10, and fd00:ec2::/32 where the metadata service and its kind live.
+        // fe80::/10, and fd00:ec2::/32, which has the metadata service and similar services.
         IpAddr::V6(address) => address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2],
     }
 }
 
-/// The request as a proxy passes it on: with the path alone, without what was meant for the proxy.
+/// Returns the request as a proxy forwards it: with the path alone, and without the headers meant for the proxy.
 fn forwarded(request: &Request) -> Vec<u8> {
     let target = request.path_and_query.split_once("://").map_or("", |(_, rest)| rest);
     let path = target.find(['/', '?']).map_or("", |at| &target[at..]);

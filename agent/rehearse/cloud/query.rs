@@ -1,4 +1,4 @@
-//! What AWS's query APIs share: parameters, refusals and their XML.
+//! The parts that AWS's query APIs share: parameters, refusals and their XML.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,14 +15,14 @@ pub(super) fn parameters(encoded: &[u8]) -> Parameters {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-/// The path and the query. A proxy's client may have sent the whole URL.
+/// Returns the path and the query. A proxy's client may have sent the whole URL.
 pub(super) fn path_of(request: &Request) -> (&str, &str) {
     let (path, query) = request.path_and_query.split_once('?').unwrap_or((&request.path_and_query, ""));
     let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
     (path, query)
 }
 
-/// Whether such an `Authorization` is a signature for requests to this service.
+/// Tells whether an `Authorization` header is a signature for requests to this service.
 pub(super) fn signed_for(authorization: &str, service: &str) -> bool {
     authorization.starts_with("AWS4-HMAC-SHA256 ")
         && authorization.contains(&format!("/{service}/aws4_request"))
@@ -63,7 +63,7 @@ impl ApiError {
     }
 }
 
-/// A refusal as the API with this XML namespace words it.
+/// Returns a refusal in the XML of the API with this namespace.
 pub(super) fn error_in_xml(namespace: &str, refusal: &ApiError) -> Reply {
     let ApiError { status, code, message } = refusal;
     let (kind, text) = (refusal.kind(), escaped(message));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How a signal was authenticated.
+/// The authentication of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignalAuth {
     /// By the instance identity document and its signature.
@@ -22,9 +22,9 @@ pub struct ReceivedSignal {
     pub resource: String,
     /// `SUCCESS` or `FAILURE`.
     pub status: String,
-    /// What tells this signal from others, mostly an instance id.
+    /// The unique ID of the signal, mostly an instance ID.
     pub unique_id: String,
-    /// How it was authenticated.
+    /// The authentication of the signal.
     pub auth: SignalAuth,
     /// The reason, at a wait condition handle only.
     pub reason: Option<String>,
@@ -32,11 +32,11 @@ pub struct ReceivedSignal {
     pub data: Option<String>,
     /// Time since the cloud's start.
     pub at: Duration,
-    /// Whether it came through the proxy.
+    /// Set if the call came through the proxy.
     pub proxied: bool,
 }
 
-/// What Auto Scaling was told.
+/// A call that Auto Scaling has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LifecycleCall {
     /// `CONTINUE` or `ABANDON`; none for a heartbeat.
@@ -49,6 +49,6 @@ pub struct LifecycleCall {
     pub instance_id: String,
     /// Time since the cloud's start.
     pub at: Duration,
-    /// Whether it came through the proxy.
+    /// Set if the call came through the proxy.
     pub proxied: bool,
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 
-/// Sends a whole request, and returns the answer's status and text. A connection for each, closed by the server.
+/// Sends a whole request, and returns the answer's status and text. Each request has its own connection, which the server
+/// closes.
 fn exchange(endpoint: &str, head: &str, body: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(endpoint.trim_start_matches("http://"))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;

@@ -1,4 +1,4 @@
-//! `blkid`, `mkfs` and their kind, and what mount units mount, over a record of what is on which device.
+//! `blkid`, `mkfs` and similar programs, and the mounts of mount units, over a record of each device's content.
 
 mod arrays;
 
@@ -26,7 +26,7 @@ pub(super) fn run(program: &str, args: &[String], state: &StubState) -> io::Resu
     }
 }
 
-/// The options of each program that are followed by a value.
+/// Returns the options of a program that are followed by a value.
 fn options_with_value(program: &str) -> Vec<&'static str> {
     let options = match program {
         "blkid" => "-o --output -s --match-tag -c --cache-file -u --usages -n --match-types -O -S",
@@ -52,7 +52,7 @@ impl<'a> Args<'a> {
             match arg.split_once('=') {
                 Some((name, value)) if name.starts_with("--") => options.push((name, value)),
                 _ if with_value.contains(&arg) => options.push((arg, args.next().unwrap_or_default())),
-                // Short options written together, the last of them with its value behind: `-no SOURCE`.
+                // Short options written together; the value behind them belongs to the last: `-no SOURCE`.
                 _ if with_value.iter().any(|name| is_last_of(arg, name)) => {
                     let (flags, last) = arg.split_at(arg.len() - 1);
                     let name = with_value.iter().find(|name| name[1..] == *last);
@@ -80,13 +80,13 @@ impl<'a> Args<'a> {
     }
 }
 
-/// Whether a cluster of short options ends with this one.
+/// Tells whether a cluster of short options ends with this one.
 fn is_last_of(cluster: &str, name: &str) -> bool {
     let is_cluster = cluster.len() > 2 && cluster.starts_with('-') && !cluster.starts_with("--");
     is_cluster && name.len() == 2 && cluster.is_ascii() && cluster.ends_with(&name[1..])
 }
 
-/// The record of what blkid finds on a device: its own export form without the device's name.
+/// Returns the record for a device, in the export format of blkid without the device's name.
 pub(super) fn found(device: &Path, kind: &str, label: &str) -> String {
     let usage = match kind {
         "LVM2_member" | "linux_raid_member" => "raid",
@@ -98,7 +98,7 @@ pub(super) fn found(device: &Path, kind: &str, label: &str) -> String {
     format!("{label}UUID={}\nBLOCK_SIZE=4096\nTYPE={kind}\nUSAGE={usage}\n", uuid(device, kind, label.trim()))
 }
 
-/// An id that follows from what it identifies, so that a rehearsal repeats to the letter.
+/// Derives an ID from a device, a type and a label, so that every rehearsal gives the same output.
 fn uuid(device: &Path, kind: &str, label: &str) -> String {
     let mut hasher = DefaultHasher::new();
     (device, kind, label).hash(&mut hasher);
@@ -123,7 +123,8 @@ fn field<'a>(found: &'a str, name: &str) -> Option<&'a str> {
     fields.find(|(field, _)| *field == name).map(|(_, value)| value)
 }
 
-/// Nothing found and no such device are alike to blkid: exit 2, and not a word.
+/// Prints the records of devices. Like the real blkid, ends with exit code 2 and no output if nothing is found, or if the
+/// device does not exist.
 fn blkid(args: &Args<'_>, state: &StubState) -> ProgramOutput {
     let wanted: Vec<&str> = args.all(&["-s", "--match-tag"]).collect();
     let style = args.value(&["-o", "--output"]).unwrap_or("full");
@@ -152,7 +153,7 @@ fn lines(fields: &[(&str, &str)], line: impl Fn(&str, &str) -> String) -> String
     fields.iter().map(|(name, value)| line(name, value) + "\n").collect()
 }
 
-/// The one device of a mkfs, or what mkfs says without one.
+/// Returns the one device of a mkfs, or the error of mkfs if the device is missing or mounted.
 fn device<'a>(program: &str, args: &Args<'a>, state: &StubState) -> Result<&'a str, ProgramOutput> {
     let Some(device) = args.operands.first() else {
         return Err(ProgramOutput::failed(1, format!("{program}: no device name given\n")));
@@ -201,8 +202,8 @@ fn mkfs_xfs(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     Ok(ProgramOutput::printed(format!("meta-data={device:<22} isize=512    agcount=4, agsize=65536 blks\n")))
 }
 
-/// mke2fs asks about an existing filesystem on a terminal only: without one it overwrites it, and so does this.
-/// A label that is too long is no error to it either.
+/// Makes an ext4 filesystem, and overwrites an existing one without asking, as mke2fs does without a terminal.
+/// A label that is too long is cut with a warning, as by mke2fs.
 fn mkfs_ext4(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     let device = match device("mke2fs", args, state) {
         Ok(device) => device,
@@ -218,7 +219,7 @@ fn mkfs_ext4(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     Ok(ProgramOutput { exit: 0, stdout: "Creating filesystem with 65536 4k blocks and 65536 inodes\n".into(), stderr })
 }
 
-/// The device and the filesystem that a mount's source names.
+/// Finds the device and the filesystem that a mount's source names.
 fn resolved(source: &str, state: &StubState) -> Option<(String, String)> {
     let named = |field_name: &str, wanted: &str| {
         let mut all = state.entries(FILESYSTEMS).into_iter();
@@ -235,12 +236,12 @@ fn resolved(source: &str, state: &StubState) -> Option<(String, String)> {
     Some((device.to_string_lossy().into_owned(), found))
 }
 
-/// Mounts as a mount unit's own file says; false where there is nothing of that kind to mount.
+/// Mounts as a mount unit's own file says. Returns false if there is no filesystem of the unit's type to mount.
 pub(super) fn mount_unit(unit: &str, state: &StubState) -> io::Result<bool> {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     let get = |key: &str| field(&text, key).unwrap_or_default().trim();
     if get("Options") == "bind" {
-        // As systemd does it.
+        // Like systemd, makes the source of a bind mount.
         fs::create_dir_all(state.hosted(get("What")))?;
         let (source, target) = (get("What").to_owned(), state.hosted(get("Where")));
         state.mount(&Mount { source, target, kind: get("Type").to_owned() })?;
@@ -255,7 +256,7 @@ pub(super) fn mount_unit(unit: &str, state: &StubState) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Gives the words of mount(8) about a mount unit that failed.
+/// Returns the message of mount(8) about a mount unit that failed.
 pub(super) fn mount_error(unit: &str, state: &StubState) -> String {
     let text = fs::read_to_string(state.unit_file(unit)).unwrap_or_default();
     let get = |key: &str| field(&text, key).unwrap_or_default().trim();
@@ -275,7 +276,7 @@ pub(super) fn unmount_unit(unit: &str, state: &StubState) -> io::Result<()> {
     state.unmount(&state.hosted(field(&text, "Where").unwrap_or_default()))
 }
 
-/// No device of a rehearsal is enlarged.
+/// Reports an unchanged size: no device of a rehearsal is enlarged.
 fn xfs_growfs(args: &Args<'_>, state: &StubState) -> ProgramOutput {
     let target = args.operands.first().copied().unwrap_or_default();
     let of_xfs = |mount: &Mount| mount.target == state.hosted(target) && mount.kind == "xfs";

@@ -1,4 +1,4 @@
-//! The folder in which the stubs keep what the machine would.
+//! The folder in which the stubs keep the state that a machine would have.
 
 use std::fs;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ pub(super) const FILESYSTEMS: &str = "filesystems";
 pub(super) const MOUNTS: &str = "mounts";
 pub(super) const ARRAYS: &str = "arrays";
 
-/// What is mounted: source, target below the root, type and options.
+/// A mount: its source, its target below the root, and its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
     pub(super) source: String,
@@ -41,7 +41,7 @@ impl StubState {
         Self { folder, root }
     }
 
-    /// A path of the host, below the root; one that lies there already stays.
+    /// Returns the place of a host's path below the root. A path that is below the root already stays as it is.
     pub(super) fn hosted(&self, path: &str) -> PathBuf {
         if Path::new(path).starts_with(&self.root) {
             return path.into();
@@ -49,13 +49,13 @@ impl StubState {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// A device that a unit or a command names: below the root where it is there, else as named.
+    /// Returns the path of a named device: below the root if it exists there, else as named.
     pub(super) fn device(&self, name: &str) -> PathBuf {
         let hosted = self.hosted(name);
         if hosted.exists() { hosted } else { name.into() }
     }
 
-    /// Appends a call. One write of one line, so that stubs that run at the same time don't mix.
+    /// Appends a call, in one write of one line: lines of stubs that run at the same time don't mix.
     pub(super) fn record(&self, call: &Call) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let mut line = serde_json::to_vec(call)?;
@@ -68,7 +68,7 @@ impl StubState {
         fs::read_to_string(self.folder.join(kind).join(escaped(name))).ok()
     }
 
-    /// Writes an entry whole: the fake cloud and other stubs look at these files at any time.
+    /// Writes an entry atomically: the fake cloud and other stubs may read these files at any time.
     pub(super) fn write(&self, kind: &str, name: &str, text: &str) -> io::Result<()> {
         let folder = self.folder.join(kind);
         fs::create_dir_all(&folder)?;
@@ -84,7 +84,7 @@ impl StubState {
         }
     }
 
-    /// All entries of a kind, by name.
+    /// Returns all entries of a kind, sorted by name.
     pub(super) fn entries(&self, kind: &str) -> Vec<(String, String)> {
         let Ok(folder) = fs::read_dir(self.folder.join(kind)) else {
             return Vec::new();
@@ -98,12 +98,12 @@ impl StubState {
         entries
     }
 
-    /// The path of a unit's own file below the root, for units that the agent writes.
+    /// Returns the path of a unit's own file below the root, for units that the agent writes.
     pub(super) fn unit_file(&self, unit: &str) -> PathBuf {
         self.hosted(well_known::UNITS).join(unit)
     }
 
-    /// Whether systemd knows the unit.
+    /// Tells whether systemd knows the unit.
     pub(super) fn has_unit(&self, unit: &str) -> bool {
         let units = fs::read_to_string(self.folder.join(UNITS)).unwrap_or_default();
         units.lines().any(|known| known.trim() == unit) || self.unit_file(unit).is_file()
@@ -130,12 +130,12 @@ impl StubState {
     }
 }
 
-/// A name for a file, from any text: slashes become `%2F`.
+/// Makes a file name from any text: slashes become `%2F`.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('%', "%25").replace('/', "%2F")
 }
 
-/// The name of the file that says what is on a device, whichever link leads there.
+/// Returns the name of the file with a device's content. All links to the device give the same name.
 pub(super) fn escaped_device(device: &Path) -> String {
     escaped(&real(device).to_string_lossy())
 }

@@ -7,17 +7,17 @@ use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STO
 use super::{ProgramOutput, now};
 use crate::well_known::{CLOUD_FINAL_UNIT, CLOUDWATCH_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT, UNITS, VENDOR_UNITS};
 
-/// A unit that isn't there: the exit code of the init scripts' standard.
+/// Exit code for a unit that doesn't exist, from the standard for init scripts.
 const NOT_FOUND: i32 = 5;
-/// A unit that isn't running, likewise.
+/// Exit code for a unit that isn't running, from the same standard.
 const NOT_RUNNING: i32 = 3;
-/// A job that systemd refuses.
+/// Exit code for a job that systemd refuses.
 const REFUSED: i32 = 4;
 
-/// On Amazon Linux the second is ordered after the first.
+/// Two units: on Amazon Linux, the second is ordered after the first.
 const ORDERED: (&str, &str) = (CLOUD_FINAL_UNIT, ECS_UNIT);
 
-/// The command line, taken apart.
+/// The parts of a command line.
 #[derive(Debug, Default)]
 struct Invocation<'a> {
     verb: &'a str,
@@ -77,7 +77,7 @@ fn parse(args: &[String]) -> Result<Invocation<'_>, &str> {
     Ok(request)
 }
 
-/// A unit's full name: a service where no type is given.
+/// Returns a unit's full name: a service if no type is given.
 fn suffixed(unit: &str) -> String {
     let types = [".service", ".socket", ".mount", ".target", ".timer", ".path", ".slice", ".device", ".swap"];
     let has_type = types.iter().any(|suffix| unit.ends_with(suffix));
@@ -104,11 +104,11 @@ fn start(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutpu
             );
             continue;
         }
-        // Starting what runs is no restart.
+        // `start` does not restart a running unit.
         if request.verb != "start" || unit_state(unit, state).active != "active" {
             start_one(unit, state)?;
         }
-        // Without waiting, the caller learns of the job's failure from the unit's state only.
+        // With `--no-block`, the caller learns of the job's failure from the unit's state only.
         if !request.no_block && unit_state(unit, state).active == "failed" {
             outcome.exit = 1;
             outcome.stderr += &job_failed(unit);
@@ -131,7 +131,7 @@ fn start_one(unit: &str, state: &StubState) -> io::Result<()> {
     state.write(STARTED, unit, &text)
 }
 
-/// Gives the words of mount(8) in the journal of a mount unit that failed.
+/// Returns the messages of mount(8) in the journal of mount units that failed.
 pub(super) fn mount_errors(args: &[String], state: &StubState) -> String {
     let units = args.iter().filter_map(|arg| arg.strip_prefix("_SYSTEMD_UNIT="));
     let failed = units.filter(|unit| unit_state(unit, state).active == "failed" && unit.ends_with(".mount"));
@@ -171,7 +171,7 @@ fn stop_one(unit: &str, state: &StubState) -> io::Result<()> {
 
 fn enable(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     let mut outcome = ProgramOutput::default();
-    // All or none, as systemd does it.
+    // Like systemd, changes all units or none.
     if let Some(unit) = request.units.iter().find(|unit| !state.has_unit(unit)) {
         let text = format!("Failed to {} unit: Unit file {unit} does not exist.\n", request.verb);
         return Ok(ProgramOutput::failed(1, text));
@@ -225,7 +225,8 @@ fn unit_state(unit: &str, state: &StubState) -> StubUnit {
     let since = started.parse().map_or(0, |started| now().saturating_sub(started));
     match scripted_failure(unit, state) {
         Some((after, 0)) if since >= after => known("inactive", "dead", "success", 0),
-        // Of their units: Restart=on-failure, RestartSec=10s and 60s, and of the former RestartPreventExitStatus=5.
+        // Both units have Restart=on-failure: the CloudWatch agent's with RestartSec=60s, ecs.service with RestartSec=10s
+        // and RestartPreventExitStatus=5.
         Some((after, exit))
             if since >= after && (unit == CLOUDWATCH_UNIT || unit == ECS_UNIT && exit != ECS_EXIT_TERMINAL) =>
         {
@@ -239,7 +240,7 @@ fn unit_state(unit: &str, state: &StubState) -> StubUnit {
     }
 }
 
-/// After how many milliseconds the unit fails, and with which exit code.
+/// Returns the milliseconds after which a unit fails, and its exit code then.
 fn scripted_failure(unit: &str, state: &StubState) -> Option<(u64, i32)> {
     let script = state.read(FAIL_AFTER, unit)?;
     let (after, exit) = script.trim().split_once(' ')?;
@@ -258,7 +259,7 @@ fn show(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
     ProgramOutput::printed(shown.collect::<Vec<_>>().join("\n"))
 }
 
-/// The properties asked for, in the order that systemd has them and not in that of the question.
+/// Returns the requested properties, in the order of systemd and not in the order of the request.
 fn properties(unit: &str, request: &Invocation<'_>, state: &StubState) -> String {
     let load = if state.has_unit(unit) { "loaded" } else { "not-found" };
     let is_service = unit.ends_with(".service");
@@ -292,8 +293,8 @@ fn properties(unit: &str, request: &Invocation<'_>, state: &StubState) -> String
     lines.map(line).collect()
 }
 
-/// The times in microseconds since the boot at which a unit left `inactive`, left `active`, and its main process ended; `0`
-/// where that has not happened.
+/// Returns the times at which a unit left `inactive`, left `active`, and its main process ended. The times are in
+/// microseconds since the boot, and `0` for an event that has not happened.
 fn times(unit: &str, now: &StubUnit, state: &StubState) -> [&'static str; 3] {
     match (now.active, state.read(STARTED, unit), state.read(STOPPED, unit)) {
         (_, None, Some(_)) => ["1000000", "2000000", "3000000"],
@@ -305,7 +306,7 @@ fn times(unit: &str, now: &StubUnit, state: &StubState) -> [&'static str; 3] {
     }
 }
 
-/// Answers for each unit, with the exit code of success where any of them satisfies.
+/// Answers for each unit, and succeeds if the answer for any of them is good.
 fn each(request: &Invocation<'_>, failure: i32, answer: impl Fn(&str) -> (&'static str, bool)) -> ProgramOutput {
     let answers: Vec<_> = request.units.iter().map(|unit| answer(unit)).collect();
     let exit = if answers.iter().any(|(_, is_good)| *is_good) { 0 } else { failure };

@@ -21,9 +21,9 @@ use crate::validate::launch::{of_launch, size_for_ec2};
 use crate::validate::validation::Validation;
 use crate::validate::{proxy, warnings, without_effect};
 
-/// Worlds that are tried in a whole template, beside the first of each user data.
+/// Most worlds that are tried in a whole template, besides the first world of each user data.
 const MOST_IN_ALL: usize = 2_000;
-/// Bytes of user data that are read in worlds beside the first: to read them takes its time.
+/// Most bytes of user data that are read in worlds besides the first, since reading takes time.
 const MOST_BYTES: usize = 512 << 10;
 
 /// Checks one template.
@@ -48,16 +48,16 @@ struct WorldFindings {
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
     notes: Vec<String>,
-    /// The notes on what is left to cloud-init, which nobody needs where there is configuration in another world.
+    /// The notes on documents that are left to cloud-init. The notes are given only if no world has configuration.
     left: Vec<String>,
     secrets: Vec<Range<usize>>,
     found: bool,
     depends_on_stack: bool,
     /// Set if there is user data in this world.
     exists: bool,
-    /// The bytes that were read for it.
+    /// The bytes of user data that were read for this world.
     bytes: usize,
-    /// The warning that nothing waits for the signal, which counts only where that is so in each world.
+    /// The warning that nothing waits for the signal. The warning counts only if every world with a signal has it.
     nobody_waits: Option<Problem>,
     signals: bool,
 }
@@ -135,7 +135,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The verdict, in which everything stands in the template without its secrets.
+    /// Returns the verdict, with all problems at their places in the template and without the template's secrets.
     pub(super) fn finish(self) -> Validation {
         let source = self.source.with_secrets(self.secrets);
         let order = [source.clone()];
@@ -149,7 +149,8 @@ impl<'a> Checker<'a> {
             shown
         };
         let Validation { errors, warnings, .. } = self.verdict;
-        // What the text breaks off in comes first. What else may only follow from it: nothing is warned of.
+        // An error at which the text breaks off comes first. Other findings may only follow from this error: warnings are
+        // left out.
         let (mut errors, others): (Vec<_>, Vec<_>) =
             shown(errors).into_iter().partition(|problem| problem.extent == Extent::Document);
         errors.extend(others);
@@ -191,7 +192,7 @@ fn check_in<'a>(
         let errors = if exists { world.problems.take() } else { Vec::new() };
         return vec![WorldFindings { exists, errors, ..WorldFindings::default() }];
     }
-    // CloudFormation resolves these where they stand alone.
+    // CloudFormation resolves a dynamic reference that is the whole value.
     if encoded.is_none() && whole.trim_start().starts_with("{{resolve:") {
         let note = format!("{label}: it is known only in the stack, so it is not checked here");
         return vec![WorldFindings { depends_on_stack: true, notes: vec![note], ..WorldFindings::default() }];
@@ -220,7 +221,7 @@ struct WorldCheck<'a, 'w> {
     world: &'w World<'a>,
     place: &'w UserDataPlace<'a>,
     label: &'w str,
-    /// The user data, and what stands in it in base64.
+    /// The user data, and the texts that it contains in base64.
     layers: Vec<(&'w Text, String)>,
     read: &'w Read,
 }
@@ -234,7 +235,7 @@ impl WorldCheck<'_, '_> {
         for note in &decoded.notes {
             match note {
                 Note::Missed(text) | Note::Elsewhere(text) => outcome.notes.push(text.clone()),
-                // Of what only the stack knows nobody can say whose it is.
+                // If only the stack knows the text, nobody can tell whether it is for cloud-init.
                 Note::Left(_) if unread.is_some() => {}
                 Note::Left(text) if *found => outcome.notes.push(text.clone()),
                 Note::Left(text) => outcome.left.push(text.clone()),
@@ -291,7 +292,7 @@ impl WorldCheck<'_, '_> {
         problems.into_iter().filter(known).collect()
     }
 
-    /// Names the value that only the stack knows, where the problem depends on one.
+    /// Returns the name of the value on which a problem depends, if only the stack knows that value.
     fn unknown(&self, problem: &Problem) -> Option<&str> {
         let span = problem.span.as_ref()?;
         if problem.extent == Extent::Document {
@@ -312,7 +313,7 @@ impl WorldCheck<'_, '_> {
         documents.filter_map(|document| document.config.as_ref()?.at(path)).map(|node| node.span.clone()).next()
     }
 
-    /// Tells of a signal for the name that a resource has in AWS, and not in the template.
+    /// Reports a signal for a resource's name in AWS, where its logical ID in the template is needed.
     fn physical_name(&self) -> Option<Problem> {
         let span = self.value_at(&["signal", "resource"])?;
         let (text, range) = self.layer(&span)?;
@@ -329,7 +330,7 @@ impl WorldCheck<'_, '_> {
         })
     }
 
-    /// Moves a problem to its place in the template; where that can't be told, to the user data.
+    /// Moves a problem to its place in the template, or to the user data if the place isn't known.
     fn moved(&self, problem: Problem) -> Problem {
         let place = |span: &Span| {
             let (text, range) = self.layer(span)?;
@@ -358,7 +359,7 @@ impl WorldCheck<'_, '_> {
         let secrets = document.source.secrets();
         let whole = Span { source: document.source.clone(), start: 0, end: 0 };
         if !secrets.is_empty() && self.layer(&whole).is_none() {
-            // It is encoded there, and would be read by whoever decodes it.
+            // The document is encoded in the template, and anybody could decode it: the whole user data is secret.
             let Span { start, end, .. } = self.place.user_data.span;
             return std::iter::once(start..end).collect();
         }

@@ -1,4 +1,4 @@
-//! CloudFormation's intrinsic functions, as far as user data use them.
+//! CloudFormation's intrinsic functions, as far as user data uses them.
 //!
 //! Values of the template are used; values known only in the stack are marked by their origin.
 
@@ -11,10 +11,11 @@ use crate::document::problem::{self, Problem};
 use crate::document::yaml::{Node, Value};
 use crate::text::nearest;
 
-/// The account, the region and the stack that stand in for those of a stack.
+/// The account, the region and the stack name that are used in place of a real stack's.
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const REGION: &str = "us-east-1";
 pub const STACK: &str = "stack";
+/// CloudFormation's pseudo parameters.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html>
 const PSEUDO_PARAMETERS: [&str; 8] = [
     "AWS::AccountId",
@@ -41,7 +42,7 @@ pub(super) enum Resolved<'a> {
 }
 
 impl<'a> Resolved<'a> {
-    /// The value, where the template has it.
+    /// Returns the value, if the template has it.
     pub fn node(self) -> Option<&'a Node> {
         match self {
             Resolved::Node(node) => Some(node),
@@ -80,7 +81,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// The text that a value gives.
+    /// Returns the text that a value gives.
     pub fn text(&self, node: &'a Node) -> Text {
         self.deeper(|| self.text_of(node)).unwrap_or_else(|| unknown("...", node))
     }
@@ -115,7 +116,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The texts that a list gives.
+    /// Returns the texts that a list gives.
     pub fn list(&self, node: &'a Node) -> Vec<Text> {
         self.deeper(|| self.list_of(node)).unwrap_or_default()
     }
@@ -167,7 +168,7 @@ impl<'a> World<'a> {
         let Some(value) = pattern.text() else {
             return self.malformed(argument, "`Fn::Sub` takes a text, or a list of a text and a mapping");
         };
-        // Made once each, however often they are used.
+        // Each variable's text is made once, however often it is used.
         let own: Vec<(&str, Text)> = match &variables.value {
             Value::Mapping(entries) => {
                 entries.iter().map(|entry| (entry.key.as_str(), self.text(&entry.value))).collect()
@@ -202,7 +203,7 @@ impl<'a> World<'a> {
         text
     }
 
-    /// No text, and a problem that says why.
+    /// Returns an empty text, and records a problem with the reason.
     fn malformed(&self, node: &Node, message: &str) -> Text {
         let mut problems = self.problems.borrow_mut();
         if problems.len() <= problem::MOST {
@@ -241,7 +242,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The value of a mapping.
+    /// Looks up a value of the template's `Mappings`, with the arguments of `Fn::FindInMap`.
     fn in_map(&self, argument: &'a Node) -> Option<&'a Node> {
         let [map, first, second, ..] = items(argument) else { return None };
         let name = self.text(map);
@@ -254,7 +255,7 @@ impl<'a> World<'a> {
         self.key_of(self.key_of(mapping, first)?, second)
     }
 
-    /// What a name gives, where the template has it; it is a problem where not.
+    /// Returns the text that a name gives. A name that the template lacks is a problem.
     fn named(&self, name: &str, node: &Node) -> Text {
         let mut text = Text::default();
         let shared: Arc<str> = name.into();
@@ -271,7 +272,7 @@ impl<'a> World<'a> {
     fn names_nothing(&self, name: &str, node: &Node, value: &str, range: std::ops::Range<usize>) {
         let mut problems = self.problems.borrow_mut();
         let message = format!("nothing in this template has the name `{name}`");
-        // Said once of a value, and not more often than anybody reads.
+        // Reported once for a value, and not more often than problems are shown.
         let is_said = problems.iter().any(|problem| {
             problem.message == message
                 && problem.span.as_ref().is_some_and(|span| span.start >= node.span.start && span.end <= node.span.end)
@@ -294,7 +295,7 @@ impl<'a> World<'a> {
         problems.push(Problem::at(&place, message).remedy(remedy));
     }
 
-    /// The region of the stack in this world.
+    /// Returns the region of the stack in this world.
     fn region(&self) -> String {
         self.value_of("AWS::Region").unwrap_or_else(|| REGION.to_owned())
     }
@@ -303,7 +304,7 @@ impl<'a> World<'a> {
         self.value_of("AWS::AccountId").unwrap_or_else(|| ACCOUNT.to_owned())
     }
 
-    /// What stands for a parameter, a resource, an attribute (`Name.Attribute`) or one of CloudFormation's own.
+    /// Returns the text for a parameter, a resource, an attribute (`Name.Attribute`) or a pseudo parameter.
     fn stands_for(&self, name: &str) -> Option<(String, PartOrigin)> {
         let known = |text: &str| Some((text.to_owned(), PartOrigin::Filled));
         if PSEUDO_PARAMETERS.contains(&name)
@@ -374,7 +375,7 @@ fn made(text: &str, node: &Node, origin: PartOrigin) -> Text {
     made
 }
 
-/// Gives a placeholder for a value known only in the stack, a different one for each.
+/// Returns a placeholder for a value known only in the stack, a different one for each value.
 fn unknown(name: &str, node: &Node) -> Text {
     made(&format!("unknown{}", node.span.start), node, PartOrigin::Unknown(name.to_owned()))
 }

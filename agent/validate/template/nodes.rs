@@ -2,7 +2,7 @@
 
 use crate::document::yaml::{Node, Value};
 
-/// The function that a value calls, as a mapping of one key has it, and its argument.
+/// Returns the function that a value calls, and its argument. Such a value is a mapping of one key.
 pub(super) fn function(node: &Node) -> Option<(&str, &Node)> {
     match &node.value {
         Value::Mapping(entries) => match &entries[..] {
@@ -22,7 +22,7 @@ pub(super) fn items(node: &Node) -> &[Node] {
     }
 }
 
-/// A scalar as CloudFormation has it: YAML's `True` is `true`.
+/// Returns a scalar as CloudFormation reads it: YAML's `True` is `true`.
 pub(super) fn scalar(node: &Node) -> Option<&str> {
     match node.value {
         Value::Bool(true) => Some("true"),

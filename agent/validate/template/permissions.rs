@@ -1,4 +1,4 @@
-//! The permissions of the instances' role, as far as the template tells.
+//! The permissions of the instances' role, as far as the template shows them.
 
 use super::functions::Resolved;
 use super::nodes::{function, items, refers_to};
@@ -9,10 +9,10 @@ use crate::text::is_match;
 
 const INSTANCE_PROFILE: &str = "AWS::IAM::InstanceProfile";
 const ROLE: &str = "AWS::IAM::Role";
-/// Between the partition and the name of AWS's own policies.
+/// The part between the partition and the name in the ARN of an AWS managed policy.
 const OF_AWS: &str = ":aws:policy/";
 
-/// Policies of AWS that a container instance may have, each with what it allows of `logs` for `*`.
+/// AWS managed policies that a container instance may have, each with the `logs` actions that it allows for `*`.
 /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>, as of March 2026.
 const MANAGED: [(&[&str], &[&str]); 3] = [
     (
@@ -47,26 +47,27 @@ const MANAGED: [(&[&str], &[&str]); 3] = [
     ),
 ];
 
-/// The statements that allow something to the role of the instances.
+/// The statements that allow actions to the instances' role.
 #[derive(Debug, Default)]
 pub struct Permissions {
     statements: Vec<Statement>,
 }
 
-/// A statement, as patterns of IAM.
+/// A statement that allows actions, as IAM patterns.
 #[derive(Debug)]
 struct Statement {
     /// The actions, in small letters.
     actions: Vec<String>,
-    /// Set if all other actions are allowed.
+    /// Set if all actions but these are allowed (`NotAction`).
     is_of_others: bool,
-    /// The resources; nothing where the template doesn't tell all.
+    /// The resources; nothing if the template doesn't show all of them.
     resources: Option<Vec<String>>,
 }
 
 impl Permissions {
-    /// Collects the statements of the role in the instance profile beside the user data, or where there is no profile, of
-    /// all roles. Nothing where the role is not the template's own, or has a policy that is not.
+    /// Collects the statements of the role in the instance profile beside the user data. Without a profile, the statements
+    /// of all roles count. Returns nothing if the role is not the template's own, or has a policy that is neither the
+    /// template's own nor AWS's.
     pub(super) fn of<'a>(world: &World<'a>, place: &UserDataPlace<'a>) -> Option<Self> {
         if !world.template.is_complete {
             return None;
@@ -99,7 +100,7 @@ impl Permissions {
         Some(found)
     }
 
-    /// Gives the patterns of ARNs for which an action is allowed; nothing where the template doesn't tell them all.
+    /// Returns the ARN patterns for which an action is allowed; nothing if the template doesn't show all of them.
     pub fn allowed(&self, action: &str) -> Option<Vec<&str>> {
         let action = action.to_ascii_lowercase();
         let is_about = |statement: &&Statement| {
@@ -112,7 +113,7 @@ impl Permissions {
         Some(allowed)
     }
 
-    /// Adds what a role has itself, and gives the template's own policies that it names.
+    /// Adds the statements in a role itself, and returns the template's own policies that the role names.
     fn add_role<'a, 'n>(
         &mut self,
         world: &World<'a>,
@@ -126,7 +127,7 @@ impl Permissions {
                 attached.push(*id);
                 continue;
             }
-            // One that is named by a parameter, or is the account's own, may allow anything.
+            // A policy that a parameter names, or that is the account's own, may allow anything.
             let arn = world.text(arn).string();
             let (_, name) = arn.split_once(OF_AWS)?;
             let name = name.rsplit('/').next().unwrap_or_default();
@@ -171,7 +172,8 @@ impl Permissions {
     }
 }
 
-/// The roles of the instance profile that a value names; nothing where it is none of the template, or has none of its roles.
+/// Returns the roles of the instance profile that a value names. Nothing if the profile is not the template's own, or has
+/// none of its roles.
 fn in_profile<'a, 'n>(world: &World<'a>, profile: &'a Node, roles: &[&(&'n str, &'a Node)]) -> Option<Vec<&'n str>> {
     let mut profiles = world.template.of_kind(INSTANCE_PROFILE).filter(|(_, resource)| world.is_made(resource));
     let named = profiles.find(|(id, _)| names_resource(world, profile, id, "InstanceProfileName"));
@@ -180,7 +182,7 @@ fn in_profile<'a, 'n>(world: &World<'a>, profile: &'a Node, roles: &[&(&'n str, 
     Some(used.collect()).filter(|used: &Vec<&str>| !used.is_empty())
 }
 
-/// Tells whether a value refers to a resource, or has its name, which the template may give under this key.
+/// Tells whether a value refers to a resource, or is the name that the resource has under this key.
 fn names_resource<'a>(world: &World<'a>, value: &'a Node, id: &str, key: &str) -> bool {
     if refers_to(value, id) {
         return true;
@@ -196,7 +198,7 @@ fn names_resource<'a>(world: &World<'a>, value: &'a Node, id: &str, key: &str) -
     texts.into_iter().any(|node| world.text(node).string().rsplit('/').next() == Some(&name))
 }
 
-/// The values of a list, or the one in its place; nothing where only the stack knows one.
+/// Returns the values of a list, or the single value in its place. Nothing if only the stack knows one of them.
 fn known<'a>(world: &World<'a>, value: Resolved<'a>) -> Option<Vec<&'a Node>> {
     let values = match value {
         Resolved::Node(node) => one_or_more(node),
@@ -211,7 +213,7 @@ fn known<'a>(world: &World<'a>, value: Resolved<'a>) -> Option<Vec<&'a Node>> {
     resolved.collect::<Option<Vec<_>>>().map(|values| values.into_iter().flatten().collect())
 }
 
-/// A value that may be one or a list of them.
+/// Returns the items of a list, or the single value in its place.
 fn one_or_more(node: &Node) -> Vec<&Node> {
     match node.value {
         Value::Sequence(_) => items(node).iter().collect(),

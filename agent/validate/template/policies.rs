@@ -23,12 +23,12 @@ const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
 /// The policies that wait for the signal of a configuration.
 #[derive(Debug, Default, PartialEq)]
 pub enum Waits {
-    /// Nobody knows: it is for another stack, or only this one's stack knows.
+    /// Not known: the signal is for another stack, or its target is known only in the stack.
     #[default]
     Elsewhere,
-    /// These policies, if any; what to do where there are none.
+    /// These policies, if any, and the remedy if there are none.
     By(Vec<WaitingPolicy>, String),
-    /// Nobody: the template has no resource of this name. What to do about it.
+    /// No policies, since the template has no resource of this name; with the remedy.
     NoResource(String),
 }
 
@@ -44,11 +44,11 @@ pub struct WaitingPolicy {
 /// The timeout of a policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PolicyTimeout {
-    /// So long.
+    /// A known time.
     Known(Duration),
-    /// Only the stack knows.
+    /// A time known only in the stack.
     InStack,
-    /// CloudFormation doesn't take it for a time.
+    /// A value that CloudFormation doesn't take for a time.
     Wrong,
 }
 
@@ -57,7 +57,7 @@ pub enum PolicyTimeout {
 pub struct Refresh {
     /// The group's logical ID.
     pub group: String,
-    /// Its hooks on the launch of an instance, by name; nothing where only the stack knows them.
+    /// The names of the group's hooks on the launch of an instance; nothing if only the stack knows them.
     pub hooks: Option<Vec<String>>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> World<'a> {
         let (Some(stack), Some(id)) = (&signal.stack, &signal.resource) else { return Waits::Elsewhere };
         let is_ours = stack.name() == STACK;
         let Some(resource) = self.template.resources.get(id.as_str()) else {
-            // A stack that is named by its own name may be another one.
+            // A stack that is given by a fixed name may be another stack.
             return match is_ours && self.template.is_complete {
                 true => Waits::NoResource(self.template.remedy_for_no_resource(id)),
                 false => Waits::Elsewhere,
@@ -91,7 +91,8 @@ impl<'a> World<'a> {
         Waits::By(creation.into_iter().chain(update).collect(), remedy)
     }
 
-    /// The wait conditions of a handle. Only the template's own: that of another stack may have its condition there.
+    /// Finds the wait conditions of a handle. Only the template's own handle counts: the condition of another stack's
+    /// handle may be in that stack.
     fn wait_conditions(&self, handle: &url::Url) -> Waits {
         let id = handle.path().trim_start_matches('/');
         let is_own = self
@@ -135,7 +136,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// An error where only the stack knows whether there is one.
+    /// Returns the wait of the creation policy, if any; an error if only the stack knows whether there is one.
     fn creation_policy(&self, resource: &'a Node) -> Result<Option<WaitingPolicy>, ()> {
         let policy = match self.at(resource, &["CreationPolicy", "ResourceSignal"]) {
             Resolved::Node(policy) => policy,
@@ -216,13 +217,13 @@ impl<'a> World<'a> {
         refers_to(value, id) || own.is_some_and(|own| self.text(own).string() == self.text(value).string())
     }
 
-    /// Tells whether updates replace a group as a whole, by which its other policies don't count.
+    /// Tells whether updates replace a whole group. The group's other update policies don't count then.
     pub(super) fn will_replace(&self, group: &'a Node) -> bool {
         let value = self.at(group, &["UpdatePolicy", "AutoScalingReplacingUpdate", "WillReplace"]);
         value.node().and_then(|node| self.known(node)).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// The text of a value; nothing where only the stack knows it.
+    /// Returns the text of a value; nothing if only the stack knows the text.
     pub(super) fn known(&self, node: &'a Node) -> Option<String> {
         let text = self.text(node);
         text.words_of_unknown().is_none().then(|| text.string())
@@ -230,7 +231,7 @@ impl<'a> World<'a> {
 }
 
 impl<'a> Template<'a> {
-    /// The name of a hook, where the template gives it.
+    /// Returns the name of a hook, if the template gives one.
     pub(super) fn hook_name(&self, world: &World<'a>, id: &str) -> Option<String> {
         world.known(world.at(self.resources.get(id)?, &["Properties", "LifecycleHookName"]).node()?)
     }
@@ -274,7 +275,7 @@ impl<'a> Template<'a> {
     }
 }
 
-/// A span of time in the part of ISO 8601 that CloudFormation takes, such as `PT1H30M`.
+/// Parses a span of time in the part of ISO 8601 that CloudFormation takes, such as `PT1H30M`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut seconds = 0_u64;
     let mut rest = text.strip_prefix("PT").filter(|rest| !rest.is_empty())?;

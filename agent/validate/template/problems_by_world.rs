@@ -9,7 +9,7 @@ use crate::document::problem::{self, Problem};
 #[derive(Default)]
 pub(super) struct ProblemsByWorld {
     worlds: Vec<Traits>,
-    /// With the numbers of the worlds, in the order in which they were found first.
+    /// The problems in the order in which they were found first, each with the numbers of its worlds.
     found: Vec<(Problem, BTreeSet<usize>)>,
 }
 
@@ -29,7 +29,7 @@ impl ProblemsByWorld {
         }
     }
 
-    /// The problems, those that are not found in every world with the condition.
+    /// Returns the problems. A problem that is not found in every world gets the condition under which it is found.
     pub(super) fn told(self) -> impl Iterator<Item = Problem> {
         let Self { worlds, found } = self;
         found.into_iter().map(move |(problem, found_in)| {

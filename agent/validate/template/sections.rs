@@ -6,9 +6,9 @@ use super::nodes::{children, function, items, scalar};
 use crate::document::yaml::Node;
 use crate::secrets::is_secret_key;
 
-/// The resources whose statements may allow log groups to be made.
+/// Types of resources whose statements may allow an instance to make log groups.
 const ROLES: [&str; 4] = ["AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"];
-/// A template, by what is looked up in it.
+/// A template, indexed by the names that are looked up in it.
 #[derive(Debug)]
 pub(super) struct Template<'a> {
     pub(super) parameters: HashMap<&'a str, &'a Node>,
@@ -53,12 +53,13 @@ impl<'a> Template<'a> {
         resource.get("Type").and_then(Node::text).unwrap_or_default()
     }
 
-    /// The resources of a type.
+    /// Returns the resources of a type.
     pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&'a str, &'a Node)> {
         self.in_order.iter().copied().filter(move |(_, resource)| self.kind(resource) == kind)
     }
 
-    /// The default of a parameter. That of the types of Systems Manager is a name under which that has the value.
+    /// Returns the default of a parameter; nothing for a secret parameter. Nothing is returned for a Systems Manager type,
+    /// either: the default is only the name of the value.
     pub(super) fn default(&self, name: &str) -> Option<&'a str> {
         self.parameter(name)?.get("Default").and_then(scalar)
     }
@@ -71,7 +72,7 @@ impl<'a> Template<'a> {
         is_no_echo(parameter) || is_secret_key(name) || parameter.get("Default").into_iter().chain(values).any(is_url)
     }
 
-    /// The values that a parameter may have, where the template lists them.
+    /// Returns the values that a parameter may have, if the template lists them.
     pub(super) fn allowed_values(&self, name: &str) -> Option<Vec<&'a str>> {
         let allowed = self.parameter(name)?.get("AllowedValues")?;
         Some(items(allowed).iter().filter_map(scalar).collect()).filter(|allowed: &Vec<_>| !allowed.is_empty())
@@ -88,7 +89,7 @@ fn is_no_echo(parameter: &Node) -> bool {
     parameter.get("NoEcho").and_then(scalar).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// The texts that each parameter is compared with.
+/// Returns the texts with which conditions compare each parameter.
 fn compared<'a>(conditions: Option<&'a Node>) -> HashMap<&'a str, Vec<&'a str>> {
     let mut found: HashMap<&str, Vec<&str>> = HashMap::new();
     let mut nodes: Vec<&'a Node> = conditions.into_iter().collect();

@@ -1,4 +1,4 @@
-//! What a template says about the instances beside their user data.
+//! The facts in a template about the instances, besides their user data.
 
 use super::permissions::Permissions;
 use super::policies::{PolicyTimeout, Refresh, Waits};
@@ -7,7 +7,7 @@ use super::user_data::UserDataPlace;
 use super::world::World;
 use crate::config::Config;
 
-/// What a warning needs to know. A file of user data alone has none of it.
+/// The facts around user data that warnings need. A file of user data alone has none of them.
 #[derive(Debug)]
 pub struct Surroundings {
     /// The policies that wait for the signal.
@@ -18,7 +18,7 @@ pub struct Surroundings {
     pub updates: Updates,
     /// Set if the timeouts of the configuration are known without the stack.
     pub timeout_is_known: bool,
-    /// Whether the instance metadata service refuses IMDSv1.
+    /// Set if the instance metadata service refuses IMDSv1.
     pub tokens_required: bool,
     /// The permissions of the instances' role; nothing if the template can't tell.
     pub permissions: Option<Permissions>,
@@ -51,7 +51,7 @@ impl Surroundings {
         }
     }
 
-    /// Notes on timeouts that are known only in the stack.
+    /// Returns notes on timeouts that are known only in the stack.
     pub(super) fn notes(&self, label: &str) -> Vec<String> {
         let Waits::By(waits, _) = &self.waits else { return Vec::new() };
         let unknown = waits.iter().filter(|wait| wait.time == PolicyTimeout::InStack);

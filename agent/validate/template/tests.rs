@@ -1,6 +1,6 @@
 use super::*;
 
-/// A template whose launch template has this user data, indented as the value of the key.
+/// Returns a template whose launch template has this user data, indented as the value of the key.
 fn template(user_data: &str) -> String {
     format!(
         "Parameters:\n  Name: {{Type: String}}\n  Days: {{Type: Number, Default: 30}}\nResources:\n  Cluster: {{Type: AWS::ECS::Cluster}}\n  Launch:\n    Type: AWS::EC2::LaunchTemplate\n    Properties:\n      LaunchTemplateData:\n        UserData: {user_data}\n"
@@ -116,7 +116,7 @@ fn templates_without_user_data_of_ours_are_told() {
     }
 }
 
-/// User data of an Auto Scaling group that waits as `policies` say, with the role's statement on log groups.
+/// Checks user data of an Auto Scaling group with these policies, and with the role's statement on log groups.
 fn stack(policies: &str, log_groups: &str, user_data: &str) -> Validation {
     let user_data = user_data.replace('\n', "\n            ");
     checked(&format!(

@@ -1,4 +1,4 @@
-//! Text put together from a template, which knows where each part of it stands there.
+//! Text put together from a template, with the place of each part in the template.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::document::problem::Span;
 
-/// The most bytes that a text gets; user data has 16 KiB. What is more is left out.
+/// Most bytes of a text; user data has 16 KiB. A part that would exceed the limit is left out.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Texts in base64 within a text that are looked into.
+/// Most texts in base64 within a text that are looked into.
 const MAX_ENCODED: usize = 100;
-/// Lines of one secret that are looked for one by one; of a longer one all of the scalar is secret.
+/// Most lines of one secret that are located one by one. For a longer secret, the whole scalar is secret.
 const MAX_LINES: usize = 100;
 
 /// Text, in parts.
@@ -21,36 +21,36 @@ const MAX_LINES: usize = 100;
 pub(super) struct Text {
     parts: Vec<TextPart>,
     length: usize,
-    /// The texts that stand in it in base64.
+    /// The texts that this text contains in base64.
     encoded: Vec<Arc<Text>>,
 }
 
 #[derive(Clone, Debug)]
 struct TextPart {
     text: String,
-    /// The scalar that it comes from: where that stands, and its value.
+    /// The scalar that the part comes from: its place, and its value.
     scalar: Span,
     value: Arc<str>,
-    /// Where in that value.
+    /// The offset of the part in the scalar's value.
     from: usize,
     origin: PartOrigin,
 }
 
-/// Where a part of a text comes from.
+/// The origin of a part of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum PartOrigin {
-    /// It is written in the template.
+    /// The part is written in the template.
     Written,
-    /// It stands for what CloudFormation would fill in, and has its form.
+    /// A replacement for a value that CloudFormation would fill in, in the same form.
     Filled,
-    /// It is the default of the parameter of this name.
+    /// The default of the parameter of this name.
     Default(String),
-    /// It stands for what only the stack knows; the name of that.
+    /// A placeholder for the value of this name, which only the stack knows.
     Unknown(String),
 }
 
 impl Text {
-    /// Adds a part: what the scalar's value holds from an offset on gives this text.
+    /// Adds a part: this text comes from the scalar's value, from an offset on.
     pub fn push(&mut self, text: &str, scalar: &Span, value: &Arc<str>, from: usize, origin: PartOrigin) {
         let is_nothing = text.is_empty() && !matches!(origin, PartOrigin::Default(_));
         if is_nothing || self.length + text.len() > MAX_BYTES {
@@ -68,7 +68,7 @@ impl Text {
         self.encoded.extend(other.encoded.iter().take(room).cloned());
     }
 
-    /// Another text in base64, which is written at this place.
+    /// Returns another text in base64, which is written at this place.
     pub fn encode(other: Text, place: &Span) -> Text {
         let mut text = Text::default();
         text.push(&STANDARD.encode(other.string()), place, &"".into(), 0, PartOrigin::Filled);
@@ -76,18 +76,19 @@ impl Text {
         text
     }
 
-    /// This text and those that stand in it in base64, each with what it reads.
+    /// Returns this text and the texts that it contains in base64, each with its string.
     pub fn layers(&self) -> Vec<(&Text, String)> {
         let below = self.encoded.iter().flat_map(|encoded| encoded.layers());
         [(self, self.string())].into_iter().chain(below).collect()
     }
 
-    /// The words of a text of which only the stack knows a part; nothing where all of it is known.
+    /// Returns the words of a text with parts that only the stack knows; nothing if all parts are known.
     pub fn words_of_unknown(&self) -> Option<String> {
         self.words_where(|origin| matches!(origin, PartOrigin::Unknown(_)))
     }
 
-    /// Like `words_of_unknown`, but counts the defaults of parameters as unknown: the stack may have other values.
+    /// Returns the same as `words_of_unknown`, but counts the defaults of parameters as unknown: the stack may have other
+    /// values.
     pub fn words_of_open(&self) -> Option<String> {
         self.words_where(|origin| matches!(origin, PartOrigin::Unknown(_) | PartOrigin::Default(_)))
     }
@@ -100,7 +101,7 @@ impl Text {
         self.parts.iter().any(|part| is_open(&part.origin)).then(|| self.parts.iter().map(words).collect())
     }
 
-    /// The name of the parameter that this is the default of.
+    /// Returns the name of the parameter if the text is a parameter's default.
     pub fn is_default(&self) -> Option<&str> {
         match &self.parts[..] {
             [TextPart { origin: PartOrigin::Default(name), .. }] => Some(name),
@@ -108,8 +109,8 @@ impl Text {
         }
     }
 
-    /// Finds a value known only in the stack at the beginning of a byte's line, or of the line before: it may be a part of the
-    /// document itself.
+    /// Finds a value known only in the stack at the beginning of a byte's line, or of the line before. Such a value may be
+    /// a part of the document itself.
     pub fn unknown_begins_line(&self, whole: &str, offset: usize) -> Option<&str> {
         let this = whole[..offset.min(whole.len())].rfind('\n').map_or(0, |at| at + 1);
         let before = whole[..this].trim_end().rfind('\n').map_or(0, |at| at + 1);
@@ -123,28 +124,29 @@ impl Text {
         })
     }
 
-    /// The name of the first value in it that only the stack knows.
+    /// Returns the name of the first value in the text that only the stack knows.
     pub fn first_unknown(&self) -> Option<&str> {
         self.unknown(&(0..usize::MAX))
     }
 
-    /// The text; bytes are what [`Text::place`] and [`Text::unknown`] count.
+    /// Returns the whole text. [`Text::place`] and [`Text::unknown`] take ranges of its bytes.
     pub fn string(&self) -> String {
         self.parts.iter().map(|part| part.text.as_str()).collect()
     }
 
-    /// Where a range of the text stands in the template.
+    /// Returns the place of a range of the text in the template.
     pub fn place(&self, range: Range<usize>) -> Option<Span> {
         let (first, start) = self.part_at(range.start)?;
         let start = first.place(start);
         let last = self.part_at(range.end.saturating_sub(1).max(range.start)).map(|(part, at)| part.place(at) + 1);
-        // A text may be put together from places in any order; then its beginning is shown.
+        // A text may be put together from places in any order; if the end comes before the beginning, only the beginning is
+        // shown.
         let end = last.filter(|end| *end > start).unwrap_or(start + 1);
         Some(Span { source: first.scalar.source.clone(), start, end })
     }
 
-    /// Where in the template a range of the text is written, line by line; of a line that is written in another way than
-    /// it reads, such as with escapes, the whole scalar.
+    /// Returns the places in the template where a range of the text is written, line by line. For a line that is written in
+    /// another way, such as with escapes, the place is the whole scalar.
     pub fn written(&self, range: Range<usize>) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for (begins, part) in self.placed() {
@@ -167,7 +169,7 @@ impl Text {
         found
     }
 
-    /// The name of something unknown that a range of the text depends on.
+    /// Returns the name of an unknown value on which a range of the text depends.
     pub fn unknown(&self, range: &Range<usize>) -> Option<&str> {
         self.placed().find_map(|(begins, part)| match &part.origin {
             PartOrigin::Unknown(name) if begins < range.end && range.start < begins + part.text.len() => {
@@ -177,7 +179,7 @@ impl Text {
         })
     }
 
-    /// The name of the parameter whose default a range of the text depends on, and the default.
+    /// Returns the name and the default of the parameter on whose default a range of the text depends.
     pub fn default_in(&self, range: &Range<usize>) -> Option<(&str, &str)> {
         self.placed().find_map(|(begins, part)| match &part.origin {
             PartOrigin::Default(name) if begins < range.end && range.start <= begins + part.text.len() => {
@@ -196,7 +198,7 @@ impl Text {
         })
     }
 
-    /// The part that a byte of the text is in, and which of that part's bytes it is.
+    /// Returns the part that contains a byte of the text, and the byte's offset in that part.
     fn part_at(&self, offset: usize) -> Option<(&TextPart, usize)> {
         let holds = |(begins, part): &(usize, &TextPart)| offset < begins + part.text.len();
         let found = self.placed().find(holds).map(|(begins, part)| (part, offset - begins));
@@ -211,14 +213,15 @@ impl TextPart {
     }
 }
 
-/// The place of a range of a scalar's value.
+/// Returns the place of a range of a scalar's value.
 pub(super) fn place_in(scalar: &Span, value: &str, range: Range<usize>) -> Span {
     let start = offset(scalar, value, range.start);
     Span { source: scalar.source.clone(), start, end: start + range.len().max(1) }
 }
 
-/// Where a byte of a scalar's value stands in the source. Each line of the value is looked for after the one before, as a
-/// block has them with its indentation; in text with escapes or folded lines it is the beginning of the scalar.
+/// Returns the offset in the source of a byte of a scalar's value. Each line of the value is searched for after the line
+/// before, since a block has its lines with indentation. In text with escapes or folded lines, the offset is the beginning
+/// of the scalar.
 fn offset(scalar: &Span, value: &str, at: usize) -> usize {
     let text = &scalar.source.text;
     let Some(written) = text.get(scalar.start..) else { return scalar.start };

@@ -1,4 +1,4 @@
-//! Updates of an Auto Scaling group that fail, by what its template says alone. What a macro may add is not missed.
+//! Updates of an Auto Scaling group that fail by its template alone. Keys that a macro may add are not reported as missing.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::text::did_you_mean;
 
 const WARM_POOL: &str = "AWS::AutoScaling::WarmPool";
 const REPLACE_ROOT: &str = "ReplaceRootVolume";
+/// The strategies of an instance refresh.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatepolicy.html>
 const STRATEGIES: [&str; 2] = ["Rolling", REPLACE_ROOT];
 /// The longest timeouts that CloudFormation takes.
@@ -26,9 +27,9 @@ const LONGEST: [(&[&str], &str, Duration); 2] = [
 /// The updates of the groups that use some user data.
 #[derive(Debug, Default)]
 pub struct Updates {
-    /// The causes for which they fail, each at its place in the template.
+    /// The causes of failing updates, each at its place in the template.
     pub problems: Vec<Problem>,
-    /// The group whose instances get new root volumes, and the devices that their launch template maps, where it tells all.
+    /// The group whose instances get new root volumes, and the devices that their launch template maps, if all are known.
     pub root_replaced: Option<(String, Vec<String>)>,
 }
 
@@ -66,7 +67,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The new group of a replacing update is made while the old one is there.
+    /// Finds a replacing update of a group with a fixed name. The new group is made while the old one still has the name.
     fn replacing(&self, id: &str, group: &'a Node, problems: &mut Vec<Problem>) {
         let name = self.at(group, &["Properties", "AutoScalingGroupName"]).node();
         let Some(name) = name.filter(|_| self.will_replace(group)) else { return };
@@ -77,7 +78,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Looks at an instance refresh; tells whether it replaces root volumes.
+    /// Checks an instance refresh, and tells whether it replaces root volumes.
     fn refreshing(&self, id: &str, group: &'a Node, problems: &mut Vec<Problem>) -> bool {
         let Some(policies) = self.at(group, &["UpdatePolicy"]).node() else { return false };
         let Some(refresh) = self.at(policies, &["AutoScalingInstanceRefresh"]).node() else { return false };
@@ -107,6 +108,7 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Checks the requirements of a root volume replacement.
     /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/replace-root-volume.html>
     fn root_replacing(&self, id: &str, group: &'a Node, problems: &mut Vec<Problem>) {
         let mut fails = |span: &Span, what: &str, remedy: &str| {
@@ -156,7 +158,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The devices that a launch template maps; nothing where only the stack knows one of them.
+    /// Returns the devices that a launch template maps; nothing if only the stack knows one of them.
     fn mapped(&self, place: &UserDataPlace<'a>) -> Option<Vec<String>> {
         let mappings = match self.at(place.beside, &["BlockDeviceMappings"]) {
             Resolved::Node(list) if function(list).is_none() => items(list),
@@ -174,7 +176,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// A problem at a key; at the mapping where that comes from elsewhere.
+/// Makes a problem at a key, or at the mapping if the key comes from elsewhere.
 fn at_key(mapping: &Node, key: &str, message: String) -> Problem {
     Problem::at(mapping.entry(key).map_or(&mapping.span, |entry| &entry.key_span), message)
 }

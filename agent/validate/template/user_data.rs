@@ -3,7 +3,7 @@
 use super::nodes::{children, function, items};
 use crate::document::yaml::Node;
 
-/// The key that holds user data, in every kind of resource that has them.
+/// The key that holds user data, in every type of resource with user data.
 const USER_DATA: &str = "UserData";
 
 /// A place of a template that holds the user data of a resource.
@@ -12,7 +12,7 @@ pub(super) struct UserDataPlace<'a> {
     /// The mapping that holds the key.
     pub(super) beside: &'a Node,
     pub(super) user_data: &'a Node,
-    /// The conditions under which it is there.
+    /// The conditions, with their values, under which the user data is there.
     pub(super) guards: Vec<(&'a str, bool)>,
 }
 

@@ -1,7 +1,7 @@
-//! The ways in which a stack can be made of a template: the values of its parameters, and with them its conditions.
+//! The ways in which a stack can be made of a template: its parameters' values, and the resulting conditions.
 //!
-//! No value is invented. If a check depends on a value known only in the stack, such as a parameter that a condition compares,
-//! one answer is tried, and the check is repeated with the other.
+//! No value is invented. If a check depends on a value known only in the stack, such as a parameter that a condition
+//! compares, one answer is tried, and the check is repeated with the other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,16 +12,16 @@ use super::text::Text;
 use crate::document::problem::{Problem, cut};
 use crate::document::yaml::{Node, Value};
 
-/// Ways that are tried for one user data. Each condition that is independent of the others doubles them.
+/// Most ways that are tried for one user data. Each condition that is independent of the others doubles the number of ways.
 pub(super) const MOST: usize = 64;
-/// Characters of a parameter's value that a condition is told with.
+/// Most characters of a parameter's value in the description of a world.
 const LONGEST_VALUE: usize = 40;
-/// Functions within functions that are followed; one that names itself would go on for ever.
+/// Deepest nesting of functions that is followed; a function that names itself would go on for ever.
 const DEEPEST: usize = 64;
-/// Functions that are followed in one world.
+/// Most functions that are followed in one world.
 const MOST_STEPS: usize = 20_000;
 
-/// The answers of one world, and those that were given to it.
+/// The answers of one world: the answers given at its start, and all answers taken so far.
 #[derive(Debug, Default)]
 pub(super) struct Choices {
     given: Vec<usize>,
@@ -29,7 +29,7 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    /// One of so many answers, the first unless told otherwise.
+    /// Takes one of so many answers: the given answer, else the first.
     fn take(&mut self, options: usize) -> usize {
         let choice = self.given.get(self.taken.len()).copied().unwrap_or(0);
         self.taken.push((choice, options));
@@ -37,7 +37,7 @@ impl Choices {
     }
 }
 
-/// The worlds that are still to be tried: first those that differ from the first one in a single answer.
+/// The worlds that are still to be tried. Worlds that differ from the first one in a single answer come first.
 #[derive(Debug)]
 pub(super) struct Search {
     queue: VecDeque<Vec<usize>>,
@@ -52,7 +52,7 @@ impl Search {
         Some(Choices { given: self.queue.pop_front()?, taken: Vec::new() })
     }
 
-    /// Adds the worlds in which one more answer is another one.
+    /// Adds the worlds that differ from a tried world in one more answer.
     pub(super) fn extend(&mut self, tried: Choices) {
         let Choices { given, taken } = tried;
         for (at, (_, options)) in taken.iter().enumerate().skip(given.len()) {
@@ -79,12 +79,12 @@ enum Fact {
 pub(super) struct World<'a> {
     pub(super) template: &'a Template<'a>,
     choices: RefCell<Choices>,
-    /// By the name of a parameter, or by the words of another value.
+    /// The facts by the name of a parameter, or by the words of another value.
     facts: RefCell<BTreeMap<String, Fact>>,
     /// The conditions evaluated so far; `None` marks one in progress.
     conditions: RefCell<BTreeMap<&'a str, Option<bool>>>,
     depth: Cell<usize>,
-    /// Functions that were followed so far.
+    /// Number of functions that were followed so far.
     steps: Cell<usize>,
     /// Set if a function has arguments that CloudFormation rejects.
     pub(super) is_malformed: Cell<bool>,
@@ -110,7 +110,7 @@ impl<'a> World<'a> {
         self.choices.into_inner()
     }
 
-    /// Names what tells this world from others: its conditions, and the values of its parameters.
+    /// Returns the traits that tell this world from others: its conditions, and the values of its parameters.
     pub(super) fn traits(&self) -> Traits {
         let conditions = self.conditions.borrow();
         let of_conditions = conditions.iter().filter_map(|(name, holds)| {
@@ -131,7 +131,7 @@ impl<'a> World<'a> {
         of_conditions.chain(of_parameters).collect()
     }
 
-    /// Goes a level deeper; nothing where that is too deep.
+    /// Goes a level deeper; returns nothing beyond the limits of depth or steps.
     pub(super) fn deeper<T>(&self, go: impl FnOnce() -> T) -> Option<T> {
         let depth = self.depth.get();
         if depth >= DEEPEST || self.steps.get() >= MOST_STEPS {
@@ -144,7 +144,7 @@ impl<'a> World<'a> {
         Some(found)
     }
 
-    /// Evaluates a condition of the template. One that the template lacks may hold or not.
+    /// Evaluates a condition of the template. A condition that the template lacks may hold or not.
     pub(super) fn condition(&self, name: &str) -> bool {
         let Some((name, node)) = self.template.conditions.get_key_value(name) else {
             return self.is(&format!("the condition {name}"), "true");
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
                 [left, right] => self.equals(left, right),
                 _ => false,
             },
-            // Of other functions only the stack knows the result.
+            // Only the stack knows the result of other functions.
             _ => self.is(&format!("the condition at {}", node.span.start), "true"),
         }
     }
@@ -185,7 +185,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The name of a parameter, where a value is that of one: `!Ref Name`, or `!Sub "${Name}"`.
+    /// Returns the name of a parameter if a value is only that parameter: `!Ref Name`, or `!Sub "${Name}"`.
     fn variable<'n>(&self, node: &'n Node) -> Option<&'n str> {
         let name = match function(node)? {
             ("Ref", argument) => argument.text()?,
@@ -239,7 +239,7 @@ impl<'a> World<'a> {
         self.is_first(name, value, self.template.default(name) == Some(value))
     }
 
-    /// Like `is`; `by_default` is the answer that is tried first, so that the first world has the defaults.
+    /// Decides the same as `is`. `by_default` is the answer that is tried first, so that the first world has the defaults.
     fn is_first(&self, name: &str, value: &str, by_default: bool) -> bool {
         let excluded = match self.facts.borrow().get(name) {
             Some(Fact::Is(known)) => return known == value,
@@ -266,7 +266,7 @@ impl<'a> World<'a> {
         self.choices.borrow_mut().take(options)
     }
 
-    /// The values that a parameter can still have, the default first; nothing where these can't be listed.
+    /// Returns the values that a parameter can still have, the default first; nothing if the template doesn't list them.
     fn possible(&self, name: &str) -> Option<Vec<&'a str>> {
         let allowed = self.template.allowed_values(name)?;
         let facts = self.facts.borrow();
@@ -281,7 +281,7 @@ impl<'a> World<'a> {
         Some(possible)
     }
 
-    /// The value of a parameter in this world; nothing where only the stack knows it.
+    /// Returns the value of a parameter in this world; nothing if only the stack knows the value.
     pub(super) fn value_of(&self, name: &str) -> Option<String> {
         let excluded = match self.facts.borrow().get(name) {
             Some(Fact::Is(value)) => return Some(value.clone()),
@@ -292,7 +292,7 @@ impl<'a> World<'a> {
             return Some(self.choose_value(name, &possible));
         }
         let default = self.template.default(name)?;
-        // The values that conditions compare it with are values that it may well have.
+        // A parameter may well have one of the values with which conditions compare it.
         let compared = self.template.compared.get(name).map(Vec::as_slice).unwrap_or_default();
         let others = compared.iter().copied().filter(|value| *value != default);
         let is_open = |value: &&str| !excluded.iter().any(|excluded| excluded == value);
@@ -323,7 +323,8 @@ impl<'a> World<'a> {
         value
     }
 
-    /// The value of a mapping at the key that a value gives: of a key that only the stack knows, at one after the other.
+    /// Returns the value of a mapping at a key. If only the stack knows the key, each world takes another of the mapping's
+    /// keys.
     pub(super) fn key_of(&self, mapping: &'a Node, key: &'a Node) -> Option<&'a Node> {
         let Value::Mapping(entries) = &mapping.value else { return None };
         let text = || self.text(key);
@@ -339,7 +340,7 @@ impl<'a> World<'a> {
             Some(Fact::IsNot(excluded)) => !excluded.iter().any(|excluded| excluded == key),
             None => self.possible(&words).is_none_or(|possible| possible.contains(key)),
         };
-        // CloudFormation takes no other value than the keys of the mapping here.
+        // CloudFormation accepts only the keys of the mapping here.
         let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).filter(is_open).collect();
         let default = self.template.default(&words).map_or_else(|| text().string(), str::to_owned);
         to_front(&mut keys, |key| default == key);
@@ -366,7 +367,7 @@ pub(super) struct Trait {
 /// The traits that tell a world from others.
 pub(super) type Traits = BTreeSet<Trait>;
 
-/// Says in words what some worlds have in common and others have not.
+/// Describes the traits that some worlds have in common, and that the others lack.
 pub(super) fn in_common(some: &[&Traits], all: &[&Traits]) -> Option<String> {
     let common = |worlds: &[&Traits]| {
         let (first, others) = worlds.split_first()?;
@@ -380,7 +381,7 @@ pub(super) fn in_common(some: &[&Traits], all: &[&Traits]) -> Option<String> {
     if found.is_empty() {
         found = telling((*some.first()?).clone());
     }
-    // Those tell most that the first world, the one of the defaults, has not.
+    // Traits that the first world lacks tell most: the first world is the one of the defaults.
     let first = all.first()?;
     if found.iter().any(|of_it| !first.contains(of_it)) {
         found.retain(|of_it| !first.contains(of_it));

@@ -1,6 +1,6 @@
-//! `mdadm`, as far as an instance store needs it: create, assemble, take off a superblock, stop.
+//! The part of `mdadm` that an instance store needs: create, assemble, remove a superblock, stop.
 //!
-//! What the kernel would show of an array is written below the root's `/sys`.
+//! The files that the kernel would show for an array are written below the root's `/sys`.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use super::super::ProgramOutput;
 use super::super::state::{ARRAYS, FILESYSTEMS, StubState, real};
 use super::{Args, field, on_device, uuid};
 
-/// The node that an array gets: Linux counts down from here.
+/// The device node of an array. Linux counts down from this number.
 const NODE: &str = "md127";
 
 pub(super) fn mdadm(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
@@ -92,7 +92,7 @@ fn zero(member: &str, state: &StubState) -> io::Result<ProgramOutput> {
     Ok(ProgramOutput::default())
 }
 
-/// Shows the array as the kernel does, with a node and the link that udev makes.
+/// Writes the files of an array as the kernel shows them, its node, and the link that udev makes.
 fn start(array: &str, members: &[&str], state: &StubState) -> io::Result<()> {
     let write = |path: String, text: &str| {
         let at = state.hosted(&path);
@@ -121,7 +121,7 @@ fn stop(state: &StubState) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder in which sysfs names those that hold a device.
+/// Returns the folder in which sysfs lists the holders of a device.
 fn holders(member: &str) -> String {
     let name = Path::new(member).file_name().unwrap_or_default().to_string_lossy().into_owned();
     format!("/sys/class/block/{name}/holders")
