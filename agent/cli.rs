@@ -27,7 +27,7 @@ use crate::well_known::ECS_ENDPOINT;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct CommandLine {
-    /// How log lines are written
+    /// Format of the log lines
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", env = "ECS_FIRSTRUN_LOG")]
     log_format: LogFormat,
     /// Log more: every program that is run
@@ -86,9 +86,9 @@ enum Command {
         #[command(flatten)]
         places: Places,
     },
-    /// Show how the last run went, step by step
+    /// Show the last run, step by step
     ///
-    /// Exit codes: 0 it went well, or still goes; 1 it failed; 2 there is no report, or it can't be read.
+    /// Exit codes: 0 the run went well, or still goes; 1 the run failed; 2 there is no report, or it can't be read.
     Status(status::StatusArguments),
     /// Say why this instance isn't a working member of its cluster, and what to do
     ///

@@ -220,8 +220,8 @@ pub fn retry_after<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Opti
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }
 
-/// Pauses between tries: a random time below a bound that doubles from `first` up to `longest` (full jitter), so that a fleet
-/// that boots at once doesn't ask at once.
+/// Returns the pauses between tries, each a random time below a bound (full jitter). The bound doubles from `first` up to
+/// `longest`. Instances that boot at the same time so don't send their requests at the same time.
 pub fn pauses(first: Duration, longest: Duration) -> impl Iterator<Item = Duration> {
     let bounds = std::iter::successors(Some(first), move |bound| Some((*bound * 2).min(longest)));
     bounds.map(|bound| bound.mul_f64(fastrand::f64()))

@@ -43,10 +43,10 @@ const EXAMPLE: &str = include_str!("../examples/user-data/complete.yaml");
 /// Units that the scratch host has.
 const UNITS: [&str; 4] = [CLOUDWATCH_UNIT, SSM_AGENT_UNIT, DOCKER_UNIT, ECS_UNIT];
 
-/// What `rehearse` is given.
+/// The arguments of `rehearse`.
 #[derive(Args, Clone, Debug)]
 pub struct RehearseArguments {
-    /// What happens
+    /// Scenario to rehearse; --list shows all
     #[arg(long, value_name = "NAME", default_value = "success")]
     scenario: Scenario,
     /// Your own user data instead of that of examples/

@@ -89,7 +89,7 @@ pub const CLOUDWATCH_COMMON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/common
 pub const CLOUDWATCH_JSON: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/ecs-firstrun.json";
 /// The log of the CloudWatch agent itself.
 pub const CLOUDWATCH_LOG: &str = "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log";
-/// What the program by which a person configures the CloudWatch agent has found.
+/// The log of the program by which a person configures the CloudWatch agent.
 pub const CLOUDWATCH_VALIDATION_LOG: &str = "/opt/aws/amazon-cloudwatch-agent/logs/configuration-validation.log";
 /// The console, from which EC2 reads the console output.
 pub const CONSOLE: &str = "/dev/console";

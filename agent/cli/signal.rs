@@ -27,7 +27,7 @@ const METADATA: Duration = Duration::from_secs(20);
 /// Time allowed for the delivery to CloudFormation; cfn-signal gives up after five tries of a minute each.
 const DELIVERY: Duration = Duration::from_secs(300);
 
-/// Whom to signal, and what.
+/// The resource to signal, and the signal.
 #[derive(Args, Clone)]
 pub struct SignalArguments {
     /// A wait condition handle's URL, as it is or in base64; instead of --stack and --resource
@@ -35,7 +35,7 @@ pub struct SignalArguments {
     /// Every user of the host can see the arguments of a program. `-` reads it from standard input.
     #[arg(value_name = "WAIT HANDLE")]
     wait_handle: Option<String>,
-    /// Whether to signal SUCCESS or FAILURE
+    /// Signal SUCCESS, or FAILURE with `false`
     #[arg(short, long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
     success: bool,
     /// Exit code of a process; anything but 0 signals FAILURE

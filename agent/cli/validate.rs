@@ -23,8 +23,8 @@ const VERSION: u32 = 1;
 pub(super) struct ValidateArguments {
     /// User data, or folders of them; `-` is standard input [default: -]
     ///
-    /// Of a folder these are checked: *.yaml, *.yml, *.json, *.mime, *.b64, *.template. A CloudFormation template among
-    /// the files is checked as --template does.
+    /// In a folder, *.yaml, *.yml, *.json, *.mime, *.b64 and *.template are checked. A CloudFormation template among
+    /// the files is checked as with --template.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Check the user data inside a CloudFormation template, in YAML or JSON
@@ -32,10 +32,10 @@ pub(super) struct ValidateArguments {
     templates: Vec<PathBuf>,
     /// Check a file of an image's /etc/ecs-firstrun/conf.d, which needs no `#ecs-firstrun`
     ///
-    /// A FILE whose folder is named conf.d is checked so by itself.
+    /// A FILE in a folder named conf.d is checked so without this option.
     #[arg(long = "conf-d", value_name = "FILE")]
     of_conf_d: Vec<PathBuf>,
-    /// How the findings are printed: for people, for programs, or as annotations of a GitHub workflow
+    /// Print the findings for people, for programs, or as annotations of a GitHub workflow
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }

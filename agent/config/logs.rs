@@ -110,8 +110,8 @@ pub enum LogGroupClass {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogFile {
-    /// The file, or a pattern such as `/var/log/app/*.log` or `/var/log/**.log`: every file that matches is sent, each in a
-    /// stream of its own. Archives and folders never are.
+    /// The file, or a pattern such as `/var/log/app/*.log` or `/var/log/**.log`. Every file that matches is sent, each in a
+    /// stream of its own; archives and folders are not.
     pub path: LogPath,
     /// Name of the log group, with the same variables as `logs.group`; unless given, the path below `logs.group`.
     pub group: Option<LogGroupName>,
@@ -119,7 +119,7 @@ pub struct LogFile {
     pub stream: Option<LogStreamName>,
     /// Days that CloudWatch Logs keeps events; `logs.retention_days` unless given.
     pub retention_days: Option<RetentionDays>,
-    /// Format of the times in its lines, as `%Y-%m-%d %H:%M:%S`: `%Y %y %m %-m %b %B %d %-d %a %A %H %I %-I %p %M %-M %S %-S %f %z %Z`
+    /// Format of the times in the file's lines, such as `%Y-%m-%d %H:%M:%S`: `%Y %y %m %-m %b %B %d %-d %a %A %H %I %-I %p %M %-M %S %-S %f %z %Z`
     /// and no others. Unless given, a line has the time at which it is read.
     pub timestamp_format: Option<TimestampFormat>,
     /// Time zone of these times: `local`, the instance's own, unless given. A format that ends in a plain `Z` is `utc`.

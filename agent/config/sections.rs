@@ -16,19 +16,19 @@ use crate::well_known::{CONTAINERD_DATA, DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIA
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Whom CloudFormation's signal is for. Nothing is signalled without it.
+    /// The CloudFormation resource to signal. Without it, no signal is sent.
     pub signal: Option<Signal>,
-    /// The HTTP proxy of every program on the host that needs one. No proxy anywhere without it.
+    /// The HTTP proxy of every program on the host that needs one. Without it, no program gets a proxy.
     pub proxy: Option<Proxy>,
     /// The volumes, in the order in which they are set up.
     pub storage: Vec<Volume>,
-    /// Docker's own settings. They are left alone without it.
+    /// Docker's own settings. Without this section, Docker's settings are left alone.
     pub docker: Option<Docker>,
-    /// What is sent to CloudWatch Logs.
+    /// The logs that are sent to CloudWatch Logs.
     pub logs: Logs,
-    /// The ECS agent. It is neither configured nor started without it.
+    /// The ECS agent. Without it, the ECS agent is neither configured nor started.
     pub ecs: Option<Ecs>,
-    /// How long the ECS agent's registration may take.
+    /// The wait for the ECS agent's registration.
     pub wait: Wait,
 }
 
@@ -43,13 +43,14 @@ pub struct Signal {
     pub resource: Option<LogicalId>,
     /// Region of the stack; that of the stack's ARN, else the instance's, unless given.
     pub region: Option<Region>,
-    /// How the request proves who sends it.
+    /// Authentication of the request.
     pub auth: Auth,
     /// The stack's own timeout. The run gives up 15 s to 60 s before it, to send FAILURE in time.
     pub timeout: SignalTimeout,
     /// Instead of `stack` and `resource`: the URL of a wait condition handle, which `!Ref` gives.
     pub wait_handle: Option<WaitHandle>,
-    /// The lifecycle hook of the Auto Scaling group that is completed when the instance is ready; alone, or beside the others.
+    /// The lifecycle hook of the Auto Scaling group to complete when the instance is ready. Can be given alone, or beside the
+    /// other keys.
     pub lifecycle_hook: Option<LifecycleHook>,
 }
 
@@ -97,9 +98,9 @@ impl Default for SignalTimeout {
 pub struct Proxy {
     /// The proxy's URL. User and password in it are kept from all users of the host but root.
     pub url: ProxyUrl,
-    /// Hosts, domains and networks that are reached without the proxy, beside those that an ECS host always reaches so; with
-    /// `:PORT` at that port only. Go's programs and this agent read the list alike. dnf and yum have none: a repository that
-    /// must be reached directly needs `proxy=_none_` in its own file.
+    /// Hosts, domains and networks to reach without the proxy; with `:PORT` at that port only. An ECS host reaches some
+    /// addresses so in any case. Go's programs and this agent read the list alike. dnf and yum have no such list: a repository
+    /// that must be reached directly needs `proxy=_none_` in its own file.
     #[serde(default)]
     pub no_proxy: Vec<NoProxyEntry>,
 }
@@ -137,12 +138,12 @@ impl Proxy {
 pub struct Volume {
     /// Name in the block device mapping, whatever the kernel calls it; or `instance_store`, for the instance's own disks.
     pub device: Device,
-    /// What it is formatted with when it is blank. It grows when the volume has grown.
+    /// The filesystem to make on a blank device. The filesystem grows when the volume has grown.
     #[serde(default)]
     pub filesystem: Filesystem,
     /// Label of the filesystem, by which it is mounted; the last part of `mount` unless given.
     pub label: Option<FilesystemLabel>,
-    /// Where it is mounted.
+    /// The mount point.
     pub mount: AbsolutePath,
     /// Options of mount(8) that the filesystem takes.
     #[serde(default)]
@@ -218,7 +219,7 @@ pub struct Directory {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Docker {
-    /// Where Docker keeps images and containers; Docker's own default unless given.
+    /// The directory in which Docker keeps images and containers; Docker's own default unless given.
     pub data_root: Option<AbsolutePath>,
     /// Docker's directives, merged into the image's own `/etc/docker/daemon.json` and checked as dockerd checks them.
     /// Numbers and booleans in `log-opts` are written as the text that Docker wants there.

@@ -1,4 +1,4 @@
-//! What the checks find: each a finding with a verdict, and all of them a diagnosis.
+//! Findings of the checks, each with a verdict, and the diagnosis that they make together.
 
 use std::fmt;
 

@@ -12,7 +12,7 @@ const LABEL: usize = 9;
 /// The width of a check's name before its finding.
 const NAME: usize = 16;
 
-/// What is wrong, in the headings.
+/// The style of headings that tell of a problem.
 const PROBLEM: Style = BAD.bold();
 
 impl Diagnosis {

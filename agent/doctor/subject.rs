@@ -1,4 +1,4 @@
-//! What is examined: a host, and what is known of its configuration and its instance metadata.
+//! The subject of an examination: a host, its configuration and its instance metadata.
 
 use crate::aws::imds::Identity;
 use crate::config::Config;

@@ -21,7 +21,7 @@ const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 /// Writes man pages and completions
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where to: its folders man and completions are made anew
+    /// Folder to write to; its folders man and completions are made anew
     #[arg(value_name = "DIR", default_value = "target/generated")]
     folder: PathBuf,
 }

@@ -29,7 +29,7 @@ pub(super) const FILES_OF_IMAGE: [(&str, &str); 2] = [
 pub(super) const LAST_WORDS: &str = "Under path : /logs/logs_collected/journald | Error : Different values are specified for journald\n\
     E! config-translator process exited with non-zero status: 1\n";
 
-/// What can happen in a rehearsal.
+/// The scenarios of a rehearsal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
     /// Everything goes well

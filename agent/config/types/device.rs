@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked_text::{AbsolutePath, is_word};
 
-/// Where a volume is found.
+/// The device of a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {

@@ -37,8 +37,8 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A duration with its unit, such as `90s`, `15m` or `1h 30m`; more than none, at most twelve hours, which is the
-/// longest that CloudFormation waits for a signal.
+/// A duration with its unit, such as `90s`, `15m` or `1h 30m`. More than zero, and at most twelve hours: CloudFormation
+/// waits no longer for a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct TimeSpan(pub Duration);

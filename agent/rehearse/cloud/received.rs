@@ -1,4 +1,4 @@
-//! What the cloud has accepted: signals and lifecycle calls.
+//! The signals and lifecycle calls that the cloud has accepted.
 
 use std::time::Duration;
 
