@@ -75,7 +75,7 @@ pub fn judge(status: u16, body: &[u8], wanted_cluster: &str) -> Seen {
         return Seen::NotReady(format!("the ECS agent answers HTTP {status}"));
     }
     let Ok(metadata) = serde_json::from_slice::<AgentMetadata>(body) else {
-        return Seen::NotReady("what listens on the ECS agent's port answers something else".to_owned());
+        return Seen::NotReady("another program answers on the ECS agent's port".to_owned());
     };
     let arn = metadata.container_instance_arn.unwrap_or_default();
     if arn.is_empty() {

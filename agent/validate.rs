@@ -38,9 +38,9 @@ pub fn check(name: &str, bytes: &[u8]) -> Validation {
             let is_mapping = !has_header && decode::has_our_top_level(text);
             let remedy = match verdict.was_meant {
                 true if is_mapping => {
-                    "do what the note says; a file of /etc/ecs-firstrun/conf.d is checked with --conf-d"
+                    "follow the note; a file of /etc/ecs-firstrun/conf.d is checked with --conf-d"
                 }
-                true => "do what the note says",
+                true => "follow the note",
                 false => HOW_TO_HOLD,
             };
             verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), remedy)

@@ -192,7 +192,7 @@ fn what_a_mount_hides_is_told_and_stays() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let hidden = "the volume hides what was already in /var/lib/docker (entries: 1)";
     assert!(ended.stderr.contains(hidden), "{}", ended.stderr);
-    assert!(ended.stderr.contains("Docker's data are in /srv/docker now"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Docker's data is in /srv/docker now"), "{}", ended.stderr);
     assert!(!machine.host.at("/var/lib/docker/volumes").exists());
 
     let again = machine.run();

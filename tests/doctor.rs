@@ -21,7 +21,7 @@ enum Agent {
 /// The situations in which an ECS agent was seen not to register: its log, its end, the cause, the remedy.
 const FAILURES: [(&str, Agent, &str, &str); 19] = [
     ("cluster-not-found", Agent::GivesUp, "the cluster `production` does not exist", "correct `ecs.cluster`"),
-    ("cluster-changed", Agent::GivesUp, "saved state is that of another cluster", "delete /var/lib/ecs/data"),
+    ("cluster-changed", Agent::GivesUp, "saved state belongs to another cluster", "delete /var/lib/ecs/data"),
     (
         "denied",
         Agent::Repeats,
@@ -155,7 +155,7 @@ fn an_error_that_is_not_known_is_quoted_as_what_the_agent_said_last() {
     host.put("/var/log/ecs/ecs-agent.log", odd);
     assert_eq!(host.run().code, Some(1));
     let words =
-        ["the ECS agent does not come up: ecs-agent.log says `The flux has frozen`", "mend what this line names"];
+        ["the ECS agent does not come up: ecs-agent.log says `The flux has frozen`", "correct what this line names"];
     assert_has(&host.reason(), &words);
     assert_has(doctor(&host).stdout.lines().next().unwrap(), &words);
 }
@@ -293,8 +293,8 @@ fn what_the_ecs_agent_has_saved_of_another_instance_or_cluster_is_told() {
 fn what_the_ecs_agent_has_saved_of_another_instance_is_no_cause() {
     let host = host_that_fails("denied");
     for (database, verdict, found) in [
-        ("other", "problem", "that of another instance, `i-00000000000000001`"),
-        ("rejoined", "problem", "that of another instance, `i-00000000000000001`"),
+        ("other", "problem", "belongs to another instance, `i-00000000000000001`"),
+        ("rejoined", "problem", "belongs to another instance, `i-00000000000000001`"),
         ("own", "ok", "it is of this instance"),
     ] {
         put_agent_state(&host, database);

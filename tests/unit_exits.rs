@@ -41,7 +41,7 @@ fn systemctl(host: &Host, arguments: &[&str]) {
 fn an_ecs_agent_that_exits_with_0_is_not_waited_for() {
     let host = ends_with("ecs.service", 0);
     for text in reason_and_cause(&host) {
-        assert_has(&text, &["ecs.service ended with exit code 0: it ended of its own accord"]);
+        assert_has(&text, &["ecs.service ended with exit code 0: the ECS agent ended by itself"]);
         assert!(!text.contains("was not registered"), "{text}");
     }
 }
@@ -82,7 +82,7 @@ fn the_exit_code_that_ecs_init_logs_is_told_where_the_unit_has_none() {
     for (started, code, words) in [
         (true, 2, "the ECS agent ended with exit code 2: its container failed"),
         (true, 137, "the ECS agent ended with exit code 137: it was killed"),
-        (false, 0, "the ECS agent ended with exit code 0: it ended of its own accord"),
+        (false, 0, "the ECS agent ended with exit code 0: the ECS agent ended by itself"),
     ] {
         let host = unregistered();
         host.put("/proc/stat", BOOTED);

@@ -52,7 +52,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
             report(
                 &["storage", &at, "mount"],
                 message,
-                "choose a directory of its own, such as /data or /var/lib/docker",
+                "choose a separate directory, such as /data or /var/lib/docker",
             );
         }
         if let Some(other) = mounts.insert(volume.mount.as_str(), index) {
@@ -68,7 +68,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
                 true => format!("`storage[{other}]` already uses {device}"),
                 false => format!("`storage[{other}]` already uses {device}, which is another name of this disk"),
             };
-            report(&["storage", &at, "device"], message, "give each volume a device of its own");
+            report(&["storage", &at, "device"], message, "give each volume its own device");
         }
         let mount = Path::new(volume.mount.as_str());
         // In the order of paths, a path below another one follows it.
@@ -83,7 +83,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
             report(
                 &["storage", &at],
                 format!("`storage[{other}]` already has the label `{label}`"),
-                "give each volume a label of its own: it is mounted by it",
+                "give each volume its own label: volumes are mounted by label",
             );
         }
     }

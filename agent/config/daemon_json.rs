@@ -95,7 +95,7 @@ impl Findings {
         }
         let name = entry.key_span.shown(&entry.key);
         let message = format!("Docker ignores `{name}`, which is no directive of daemon.json");
-        self.warn(&entry.value, message, "put what is in it beside it");
+        self.warn(&entry.value, message, "move its contents up one level");
     }
 
     fn unknown(&mut self, entry: &Entry) {

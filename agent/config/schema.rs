@@ -24,7 +24,7 @@ pub fn schema() -> Value {
     let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
     schema["title"] = "ecs-firstrun".into();
     schema["description"] =
-        "Configuration of ecs-firstrun, whose first line is `#ecs-firstrun`. What is left out has its default.".into();
+        "Configuration of ecs-firstrun, whose first line is `#ecs-firstrun`. A key that is left out has its default.".into();
     tidy(&mut schema);
     let properties = &mut schema["properties"];
     let logs = &mut properties["logs"]["properties"];
@@ -185,7 +185,7 @@ texts! {
     ClusterName, r"^(arn:[^:]*:ecs:[^:]*:[^:]*:cluster/)?[A-Za-z0-9_-]{1,255}$",
         "the name of a cluster, of letters, digits, - and _, or its ARN", ["production"];
     StackName, r"^(arn:[^:]*:[^:]*:[^:]*:[^:]*:stack/[A-Za-z][A-Za-z0-9-]{0,127}(/[\s\S]*)?|[A-Za-z][A-Za-z0-9-]{0,127})$",
-        "the name of a stack, or what ${AWS::StackId} gives", ["web"];
+        "the name of a stack, or the value of ${AWS::StackId}", ["web"];
     LogicalId, "^[A-Za-z0-9]{1,255}$", "the name that the resource has in the template: letters and digits", ["Instances"];
     HookName, "^[A-Za-z0-9_/-]{1,255}$", "1 to 255 letters, digits and - _ /", ["launch"];
     GroupName, concat!("^[^:", control!(), "]{1,255}$"), "the name of the Auto Scaling group, not its ARN", [];
@@ -216,7 +216,7 @@ texts! {
         "anything but : and *, ${stack}, ${resource}, ${region}, ${account}, ${cluster}, and {instance_id} and its like",
         ["{instance_id}"];
     LogPath, concat!("^(?![\\s\\S]*[", control_or_blank!(), r"]$)(/(?!\.{1,2}(/|$))[^/", control!(), "]+)+$"),
-        "a path that begins with /, in which * ? [a-z] and ** stand for others", ["/var/log/app/*.log"];
+        "a path that begins with /, with * ? [a-z] and ** as wildcards", ["/var/log/app/*.log"];
     TimestampFormat, concat!(r"^(?=[\s\S]*%-?d)(?=[\s\S]*%(-?m|b|B))([^%\\0-9", control!(), "]|%(-[mdIMS]|[YymbBdaAHIpMSfzZ]))+$"),
         "a date and a time in the directives of strftime(3) that the CloudWatch agent knows", ["%Y-%m-%d %H:%M:%S"];
     RegularExpression, concat!("^[^", control!(), "]+$"), "a regular expression in the syntax of Go", [];
@@ -229,7 +229,7 @@ texts! {
     ProxyUrl, concat!("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\\\\", control_or_blank!(), "]+[/\\\\]?$"),
         "http:// or https://, a host and a port, as http://proxy.internal:3128", ["http://proxy.internal:3128"];
     WaitHandle, concat!("^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\", control_or_blank!(), "][^", control_or_blank!(), "]*$"),
-        "what !Ref gives for the WaitConditionHandle", [];
+        "the value of !Ref for the WaitConditionHandle", [];
 }
 
 /// The names of log groups or streams whose plain characters are those of a class.

@@ -8,7 +8,7 @@ const EXITED: &str = "Agent exited with code ";
 const UPDATE: &str = "42";
 /// The codes whose meaning is known, and that meaning.
 const MEANINGS: [(&str, &str); 4] = [
-    ("0", "it ended of its own accord, and neither ecs-init nor systemd starts it again"),
+    ("0", "the ECS agent ended by itself, and neither ecs-init nor systemd starts it again"),
     ("2", "its container failed, and ecs-init starts it again and again; ecs-init.log has the container's last lines"),
     ("5", "it gave up for good, and neither ecs-init nor systemd starts it again"),
     ("137", "it was killed, by hand or because memory ran out (`journalctl -k`)"),
@@ -42,7 +42,7 @@ mod tests {
         };
         let last = |codes: &[u32]| last(&log(codes), "2026-11-29T14:00:00Z").unwrap_or_default();
         for (codes, words) in [
-            (&[1, 0][..], "exit code 0: it ended of its own accord"),
+            (&[1, 0][..], "exit code 0: the ECS agent ended by itself"),
             (&[0, 1], "exit code 1: ecs-init starts it again and again"),
             (&[2], "exit code 2: its container failed"),
             (&[5], "exit code 5: it gave up for good"),

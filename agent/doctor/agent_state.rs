@@ -51,7 +51,7 @@ pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity)
     if !instances.contains(&instance) {
         return Finding::problem(
             check,
-            format!("the saved state of the ECS agent is that of another instance, `{first}`"),
+            format!("the saved state of the ECS agent belongs to another instance, `{first}`"),
             "it came with the image or a volume; the ECS agent drops it when it starts, and has not come that far",
             REMEDY,
         )

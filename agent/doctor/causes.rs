@@ -138,7 +138,7 @@ pub(super) const OTHER: Row = Row {
     any: "",
     with: "",
     what: "the ECS agent does not come up",
-    remedy: "mend what this line names; the lines before it, in /var/log/ecs, say more",
+    remedy: "correct what this line names; the lines before it, in /var/log/ecs, say more",
 };
 
 /// Finds the cause that a line names. Particular causes are tried before general ones.

@@ -73,7 +73,7 @@ pub(super) fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
 fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
     let at = cause.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
     let found = format!("{}: {log} says `{}`", cause.what, cause.quoted);
-    let why = format!("this is what the ECS agent itself gives as the reason, in {ECS_LOGS}/{log}{at}");
+    let why = format!("the ECS agent itself gives this reason, in {ECS_LOGS}/{log}{at}");
     let finding = Finding::problem(Check::AgentLog, found, why, cause.remedy.as_str());
     // If the log names a symptom, the check of its cause comes first.
     if cause.kind.is_symptom() { finding.ranked(Check::Docker) } else { finding }
@@ -121,7 +121,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
         Seen::WrongCluster { wanted, found } => Finding::problem(
             check,
             format!("the ECS agent is registered with `{found}`, not with `{wanted}`"),
-            "it was started before it was configured, or with another configuration, and keeps to what it saved",
+            "the ECS agent was started before it was configured, or with another configuration, and keeps to its saved state",
             subject.host.remedy_for_another_cluster(&wanted),
         ),
         Seen::Refused => not_registered(

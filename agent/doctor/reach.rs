@@ -109,7 +109,7 @@ fn of_group(outcome: Reachability, unsure: bool, group: &[&Probe], proxy: Option
     let why = match services.as_str() {
         "logs" => "without it no log reaches CloudWatch Logs",
         "cloudformation" | "wait handle" => "without it the stack is not signalled",
-        _ => "the ECS agent registers with ecs, and is told by ecs-a what to run",
+        _ => "the ECS agent registers with ecs, and receives its tasks from ecs-a",
     };
     Finding::problem(Check::Endpoints, format!("{hosts} can't be reached{via}: {what}"), why, remedy)
 }
@@ -131,7 +131,7 @@ fn words(outcome: Reachability, via: &str) -> Option<(&'static str, &'static str
         }
         Reachability::Page => (
             "a web page came back, which is not from AWS",
-            "let what stands between, such as a filtering proxy or a captive portal, pass these hosts",
+            "let a filtering proxy or captive portal in between pass requests to these hosts",
         ),
         Reachability::NoName => (
             "the name does not resolve",

@@ -114,7 +114,7 @@ fn trouble(unit: &str, state: &UnitState, said: Option<&str>) -> (String, &'stat
         ),
         Life::Failed => (ending, why, remedy),
         Life::Ended => (
-            format!("{ended}: it ended of its own accord"),
+            format!("{ended}: the ECS agent ended by itself"),
             "systemd takes this code for a success, and doesn't start it again",
             format!(
                 "`journalctl -u {unit}` and {ECS_LOGS} say what it did last; `systemctl start {unit}` starts it again"
@@ -202,7 +202,7 @@ mod tests {
             (ECS_UNIT, true, state("loaded", "failed", "5", false), Verdict::Problem, "gave up for good"),
             (ECS_UNIT, true, state("loaded", "failed", "255", false), Verdict::Problem, "exit code 255"),
             (ECS_UNIT, true, repeating, Verdict::Problem, "exit code 255); systemd starts it again and again, 7 times"),
-            (ECS_UNIT, true, ended, Verdict::Problem, "ended with exit code 0: it ended of its own accord"),
+            (ECS_UNIT, true, ended, Verdict::Problem, "ended with exit code 0: the ECS agent ended by itself"),
             (ECS_UNIT, true, stopped.clone(), Verdict::Problem, "was stopped on this boot"),
             (ECS_UNIT, false, stopped, Verdict::Ok, "is inactive"),
             (ECS_UNIT, true, state("loaded", "inactive", "0", true), Verdict::Ok, "queued"),

@@ -191,7 +191,7 @@ pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
         "before containerd starts: containers need the SELinux label of its directory",
     );
     let start = Action::StartUnit { unit: unit.clone(), start: Start::Await };
-    [stopped(&unit), planned(start, format!("containerd's data are in {source} from now on"))]
+    [stopped(&unit), planned(start, format!("containerd's data is in {source} from now on"))]
         .into_iter()
         .chain(is_labelled.then_some(label))
         .collect()

@@ -20,7 +20,7 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     let elsewhere = data_root.as_str() != DOCKER_DATA && instance.image.docker_data;
     elsewhere.then(|| {
         format!(
-            "the images, containers or volumes that Docker has in {DOCKER_DATA} stay there and are not used: Docker's data are in {data_root} now; copy or delete them by hand"
+            "the images, containers or volumes that Docker has in {DOCKER_DATA} stay there and are not used: Docker's data is in {data_root} now; copy or delete them by hand"
         )
     })
 }
@@ -49,7 +49,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     };
     vec![
         planned(file(&kept, image, &[]), "a copy of the image's own daemon.json, for later runs to merge into"),
-        planned(file(DAEMON_JSON, &merged, &[DOCKER_UNIT]), "Docker's settings, over those of the image"),
+        planned(file(DAEMON_JSON, &merged, &[DOCKER_UNIT]), "Docker's settings, merged over those of the image"),
     ]
 }
 

@@ -21,7 +21,7 @@ pub const RESERVED_MEMORY: &str = "ECS_RESERVED_MEMORY";
 pub const WITHOUT_CONFIGURATION: &str = "there is no ecs-firstrun configuration: Docker and the ECS agent are started as \
     on an image without ecs-firstrun; nothing is waited for, nothing is signalled";
 /// The reason for not waiting until the ECS agent's unit has started.
-const BESIDE_CLOUD_INIT: &str = "started with --no-block: it may be ordered after cloud-final.service";
+const BESIDE_CLOUD_INIT: &str = "queued with --no-block: the unit may be ordered after cloud-final.service";
 /// Time allowed for Docker to become active when no ECS agent is waited for.
 const DOCKER_START: Duration = Duration::from_secs(120);
 
@@ -32,7 +32,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
             (Some(cluster), _) => format!("the ECS agent joins the cluster `{cluster}`"),
             (None, false) => "the ECS agent has these settings".to_owned(),
             (None, true) if instance.ours.contains(ECS_CONFIG) => {
-                "the configuration sets nothing here any more".to_owned()
+                "the configuration no longer sets anything here".to_owned()
             }
             (None, true) => return None,
         };
@@ -117,7 +117,7 @@ pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
         }
         None => return Vec::new(),
     };
-    vec![planned(Action::WaitFor(condition), "the run succeeds only when it is")]
+    vec![planned(Action::WaitFor(condition), "the run fails if this does not happen in time")]
 }
 
 /// Says why no ECS agent starts with this configuration on this instance: it reserves more memory than there is.

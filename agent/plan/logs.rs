@@ -67,7 +67,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     }
     if let Some(unit) = used.unit() {
         let start = Action::StartUnit { unit: unit.to_owned(), start: Start::Await };
-        actions.push(planned(start, "first of all, so that what fails later reaches CloudWatch Logs"));
+        actions.push(planned(start, "started first, so that later failures reach CloudWatch Logs"));
     }
     actions
 }

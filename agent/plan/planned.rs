@@ -32,7 +32,7 @@ pub fn wanted_or_removed<'a>(
         let action = Action::RemoveFile { path: path.to_owned(), read_by };
         instance.ours.contains(path).then(|| Planned {
             action,
-            why: "an earlier run wrote it; the configuration doesn't need it any more".to_owned(),
+            why: "an earlier run wrote this file; the configuration no longer needs it".to_owned(),
         })
     };
     wanted.or_else(removed)

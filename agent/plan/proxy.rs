@@ -31,7 +31,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     }
     if starts_ssm_agent {
         let start = Action::StartUnit { unit: SSM_AGENT_UNIT.to_owned(), start: Start::Queue };
-        actions.push(planned(start, "it reads its environment when it starts"));
+        actions.push(planned(start, "a unit reads its environment only when it starts"));
     }
     // A unit does not start without the file that its drop-in names. So the file is written before the drop-in, and removed
     // after it.
@@ -111,7 +111,7 @@ fn package_manager_lines(proxy: &Proxy) -> Vec<(Cow<'static, str>, Contents)> {
 pub fn edited_or_restored(edit: Edit, why: &str, instance: &Instance) -> Option<Planned> {
     match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
         (false, _) => Some(planned(Action::EditFile(edit), why)),
-        (true, true) => Some(planned(Action::EditFile(edit), "no proxy is configured any more")),
+        (true, true) => Some(planned(Action::EditFile(edit), "the configuration no longer has a proxy")),
         (true, false) => None,
     }
 }

@@ -35,9 +35,9 @@ pub fn substitute(config: &Config, instance: &Instance) -> Option<Planned> {
     let edit = substitutes(instance.image.selinux.as_ref()?, &moved(config, instance));
     match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
         (true, false) => None,
-        (true, true) => Some(planned(Action::EditFile(edit), "no data root is moved any more")),
+        (true, true) => Some(planned(Action::EditFile(edit), "the data root is no longer moved")),
         (false, _) => {
-            let why = "its SELinux label becomes that of Docker's default data root, unless another line names it";
+            let why = "the path gets the SELinux label of Docker's default data root, unless another line names it";
             Some(planned(Action::EditFile(edit), why))
         }
     }

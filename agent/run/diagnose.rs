@@ -24,7 +24,7 @@ pub async fn diagnose(options: &Options) -> Result<Diagnosis> {
         (_, []) if parsed.found => Configured::Right,
         (Some(error), _) => Configured::Unknown(format!("{error:#}")),
         (None, _) if metadata == Metadata::NotAsked => {
-            Configured::Unknown("there is none here; give one with --user-data FILE".to_owned())
+            Configured::Unknown("there is no user data here; give it with --user-data FILE".to_owned())
         }
         (None, _) if parsed.is_of_others() => Configured::Others,
         (None, _) => Configured::Missing,

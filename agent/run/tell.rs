@@ -56,7 +56,7 @@ pub(super) async fn tell(job: &Job<'_>, record: &mut Record, known: &Known, conc
     }
     let Some(decision) = record.state.decided(known.stage()).cloned() else {
         // Without the instance's id there is no decision, and nothing that could be told.
-        let message = "the instance's id is not known, so that no signal can be sent";
+        let message = "the instance ID is not known, so no signal can be sent";
         tracing::error!("{message}");
         return Deliveries::all(recipients, Status::Failure, DeliveryState::Undelivered, message);
     };

@@ -95,7 +95,7 @@ fn matches_nothing(entry: &str) -> Option<(String, &'static str)> {
     }
     if entry.strip_prefix("*.").unwrap_or(entry).contains(['*', '?']) {
         return Some((
-            nothing("a `*` stands for nothing but the beginning of a domain, as in `*.internal`"),
+            nothing("a `*` can only begin a domain, as in `*.internal`"),
             "write a network as 10.0.0.0/16, a domain as .internal",
         ));
     }

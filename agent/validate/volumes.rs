@@ -16,7 +16,7 @@ pub(super) fn options(config: &Config, warn: &mut impl FnMut(&[&str], String, &s
             let name = volume.filesystem.name();
             let (message, remedy) = match fault(option.as_str(), volume.filesystem) {
                 Some(Fault::Lost) => (
-                    format!("`{option}` is refused by {name} since Linux 4.19, as by that of Amazon Linux 2023"),
+                    format!("`{option}` is refused by {name} since Linux 4.19, so also on Amazon Linux 2023"),
                     "leave it out".to_owned(),
                 ),
                 Some(Fault::Unknown(nearest)) => (

@@ -139,7 +139,7 @@ pub(super) fn secrets(config: &Config, documents: &[Document]) -> Vec<Problem> {
         |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
     let remedy = "put it into a YAML file in /etc/ecs-firstrun/conf.d/ of the image, or leave it out";
     let who =
-        "user data can be read by every process on the instance, and by whoever has ec2:DescribeInstanceAttribute";
+        "user data can be read by every process on the instance, and by everybody with ec2:DescribeInstanceAttribute";
     if config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret()) {
         warn(&["proxy", "url"], format!("there is a password in it; {who}"), remedy);
     }

@@ -99,7 +99,7 @@ fn what_dockerd_ignores_or_refuses_in_some_versions_is_a_warning() {
         ("label: [a=b]", "3:12 Docker ignores `label` in daemon.json: it is the name of a flag (write `labels`)"),
         (
             "foo: {mtu: 1400}",
-            "3:10 Docker ignores `foo`, which is no directive of daemon.json (put what is in it beside it)",
+            "3:10 Docker ignores `foo`, which is no directive of daemon.json (move its contents up one level)",
         ),
         (
             "runtimes: {x: {run-time-type: y}}",

@@ -83,7 +83,7 @@ checked_text! {
         let name = match text.strip_prefix("arn:") {
             Some(rest) => match rest.split_once(":stack/") {
                 Some((head, tail)) if head.split(':').count() == 4 => tail.split('/').next().unwrap_or_default(),
-                _ => return Err(format!("`{text}` is not the ARN of a stack\nwrite the stack's name, or what ${{AWS::StackId}} gives")),
+                _ => return Err(format!("`{text}` is not the ARN of a stack\nwrite the stack's name, or the value of ${{AWS::StackId}}")),
             },
             None => text,
         };

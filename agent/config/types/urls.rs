@@ -102,7 +102,7 @@ fn check_user_info(text: &str) -> Result<(), String> {
     let is_written_out = user_info.contains(char::is_control);
     if !is_written_out && percent_decode_str(user_info).any(|byte| byte.is_ascii_control()) {
         return Err("the user or the password in the URL of the proxy holds a control character, which HTTP does not allow there\n\
-            leave out what stands for one, from %00 to %1F and %7F"
+            leave out the percent-encoded control characters, %00 to %1F and %7F"
             .to_owned());
     }
     let found: Vec<char> = ['#', '/', '?', '\\'].into_iter().filter(|c| user_info.contains(*c)).collect();
@@ -144,7 +144,7 @@ impl TryFrom<String> for WaitHandle {
         let url = parse_url(
             &text,
             "URL of the wait condition handle",
-            "https://…, what !Ref gives for the WaitConditionHandle",
+            "https://…, the value of !Ref for the WaitConditionHandle",
         )?;
         Ok(WaitHandle(SecretUrl(url)))
     }

@@ -24,7 +24,7 @@ pub(super) const ALL: &[Row] = &[
         kind: CauseKind::ClusterChanged,
         any: "Data mismatch; saved cluster",
         with: "",
-        what: "the ECS agent's saved state is that of another cluster",
+        what: "the ECS agent's saved state belongs to another cluster",
         remedy: AS_NEW_AND_BAKE,
     },
     Row {
@@ -53,7 +53,7 @@ pub(super) const ALL: &[Row] = &[
         kind: CauseKind::SavedState,
         any: "Arguments on this idempotent request are inconsistent",
         with: "",
-        what: "the ECS agent's saved state is that of another instance",
+        what: "the ECS agent's saved state belongs to another instance",
         remedy: AS_NEW_AND_BAKE,
     },
     // The policy that denies is read from the line.
@@ -108,7 +108,7 @@ pub(super) const ALL: &[Row] = &[
         kind: CauseKind::ServiceFails,
         any: "ServerException|InternalFailure|InternalServerError|ServiceUnavailableException",
         with: "",
-        what: "ECS answers with a failure of its own",
+        what: "ECS answers with an internal failure",
         remedy: "wait: the ECS agent tries again; the AWS Health Dashboard tells of disturbances",
     },
     Row {
@@ -246,7 +246,7 @@ pub(super) const ALL: &[Row] = &[
         kind: CauseKind::Disconnected,
         any: "Failed to connect to ACS|Error connecting to ACS|Unable to discover poll endpoint|ACS session ended",
         with: "",
-        what: "the ECS agent is registered but can't hold its connection, so that it is given no tasks",
+        what: "the ECS agent is registered but can't hold its connection, so ECS gives it no tasks",
         remedy: "give the subnet, or the proxy, a route to the hosts ecs-a-* and ecs-t-* of the region, on TCP 443, \
             and let WebSocket through",
     },

@@ -9,7 +9,7 @@ pub(super) const ALL: &[Row] = &[
         kind: CauseKind::CloudInit,
         any: "Cloud-init failure detected|Userdata was not executed",
         with: "",
-        what: "cloud-init used no data source, so that it did not see the user data",
+        what: "cloud-init used no data source, so it did not see the user data",
         remedy: "fix its data source: bake the image without `datasource_list: [None]`",
     },
     Row {
@@ -144,7 +144,7 @@ pub(super) const ALL: &[Row] = &[
         any: "could not start Agent|could not remove existing Agent container",
         with: "",
         what: "Docker can't start the ECS agent's container",
-        remedy: "mend what Docker says of it; where an older container is in the way, `docker rm -f ecs-agent`",
+        remedy: "correct the cause that Docker names; where an older container is in the way, `docker rm -f ecs-agent`",
     },
 ];
 
@@ -169,7 +169,7 @@ pub(super) const CONSEQUENCES: &[Row] = &[
         any: "Unable to initialize Task ENI dependencies|Unable to detect VPC ID and Subnet",
         with: "",
         what: "the ECS agent can't prepare the network interfaces of tasks",
-        remedy: "mend what the line names, or set ECS_ENABLE_TASK_ENI to false in `ecs.config`",
+        remedy: "correct what the line names, or set ECS_ENABLE_TASK_ENI to false in `ecs.config`",
     },
     Row {
         kind: CauseKind::BadTag,

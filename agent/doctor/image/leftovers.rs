@@ -85,7 +85,7 @@ fn host_keys(host: &Host) -> Look {
     let check = Check::Identity;
     let keys = host.names("/etc/ssh")?.into_iter().find(|name| name.starts_with("ssh_host_") && name.contains("_key"));
     if let Some(name) = keys {
-        let why = "whoever has the image could pose as any of its instances";
+        let why = "anybody with the image could pose as any of its instances";
         return left(check, format!("/etc/ssh/{name}"), why);
     }
     Ok(None)
@@ -104,7 +104,7 @@ fn authorized_keys(host: &Host) -> Look {
     for home in ["/root".to_owned()].into_iter().chain(homes) {
         let keys = format!("{home}/.ssh/authorized_keys");
         if host.has(&keys) {
-            return left(Check::SshKeys, keys, "whoever baked the image could log in to every instance of it");
+            return left(Check::SshKeys, keys, "somebody who baked the image could log in to each of its instances");
         }
     }
     Ok(None)

@@ -78,7 +78,7 @@ fn of_document(loaded: &Loaded) -> Option<Cow<'static, str>> {
     let index = match loaded.root.as_ref()?.get(KEY)?.value {
         Value::Bool(index) => i64::from(index),
         Value::Int(index) => index,
-        #[expect(clippy::cast_possible_truncation, reason = "what is too large is the index of no instance, either")]
+        #[expect(clippy::cast_possible_truncation, reason = "a larger number is the index of no instance")]
         Value::Float(index) if index.is_finite() => index as i64,
         Value::String(ref index) => index.trim().parse().ok()?,
         _ => return None,
