@@ -41,16 +41,28 @@ const DIRECT_CONNECT: Duration = Duration::from_secs(1);
 /// Time allowed for a connection to AWS, or to the proxy.
 const OUTBOUND_CONNECT: Duration = Duration::from_secs(5);
 
-/// An HTTP proxy.
+/// An HTTP proxy, and what is reached without it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Proxy {
+pub struct ProxyRoute {
     /// The proxy's address. User info, percent-encoded, is sent to the proxy as basic authentication and printed nowhere.
     pub url: url::Url,
     /// The hosts, domains, IP addresses and networks to reach without the proxy, each with or without a port, or `*`.
     pub no_proxy: Vec<String>,
 }
 
-impl fmt::Debug for Proxy {
+impl ProxyRoute {
+    /// Reads the variables of a proxy as other programs do: a URL that may lack its scheme, and a list with commas between.
+    ///
+    /// # Errors
+    /// Text that is no URL.
+    pub fn of_variables(url: &str, no_proxy: &str) -> Result<Self, url::ParseError> {
+        let url = if url.contains("://") { url.parse() } else { format!("http://{url}").parse() }?;
+        let entries = no_proxy.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        Ok(ProxyRoute { url, no_proxy: entries.map(str::to_owned).collect() })
+    }
+}
+
+impl fmt::Debug for ProxyRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = self.url.clone();
         // Both fail only for URLs that can't have user info, which then have none to hide.
@@ -81,12 +93,12 @@ pub fn direct() -> Result<reqwest::Client> {
 ///
 /// # Errors
 /// When the CA bundle can't be read (the text names the file) or the proxy's URL can't be used.
-pub fn outbound(proxy: Option<&Proxy>) -> Result<reqwest::Client> {
+pub fn outbound(proxy: Option<&ProxyRoute>) -> Result<reqwest::Client> {
     let bundle = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty());
     outbound_trusting(proxy, bundle.map(PathBuf::from).as_deref())
 }
 
-fn outbound_trusting(proxy: Option<&Proxy>, bundle: Option<&Path>) -> Result<reqwest::Client> {
+fn outbound_trusting(proxy: Option<&ProxyRoute>, bundle: Option<&Path>) -> Result<reqwest::Client> {
     let builder = base(roots(bundle)?)?.connect_timeout(OUTBOUND_CONNECT);
     let builder = match proxy {
         Some(proxy) => builder.proxy(reqwest_proxy(proxy)?),
@@ -114,12 +126,12 @@ fn base(roots: RootCertStore) -> Result<reqwest::ClientBuilder> {
 
 /// Makes reqwest's proxy out of ours. The URL keeps its user info, which reqwest itself percent-decodes and sends as
 /// `Proxy-Authorization`. Decoding the user info here would decode a literal `%` in a password twice.
-fn reqwest_proxy(proxy: &Proxy) -> Result<reqwest::Proxy> {
+fn reqwest_proxy(proxy: &ProxyRoute) -> Result<reqwest::Proxy> {
     // reqwest would silently leave out a proxy of a kind that it doesn't know.
     if !matches!(proxy.url.scheme(), "http" | "https") || proxy.url.host_str().is_none() {
         bail!("the proxy {proxy:?} can't be used: its URL must start with http:// or https:// and name a host");
     }
-    let Proxy { url, no_proxy } = proxy.clone();
+    let ProxyRoute { url, no_proxy } = proxy.clone();
     Ok(reqwest::Proxy::custom(move |wanted| (!no_proxy::is_direct(&no_proxy, wanted)).then(|| url.clone())))
 }
 

@@ -37,9 +37,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Validation {
             let has_header = text.contains("firstrun") || (text.starts_with('#') && !text.starts_with("# "));
             let is_mapping = !has_header && decode::has_our_top_level(text);
             let remedy = match verdict.was_meant {
-                true if is_mapping => {
-                    "follow the note; a file of /etc/ecs-firstrun/conf.d is checked with --conf-d"
-                }
+                true if is_mapping => "follow the note; a file of /etc/ecs-firstrun/conf.d is checked with --conf-d",
                 true => "follow the note",
                 false => HOW_TO_HOLD,
             };

@@ -228,12 +228,10 @@ fn unique_id(arguments: &SignalArguments, identity: &Identity) -> Result<String>
     }
 }
 
-fn proxy(arguments: &SignalArguments) -> Result<Option<http::Proxy>> {
+fn proxy(arguments: &SignalArguments) -> Result<Option<http::ProxyRoute>> {
     let given = [&arguments.https_proxy, &arguments.http_proxy].into_iter().flatten().find(|text| !text.is_empty());
     let Some(text) = given else { return Ok(None) };
-    let with_scheme = if text.contains("://") { text.clone() } else { format!("http://{text}") };
+    let route = http::ProxyRoute::of_variables(text, &arguments.no_proxy);
     // The message does not quote the text, which may hold a password.
-    let url = with_scheme.parse().map_err(|error| anyhow!("the proxy is no URL: {error}"))?;
-    let no_proxy = arguments.no_proxy.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty());
-    Ok(Some(http::Proxy { url, no_proxy: no_proxy.collect() }))
+    route.map(Some).map_err(|error| anyhow!("the proxy is no URL: {error}"))
 }

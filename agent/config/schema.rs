@@ -24,7 +24,8 @@ pub fn schema() -> Value {
     let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
     schema["title"] = "ecs-firstrun".into();
     schema["description"] =
-        "Configuration of ecs-firstrun, whose first line is `#ecs-firstrun`. A key that is left out has its default.".into();
+        "Configuration of ecs-firstrun, whose first line is `#ecs-firstrun`. A key that is left out has its default."
+            .into();
     tidy(&mut schema);
     let properties = &mut schema["properties"];
     let logs = &mut properties["logs"]["properties"];

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::logs::Logs;
 use super::types::*;
 use crate::ecs_variables::EcsVariables;
+use crate::http::ProxyRoute;
 use crate::well_known::{CONTAINERD_DATA, DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIALS_ADDRESS, IMDS_ADDRESS};
 
 /// The whole configuration. What is left out has its default.
@@ -119,6 +120,11 @@ impl Proxy {
         ECS_CREDENTIALS_ADDRESS,
         DOCKER_SOCKET_OF_CLIENTS,
     ];
+
+    /// Returns the proxy for requests of this agent.
+    pub fn route(&self) -> ProxyRoute {
+        ProxyRoute { url: self.url.0.reveal().clone(), no_proxy: self.no_proxy() }
+    }
 
     /// Returns the NO_PROXY list, without repetitions.
     pub fn no_proxy(&self) -> Vec<String> {

@@ -12,6 +12,7 @@ use super::finding::{Check, Finding};
 use super::no_proxy;
 use super::reach::{self, Probe};
 use super::subject::{Metadata, Subject};
+use crate::config;
 use crate::http;
 use crate::secrets::redact;
 
@@ -60,16 +61,15 @@ pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 /// Names a proxy, without its credentials.
-fn in_words(proxy: &http::Proxy) -> String {
+fn in_words(proxy: &http::ProxyRoute) -> String {
     let port = proxy.url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}{port}", proxy.url.host_str().unwrap_or_default())
 }
 
 /// Returns the configuration's proxy; without a configuration, the ECS agent's proxy.
-fn proxy(subject: &Subject<'_>) -> Option<http::Proxy> {
+fn proxy(subject: &Subject<'_>) -> Option<http::ProxyRoute> {
     let Some(config) = subject.config else { return no_proxy::proxy_of_agent(subject.host) };
-    let proxy = config.proxy.as_ref()?;
-    Some(http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() })
+    config.proxy.as_ref().map(config::Proxy::route)
 }
 
 /// Lists the endpoints to try. They are the region's, unless the variables of the SDKs or the settings of the ECS agent name
@@ -130,9 +130,9 @@ fn set(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
-async fn probe(client: reqwest::Client, target: Endpoint, proxy: Option<http::Proxy>) -> Probe {
+async fn probe(client: reqwest::Client, target: Endpoint, proxy: Option<http::ProxyRoute>) -> Probe {
     let host = target.url.host_str().unwrap_or_default().to_owned();
-    let direct = |proxy: &http::Proxy| proxy.no_proxy.iter().any(|entry| http::covers(entry, &host, None));
+    let direct = |proxy: &http::ProxyRoute| proxy.no_proxy.iter().any(|entry| http::covers(entry, &host, None));
     let proxied = proxy.is_some_and(|proxy| !direct(&proxy));
     let is_plain = target.url.scheme() == "http";
     let answer = client.get(target.url).timeout(REQUEST).send().await;

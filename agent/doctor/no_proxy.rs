@@ -95,14 +95,11 @@ fn of_ecs_config(host: &Host) -> anyhow::Result<Variables> {
 }
 
 /// Returns the proxy in the ECS agent's own configuration, where its URL may lack a scheme.
-pub(super) fn proxy_of_agent(host: &Host) -> Option<http::Proxy> {
+pub(super) fn proxy_of_agent(host: &Host) -> Option<http::ProxyRoute> {
     let variables = of_ecs_config(host).ok()?;
     let text =
         ["HTTPS_PROXY", "HTTP_PROXY"].iter().find_map(|name| variables.get(*name).filter(|url| !url.is_empty()))?;
-    let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-    let list = variables.get("NO_PROXY").map(String::as_str).unwrap_or_default();
-    let no_proxy = list.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect();
-    Some(http::Proxy { url: url.parse().ok()?, no_proxy })
+    http::ProxyRoute::of_variables(text, variables.get("NO_PROXY").map_or("", String::as_str)).ok()
 }
 
 /// Reads the environment that a unit gets from its drop-ins, the image's drop-ins before those of `/etc`. A later setting

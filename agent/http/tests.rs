@@ -1,7 +1,7 @@
 use super::*;
 
-fn proxy(url: &str, no_proxy: &[&str]) -> Proxy {
-    Proxy { url: url.parse().unwrap(), no_proxy: no_proxy.iter().map(ToString::to_string).collect() }
+fn proxy(url: &str, no_proxy: &[&str]) -> ProxyRoute {
+    ProxyRoute { url: url.parse().unwrap(), no_proxy: no_proxy.iter().map(ToString::to_string).collect() }
 }
 
 #[test]

@@ -40,8 +40,8 @@ pub(super) fn decide(job: &Job<'_>, record: &mut Record, known: &Known, ended: E
     }
     let is_complete = matches!(ended, Ended::Complete(_));
     let is_later = record.state.decided(known.stage()).is_some();
-    let Verdict { outcome, reason, config } =
-        Verdict::of(ended, known, is_later.then_some(record.report.cluster.as_deref()).flatten());
+    let Judgement { outcome, reason, config } =
+        Judgement::of(ended, known, is_later.then_some(record.report.cluster.as_deref()).flatten());
     let line = job.say(outcome, reason.as_deref());
     record.report.reason = reason.clone();
     record.name_the_stack(&config, known.identity());
@@ -58,17 +58,17 @@ pub(super) fn decide(job: &Job<'_>, record: &mut Record, known: &Known, ended: E
 }
 
 /// The outcome with its reason.
-struct Verdict {
+struct Judgement {
     outcome: Outcome,
     reason: Option<String>,
     /// The configuration that may be used to report it.
     config: Box<Config>,
 }
 
-impl Verdict {
+impl Judgement {
     /// Judges the end of the work. `joined` is the cluster of a run that did not wait for the registration.
     fn of(ended: Ended, known: &Known, joined: Option<&str>) -> Self {
-        let of = |outcome, reason, config| Verdict { outcome, reason, config };
+        let of = |outcome, reason, config| Judgement { outcome, reason, config };
         match ended {
             Ended::Complete(config) => of(Outcome::Success, left_to_do(known.stage(), joined), config),
             Ended::Nothing { started } => {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn reason(ended: Ended, known: &Known, joined: Option<&str>) -> Option<String> {
-        Verdict::of(ended, known, joined).reason
+        Judgement::of(ended, known, joined).reason
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
             (Ended::Failed { reason: reason.clone(), config: configured() }, Outcome::Failure),
             (Ended::Panicked(reason.clone()), Outcome::Failure),
         ] {
-            assert_eq!(Verdict::of(ended, &known, None).outcome, outcome);
+            assert_eq!(Judgement::of(ended, &known, None).outcome, outcome);
         }
     }
 
@@ -188,11 +188,11 @@ mod tests {
         let mut known = Known::default();
         known.gathered.user_data =
             Some(b"#ecs-firstrun\necs: {cluster: a}\nsignal: {stack: web, resource: R}\n".to_vec());
-        let verdict = Verdict::of(panicked(), &known, None);
+        let verdict = Judgement::of(panicked(), &known, None);
         assert_eq!(verdict.reason.unwrap(), "a bug in ecs-firstrun: index 7");
         assert!(verdict.config.signal.is_some() && verdict.config.ecs.is_none());
         known.config = Some(configured());
-        assert_eq!(Verdict::of(panicked(), &known, None).config, configured());
+        assert_eq!(Judgement::of(panicked(), &known, None).config, configured());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use tokio::time::Instant;
 
 use super::options::Options;
-use crate::config::Config;
+use crate::config::{Config, Proxy};
 use crate::host::Host;
 use crate::http;
 use crate::report::Outcome;
@@ -56,9 +56,7 @@ impl<'a> Job<'a> {
     /// Why there is none, in words.
     pub(super) fn client(&self, config: &Config) -> Result<reqwest::Client, String> {
         let make = || {
-            let proxy = config.proxy.as_ref();
-            let proxy =
-                proxy.map(|proxy| http::Proxy { url: proxy.url.0.reveal().clone(), no_proxy: proxy.no_proxy() });
+            let proxy = config.proxy.as_ref().map(Proxy::route);
             http::outbound(proxy.as_ref()).map_err(|error| format!("{error:#}"))
         };
         self.client.get_or_init(make).clone()

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::http::{Proxy, outbound};
+use crate::http::{ProxyRoute, outbound};
 
 mod fleet;
 mod tries;
@@ -315,7 +315,7 @@ async fn a_wait_handles_query_is_not_printed() {
 pub(crate) fn proxied(proxy: &Server, no_proxy: &[&str]) -> reqwest::Client {
     let url = format!("http://me:p%40%25ss@{}", proxy.address).parse().unwrap();
     let no_proxy = no_proxy.iter().map(ToString::to_string).collect();
-    outbound(Some(&Proxy { url, no_proxy })).unwrap()
+    outbound(Some(&ProxyRoute { url, no_proxy })).unwrap()
 }
 
 #[tokio::test]
