@@ -7,12 +7,10 @@
 
 use serde_json::{Map, Value};
 
-use super::action::{Action, File, Start};
-use super::contents::Contents;
-use super::planned::{Planned, planned, wanted_or_removed};
-use super::systemd::{self, escaped_path, mounts_path};
+use super::action::{Action, Start};
+use super::planned::{Planned, open_file, planned, wanted_or_removed};
+use super::systemd::{self, mount_unit, mounts_path};
 use super::{daemon_json, selinux};
-use crate::config::types::Mode;
 use crate::config::{Config, Volume};
 use crate::instance::Instance;
 use crate::well_known::{
@@ -33,7 +31,7 @@ const EMBEDDED: (u32, u32) = (29, 7);
 
 /// The unit that mounts containerd's directory from the volume.
 pub fn mount_path() -> String {
-    format!("{UNITS}/{}", unit_of(CONTAINERD_DATA))
+    format!("{UNITS}/{}", mount_unit(CONTAINERD_DATA))
 }
 
 /// The place for containerd's data.
@@ -162,29 +160,24 @@ fn mount_file(source: &str, why: String) -> Planned {
          DirectoryMode=0711\n",
         systemd::path(source)
     );
-    planned(unit_file(mount_path(), &text, vec![unit_of(CONTAINERD_DATA), DOCKER_UNIT.to_owned()]), why)
+    planned(unit_file(mount_path(), &text, vec![mount_unit(CONTAINERD_DATA), DOCKER_UNIT.to_owned()]), why)
 }
 
 fn drop_in(mount: &str) -> Planned {
-    let (unit, place) = (unit_of(mount), systemd::path(mount));
+    let (unit, place) = (mount_unit(mount), systemd::path(mount));
     let text = format!("After={OUR_UNIT} {unit}\nAssertPathIsMountPoint={place}\n");
     let file = unit_file(mounts_path(CONTAINERD_UNIT), &text, Vec::new());
     planned(file, "containerd must not start on the bare directory under a mount")
 }
 
 fn unit_file(path: String, text: &str, read_by: Vec<String>) -> Action {
-    let contents = Contents::Open(format!("{WRITTEN_BY_US}\n[Unit]\n{text}"));
-    Action::WriteFile(File { path, contents, mode: Mode(0o644), read_by })
-}
-
-fn unit_of(mount: &str) -> String {
-    format!("{}.mount", escaped_path(mount))
+    open_file(path, format!("{WRITTEN_BY_US}\n[Unit]\n{text}"), read_by)
 }
 
 /// Plans the mount itself, once the volumes are there.
 pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
     let Place::Bound(source, _) = place(config, instance) else { return Vec::new() };
-    let unit = unit_of(CONTAINERD_DATA);
+    let unit = mount_unit(CONTAINERD_DATA);
     let is_labelled = config.volume_of(&source).is_some_and(|volume| selinux::is_labelled(volume, instance));
     let label = planned(
         Action::EnsureLabel { path: CONTAINERD_DATA.to_owned() },
@@ -200,7 +193,7 @@ pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
 /// Stops the programs that have files open in containerd's directory, before a volume is mounted over the directory.
 pub fn before_volume(volume: &Volume, config: &Config, instance: &Instance) -> Option<Planned> {
     let is_its = place(config, instance) == Place::OnVolume(volume.mount.to_string());
-    is_its.then(|| stopped(&unit_of(volume.mount.as_str())))
+    is_its.then(|| stopped(&mount_unit(volume.mount.as_str())))
 }
 
 fn stopped(mount: &str) -> Planned {

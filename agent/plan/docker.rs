@@ -5,11 +5,10 @@ use serde_json::{Map, Value};
 use super::action::{Action, File};
 use super::contents::Contents;
 use super::daemon_json::{image_daemon_json, merged, wanted};
-use super::planned::{Planned, planned, wanted_or_removed};
+use super::planned::{Planned, open_file, planned, wanted_or_removed};
 use super::systemd::{mounts_path, path_in_list};
 use super::{containerd, proxy};
 use crate::config::Config;
-use crate::config::types::Mode;
 use crate::ecs_variables::holds_secret;
 use crate::instance::Instance;
 use crate::well_known::{DAEMON_JSON, DOCKER_DATA, DOCKER_UNIT, WRITTEN_BY_US};
@@ -60,13 +59,8 @@ pub fn mounts(config: &Config, instance: &Instance) -> Option<Planned> {
     let places: Vec<_> = volumes.chain(containerd::bound(config, instance)).collect();
     let write = || {
         let text = format!("{WRITTEN_BY_US}\n[Unit]\nRequiresMountsFor={}\n", places.join(" "));
-        let file = File {
-            path: path.clone(),
-            contents: Contents::Open(text),
-            mode: Mode(0o644),
-            read_by: vec![DOCKER_UNIT.to_owned()],
-        };
-        planned(Action::WriteFile(file), "Docker must not start on the bare directory under a mount")
+        let file = open_file(&path, text, vec![DOCKER_UNIT.to_owned()]);
+        planned(file, "Docker must not start on the bare directory under a mount")
     };
     let wanted = (!places.is_empty()).then(write);
     wanted_or_removed(wanted, &path, Some(DOCKER_UNIT), instance)

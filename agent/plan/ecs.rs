@@ -38,14 +38,13 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         };
         let edit = Edit {
             path: ECS_CONFIG.to_owned(),
-            section: None,
             lines,
             // The last line of a name counts: a line of a script, of AWS Batch or of the image wins, as without this agent.
             at_top: true,
             private: true,
-            set_aside: &[],
             separator: "=",
             read_by: Some(ECS_UNIT.to_owned()),
+            ..Edit::default()
         };
         Some(planned(Action::EditFile(edit), why))
     };

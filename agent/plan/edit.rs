@@ -26,7 +26,7 @@ const SET_ASIDE: &str = "#ecs-firstrun# ";
 const NO_BREAK: &str = "# (without a line break before)";
 
 /// Lines `key = value` that a section of a file must have.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Edit {
     /// The file.
     pub path: String,

@@ -13,7 +13,7 @@ pub use self::cloudwatch::CLOUDWATCH_YAML;
 use self::entries::HostLogs;
 use super::action::{Action, Start};
 use super::edit::Edit;
-use super::planned::{Planned, planned, wanted_or_removed};
+use super::planned::{Planned, edited_or_restored, planned, wanted_or_removed};
 use super::{private, proxy};
 use crate::config::{Config, LogAgent, Proxy};
 use crate::instance::Instance;
@@ -114,12 +114,10 @@ impl HostLogs<'_> {
             path: file.path.to_owned(),
             section: file.section,
             lines,
-            at_top: false,
-            private: false,
-            set_aside: &[],
             separator: file.separator,
             read_by: Some(file.unit.to_owned()),
+            ..Edit::default()
         };
-        proxy::edited_or_restored(edit, "the log agent goes through the proxy", self.instance)
+        edited_or_restored(edit, "the log agent goes through the proxy", proxy::NO_PROXY, self.instance)
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::action::{Action, File, Start};
 use super::contents::Contents;
 use super::edit::Edit;
-use super::planned::{Planned, planned, wanted_or_removed};
+use super::planned::{Planned, edited_or_restored, open_file, planned, wanted_or_removed};
 use super::systemd::assignment;
 use crate::config::types::Mode;
 use crate::config::{Config, Proxy};
@@ -17,6 +17,9 @@ use crate::well_known::{DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT, UNITS, WRITTEN_BY
 /// Every user of the host may ask systemd for the `Environment=` of a unit, but only for the path of its
 /// `EnvironmentFile=` (systemd.exec(5)).
 pub const ENVIRONMENT: &str = "/etc/ecs-firstrun/proxy.env";
+
+/// The reason to take a proxy out of a file.
+pub const NO_PROXY: &str = "the configuration no longer has a proxy";
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     // A unit that is not started needs no proxy; the drop-in of an earlier run is removed all the same.
@@ -80,9 +83,7 @@ fn drop_in(unit: &str, proxy: Option<&Proxy>, instance: &Instance) -> Option<Pla
     let write = |_| {
         // No `-` before the path: a unit that must go through the proxy does not start without it.
         let text = format!("{WRITTEN_BY_US}\n[Service]\nEnvironmentFile={ENVIRONMENT}\n");
-        let read_by = vec![unit.to_owned()];
-        let file = File { path: path.clone(), contents: Contents::Open(text), mode: Mode(0o644), read_by };
-        planned(Action::WriteFile(file), format!("{unit} reads the proxy's variables from there"))
+        planned(open_file(&path, text, vec![unit.to_owned()]), format!("{unit} reads the proxy's variables from there"))
     };
     wanted_or_removed(proxy.map(write), &path, [unit], instance)
 }
@@ -96,22 +97,12 @@ fn package_manager(config: &Config, instance: &Instance) -> Option<Planned> {
     let path = instance.image.package_manager.clone()?;
     let lines = config.proxy.as_ref().map(package_manager_lines).unwrap_or_default();
     let set_aside = &["proxy_username", "proxy_password"];
-    let (at_top, private) = (false, false);
-    let edit = Edit { path, section: Some("main"), lines, at_top, private, set_aside, separator: "=", read_by: None };
-    edited_or_restored(edit, "the package manager goes through the proxy", instance)
+    let edit = Edit { path, section: Some("main"), lines, set_aside, separator: "=", ..Edit::default() };
+    edited_or_restored(edit, "the package manager goes through the proxy", NO_PROXY, instance)
 }
 
 /// Writes one line for dnf.conf(5) and yum.conf(5), credentials included. As separate options, dnf would take quotes away
 /// from credentials, and yum would fill in variables; in a URL, credentials are percent-encoded.
 fn package_manager_lines(proxy: &Proxy) -> Vec<(Cow<'static, str>, Contents)> {
     vec![("proxy".into(), contents(proxy, proxy.url.for_programs()))]
-}
-
-/// Plans the edit, if it has lines or an earlier run left some.
-pub fn edited_or_restored(edit: Edit, why: &str, instance: &Instance) -> Option<Planned> {
-    match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
-        (false, _) => Some(planned(Action::EditFile(edit), why)),
-        (true, true) => Some(planned(Action::EditFile(edit), "the configuration no longer has a proxy")),
-        (true, false) => None,
-    }
 }

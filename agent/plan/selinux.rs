@@ -11,7 +11,7 @@ use super::action::Action;
 use super::contents::Contents;
 use super::daemon_json;
 use super::edit::Edit;
-use super::planned::{Planned, planned};
+use super::planned::{Planned, edited_or_restored, planned};
 use crate::config::{Config, Volume};
 use crate::instance::{Instance, Selinux};
 use crate::well_known::{DOCKER_DATA, SELINUX_ENABLED, SUBSTITUTES};
@@ -33,14 +33,8 @@ pub fn root(volume: &Volume) -> Planned {
 /// Plans the policy's line for a moved data root, or the removal of an earlier run's line.
 pub fn substitute(config: &Config, instance: &Instance) -> Option<Planned> {
     let edit = substitutes(instance.image.selinux.as_ref()?, &moved(config, instance));
-    match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
-        (true, false) => None,
-        (true, true) => Some(planned(Action::EditFile(edit), "the data root is no longer moved")),
-        (false, _) => {
-            let why = "the path gets the SELinux label of Docker's default data root, unless another line names it";
-            Some(planned(Action::EditFile(edit), why))
-        }
-    }
+    let why = "the path gets the SELinux label of Docker's default data root, unless another line names it";
+    edited_or_restored(edit, why, "the data root is no longer moved", instance)
 }
 
 /// Plans the labels of the moved directories.
@@ -75,13 +69,9 @@ fn substitutes(selinux: &Selinux, moved: &[(String, &'static str)]) -> Edit {
     let line = |(path, like): &(String, &str)| (path.clone().into(), Contents::Open((*like).to_owned()));
     Edit {
         path: format!("{}/{SUBSTITUTES}", selinux.file_contexts()),
-        section: None,
         lines: moved.iter().map(line).collect(),
-        at_top: false,
-        private: false,
-        set_aside: &[],
         separator: " ",
-        read_by: None,
+        ..Edit::default()
     }
 }
 

@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use super::action::{Action, Condition, File, VolumeUser};
-use super::contents::Contents;
-use super::planned::{Planned, planned};
-use super::systemd::{self, escaped_path};
+use super::action::{Action, Condition, VolumeUser};
+use super::planned::{Planned, open_file, planned};
+use super::systemd::{self, mount_unit};
 use super::{containerd, daemon_json, docker, selinux};
 use crate::config::types::{Device, Mode};
 use crate::config::{Config, Volume};
@@ -40,25 +39,15 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     actions
 }
 
-/// The name of the unit that mounts a volume.
-pub fn mount_unit(volume: &Volume) -> String {
-    format!("{}.mount", escaped_path(volume.mount.as_str()))
-}
-
 fn unit(volume: &Volume) -> Planned {
-    let unit = mount_unit(volume);
-    let file = File {
-        path: format!("{UNITS}/{unit}"),
-        contents: Contents::Open(unit_text(volume, &volume.label())),
-        mode: Mode(0o644),
-        read_by: vec![unit],
-    };
+    let unit = mount_unit(volume.mount.as_str());
+    let file = open_file(format!("{UNITS}/{unit}"), unit_text(volume, &volume.label()), vec![unit]);
     let why = format!("{} is mounted by label, whatever the kernel calls the disk", volume.mount);
-    planned(Action::WriteFile(file), why)
+    planned(file, why)
 }
 
 fn volume(volume: &Volume, user: VolumeUser, instance: &Instance, before: Option<Planned>) -> Vec<Planned> {
-    let (device, label, unit) = (&volume.device, volume.label(), mount_unit(volume));
+    let (device, label, unit) = (&volume.device, volume.label(), mount_unit(volume.mount.as_str()));
     let present = Condition::DevicePresent { device: device.clone(), timeout: ATTACHMENT };
     let filesystem =
         Action::EnsureFilesystem { device: device.clone(), filesystem: volume.filesystem, label: label.clone(), user };

@@ -31,6 +31,11 @@ pub fn assignment(name: &str, value: &str) -> String {
     out
 }
 
+/// Names the unit that mounts a path.
+pub fn mount_unit(path: &str) -> String {
+    format!("{}.mount", escaped_path(path))
+}
+
 /// The name of the unit for a path, as systemd-escape(1) `--path` makes it.
 pub fn escaped_path(path: &str) -> String {
     let trimmed = path.trim_matches('/');

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::types::{Mode, Placeholder, Region, RetentionDays, TimestampFormat};
+use crate::config::types::{Placeholder, Region, RetentionDays, TimestampFormat};
 use crate::config::{Config, LogFile, LogNames};
 use crate::host_logs::{ALL_HOST_LOGS, HostLog, Origin};
 use crate::instance::Instance;
-use crate::plan::action::{Action, File};
-use crate::plan::contents::Contents;
-use crate::plan::planned::{Planned, planned};
+use crate::plan::planned::{Planned, open_file, planned};
 
 /// The logs of a host, by its configuration and its facts.
 pub(super) struct HostLogs<'a> {
@@ -105,12 +103,6 @@ impl<'a> HostLogs<'a> {
     }
 
     pub(super) fn file(&self, path: &str, text: String, unit: &str, why: String) -> Planned {
-        let file = File {
-            path: path.to_owned(),
-            contents: Contents::Open(text),
-            mode: Mode(0o644),
-            read_by: vec![unit.to_owned()],
-        };
-        planned(Action::WriteFile(file), why)
+        planned(open_file(path, text, vec![unit.to_owned()]), why)
     }
 }
