@@ -1,8 +1,8 @@
 //! The boot job, from the user data to the signal: the one module that knows all the others.
 //!
-//! Each phase is a function: gather, prepare, apply, decide, tell. Reporting stands outside what can fail: whatever happens
-//! between the first byte of the user data and the last action, a panic included, becomes an outcome. The outcome is decided
-//! once, kept, and told to CloudFormation and Auto Scaling.
+//! Each phase is a function: gather, prepare, apply, decide, tell, close. Reporting stands outside what can fail: whatever
+//! happens up to the last action, a panic included, becomes an outcome. The outcome is decided once, kept, and told to
+//! CloudFormation and Auto Scaling.
 
 mod apply;
 mod cause;
@@ -14,10 +14,10 @@ mod ended;
 mod ending;
 mod gather;
 mod hand_over;
-mod job;
 mod known;
 mod lifecycle;
 mod log_agent;
+mod one_run;
 mod options;
 mod panics;
 mod prepare;
@@ -31,7 +31,7 @@ mod tell;
 use anyhow::Result;
 
 use self::apply::apply;
-use self::close::{close, give_up, interrupt};
+use self::close::{end_decided, end_interrupted, end_without_telling};
 use self::decide::decide;
 pub use self::diagnose::{diagnose, diagnose_image};
 pub use self::dry_run::{DryRun, dry_run};
@@ -41,32 +41,33 @@ use self::gather::gather;
 pub use self::gather::{Gathered, documents, instance_facts};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::hand_over::HandedOver;
-use self::job::Job;
 use self::known::Known;
+use self::one_run::Run;
 pub use self::options::Options;
 pub use self::panics::print_panics_without_values;
-use self::panics::{bug, caught, net};
+use self::panics::{caught, caught_call, reason_of_panic};
 use self::prepare::prepare;
 use self::record::Record;
 use self::state::Stage;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::state::State;
 use self::supervise::{Stop, keep_alive};
-use self::tell::{tell, untold};
+use self::tell::{deliveries_of_stopped_run, tell};
 use crate::host::Host;
 use crate::report::Outcome;
 
-/// Runs the whole job. It always ends, with an [`Ending`] that says how.
+/// Runs the whole run. It always ends, with an [`Ending`] that says how.
 ///
 /// # Errors
 /// Only a root or an endpoint that makes no sense; nothing was done then.
 pub async fn run(options: &Options) -> Result<Ending> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
-    match caught(boot(options, &host)).await {
+    match caught(run_or_hand_over(options, &host)).await {
         Ok(ending) => Ok(ending),
         Err(panic) => {
-            // Only a panic outside of a run's phases comes as far as this: it reaches the console alone.
-            let line = format!("FAILURE: {}", bug(&panic));
+            // Only a panic outside a run's phases gets here. Nobody is signalled: it goes to the journal, the console and the
+            // log of runs.
+            let line = format!("FAILURE: {}", reason_of_panic(&panic));
             tracing::error!("{line}");
             host.say_on_console(&line);
             record::add_that_of_a_panic(&host, &panic);
@@ -75,81 +76,81 @@ pub async fn run(options: &Options) -> Result<Ending> {
     }
 }
 
-/// Runs the job here, or hands it over to the unit where this is a script inside cloud-init. An instance of a warm pool has
-/// a run for the pool, and one for service when it leaves the pool without a boot.
-async fn boot(options: &Options, host: &Host) -> Ending {
-    let mut obstacle = None;
+/// Runs the job here, or hands it over to the unit if this process is a script inside cloud-init. An instance that leaves its
+/// warm pool without a boot has a second run, for service.
+async fn run_or_hand_over(options: &Options, host: &Host) -> Ending {
+    let mut hand_over_error = None;
     if let Some(stage) = hand_over::stage(host) {
         match hand_over::hand_over(host, options, stage).await {
             Ok(()) => return Ending::Done,
-            Err(error) => obstacle = Some(format!("{error:#}")),
+            Err(error) => hand_over_error = Some(format!("{error:#}")),
         }
     }
-    let alive = tokio::spawn(keep_alive());
+    let watchdog = tokio::spawn(keep_alive());
     let mut stop = Stop::listen();
     host.remove_unfinished();
-    let mut job = Job::begin(options, host);
-    job.obstacle = obstacle;
+    let mut has_left_the_pool = false;
     let ending = loop {
         let (mut record, mut known) = (Record::begin(host), Known::default());
-        let ending = go_through(&job, &mut record, &mut known, &mut stop).await;
+        let run = Run::begin(options, host, hand_over_error.take(), has_left_the_pool);
+        let ending = go_through(&run, &mut record, &mut known, &mut stop).await;
         let is_interrupted = record.report.outcome == Outcome::Interrupted;
         if is_interrupted || !known.is_configured || known.stage() == Stage::Service {
             break ending;
         }
-        // Where the pool keeps its instances running or hibernated, they go into service without a boot.
-        if stop.or(lifecycle::leaves_the_warm_pool(options)).await.is_none() {
+        // An instance that the pool keeps running or hibernated goes into service without a boot.
+        if stop.unless_told(lifecycle::leaves_the_warm_pool(options)).await.is_none() {
             break ending;
         }
-        job = Job::begin(options, host);
-        job.has_left_the_pool = true;
+        has_left_the_pool = true;
     };
-    alive.abort();
+    watchdog.abort();
     ending
 }
 
-/// Goes through the phases of one run. What is known and recorded stands outside of what may panic.
-async fn go_through(job: &Job<'_>, record: &mut Record, known: &mut Known, stop: &mut Stop) -> Ending {
-    let worked = stop.or(caught(work(job, record, known))).await;
+/// Goes through the phases of one run. `record` and `known` belong to the caller, so that a panic in a phase loses nothing of
+/// them.
+async fn go_through(run: &Run<'_>, record: &mut Record, known: &mut Known, stop: &mut Stop) -> Ending {
+    let worked = stop.unless_told(caught(work(run, record, known))).await;
     let ended = match worked {
         Some(result) => result.unwrap_or_else(Ended::Panicked),
-        None => return interrupt(job, record, "the run was stopped, for example by a shutdown"),
+        None => return end_interrupted(run, record, "the run was stopped, for example by a shutdown"),
     };
-    // What a shutdown stops or refuses to start says nothing of the instance.
+    // A failure that a shutdown caused says nothing about the instance.
     if let Ended::Failed { reason, .. } = &ended
-        && job.host.is_shutting_down(reason).await
+        && run.host.is_shutting_down(reason).await
     {
-        return interrupt(job, record, &format!("the host shuts down while the run goes on ({reason})"));
+        return end_interrupted(run, record, &format!("the host shuts down while the run goes on ({reason})"));
     }
-    // A panic in the decision is decided like any other; nothing is told where that panics, too.
-    let decided = net(|| decide(job, record, known, ended));
-    let decided = decided.or_else(|panic| net(|| decide(job, record, known, Ended::Panicked(panic))));
-    let concluded = match decided {
-        Ok(concluded) => concluded,
-        Err(panic) => return give_up(job, record, known.stage(), &panic),
+    // If the decision panics, that panic is decided as the outcome. If that panics too, nothing is told.
+    let decided = caught_call(|| decide(run, record, known, ended));
+    let decided = decided.or_else(|panic| caught_call(|| decide(run, record, known, Ended::Panicked(panic))));
+    let conclusion = match decided {
+        Ok(conclusion) => conclusion,
+        Err(panic) => return end_without_telling(run, record, known.stage(), &panic),
     };
     // The scripts of the user data have waited for this run; they don't wait for CloudFormation too.
-    job.host.say_up();
-    // Being told to stop must not take the time of a signal that no one answers: the next run sends it.
-    let deliveries = match stop.or(caught(tell(job, record, known, &concluded))).await {
+    run.host.say_up();
+    // A stop ends the telling, since an answer may never come. The next run sends what is not answered.
+    let deliveries = match stop.unless_told(caught(tell(run, record, known, &conclusion))).await {
         Some(Ok(deliveries)) => {
-            // Nobody who was to be told had to wait for that.
-            if let Err(panic) = caught(log_agent::look_at(job.host, &mut record.report, &known.started)).await {
-                tracing::warn!("{}", bug(&panic));
+            // The log agent is looked at last, so that this delays nobody who is told.
+            if let Err(panic) = caught(log_agent::look_at(run.host, &mut record.report, &known.started)).await {
+                tracing::warn!("{}", reason_of_panic(&panic));
             }
             deliveries
         }
-        Some(Err(panic)) => return give_up(job, record, known.stage(), &panic),
-        None => untold(job.host, &record.report),
+        Some(Err(panic)) => return end_without_telling(run, record, known.stage(), &panic),
+        None => deliveries_of_stopped_run(run.host, &record.report),
     };
-    close(job, record, &concluded, deliveries)
+    end_decided(run, record, &conclusion, deliveries)
 }
 
 /// Brings the host to what its configuration asks for: the part of a run that can fail.
-async fn work(job: &Job<'_>, record: &mut Record, known: &mut Known) -> Ended {
-    gather(job, record, &mut known.gathered).await;
-    match prepare(job, record, known).await {
-        Ok(prepared) => apply(job, record, known, prepared).await,
+async fn work(run: &Run<'_>, record: &mut Record, known: &mut Known) -> Ended {
+    gather(run, record, &mut known.gathered).await;
+    match prepare(run, record, known).await {
+        Ok(prepared) => apply(run, record, known, prepared).await,
         Err(ended) => ended,
     }
 }

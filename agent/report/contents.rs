@@ -190,16 +190,6 @@ impl Report {
         }
     }
 
-    /// Returns the signal and the lifecycle action's completion, if there are any.
-    pub fn deliveries(&self) -> impl Iterator<Item = &SignalReport> {
-        self.signal.iter().chain(&self.lifecycle_hook)
-    }
-
-    /// Returns the signal and the lifecycle action's completion, if there are any, for changes.
-    pub fn deliveries_mut(&mut self) -> impl Iterator<Item = &mut SignalReport> {
-        self.signal.iter_mut().chain(&mut self.lifecycle_hook)
-    }
-
     /// Returns a line of text for the signal and for the lifecycle action's completion, if there are any.
     pub fn told(&self) -> impl Iterator<Item = String> {
         let signal = self.signal.iter().map(|signal| format!("signal {signal}"));

@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::cause::with_cause;
 use super::ended::Ended;
-use super::job::Job;
 use super::known::Known;
+use super::one_run::Run;
 use super::prepare::Prepared;
 use super::record::{Record, save};
 use super::state::Stage;
@@ -19,11 +19,11 @@ use crate::report::{Change, Outcome, StepReport};
 use crate::well_known::ECS_UNIT;
 
 /// Brings the host to what the plan asks for.
-pub(super) async fn apply(job: &Job<'_>, record: &mut Record, known: &mut Known, prepared: Prepared) -> Ended {
+pub(super) async fn apply(run: &Run<'_>, record: &mut Record, known: &mut Known, prepared: Prepared) -> Ended {
     let is_decided = record.state.decided(known.stage()).is_some();
     let hook = prepared.recipients.hook.as_ref().filter(|_| !is_decided);
-    let heartbeats = lifecycle::heartbeats(job, &prepared.config, hook);
-    let applied = carry_out(job, record, known, &prepared).await;
+    let heartbeats = lifecycle::heartbeats(run, &prepared.config, hook);
+    let applied = carry_out(run, record, known, &prepared).await;
     drop(heartbeats);
     let config = prepared.config;
     if !known.is_configured {
@@ -32,10 +32,10 @@ pub(super) async fn apply(job: &Job<'_>, record: &mut Record, known: &mut Known,
             Err(error) => Ended::failed(&error, config),
         };
     }
-    name_the_cluster(job, record, known.stage(), &config, applied.is_ok());
+    name_the_cluster(run, record, known.stage(), &config, applied.is_ok());
     let checked = match applied {
-        Ok(()) => check(job, record, known, &config).await,
-        Err(error) => Err(with_cause(error, job.host, &config, known.identity()).await),
+        Ok(()) => check(run, record, known, &config).await,
+        Err(error) => Err(with_cause(error, run.host, &config, known.identity()).await),
     };
     match checked {
         Ok(()) => Ended::Complete(config),
@@ -43,7 +43,7 @@ pub(super) async fn apply(job: &Job<'_>, record: &mut Record, known: &mut Known,
     }
 }
 
-async fn carry_out(job: &Job<'_>, record: &mut Record, known: &mut Known, prepared: &Prepared) -> Result<()> {
+async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepared: &Prepared) -> Result<()> {
     let Prepared { config, plan, recipients } = prepared;
     let allowed = config.time_allowed(known.uptime);
     tracing::debug!("{} are left for the run", humantime::format_duration(allowed));
@@ -54,34 +54,34 @@ async fn carry_out(job: &Job<'_>, record: &mut Record, known: &mut Known, prepar
     let mut announced = 0;
     let progress = |steps: &[StepReport]| {
         report.steps = before.iter().chain(steps).cloned().collect();
-        save(job, report);
+        save(run, report);
         let Some(step) = steps.last() else { return };
-        announce(job, step, steps.len() > announced);
+        announce(run, step, steps.len() > announced);
         announced = steps.len();
     };
     let mut warnings = Vec::new();
     let perform = async |action: &Action, deadline: Instant| {
         // What is read for it takes time, which there is before the ECS agent has registered and not after it.
         if tells && matches!(action, Action::WaitFor(Condition::Registered { .. })) {
-            let _ = job.client(config);
+            let _ = run.client(config);
         }
         fail_point!("action");
-        log_agent::look_at_image(job.host, action, (config, region), &mut warnings)?;
-        let change = job.host.perform(action, deadline).await?;
+        log_agent::look_at_image(run.host, action, (config, region), &mut warnings)?;
+        let change = run.host.perform(action, deadline).await?;
         started.note(action, change);
         Ok(change)
     };
-    let applied = apply::apply(plan, job.began, job.began + allowed, perform, progress).await;
+    let applied = apply::apply(plan, run.began, run.began + allowed, perform, progress).await;
     record.report.steps = before.into_iter().chain(applied.steps).collect();
-    record.report.warnings.extend(warnings.into_iter().chain(job.host.take_warnings()));
+    record.report.warnings.extend(warnings.into_iter().chain(run.host.take_warnings()));
     applied.result
 }
 
 /// Says that a step has begun, or how it ended.
-fn announce(job: &Job<'_>, step: &StepReport, has_begun: bool) {
+fn announce(run: &Run<'_>, step: &StepReport, has_begun: bool) {
     if has_begun {
         tracing::info!("{}: started", step.name);
-        return job.host.say_status(&step.name);
+        return run.host.say_status(&step.name);
     }
     let changed = step.actions.iter().filter(|action| action.change == Change::Made).count();
     tracing::info!(
@@ -94,12 +94,12 @@ fn announce(job: &Job<'_>, step: &StepReport, has_begun: bool) {
 }
 
 /// Puts the cluster into the report as the ECS agent's settings have it. In a warm pool, and where the run failed before the
-/// ECS agent could start, nobody has to have named it yet.
-fn name_the_cluster(job: &Job<'_>, record: &mut Record, stage: Stage, config: &Config, is_applied: bool) {
+/// wait, the settings need not name a cluster yet.
+fn name_the_cluster(run: &Run<'_>, record: &mut Record, stage: Stage, config: &Config, is_applied: bool) {
     let report = &mut record.report;
     let is_named = stage == Stage::Service && (is_applied || report.steps.iter().any(|step| step.name == "wait"));
     if let Some(ecs) = config.ecs.as_ref().filter(|_| is_named) {
-        report.cluster = job.host.cluster(ecs.cluster().as_deref()).ok();
+        report.cluster = run.host.cluster(ecs.cluster().as_deref()).ok();
     }
 }
 
@@ -107,16 +107,16 @@ fn name_the_cluster(job: &Job<'_>, record: &mut Record, stage: Stage, config: &C
 ///
 /// # Errors
 /// A log agent that is required and has ended; on a later boot also an ECS agent that joins, or has joined, another cluster.
-async fn check(job: &Job<'_>, record: &mut Record, known: &Known, config: &Config) -> Result<()> {
-    log_agent::is_as_required(job.host, config, &known.started).await?;
+async fn check(run: &Run<'_>, record: &mut Record, known: &Known, config: &Config) -> Result<()> {
+    log_agent::is_as_required(run.host, config, &known.started).await?;
     if record.state.decided(known.stage()).is_none() {
         return Ok(());
     }
     // The user data may have changed since the first boot.
     record.state.kept = Some(known.gathered.kept());
-    record.state.save(job.host);
+    record.state.save(run.host);
     // An ECS agent that is just starting may still answer with what it had before.
     let has_settled = !known.started.is_new(ECS_UNIT);
-    let finding = doctor::another_cluster(job.host, config, known.identity(), has_settled).await;
+    let finding = doctor::another_cluster(run.host, config, known.identity(), has_settled).await;
     finding.map_or(Ok(()), |finding| Err(anyhow!(finding)))
 }

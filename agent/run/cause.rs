@@ -8,8 +8,8 @@ use crate::config::Config;
 use crate::doctor;
 use crate::host::{Host, Unmet};
 
-/// Adds to the error of a wait its likeliest cause, before what was seen; to another one what helps against it, where a
-/// filesystem has answered so.
+/// Adds the likeliest cause to the error of a wait, before what the wait saw. Adds a remedy to another error, if a
+/// filesystem's answer caused it.
 pub(super) async fn with_cause(
     error: anyhow::Error,
     host: &Host,

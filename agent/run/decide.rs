@@ -1,9 +1,9 @@
 //! The outcome of a run: decided once, said, and kept.
 
 use super::ended::Ended;
-use super::job::Job;
 use super::known::Known;
-use super::panics::bug;
+use super::one_run::Run;
+use super::panics::reason_of_panic;
 use super::recipients::Recipients;
 use super::record::Record;
 use super::state::{Decision, Stage};
@@ -16,7 +16,7 @@ const NOTHING_STARTED: &str = "there is no ecs-firstrun configuration, but the u
                                started, nothing is signalled; a script that calls `ecs-firstrun run` goes on from here";
 
 /// The outcome of a run, and those who are to be told.
-pub(super) struct Concluded {
+pub(super) struct Conclusion {
     pub(super) outcome: Outcome,
     /// The outcome and its reason in one line.
     pub(super) line: String,
@@ -26,23 +26,23 @@ pub(super) struct Concluded {
 }
 
 /// Decides the outcome and keeps the decision, so that whatever comes then, nothing else is told.
-pub(super) fn decide(job: &Job<'_>, record: &mut Record, known: &Known, ended: Ended) -> Concluded {
+pub(super) fn decide(run: &Run<'_>, record: &mut Record, known: &Known, ended: Ended) -> Conclusion {
     fail_point!("conclude");
     match &ended {
         // Nothing is held back from starting by hand.
         Ended::Nothing { started: false } => {
-            if let Err(error) = job.host.release() {
+            if let Err(error) = run.host.release() {
                 tracing::warn!("Docker and ECS can't be started by hand: {error:#}");
             }
         }
-        Ended::Terminating => job.host.say_up(),
+        Ended::Terminating => run.host.say_up(),
         _ => {}
     }
     let is_complete = matches!(ended, Ended::Complete(_));
     let is_later = record.state.decided(known.stage()).is_some();
     let Judgement { outcome, reason, config } =
         Judgement::of(ended, known, is_later.then_some(record.report.cluster.as_deref()).flatten());
-    let line = job.say(outcome, reason.as_deref());
+    let line = run.say(outcome, reason.as_deref());
     record.report.reason = reason.clone();
     record.name_the_stack(&config, known.identity());
     let named = match outcome == Outcome::Refused || known.config.is_none() {
@@ -51,10 +51,10 @@ pub(super) fn decide(job: &Job<'_>, record: &mut Record, known: &Known, ended: E
     };
     let recipients = named(&config, known.identity(), &record.state.instance_id);
     if let Some(decision) = decision(outcome, reason, !recipients.nobody(), is_complete) {
-        keep(job, record, known, decision);
+        keep(run, record, known, decision);
     }
     fail_point!("decided");
-    Concluded { outcome, line, config, recipients }
+    Conclusion { outcome, line, config, recipients }
 }
 
 /// The outcome with its reason.
@@ -89,7 +89,7 @@ impl Judgement {
             // What can be reported is what was known until then, else what can be read of the documents.
             Ended::Panicked(panic) => {
                 let config = known.config.clone().unwrap_or_else(|| Box::new(known.gathered.parse_what_can_be()));
-                of(Outcome::Failure, Some(bug(&panic)), config)
+                of(Outcome::Failure, Some(reason_of_panic(&panic)), config)
             }
         }
     }
@@ -119,7 +119,7 @@ fn decision(outcome: Outcome, reason: Option<String>, is_waited_for: bool, is_co
 }
 
 /// Keeps a decision. The first outcome of an instance is what is told, now or at a later boot.
-fn keep(job: &Job<'_>, record: &mut Record, known: &Known, decision: Decision) {
+fn keep(run: &Run<'_>, record: &mut Record, known: &Known, decision: Decision) {
     let is_fetched = record.is_fetched();
     let state = &mut record.state;
     if state.decided(known.stage()).is_some() || state.instance_id.is_empty() {
@@ -130,7 +130,7 @@ fn keep(job: &Job<'_>, record: &mut Record, known: &Known, decision: Decision) {
     if is_fetched {
         state.kept = Some(known.gathered.kept());
     }
-    state.save(job.host);
+    state.save(run.host);
 }
 
 #[cfg(test)]

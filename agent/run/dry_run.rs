@@ -1,4 +1,4 @@
-//! The dry run: the same job, up to the plan.
+//! The dry run: the same run, up to the plan.
 
 use anyhow::{Result, anyhow};
 
@@ -10,21 +10,22 @@ use crate::document::decode::Note;
 use crate::host::Host;
 use crate::plan::{Plan, plan, plan_without_configuration};
 
-/// What a dry run came to.
+/// The result of a dry run.
 #[derive(Debug)]
 pub struct DryRun {
     /// The configuration, and what is wrong with it.
     pub parsed: Parsed,
-    /// What `run` would do.
+    /// The plan that `run` would carry out.
     pub plan: Plan,
-    /// Whether the plan is for this host, not for one of which only the facts are given.
+    /// True if the plan is for this host. False if it is for given facts, or for the example instance.
     pub is_for_this_host: bool,
 }
 
-/// A dry run: everything up to the plan, as `run` does it, and no further.
+/// Makes the plan as `run` does, and carries out nothing.
 ///
 /// # Errors
-/// What `run` would fail with before it acts. A configuration that is refused is not an error here.
+/// Something can't be read, or there is no configuration although the user data names this agent. A refused configuration is no
+/// error here.
 pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>) -> Result<DryRun> {
     let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
     let gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;

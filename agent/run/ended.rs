@@ -7,7 +7,7 @@ use crate::config::Config;
 pub(super) enum Ended {
     /// The host is as its configuration wants it.
     Complete(Box<Config>),
-    /// There was no configuration; Docker and the ECS agent were started, unless the user data names us.
+    /// There was no configuration; Docker and the ECS agent were started, unless the user data names this agent.
     Nothing { started: bool },
     /// Auto Scaling terminates the instance, so that nothing was begun.
     Terminating,

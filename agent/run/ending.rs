@@ -26,7 +26,7 @@ impl Ending {
         }
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Ending::Done => 0,

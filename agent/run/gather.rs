@@ -1,4 +1,4 @@
-//! Where a run gets its configuration and its identity from.
+//! The gathering of what a run works with: its configuration, and the identity of the instance.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 use super::hand_over::{HandedOver, shell_variables};
-use super::job::Job;
+use super::one_run::Run;
 use super::options::Options;
-use super::panics::net;
+use super::panics::caught_call;
 use super::record::{Record, step};
 use super::state::{Kept, State};
 use crate::aws::imds::{Identity, Imds};
@@ -24,49 +24,49 @@ use crate::instance::Instance;
 use crate::plan::asks_for_docker_version;
 use crate::well_known::DOCUMENTS;
 
-/// How long the instance metadata may take on the first boot; cloud-init waits as long.
+/// Time that the instance metadata may take on the first boot; cloud-init waits as long.
 const FIRST_BOOT: Duration = Duration::from_secs(240);
-/// How long they may take when a run before kept what is needed.
+/// Time that the instance metadata may take on a later boot, which can work with what an earlier boot kept.
 const LATER_BOOT: Duration = Duration::from_secs(5);
-/// How long they may take for a dry run, which may be on a laptop.
+/// Time that the instance metadata may take for a dry run or `doctor`, which may run on a laptop.
 const DRY_RUN: Duration = Duration::from_secs(2);
 
-/// What was gathered, and what went wrong with that.
+/// All that was gathered for a run, with the error if something is missing.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    /// Who the instance is; empty if that is not known.
+    /// The identity of the instance; empty if the identity is not known.
     pub identity: Identity,
     /// Raw user data.
     pub user_data: Option<Vec<u8>>,
-    /// Where the user data came from.
+    /// The name of the user data's source, for messages.
     user_data_name: String,
     variables: BTreeMap<String, String>,
     /// The files of the image, and what is in them.
     conf_d: Vec<(String, String)>,
-    /// Why something is missing.
+    /// The reason why something is missing.
     pub error: Option<anyhow::Error>,
     local_instance_id: Option<String>,
 }
 
 impl Gathered {
-    /// The instance's id; empty if it is not known.
+    /// Returns the instance's id; empty if the id is not known.
     pub fn instance_id(&self) -> String {
         let known = Some(self.identity.instance_id.clone()).filter(|id| !id.is_empty());
         known.or_else(|| self.local_instance_id.clone()).unwrap_or_default()
     }
 
-    /// What is kept for a boot without instance metadata.
+    /// Returns the part that is kept for a boot without instance metadata.
     pub fn kept(&self) -> Kept {
         let user_data = self.user_data.as_ref().map(|bytes| STANDARD.encode(bytes));
         Kept { user_data, variables: self.variables.clone(), identity: self.identity.clone() }
     }
 
-    /// The configuration of all the documents: `conf.d`, the user data's, the shell original's variables.
+    /// Parses all the documents: those of `conf.d`, those of the user data, and the shell original's variables.
     pub fn parse(&self) -> Parsed {
         self.parse_for(self.identity.launch_index)
     }
 
-    /// The same for an instance with another launch index, as far as that is known.
+    /// Parses all documents like [`Gathered::parse`], for an instance with another launch index, if that is known.
     pub(super) fn parse_for(&self, launch_index: Option<u32>) -> Parsed {
         fail_point!("parse");
         let decoded = self.user_data.as_ref().map(|bytes| decode_for(&self.user_data_name, bytes, launch_index));
@@ -79,11 +79,11 @@ impl Gathered {
     pub fn parse_what_can_be(&self) -> Config {
         let index = self.identity.launch_index;
         let read = || self.user_data.as_ref().map(|bytes| decode_for(&self.user_data_name, bytes, index).documents);
-        let decoded = net(read).ok().flatten().unwrap_or_default();
-        let baked = self.conf_d.iter().filter_map(|file| net(|| baked_document(file)).ok());
+        let decoded = caught_call(read).ok().flatten().unwrap_or_default();
+        let baked = self.conf_d.iter().filter_map(|file| caught_call(|| baked_document(file)).ok());
         let mut known = Config::default();
         for document in baked.chain(decoded).chain(self.variables()) {
-            let parsed = net(|| config::parse(&[document.only(&["signal", "proxy"])])).unwrap_or_default();
+            let parsed = caught_call(|| config::parse(&[document.only(&["signal", "proxy"])])).unwrap_or_default();
             let has_target = |signal: &Signal| {
                 signal.wait_handle.is_some() || signal.resource.is_some() || signal.lifecycle_hook.is_some()
             };
@@ -110,15 +110,15 @@ impl Gathered {
     }
 }
 
-/// Fills in everything that a run needs; what is missing is in `error`, so that the rest can serve to report it.
+/// Fills `gathered` with everything that a run needs. If something is missing, `error` says so, and the rest serves to report it.
 ///
-/// It is filled in as it comes, before anything is made of it: a panic loses nothing of it.
-pub(super) async fn gather(job: &Job<'_>, record: &mut Record, gathered: &mut Gathered) {
-    job.status("reading the instance metadata and the user data");
+/// Each part is stored before it is parsed, so that a panic in the parse loses nothing.
+pub(super) async fn gather(run: &Run<'_>, record: &mut Record, gathered: &mut Gathered) {
+    run.status("reading the instance metadata and the user data");
     let began = Instant::now();
-    for_run(job.host, job.options, &record.state, gathered).await;
+    for_run(run.host, run.options, &record.state, gathered).await;
     let Record { report, state } = record;
-    report.steps.push(step("fetch", job.began, began, gathered.error.is_none()));
+    report.steps.push(step("fetch", run.began, began, gathered.error.is_none()));
     let instance_id = gathered.instance_id();
     state.begin_instance(&instance_id);
     report.instance_id = Some(instance_id).filter(|id| !id.is_empty());
@@ -148,7 +148,7 @@ async fn for_run(host: &Host, options: &Options, state: &State, gathered: &mut G
     }
 }
 
-/// What needs no network.
+/// Reads what needs no network: the image's files, a file of user data, the variables, and what was handed over.
 fn local(host: &Host, options: &Options) -> Gathered {
     let mut gathered = Gathered {
         variables: shell_variables(),
@@ -210,7 +210,7 @@ async fn from_imds(gathered: &mut Gathered, options: &Options, patience: Duratio
     trouble
 }
 
-/// What a dry run needs: without instance metadata, where the user data and the facts come from files.
+/// Gathers what a dry run needs, without instance metadata where the user data and the facts come from files.
 ///
 /// # Errors
 /// Something can't be read.
@@ -236,7 +236,7 @@ pub async fn for_dry_run(host: &Host, options: &Options, has_facts: bool) -> Res
     Ok(gathered)
 }
 
-/// What there is for `doctor`, which never waits long, and what became of the instance metadata.
+/// Gathers for `doctor`, which never waits long. Also returns the result of reading the instance metadata.
 pub async fn for_doctor(host: &Host, options: &Options) -> (Gathered, Metadata) {
     let mut gathered = local(host, options);
     if options.imds_endpoint.is_none() && !host.is_ec2_instance() {

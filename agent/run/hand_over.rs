@@ -30,13 +30,15 @@ const STAGES: [&str; 6] = [
     "cloud-init-main.service",
 ];
 
-/// What a run inside cloud-init was given. It holds on every boot of the instance: cloud-init runs a script only once.
+/// The settings that a run inside cloud-init was given. The settings hold on every boot of the instance, since cloud-init
+/// runs a script only once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HandedOver {
     version: u32,
     /// The instance that it is for; empty where neither the firmware nor cloud-init tells it.
     instance_id: String,
-    /// The user data whose script it is from, in base64, by cloud-init's copy: other user data have a script of their own, or none.
+    /// The user data that the script is from, in base64, as cloud-init's copy has it. Other user data has another script, or
+    /// none.
     #[serde(default)]
     script_of: Option<String>,
     /// The variables of the shell original.
@@ -46,7 +48,7 @@ pub struct HandedOver {
 }
 
 impl HandedOver {
-    /// What was handed over on this instance; nothing if that is not to be read, which is logged.
+    /// Reads the settings that were handed over on this instance; empty if there are none that can be used.
     pub fn load(host: &Host) -> Self {
         let read = || -> Result<Option<Self>> {
             let Some(text) = host.read(&host.state_path(HANDED_OVER_FILE))? else { return Ok(None) };
@@ -84,7 +86,7 @@ impl HandedOver {
             .map_err(|error| anyhow!("it is not what an earlier run wrote: {}", json_error(&error)))
     }
 
-    /// The user data as they were read.
+    /// Decodes the user data.
     pub fn user_data(&self) -> Option<Vec<u8>> {
         self.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok())
     }

@@ -16,7 +16,7 @@ pub(super) struct Known {
     pub(super) config: Option<Box<Config>>,
     /// Set where there is a configuration, right or wrong.
     pub(super) is_configured: bool,
-    /// Time that the host had been up when the run began, as far as the stack's timeout counts for it.
+    /// The host's uptime after the fetch, if the stack's timeout counts it; else zero.
     pub(super) uptime: Duration,
     /// The units that this run has started.
     pub(super) started: Started,

@@ -5,26 +5,27 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::job::Job;
+use super::one_run::Run;
 use super::options::Options;
 use super::recipients::HookRecipient;
 use crate::aws::auto_scaling::Caller;
 use crate::aws::imds::{Imds, is_of_a_warm_pool};
 use crate::config::Config;
 
-/// Time after the boot within which Auto Scaling begins the lifecycle action: EC2 first tells it that the instance runs, or has
+/// Time after the boot within which Auto Scaling begins the lifecycle action. EC2 first tells it that the instance runs, or has
 /// a new root volume. Too short a time would have a sound instance terminated once the hook has timed out.
 const BEGINS: Duration = Duration::from_secs(5 * 60);
-/// How often an instance in a warm pool looks whether it goes into service. It may do so for weeks.
+/// Pause between two looks of an instance in a warm pool for its way into service. The instance may stay there for weeks.
 const POLL: Duration = Duration::from_secs(5);
-/// How long the instance metadata may take to tell.
+/// Time that the instance metadata may take for such a look.
 const LOOK: Duration = Duration::from_secs(2);
-/// Keeps the hook from timing out until this is dropped.
-pub(super) fn heartbeats(job: &Job<'_>, config: &Config, hook: Option<&HookRecipient>) -> JoinSet<()> {
+
+/// Keeps the hook from timing out until the returned set is dropped.
+pub(super) fn heartbeats(run: &Run<'_>, config: &Config, hook: Option<&HookRecipient>) -> JoinSet<()> {
     let mut task = JoinSet::new();
     let Some(HookRecipient::Known(hook)) = hook else { return task };
-    let (hook, client, begins_by) = (hook.clone(), job.client(config), action_begins_by(job));
-    let credentials = job.options.credentials();
+    let (hook, client, begins_by) = (hook.clone(), run.client(config), action_begins_by(run));
+    let credentials = run.options.credentials();
     task.spawn(async move {
         let caller = match client {
             Ok(client) => Caller::new(hook, &client, &credentials, begins_by),
@@ -39,9 +40,9 @@ pub(super) fn heartbeats(job: &Job<'_>, config: &Config, hook: Option<&HookRecip
 }
 
 /// Tells until when it may be too early for the lifecycle action.
-pub(super) fn action_begins_by(job: &Job<'_>) -> Instant {
-    let past = if job.has_left_the_pool { Duration::ZERO } else { job.host.uptime() };
-    job.began + BEGINS.saturating_sub(past)
+pub(super) fn action_begins_by(run: &Run<'_>) -> Instant {
+    let past = if run.has_left_the_pool { Duration::ZERO } else { run.host.uptime() };
+    run.began + BEGINS.saturating_sub(past)
 }
 
 /// Returns when Auto Scaling brings the instance somewhere else than to a warm pool. As long as the instance metadata

@@ -1,4 +1,4 @@
-//! What the command line gives a run, and each command that looks at the same host.
+//! The options that the command line gives to a run and to each command that looks at the same host.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ pub struct Options {
     pub root: PathBuf,
     /// User data from a file instead of the instance metadata.
     pub user_data: Option<PathBuf>,
-    /// Where the instance metadata service answers; the service's own addresses unless given.
+    /// Address of the instance metadata service; the service's own addresses unless given.
     pub imds_endpoint: Option<String>,
-    /// Where the ECS agent answers.
+    /// Address of the ECS agent.
     pub ecs_endpoint: String,
-    /// Where CloudFormation answers; by region and partition unless given.
+    /// Address of CloudFormation; by region and partition unless given.
     pub cloudformation_endpoint: Option<String>,
 }
 

@@ -21,16 +21,16 @@ pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Stri
 }
 
 /// Calls a function. A panic in it becomes an error.
-pub(super) fn net<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn caught_call<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(AssertUnwindSafe(call)).map_err(|panic| words_of(&*panic))
 }
 
 /// Gives the reason of a run that ended in a panic.
-pub(super) fn bug(panic: &str) -> String {
+pub(super) fn reason_of_panic(panic: &str) -> String {
     format!("{BUG}: {panic}")
 }
 
-/// Lets a panic be printed without the values that its message quotes, such as the text in which an index is wrong.
+/// Makes panics print without the values that their messages quote, such as a text with a wrong index.
 pub fn print_panics_without_values() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(result.unwrap_err(), "no way");
         // Rust's own message has the text in which the index is wrong.
         let (text, at) = ("\u{e9}hunter2", 1);
-        let words = super::net(|| text[at..].len()).unwrap_err();
+        let words = super::caught_call(|| text[at..].len()).unwrap_err();
         assert!(words.contains("1 is not a char boundary") && !words.contains("hunter2"), "{words}");
     }
 }

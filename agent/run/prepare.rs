@@ -6,8 +6,8 @@ use anyhow::anyhow;
 
 use super::ended::Ended;
 use super::gather::ask_for_docker_version;
-use super::job::Job;
 use super::known::Known;
+use super::one_run::Run;
 use super::recipients::Recipients;
 use super::record::Record;
 use crate::config::{self, Config, Ecs, Parsed};
@@ -17,7 +17,7 @@ use crate::plan::{Plan, obstacle, plan, plan_without_configuration};
 
 /// The plan for this boot, and for whom it is carried out.
 pub(super) struct Prepared {
-    /// The accepted configuration; that of nobody where only Docker and the ECS agent are started.
+    /// The accepted configuration; the default one where only Docker and the ECS agent are started.
     pub(super) config: Box<Config>,
     pub(super) plan: Plan,
     pub(super) recipients: Recipients,
@@ -26,20 +26,20 @@ pub(super) struct Prepared {
 /// Makes the plan for this boot of what was gathered.
 ///
 /// # Errors
-/// An end without a plan.
-pub(super) async fn prepare(job: &Job<'_>, record: &mut Record, known: &mut Known) -> Result<Prepared, Ended> {
-    let parsed = parse(job, record, known);
+/// The end of the work, good or bad, if there is nothing to carry out.
+pub(super) async fn prepare(run: &Run<'_>, record: &mut Record, known: &mut Known) -> Result<Prepared, Ended> {
+    let parsed = parse(run, record, known);
     if known.identity().is_terminating() {
         return Err(Ended::Terminating);
     }
     let missing = known.gathered.error.as_ref().map(|error| format!("{error:#}"));
-    if let Some(reason) = missing.or_else(|| job.obstacle.clone()) {
+    if let Some(reason) = missing.or_else(|| run.hand_over_error.clone()) {
         return Err(Ended::Failed { reason, config: Box::new(parsed.config) });
     }
     let is_of_others = parsed.is_of_others();
     let Some(config) = accepted(parsed)? else { return unconfigured(is_of_others) };
     record.report.cluster = config.ecs.as_ref().and_then(Ecs::cluster);
-    match facts(job, known, &config).await {
+    match facts(run, known, &config).await {
         Ok(instance) => {
             let plan = plan_for_this_boot(&config, &instance, record.state.decided(known.stage()).is_some());
             let recipients = Recipients::named_by(&config, known.identity(), &record.state.instance_id);
@@ -49,8 +49,9 @@ pub(super) async fn prepare(job: &Job<'_>, record: &mut Record, known: &mut Know
     }
 }
 
-/// Parses the user data, and keeps what is known by that, for whatever comes then.
-fn parse(job: &Job<'_>, record: &mut Record, known: &mut Known) -> Parsed {
+/// Parses the user data and keeps the result in `known`. Also tells which boot this is, takes the uptime, and saves the
+/// report.
+fn parse(run: &Run<'_>, record: &mut Record, known: &mut Known) -> Parsed {
     let parsed = known.gathered.parse();
     known.config = Some(Box::new(parsed.config.clone()));
     known.is_configured = parsed.found || !parsed.problems.is_empty();
@@ -60,10 +61,10 @@ fn parse(job: &Job<'_>, record: &mut Record, known: &mut Known) -> Parsed {
     if parsed.config.signal.is_some() {
         record.state.forget_what_nobody_waited_for(stage);
     }
-    record.report.boot = Some(record.boot(job.host, stage, was_decided));
-    let counts = record.state.decided(stage).is_none() && !job.has_left_the_pool;
-    known.uptime = if counts { job.host.uptime() } else { Duration::ZERO };
-    record.save(job);
+    record.report.boot = Some(record.boot(run.host, stage, was_decided));
+    let counts = record.state.decided(stage).is_none() && !run.has_left_the_pool;
+    known.uptime = if counts { run.host.uptime() } else { Duration::ZERO };
+    record.save(run);
     parsed
 }
 
@@ -87,8 +88,8 @@ fn accepted(parsed: Parsed) -> Result<Option<Box<Config>>, Ended> {
     Ok(parsed.found.then(|| Box::new(parsed.config)))
 }
 
-/// Starts Docker and the ECS agent, as an image without this agent does, where the user data does not name it. User data
-/// that names it may call it later, and then Docker must not run yet.
+/// Plans the start of Docker and the ECS agent, as in an image without this agent. User data that names this agent may call
+/// it later: then Docker must not run yet, and the run ends here.
 fn unconfigured(is_of_others: bool) -> Result<Prepared, Ended> {
     if !is_of_others {
         return Err(Ended::Nothing { started: false });
@@ -100,11 +101,11 @@ fn unconfigured(is_of_others: bool) -> Result<Prepared, Ended> {
 /// Looks up the facts of the instance.
 ///
 /// # Errors
-/// A file of the image that can't be read, or a fact that the configuration can't be had with.
-async fn facts(job: &Job<'_>, known: &Known, config: &Config) -> anyhow::Result<Instance> {
-    let mut instance = job.host.instance(known.identity())?;
-    ask_for_docker_version(job.host, config, &mut instance).await;
-    let kept = instance.image.docker.as_ref().map(|version| job.host.keep_docker_version(version));
+/// A file of the image that can't be read, or a fact that rules the configuration out.
+async fn facts(run: &Run<'_>, known: &Known, config: &Config) -> anyhow::Result<Instance> {
+    let mut instance = run.host.instance(known.identity())?;
+    ask_for_docker_version(run.host, config, &mut instance).await;
+    let kept = instance.image.docker.as_ref().map(|version| run.host.keep_docker_version(version));
     if let Some(Err(error)) = kept {
         tracing::debug!("the version of Docker is not kept: {error:#}");
     }

@@ -1,4 +1,4 @@
-//! Those who wait for the outcome of a run: a resource of a stack or a wait condition, and a lifecycle hook.
+//! The recipients of a run's outcome: a resource of a stack or a wait condition, and a lifecycle hook.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const GROUP_TAG: &str = "aws:autoscaling:groupName";
 const NO_GROUP: &str = "the name of its Auto Scaling group is not known (set signal.lifecycle_hook.group, or \
                         InstanceMetadataTags: enabled in the metadata options of the launch template)";
 
-/// Those who are told the outcome of a run.
+/// The recipients of the outcome of a run.
 #[derive(Debug, Default)]
 pub(super) struct Recipients {
     /// The resource of a stack, or the wait condition.
@@ -97,8 +97,8 @@ fn target(signal: &Signal) -> Option<Target> {
     signal.wait_handle.as_ref().map(|handle| Target::WaitHandle(handle.0.reveal().clone())).or_else(resource)
 }
 
-/// Finds the target in the instance's own tags, where the instance metadata show them: those that CloudFormation puts on
-/// what it makes, with the stack's ARN and the logical id.
+/// Finds the target in the instance's own tags, if the instance metadata shows them. CloudFormation tags what it makes with
+/// the stack's ARN and the logical id.
 fn target_in_tags(tags: &BTreeMap<String, String>) -> Option<Target> {
     let tag = |name: &str| tags.get(&format!("aws:cloudformation:{name}")).cloned();
     Some(Target::Resource { stack: tag("stack-id").or_else(|| tag("stack-name"))?, resource: tag("logical-id")? })

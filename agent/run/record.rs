@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
-use super::job::Job;
-use super::panics::{bug, net};
+use super::one_run::Run;
+use super::panics::{caught_call, reason_of_panic};
 use super::state::{Stage, State};
 use crate::apply::millis;
 use crate::aws::imds::Identity;
@@ -15,7 +15,8 @@ use crate::host::Host;
 use crate::report::{Boot, Line, Outcome, Report, StepReport};
 use crate::well_known::{REPORT_FILE, RUNS_FILE};
 
-/// All that a run writes down. Its phases add to it, and a panic in one of them loses nothing of it.
+/// The report of a run, and the saved state of its instance. The phases add to it, and a panic in one of them loses nothing
+/// of it.
 pub(super) struct Record {
     pub(super) report: Report,
     pub(super) state: State,
@@ -32,14 +33,14 @@ impl Record {
     }
 
     /// Saves the report as it is.
-    pub(super) fn save(&mut self, job: &Job<'_>) {
-        save(job, &mut self.report);
+    pub(super) fn save(&mut self, run: &Run<'_>) {
+        save(run, &mut self.report);
     }
 
     /// Saves the report for the last time, and adds its line to the log of runs.
-    pub(super) fn finish(&mut self, job: &Job<'_>) {
-        self.save(job);
-        add(job.host, &self.report);
+    pub(super) fn finish(&mut self, run: &Run<'_>) {
+        self.save(run);
+        add(run.host, &self.report);
     }
 
     /// Tells whether the instance metadata and the user data could be read.
@@ -57,8 +58,8 @@ impl Record {
             (stack.or_else(|| tag("stack-name")), resource.or_else(|| tag("logical-id")));
     }
 
-    /// Tells which run of the instance this is, before its report takes the place of the one before. An outcome that was
-    /// decided and is forgotten was that of no first run.
+    /// Tells which run of the instance this is, before its report takes the place of the one before. If an outcome was
+    /// decided and then forgotten, this still is the first run.
     pub(super) fn boot(&self, host: &Host, stage: Stage, was_decided: bool) -> Boot {
         match self.state.decided(stage) {
             _ if stage == Stage::WarmPool => Boot::WarmPool,
@@ -67,8 +68,8 @@ impl Record {
         }
     }
 
-    /// Tells whether the run before was of this instance, for service, and came to an outcome: where nobody waits for one,
-    /// the report alone has it.
+    /// Tells whether the run before was of this instance, for service, and came to an outcome. If nobody waits for an
+    /// outcome, only the report has it.
     fn had_an_outcome(&self, host: &Host) -> bool {
         let Some(before) = before(host) else { return false };
         let has_ended = matches!(before.outcome, Outcome::Success | Outcome::Failure | Outcome::Refused);
@@ -78,13 +79,13 @@ impl Record {
 }
 
 /// Saves a report as it is. One that can't be written must not keep the signal from being sent.
-pub(super) fn save(job: &Job<'_>, report: &mut Report) {
-    report.duration_ms = millis(job.began.elapsed());
+pub(super) fn save(run: &Run<'_>, report: &mut Report) {
+    report.duration_ms = millis(run.began.elapsed());
     let saved = serde_json::to_string_pretty(report).context("render the report");
-    let path = job.host.state_path(REPORT_FILE);
+    let path = run.host.state_path(REPORT_FILE);
     // It changes a dozen times in a run; that the name of the last one is on the disk is enough.
     let write = if report.outcome == Outcome::Running { Host::write_for_now } else { Host::write };
-    if let Err(error) = saved.and_then(|text| write(job.host, &path, format!("{text}\n").as_bytes(), 0o644)) {
+    if let Err(error) = saved.and_then(|text| write(run.host, &path, format!("{text}\n").as_bytes(), 0o644)) {
         tracing::warn!("the report can't be saved: {error:#}");
     }
 }
@@ -100,7 +101,7 @@ pub(super) fn step(name: &str, run_began: Instant, start: Instant, is_done: bool
     }
 }
 
-/// The report of the run before; none where it can't be read.
+/// Reads the report of the run before; none where it can't be read.
 fn before(host: &Host) -> Option<Report> {
     let text = host.read(&host.state_path(REPORT_FILE)).ok()??;
     Report::parse(&text).ok()
@@ -120,15 +121,15 @@ pub(super) fn add_that_of_a_panic(host: &Host, panic: &str) {
     let report = Report {
         instance_id: host.local_instance_id(),
         outcome: Outcome::Failure,
-        reason: Some(bug(panic)),
+        reason: Some(reason_of_panic(panic)),
         ..Report::begin()
     };
-    if let Err(panic) = net(|| add(host, &report)) {
+    if let Err(panic) = caught_call(|| add(host, &report)) {
         tracing::warn!("{RUNS_FILE} lacks the line of this run: {panic}");
     }
 }
 
-/// A line that can't be added keeps nobody from being told.
+/// Adds a run's line to the log of runs. A line that can't be added keeps nobody from being told.
 fn add(host: &Host, report: &Report) {
     let added = || -> Result<()> {
         let line = Line::of(report, SystemTime::now()).render().context("render the line of this run")?;

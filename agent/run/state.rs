@@ -1,4 +1,4 @@
-//! What is kept of an instance between runs, readable by root alone.
+//! The state of an instance, kept between runs and readable by root alone.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use crate::well_known::{STATE_FILE, STATE_IN_MEMORY};
 const VERSION: u32 = 1;
 const MODE: u32 = 0o600;
 
-/// What a run brings the instance to. With a warm pool there are two outcomes: the stack waits for the instances in service
-/// alone (a rolling update leaves those of the pool as they are), a lifecycle hook for both.
+/// The stage that a run brings the instance to. With a warm pool there are two outcomes. The stack waits only for the
+/// instances in service: a rolling update leaves those of the pool as they are. A lifecycle hook waits for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
     /// A warm pool: all is prepared, and the instance does no work yet.
@@ -27,7 +27,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stage that an instance is at.
+    /// Returns the stage that an instance is at.
     pub fn of(identity: &Identity) -> Self {
         if identity.is_warming() { Stage::WarmPool } else { Stage::Service }
     }
@@ -41,10 +41,10 @@ pub struct State {
     pub instance_id: String,
     /// The outcome of its first run for service, once that is known.
     pub decision: Option<Decision>,
-    /// That of its first run in a warm pool.
+    /// The outcome of its first run in a warm pool.
     #[serde(default)]
     pub in_warm_pool: Option<Decision>,
-    /// What a boot without instance metadata goes by.
+    /// The documents and the identity that a boot without instance metadata works with.
     pub kept: Option<Kept>,
     /// Set if a run decided this while the file on disk could not be read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -75,19 +75,19 @@ struct Core {
     in_warm_pool: Option<Decision>,
 }
 
-/// What CloudFormation and Auto Scaling are told, whatever happens later.
+/// The outcome that CloudFormation and Auto Scaling are told, whatever happens later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decision {
     /// SUCCESS or FAILURE.
     pub status: Status,
-    /// Why, for a wait condition.
+    /// The reason, for a wait condition.
     pub reason: String,
-    /// Whether anybody waited for it; an outcome that nobody waited for is that of no first run.
+    /// True if somebody waited for the outcome. An outcome that nobody waited for is that of no first run.
     #[serde(default = "yes")]
     pub waited_for: bool,
-    /// How CloudFormation received it; none as long as it has to be sent.
+    /// The answer of CloudFormation; none as long as the outcome has to be sent.
     pub settled: Option<String>,
-    /// How Auto Scaling did.
+    /// The answer of Auto Scaling; none as long as the action has to be completed.
     #[serde(default)]
     pub hook_settled: Option<String>,
 }
@@ -97,7 +97,7 @@ fn yes() -> bool {
 }
 
 impl Decision {
-    /// A decision that somebody waits for and that nobody has been told yet.
+    /// Makes a decision that somebody waits for and that nobody has been told yet.
     pub fn of(status: Status, reason: String) -> Self {
         Decision { status, reason, waited_for: true, settled: None, hook_settled: None }
     }
@@ -115,12 +115,12 @@ pub struct Kept {
     pub user_data: Option<String>,
     /// The variables of the shell original.
     pub variables: BTreeMap<String, String>,
-    /// The identity of an instance.
+    /// The identity of the instance.
     pub identity: Identity,
 }
 
 impl State {
-    /// The state that an earlier run left; a new one if there is none that can be read. Changes nothing on the host.
+    /// Loads the state that an earlier run left; a new one if there is none that can be read. Changes nothing on the host.
     pub fn load(host: &Host) -> Self {
         let path = host.state_path(STATE_FILE);
         let (saved, on_disk) = match Self::read(host, &path) {
@@ -188,7 +188,7 @@ impl State {
         }
     }
 
-    /// What was decided at this stage.
+    /// Returns the decision at this stage.
     pub fn decided(&self, stage: Stage) -> Option<&Decision> {
         match stage {
             Stage::WarmPool => self.in_warm_pool.as_ref(),
@@ -196,13 +196,13 @@ impl State {
         }
     }
 
-    /// Whether the first run of this instance, at its stage, is over.
+    /// Tells whether the first run of this instance, at its stage, is over.
     pub fn has_outcome_of(&self, identity: &Identity) -> bool {
         let decided = self.decided(Stage::of(identity)).is_some_and(|decision| decision.waited_for);
         decided && self.instance_id == identity.instance_id
     }
 
-    /// The place of what is decided at this stage.
+    /// Returns the place of the decision at this stage.
     pub fn decided_mut(&mut self, stage: Stage) -> &mut Option<Decision> {
         match stage {
             Stage::WarmPool => &mut self.in_warm_pool,
@@ -210,8 +210,8 @@ impl State {
         }
     }
 
-    /// Forgets an outcome that was decided while nobody waited for one, now that somebody does: it may be that of an image's
-    /// own configuration alone, before a script of the user data said which cluster to join and whom to tell.
+    /// Forgets an outcome that was decided while nobody waited for one, now that somebody does. The outcome may be that of
+    /// an image's own configuration, before a script of the user data named the cluster and the recipients.
     pub fn forget_what_nobody_waited_for(&mut self, stage: Stage) {
         let decided = self.decided_mut(stage);
         if decided.as_ref().is_some_and(|decision| !decision.waited_for) {

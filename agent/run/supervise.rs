@@ -1,4 +1,4 @@
-//! What systemd and the keyboard tell the process, and what it tells systemd.
+//! The signals that tell this process to stop, and its signs of life for systemd's watchdog.
 
 /// Hears when the process is told to stop: at a shutdown, by systemctl, or at the keyboard. What comes while nobody waits
 /// for it is heard afterwards.
@@ -14,8 +14,8 @@ impl Stop {
         Stop { signals }
     }
 
-    /// Waits for a future; gives nothing if the process is told to stop before that is ready.
-    pub(super) async fn or<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+    /// Waits for a future. Returns none if the process is told to stop first; a future that is ready wins.
+    pub(super) async fn unless_told<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             value = future => Some(value),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::decide::Concluded;
-use super::job::Job;
+use super::decide::Conclusion;
 use super::known::Known;
 use super::lifecycle::action_begins_by;
+use super::one_run::Run;
 use super::recipients::{HookRecipient, Recipients};
 use super::record::{Record, step};
 use super::state::Decision;
@@ -30,7 +30,7 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
-    /// Makes the same delivery of all who are to be told.
+    /// Gives every recipient the same delivery state and message.
     fn all(recipients: &Recipients, status: Status, delivery: DeliveryState, message: &str) -> Self {
         let of =
             |target: String, status: String| SignalReport { target, status, delivery, message: message.to_owned() };
@@ -41,16 +41,16 @@ impl Deliveries {
         }
     }
 
-    /// Tells whether nobody lacks what was to be told.
+    /// Tells whether no delivery was refused or is undelivered.
     pub(super) fn are_told(&self) -> bool {
         !self.signal.iter().chain(&self.lifecycle_hook).any(|told| told.delivery.is_lost())
     }
 }
 
 /// Tells what was decided to whoever waits for it and doesn't know yet.
-pub(super) async fn tell(job: &Job<'_>, record: &mut Record, known: &Known, concluded: &Concluded) -> Deliveries {
+pub(super) async fn tell(run: &Run<'_>, record: &mut Record, known: &Known, conclusion: &Conclusion) -> Deliveries {
     fail_point!("tell");
-    let Concluded { recipients, config, .. } = concluded;
+    let Conclusion { recipients, config, .. } = conclusion;
     if recipients.nobody() {
         return Deliveries::default();
     }
@@ -64,23 +64,23 @@ pub(super) async fn tell(job: &Job<'_>, record: &mut Record, known: &Known, conc
     let signals = recipients.target.is_some() && decision.settled.is_none();
     let completes = recipients.hook.is_some() && decision.hook_settled.is_none();
     match (signals, completes) {
-        (true, _) => job.status("signalling CloudFormation"),
-        (false, true) => job.status("completing the lifecycle action"),
+        (true, _) => run.status("signalling CloudFormation"),
+        (false, true) => run.status("completing the lifecycle action"),
         (false, false) => {}
     }
     let pending = Deliveries::all(recipients, decision.status, DeliveryState::Pending, "not answered yet");
     (record.report.signal, record.report.lifecycle_hook) = (pending.signal, pending.lifecycle_hook);
-    record.save(job);
+    record.save(run);
     // Boxed: it is deep, and the compiler looks only so deep into a future.
-    let deliveries = Box::pin(send(job, record, known, (recipients, config), decision)).await;
+    let deliveries = Box::pin(send(run, record, known, (recipients, config), decision)).await;
     if signals || completes {
-        record.report.steps.push(step("signal", job.began, began, deliveries.are_told()));
+        record.report.steps.push(step("signal", run.began, began, deliveries.are_told()));
     }
     deliveries
 }
 
-/// Gives up what the report has as pending, because the run was told to stop: the next run sends it.
-pub(super) fn untold(host: &Host, report: &Report) -> Deliveries {
+/// Returns the deliveries of a run that was told to stop: pending ones become undelivered, and the next run sends them.
+pub(super) fn deliveries_of_stopped_run(host: &Host, report: &Report) -> Deliveries {
     let given_up = |told: &SignalReport| {
         let mut told = told.clone();
         if told.delivery == DeliveryState::Pending {
@@ -98,16 +98,16 @@ pub(super) fn untold(host: &Host, report: &Report) -> Deliveries {
 
 /// Sends to both at once: one that is slow, or can't be reached, must not use up the other's time.
 async fn send(
-    job: &Job<'_>,
+    run: &Run<'_>,
     record: &mut Record,
     known: &Known,
     (recipients, config): (&Recipients, &Config),
     decision: Decision,
 ) -> Deliveries {
     // However late it is, and however long the certificates took to read, there is time for some tries.
-    let deadline = (job.began + config.time_left(known.uptime)).max(Instant::now() + LEAST);
-    let (host, stage) = (job.host, known.stage());
-    let of_target = |target: &Target| signal_request(job, known, &record.state.instance_id, target, config, &decision);
+    let deadline = (run.began + config.time_left(known.uptime)).max(Instant::now() + LEAST);
+    let (host, stage, begins_by) = (run.host, known.stage(), action_begins_by(run));
+    let of_target = |target: &Target| signal_request(run, known, &record.state.instance_id, target, config, &decision);
     let signal = recipients.target.as_ref().map(of_target);
     let state = RefCell::new(&mut record.state);
     let keep = |settle: &dyn Fn(&mut Decision)| {
@@ -123,7 +123,7 @@ async fn send(
         if let Some(message) = &decision.settled {
             return Some(told_earlier(target, status, message));
         }
-        let delivery = send_signal(job, known, config, &signal, deadline).await;
+        let delivery = send_signal(run, known, config, &signal, deadline).await;
         let report = told(delivery, target, status, "the stack does not wait for it");
         if is_settled(&report) {
             keep(&|decision| decision.settled = Some(report.message.clone()));
@@ -137,7 +137,7 @@ async fn send(
         if let Some(message) = &decision.hook_settled {
             return Some(told_earlier(target, result.to_string(), message));
         }
-        let delivery = complete(job, config, hook, result, deadline).await;
+        let delivery = complete(run, config, hook, result, (begins_by, deadline)).await;
         let report = told(delivery, target, result.to_string(), "no lifecycle action waits for it");
         if is_settled(&report) {
             keep(&|decision| decision.hook_settled = Some(report.message.clone()));
@@ -150,7 +150,7 @@ async fn send(
 }
 
 async fn send_signal(
-    job: &Job<'_>,
+    run: &Run<'_>,
     known: &Known,
     config: &Config,
     signal: &SignalRequest,
@@ -158,35 +158,35 @@ async fn send_signal(
 ) -> Delivery {
     let identity = known.identity();
     let proof = (!identity.document.is_empty()).then_some((identity.document.as_str(), identity.signature.as_str()));
-    match job.client(config) {
-        Ok(client) => cloudformation::send(signal, proof, &job.options.credentials(), &client, deadline).await,
+    match run.client(config) {
+        Ok(client) => cloudformation::send(signal, proof, &run.options.credentials(), &client, deadline).await,
         Err(why) => Delivery::Undelivered(why),
     }
 }
 
 async fn complete(
-    job: &Job<'_>,
+    run: &Run<'_>,
     config: &Config,
     hook: &HookRecipient,
     result: ActionResult,
-    deadline: Instant,
+    (begins_by, deadline): (Instant, Instant),
 ) -> Delivery {
     let hook = match hook {
         HookRecipient::Known(hook) => hook.clone(),
         HookRecipient::Unknown { why, .. } => return Delivery::Refused((*why).to_owned().into()),
     };
-    let client = match job.client(config) {
+    let client = match run.client(config) {
         Ok(client) => client,
         Err(why) => return Delivery::Undelivered(why),
     };
-    match Caller::new(hook, &client, &job.options.credentials(), action_begins_by(job)) {
+    match Caller::new(hook, &client, &run.options.credentials(), begins_by) {
         Ok(caller) => caller.complete(result, deadline).await,
         Err(error) => Delivery::Undelivered(format!("{error:#}")),
     }
 }
 
 fn signal_request(
-    job: &Job<'_>,
+    run: &Run<'_>,
     known: &Known,
     instance_id: &str,
     target: &Target,
@@ -204,7 +204,7 @@ fn signal_request(
         reason: decision.reason.clone(),
         region,
         partition_domain: identity.partition_domain.clone(),
-        endpoint: job.options.cloudformation_endpoint.clone(),
+        endpoint: run.options.cloudformation_endpoint.clone(),
         auth: wanted.auth,
         data: String::new(),
     }
@@ -273,9 +273,12 @@ mod tests {
         let Deliveries { signal, .. } = Deliveries::all(&recipients(), Status::Success, DeliveryState::Pending, "");
         let Deliveries { lifecycle_hook, .. } =
             Deliveries::all(&recipients(), Status::Success, DeliveryState::Accepted, "");
-        let untold = untold(&host, &Report { signal, lifecycle_hook: lifecycle_hook.clone(), ..Report::begin() });
-        assert_eq!(untold.signal.as_ref().unwrap().delivery, DeliveryState::Undelivered);
-        assert_eq!(untold.lifecycle_hook, lifecycle_hook);
-        assert!(!untold.are_told());
+        let deliveries_of_stopped_run = deliveries_of_stopped_run(
+            &host,
+            &Report { signal, lifecycle_hook: lifecycle_hook.clone(), ..Report::begin() },
+        );
+        assert_eq!(deliveries_of_stopped_run.signal.as_ref().unwrap().delivery, DeliveryState::Undelivered);
+        assert_eq!(deliveries_of_stopped_run.lifecycle_hook, lifecycle_hook);
+        assert!(!deliveries_of_stopped_run.are_told());
     }
 }

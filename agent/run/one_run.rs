@@ -1,4 +1,4 @@
-//! The frame of a run: what all its phases share, and how they speak.
+//! One run: the values that its phases share, and the ways in which they speak.
 
 use std::cell::OnceCell;
 
@@ -11,21 +11,26 @@ use crate::http;
 use crate::report::Outcome;
 
 /// One run: its host, its start, and the means that all phases share.
-pub(super) struct Job<'a> {
+pub(super) struct Run<'a> {
     pub(super) options: &'a Options,
     pub(super) host: &'a Host,
     pub(super) began: Instant,
-    /// Set where this run can do nothing but report that.
-    pub(super) obstacle: Option<String>,
+    /// The reason why this run can only fail: it could not be handed over to the unit.
+    pub(super) hand_over_error: Option<String>,
     /// Set where the instance goes into service without a boot, after it was in a warm pool.
     pub(super) has_left_the_pool: bool,
-    /// The client for AWS, or why there is none.
+    /// The client for AWS, or the reason why there is none.
     client: OnceCell<Result<reqwest::Client, String>>,
 }
 
-impl<'a> Job<'a> {
-    pub(super) fn begin(options: &'a Options, host: &'a Host) -> Self {
-        Job { options, host, began: Instant::now(), obstacle: None, has_left_the_pool: false, client: OnceCell::new() }
+impl<'a> Run<'a> {
+    pub(super) fn begin(
+        options: &'a Options,
+        host: &'a Host,
+        hand_over_error: Option<String>,
+        has_left_the_pool: bool,
+    ) -> Self {
+        Run { options, host, began: Instant::now(), hand_over_error, has_left_the_pool, client: OnceCell::new() }
     }
 
     /// Says what the run is about to do.
@@ -34,7 +39,7 @@ impl<'a> Job<'a> {
         self.host.say_status(what);
     }
 
-    /// Says the outcome in one line: in the journal, in the log file, and on the console where it is a failure.
+    /// Says the outcome in one line: in the status, the log and, if it is no success, on the console. Returns the line.
     pub(super) fn say(&self, outcome: Outcome, reason: Option<&str>) -> String {
         let line = match reason {
             Some(reason) => format!("{}: {reason}", outcome.to_string().to_uppercase()),
@@ -50,10 +55,10 @@ impl<'a> Job<'a> {
         line
     }
 
-    /// Gives the client for AWS. It is made once, because that reads the host's certificates.
+    /// Returns the client for AWS. The client is made once, since that reads the host's certificates.
     ///
     /// # Errors
-    /// Why there is none, in words.
+    /// The reason why there is none, in words.
     pub(super) fn client(&self, config: &Config) -> Result<reqwest::Client, String> {
         let make = || {
             let proxy = config.proxy.as_ref().map(Proxy::route);
