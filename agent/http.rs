@@ -233,7 +233,7 @@ pub fn retry_after<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Opti
 }
 
 /// Returns the pauses between tries, each a random time below a bound (full jitter). The bound doubles from `first` up to
-/// `longest`. Instances that boot at the same time so don't send their requests at the same time.
+/// `longest`. So instances that boot at the same time don't send their requests at the same time.
 pub fn pauses(first: Duration, longest: Duration) -> impl Iterator<Item = Duration> {
     let bounds = std::iter::successors(Some(first), move |bound| Some((*bound * 2).min(longest)));
     bounds.map(|bound| bound.mul_f64(fastrand::f64()))

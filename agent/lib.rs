@@ -11,15 +11,15 @@
 //! - [`plan`] turns the configuration and the facts of the [`instance`] into a [`plan::Plan`]: a value that can be printed,
 //!   compared and carried out. Making it cannot fail.
 //! - [`apply`] carries the plan out through [`host`], the only module that changes the machine. Actions name end states and
-//!   be repeated. [`preview`] tells what it would change.
+//!   can be repeated. [`preview`] tells what it would change.
 //! - [`report`] says how it went; [`aws`] passes that on to CloudFormation and Auto Scaling, and reads the instance metadata.
-//! - [`run`] is the pipeline: gather, prepare, apply, decide, tell. It is the only module that knows all of these.
+//! - [`run`] is the pipeline: gather, prepare, apply, decide, tell, close. It is the only module that knows all of these.
 //! - [`doctor`] says why an instance isn't a working member of its cluster; a run that fails asks it for the reason.
 //! - [`validate`] checks user data offline, in CloudFormation templates too.
 //! - [`cli`] is the command line above them.
 //!
-//! Several modules share facts and tools. Facts and tools are in [`ecs_agent`] and [`ecs_variables`], [`cloudwatch_agent`],
-//! [`host_logs`] and [`well_known`]; [`http`], [`secrets`], [`streams`] and [`text`].
+//! Facts and tools that several modules share are in [`ecs_agent`] and [`ecs_variables`], [`cloudwatch_agent`], [`host_logs`]
+//! and [`well_known`]; [`http`], [`secrets`], [`streams`] and [`text`].
 //!
 //! These rules hold everywhere:
 //!

@@ -23,7 +23,7 @@ pub struct Parsed {
     pub warnings: Vec<Problem>,
     /// Facts about the user data that are worth knowing and need no change.
     pub notes: Vec<Note>,
-    /// True if a part of the user data that isn't ours names us, as a script that calls this program.
+    /// True if a part of the user data that isn't ours names us, as a script does that calls this program.
     pub names_us: bool,
 }
 

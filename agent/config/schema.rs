@@ -157,7 +157,7 @@ fn text(pattern: &str, form: &str, examples: &[&str]) -> Schema {
     schema
 }
 
-/// Closes a pattern that ends with `$`. In Python, `$` also matches before a line break at the end.
+/// Closes a pattern that ends with `$` for Python, too, where `$` also matches before a line break at the end.
 fn closed(pattern: &str) -> String {
     format!("{pattern}(?!\\n)")
 }

@@ -17,9 +17,9 @@ use crate::well_known::{CONTAINERD_DATA, DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIA
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The CloudFormation resource to signal. Without it, no signal is sent.
+    /// Who is told the outcome: a resource of a stack, a wait condition, a lifecycle hook. Without this section, nobody is told.
     pub signal: Option<Signal>,
-    /// The HTTP proxy of every program on the host that needs one. Without it, no program gets a proxy.
+    /// The HTTP proxy of every program on the host that needs one. Without this section, no program gets a proxy.
     pub proxy: Option<Proxy>,
     /// The volumes, in the order in which they are set up.
     pub storage: Vec<Volume>,
@@ -27,7 +27,7 @@ pub struct Config {
     pub docker: Option<Docker>,
     /// The logs that are sent to CloudWatch Logs.
     pub logs: Logs,
-    /// The ECS agent. Without it, the ECS agent is neither configured nor started.
+    /// The ECS agent. Without this section, the ECS agent is neither configured nor started.
     pub ecs: Option<Ecs>,
     /// The wait for the ECS agent's registration.
     pub wait: Wait,

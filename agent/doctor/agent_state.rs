@@ -83,7 +83,7 @@ fn configured(host: &Host, config: Option<&Config>) -> Option<(String, String)> 
     Some((cluster.clone(), format!("it is configured for `{cluster}`")))
 }
 
-/// Returns the clusters in the pages of this instance. If no page has both keys, returns all saved clusters.
+/// Returns the clusters in the pages of this instance. If there is no such page, returns all saved clusters.
 fn clusters_of(database: &[u8], instance: &str) -> BTreeSet<String> {
     let of_instance = format!("{INSTANCE}\"{instance}\"");
     let at: Vec<usize> = memmem::find_iter(database, CLUSTER).collect();

@@ -73,7 +73,7 @@ pub fn is_of_a_warm_pool(state: Option<&str>) -> bool {
 
 /// The fields of the identity document that are read.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a JSON object")]
 struct IdentityDocument {
     instance_id: String,
     region: String,

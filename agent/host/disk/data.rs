@@ -1,5 +1,4 @@
-//! Looks for data on a device without a signature, to tell a blank device from a used one. Something unknown may use the
-//! device.
+//! Looks for data on a device without a signature, to tell a blank device from one that something unknown uses.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
