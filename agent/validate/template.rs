@@ -9,6 +9,7 @@ mod nodes;
 pub(super) mod permissions;
 pub(super) mod policies;
 mod problems_by_world;
+mod search;
 mod sections;
 pub(super) mod surroundings;
 mod text;
