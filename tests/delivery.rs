@@ -9,7 +9,7 @@ use crate::support::at_once;
 use crate::support::host::Host;
 use crate::support::user_data::{SMALLEST, with_signal};
 
-/// What becomes of a signal that CloudFormation, or what stands before it, answers so.
+/// Runs the agent against a CloudFormation, or a proxy before it, that answers so, and returns the signal's report.
 #[test]
 fn temporary_answers_are_retried_and_final_ones_explained() {
     use CfnAnswer::{AccessDenied, CannotBeSignaled, HtmlPage, NoSuchStack, Reset, ServerError, Slow, Throttle};

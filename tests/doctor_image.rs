@@ -1,4 +1,4 @@
-//! `doctor --image`: what it finds right, and each defect that it refuses, on the files of a scratch image.
+//! `doctor --image`: a sound image, and each defect that it refuses, on the files of a scratch image.
 
 mod binary;
 mod leftovers;

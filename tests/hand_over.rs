@@ -6,7 +6,7 @@ use ecs_firstrun::report::Outcome;
 use crate::support::host::{Ended, Host};
 use crate::support::user_data::SMALLEST;
 
-/// What a script of the user data sets for the shell original.
+/// Variables that a script of the user data sets for the shell original.
 const VARIABLES: [(&str, &str); 3] =
     [("ECS_CLUSTER", "production"), ("STACK_NAME", "web"), ("AUTOSCALING_GROUP", "Instances")];
 

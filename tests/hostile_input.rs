@@ -1,4 +1,4 @@
-//! What readers are given to make them slow or large, each within bounds: what fuzzing and thought have found.
+//! Inputs that were made to make readers slow or large, each read within bounds. Fuzzing and thought have found them.
 
 use ecs_firstrun::config::summary;
 use ecs_firstrun::document::problem;

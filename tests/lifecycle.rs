@@ -108,7 +108,7 @@ fn the_action_is_kept_waiting_for_as_long_as_the_registration_takes() {
     assert_eq!(completions(&host), ["CONTINUE"]);
 }
 
-/// What becomes of a completion that Auto Scaling answers so.
+/// Runs the agent against an Auto Scaling that answers so, and returns the report of the completion.
 #[test]
 fn temporary_answers_are_retried_and_final_ones_explained() {
     use AutoScalingAnswer::{AccessDenied, Contention, NoActiveAction, NoSuchGroup, Reset, Throttle};

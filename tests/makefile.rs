@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::host::Ended;
 use crate::support::repository;
 
-/// What the Makefile and the scripts that it calls use. Nothing else is in PATH.
+/// Programs that the Makefile and its scripts use. Nothing else is in PATH.
 const PROGRAMS: [&str; 16] = [
     "bash",
     "sh",

@@ -1,4 +1,4 @@
-//! What the packages are made of: the files that an image needs, man pages, completions. `make test-bake` installs them.
+//! Contents of the packages: the files that an image needs, man pages, completions. `make test-bake` installs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,7 +18,7 @@ fn installed_by_script() -> BTreeSet<String> {
     tree(&repository(FILES)).into_keys().map(|path| format!("/{path}")).collect()
 }
 
-/// What a package has: the source and the mode of each path, but for what is generated.
+/// The contents of a package: the source and the mode of each path, but for generated files.
 type Assets = BTreeMap<String, (String, String)>;
 
 fn assets(kind: &str) -> Assets {
@@ -93,7 +93,7 @@ fn the_preset_names_each_unit_that_the_check_of_an_image_looks_at() {
     assert_eq!(lines[1..], wanted);
 }
 
-/// What `make generate` writes.
+/// Files that `make generate` writes.
 fn generated() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_generate")).arg(folder.path()).status().unwrap();

@@ -1,4 +1,4 @@
-//! What holds for every configuration that is right, and for any bytes at all.
+//! Properties of every valid configuration, and of any bytes at all.
 
 use std::collections::BTreeSet;
 

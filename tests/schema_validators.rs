@@ -18,9 +18,9 @@ use crate::support::documents::document;
 use crate::support::{repository, skip};
 
 const SCHEMA: &str = "examples/schema.json";
-/// Where `make setup-validators` installs them.
+/// The folder in which `make setup-validators` installs the validators.
 const INSTALLED: &str = "target/lint/validators";
-/// How many documents are changed at random.
+/// Number of documents that are changed at random.
 const CHANGED: usize = 300;
 
 /// Documents that are right, beside the examples and the golden cases: what patterns of other languages may read otherwise.

@@ -75,7 +75,7 @@ Content-Type: application/vnd.ecs-firstrun+yaml
     )
 }
 
-/// What a scenario ends with.
+/// Exit code with which a scenario ends.
 fn exit_code(scenario: Scenario) -> i32 {
     match scenario {
         Scenario::BadUserData => 2,

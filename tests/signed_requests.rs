@@ -16,7 +16,7 @@ signal:
 ecs: {cluster: production}
 ";
 
-/// What two requests for the same have in common, whoever signs them and when.
+/// The part of a request that does not depend on who signs it and when.
 #[derive(Debug, PartialEq)]
 struct Wire {
     method: String,
@@ -26,7 +26,7 @@ struct Wire {
     algorithm: String,
     /// Region, service and the end of the credential's scope.
     scope: String,
-    /// Whether what must be signed is.
+    /// Checks that everything that must be signed is signed.
     signed: [bool; 2],
 }
 

@@ -1,6 +1,6 @@
 //! Files of an image through which the CloudWatch agent gives away the proxy's password.
 //!
-//! When the agent starts, it prints the proxy's URL to the journal and to its own log. Our files keep that line back.
+//! The agent prints the proxy's URL to the journal and to its own log when it starts. Our files keep that line back.
 
 use serde_json::{Map, Value};
 

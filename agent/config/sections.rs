@@ -17,7 +17,7 @@ use crate::well_known::{CONTAINERD_DATA, DOCKER_SOCKET_OF_CLIENTS, ECS_CREDENTIA
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Who is told the outcome: a resource of a stack, a wait condition, a lifecycle hook. Without this section, nobody is told.
+    /// The recipients of the outcome: a resource of a stack, a wait condition, a lifecycle hook. Without this section, nobody is told.
     pub signal: Option<Signal>,
     /// The HTTP proxy of every program on the host that needs one. Without this section, no program gets a proxy.
     pub proxy: Option<Proxy>,
@@ -55,7 +55,7 @@ pub struct Signal {
     pub lifecycle_hook: Option<LifecycleHook>,
 }
 
-/// `signal.auth`: how a signal to a stack's resource is authenticated.
+/// `signal.auth`: the authentication of a signal to a stack's resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

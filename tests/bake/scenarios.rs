@@ -1,4 +1,4 @@
-//! What is baked, and what must come of it.
+//! Images that are baked, and the results that must come of them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What a program costs, with all that it starts: this benchmark starts itself again between, so that what the kernel
+//! The cost of a program, with all that it starts: this benchmark starts itself again between, so that what the kernel
 //! adds up for children is that of this one program.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! How many instructions `plan` and `validate` take, as callgrind counts them: unlike times, they are the same on a busy
+//! The instructions that `plan` and `validate` take, as callgrind counts them: unlike times, they are the same on a busy
 //! machine. `UPDATE=1 make bench-check` records them anew.
 
 use std::collections::BTreeMap;

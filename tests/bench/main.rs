@@ -1,4 +1,4 @@
-//! What the agent costs, on this machine: `make bench` prints it, `make bench-check` holds what does not depend on a
+//! The agent's cost on this machine: `make bench` prints it, `make bench-check` holds what does not depend on a
 //! machine's mood.
 //!
 //! - `budgets`: the binary that an image gets against what it may cost;

@@ -1,4 +1,4 @@
-//! What a host that was used leaves behind, and must not be baked: state, identities, keys, and what a run wrote.
+//! Leftovers of a used host, which must not be baked: state, identities, keys, and the files of a run.
 
 use std::process::Command;
 

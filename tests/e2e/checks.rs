@@ -1,4 +1,4 @@
-//! What several scenarios look at in the machine.
+//! Checks that several scenarios make in the machine.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::machine::Machine;
 /// The longest that any part of a boot may take, on a machine that does other things too.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How the agent's unit ended.
+/// The end of the agent's unit.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
     /// With exit code 0.

@@ -1,4 +1,4 @@
-//! What the machines boot from, and how QEMU runs them.
+//! The image that the machines boot, and the way in which QEMU runs them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-/// What this needs beside QEMU, with the Debian package of each.
+/// Programs that this needs beside QEMU.
 const PROGRAMS: &[&str] = &["mmdebstrap", "qemu-system-x86_64", "qemu-img", "socat", "setpriv", "mke2fs", "tinyproxy"];
 /// The agent under test: what an image gets.
 const BINARY: &str = "dist/ecs-firstrun";
@@ -24,7 +24,7 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Why no machine can run here.
+/// Names the reason why no machine can run here.
 pub fn missing() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("this takes root, to make the disk".to_owned());

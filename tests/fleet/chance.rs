@@ -1,4 +1,4 @@
-//! What happens by chance, the same for the same seed.
+//! Events by chance, the same for the same seed.
 
 use std::time::Duration;
 

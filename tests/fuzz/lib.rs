@@ -1,4 +1,4 @@
-//! What the fuzz targets share: each input is read within bounds of time and memory, and what the dearest cost is said.
+//! Code that the fuzz targets share: each input is read within bounds of time and memory, and what the dearest cost is said.
 
 // The tests have all of these.
 #![allow(dead_code, reason = "what is shared with the tests is not all used here")]

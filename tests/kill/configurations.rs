@@ -30,13 +30,13 @@ ecs: {cluster: production}
 const XFS_SIZE: u64 = 320;
 const EXT4_SIZE: u64 = 64;
 
-/// What is run, and how what it leaves is looked at.
+/// A configuration to run, and the checks of what it leaves.
 pub struct Configuration {
     pub name: &'static str,
     set_up: fn() -> Bench,
-    /// What happens between the disturbed run and the next.
+    /// The change between the disturbed run and the next.
     pub meanwhile: Option<fn(&Bench)>,
-    /// How the filesystem on the device is checked.
+    /// The check of the filesystem on the device.
     check: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a run is disturbed: each system call of it that changes something, found by strace(1) in an undisturbed run.
+//! Places at which a run is disturbed: each system call of it that changes something, found by strace(1) in an undisturbed run.
 //!
 //! Only the agent's one thread is traced, so that numbers are its own; what its children do is disturbed by `programs`.
 

@@ -11,7 +11,7 @@ use crate::table::Table;
 use crate::tree::By;
 use crate::verdict::Reference;
 
-/// What is answered in the place of a system call, and what a person reads of it.
+/// Errors in the place of a system call's answer, and the words in which a person reads of them.
 pub const ERRORS: [(&str, &str, &str); 4] = [
     ("ENOSPC", "No space left on device", "make room"),
     ("EIO", "Input/output error", "the disk fails"),
@@ -19,7 +19,7 @@ pub const ERRORS: [(&str, &str, &str); 4] = [
     ("EACCES", "Permission denied", "as root"),
 ];
 
-/// How a run is disturbed.
+/// The disturbance of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect {
     /// The agent is killed when it calls.
@@ -37,7 +37,7 @@ impl Effect {
     }
 }
 
-/// Where a run is disturbed.
+/// The place at which a run is disturbed.
 pub enum Where {
     /// At a system call of the agent.
     Call(Effect, Point),
@@ -53,7 +53,7 @@ pub struct Trial {
     pub place: Where,
 }
 
-/// How a trial that came out well did so.
+/// The ways in which a trial comes out well.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Well {
     Converged,
@@ -116,7 +116,7 @@ pub fn all(wanted: &[String]) -> (Vec<Trial>, Table) {
 }
 
 impl Trial {
-    /// What came of it. A panic of the test's own is a verdict, too.
+    /// Tries it. A panic of the test's own is a verdict, too.
     pub fn verdict(&self) -> Verdict {
         let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| match &self.place {
             Where::Call(Effect::Kill, point) => self.killed(point),

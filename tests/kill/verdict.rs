@@ -1,4 +1,4 @@
-//! What must hold after a disturbed run, and after the next one.
+//! Rules for a host after a disturbed run, and after the next one.
 
 use ecs_firstrun::report::BUG;
 

@@ -1,4 +1,4 @@
-//! What is seen of hosts: all scenarios in all forms of the log, and all commands.
+//! Traces on hosts: all scenarios in all forms of the log, and all commands.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What is seen of processes: the agent's own, and those that it starts.
+//! Traces of processes: the agent's own, and those that it starts.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;

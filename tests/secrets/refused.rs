@@ -1,4 +1,4 @@
-//! What is said of user data whose mistake is in the very line that holds the secret.
+//! Messages about user data whose mistake is in the very line that holds the secret.
 
 use std::os::unix::fs::PermissionsExt as _;
 

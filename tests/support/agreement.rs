@@ -1,4 +1,4 @@
-//! Whether the JSON Schema accepts and refuses what the parser accepts and refuses, of documents made or changed at random.
+//! Checks that the JSON Schema accepts and refuses what the parser accepts and refuses, of documents made or changed at random.
 
 use std::sync::OnceLock;
 

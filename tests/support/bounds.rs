@@ -1,4 +1,4 @@
-//! What it costs to read something: CPU time, and memory at its peak, of the thread that reads.
+//! The cost of reading something: CPU time, and memory at its peak, of the thread that reads.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -11,14 +11,14 @@ pub const TIME: Duration = Duration::from_millis(100);
 /// The most memory, in bytes.
 pub const MEMORY: usize = 64 << 20;
 
-/// What something cost.
+/// The cost of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     pub time: Duration,
     pub memory: usize,
 }
 
-/// How often what took too long is tried again.
+/// Times that a call is repeated if it took too long.
 const TRIES: usize = 4;
 
 /// Does it, and says what it cost: where it takes longer than `enough`, the least of several times, the rest being the

@@ -1,4 +1,4 @@
-//! How AWS throttles. Unit tests include this file, too.
+//! Throttling as AWS does it. Unit tests include this file, too.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
-/// What comes out of a case, by path within its folder.
+/// Results of a case, by path within its folder.
 pub type Files = BTreeMap<String, String>;
 
 /// Runs every case below a folder of `tests/`, and shows all that differs.

@@ -34,7 +34,7 @@ pub struct Host {
     pub rehearsal: Rehearsal,
 }
 
-/// How a run of the binary ended.
+/// The end of a run of the binary.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,

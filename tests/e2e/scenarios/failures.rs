@@ -1,4 +1,4 @@
-//! What must fail, and say why.
+//! Boots that must fail, and say why.
 
 use std::time::Duration;
 
