@@ -19,6 +19,9 @@ STATIC = -C target-feature=+crt-static $(shell printf '%s\n' 'glibc 2.36' "$$(ge
 	echo -C link-arg=-Wl,-z,pack-relative-relocs) \
 	$(if $(filter x86_64-unknown-linux-gnu,$(TARGET)),-C link-arg=-Wl$(comma)--icf=all)
 comma := ,
+# Where cargo keeps the sources of libraries, which are named in panics by their paths below it: 0.05 MB shorter, and the same
+# wherever cargo's home is.
+SOURCES = $${CARGO_HOME:-$$HOME/.cargo}/registry/src
 # As uname names it. The linker for another processor than this machine's has Debian's name for it, unless cargo's own
 # variable says otherwise.
 MACHINE = $(firstword $(subst -, ,$(TARGET)))
@@ -77,7 +80,8 @@ build: ## Build the static binary of an image: dist/ecs-firstrun
 		{ test -z "$($(LINKER))" || command -v $($(LINKER)) >/dev/null; } || { \
 		echo "a build for $(TARGET) needs \`rustup target add $(TARGET)\`, and a C compiler and linker for it:" \
 			"gcc-$(subst _,-,$(MACHINE))-linux-gnu on Debian, or what $(LINKER) names" >&2; exit 1; }
-	RUSTFLAGS="$(STATIC)" cargo build --release --locked --target $(TARGET)
+	cargo fetch --locked --target $(TARGET)
+	RUSTFLAGS="$(STATIC) $$(printf -- '--remap-path-prefix=%s/= ' $(SOURCES)/*)" cargo build --release --locked --target $(TARGET)
 	install -D target/$(TARGET)/release/ecs-firstrun dist/ecs-firstrun
 
 generate: ## Write man pages and completions: target/generated

@@ -109,6 +109,23 @@ fn addresses(text: &str) -> BTreeMap<String, Vec<SocketAddr>> {
     found
 }
 
+/// Takes the place of glibc's own resolver, which nobody calls, and which std would link all the same. In a static program,
+/// that resolver loads the host's NSS modules, which are made for another glibc. Without it the binary is 0.12 MB smaller.
+#[cfg(target_feature = "crt-static")]
+mod resolver_of_glibc {
+    use nix::libc::{EAI_FAIL, addrinfo, c_char, c_int};
+
+    #[expect(unsafe_code, reason = "the name and the arguments are those of getaddrinfo(3)")]
+    #[unsafe(no_mangle)]
+    extern "C" fn getaddrinfo(_: *const c_char, _: *const c_char, _: *const addrinfo, _: *mut *mut addrinfo) -> c_int {
+        EAI_FAIL
+    }
+
+    #[expect(unsafe_code, reason = "the name and the argument are those of freeaddrinfo(3)")]
+    #[unsafe(no_mangle)]
+    extern "C" fn freeaddrinfo(_: *mut addrinfo) {}
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;

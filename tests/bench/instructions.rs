@@ -28,11 +28,21 @@ pub fn table() {
     }
 }
 
-/// Whether no command takes more than is recorded, and the binary is no larger than it may be.
+/// Texts of what must not be in the binary: glibc's resolver, which loads modules of the host, and paths of the machine that
+/// built the binary.
+const FOREIGN: [&str; 2] = ["/etc/nsswitch.conf", "/registry/src/"];
+
+/// Tells whether no command takes more than is recorded, and the binary is no larger than it may be, with nothing foreign.
 pub fn check() -> bool {
-    let size = std::fs::metadata(AGENT).unwrap().len();
+    let binary = std::fs::read(AGENT).unwrap();
+    let size = binary.len() as u64;
     let mut fits = size <= LARGEST;
     println!("{:<12} {size} bytes of {LARGEST}: {}", "binary", verdict(fits));
+    for text in FOREIGN {
+        let has = binary.windows(text.len()).any(|window| window == text.as_bytes());
+        fits &= !has;
+        println!("{:<12} {text}: {}", "binary", if has { "is in it" } else { "ok" });
+    }
     let now: BTreeMap<_, _> = COMMANDS
         .iter()
         .map(|(name, arguments)| (*name, count(arguments).expect("valgrind is needed: `make setup-bench`")))
