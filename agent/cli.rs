@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::aws::imds;
+use crate::ecs_agent::EcsAgent;
 use crate::host::Host;
 use crate::http;
 use crate::preview::Changes;
@@ -132,15 +133,17 @@ struct Places {
     cloudformation_endpoint: Option<String>,
 }
 
-impl From<Places> for Options {
-    fn from(places: Places) -> Self {
-        Options {
+impl TryFrom<Places> for Options {
+    type Error = anyhow::Error;
+
+    fn try_from(places: Places) -> Result<Self> {
+        Ok(Options {
             root: places.root,
             user_data: places.user_data,
             imds_endpoint: places.imds_endpoint.filter(|url| !url.is_empty()),
-            ecs_endpoint: places.ecs_endpoint,
+            ecs_agent: EcsAgent::new(&places.ecs_endpoint)?,
             cloudformation_endpoint: places.cloudformation_endpoint.filter(|url| !url.is_empty()),
-        }
+        })
     }
 }
 
@@ -171,32 +174,32 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
     match line.command {
         Command::Run { places, dry_run: true } => {
             log.start(None);
-            plan::plan(&places.into(), None, Changes::Left, plan::Form::Text).await
+            plan::plan(&places.try_into()?, None, Changes::Left, plan::Form::Text).await
         }
         Command::Run { places, dry_run: false } => {
-            let options = Options::from(places);
-            let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+            let options = Options::try_from(places)?;
+            let host = Host::rooted_at(&options.root);
             log.start(Some(&host));
-            Ok(ExitCode::from(run::run(&options).await?.code()))
+            Ok(ExitCode::from(run::run(&options).await.code()))
         }
         Command::Plan { places, facts, diff, json } => {
             log.start(None);
             let changes = if diff { Changes::Shown } else { Changes::Left };
             let form = if json { plan::Form::Json } else { plan::Form::Text };
-            plan::plan(&places.into(), facts, changes, form).await
+            plan::plan(&places.try_into()?, facts, changes, form).await
         }
         Command::Validate(arguments) => validate::validate(arguments),
         Command::Schema => print(&schema()?),
         Command::Facts { places } => {
             log.start(None);
-            let instance = run::instance_facts(&places.into()).await?;
+            let instance = run::instance_facts(&places.try_into()?).await?;
             print(&format!("{}\n", serde_json::to_string_pretty(&instance)?))
         }
         Command::Status(arguments) => status::status(arguments).await,
-        Command::Doctor { places, image: true, json } => doctor::doctor_image(&places.into(), json).await,
+        Command::Doctor { places, image: true, json } => doctor::doctor_image(&places.try_into()?, json).await,
         Command::Doctor { places, image: false, json } => {
             log.start(None);
-            doctor::doctor(&places.into(), json).await
+            doctor::doctor(&places.try_into()?, json).await
         }
         Command::Signal(arguments) => {
             log.start(None);

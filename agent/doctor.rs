@@ -37,7 +37,7 @@ pub use self::log_agent::trouble as log_agent_trouble;
 pub use self::subject::{Configured, Metadata, Subject};
 use crate::aws::imds::Identity;
 use crate::config::Config;
-use crate::ecs_agent::{Seen, same_cluster};
+use crate::ecs_agent::{EcsAgent, Seen, same_cluster};
 use crate::host::Host;
 
 /// Time allowed for a check.
@@ -48,7 +48,7 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
     let (host, config) = (subject.host, subject.config);
     let mut findings = vec![last_run::configuration(&subject.configured), last_run::last_run(host)];
     let (local, cluster, metadata, credentials, network) = tokio::join!(
-        local(host, config, subject.identity, CHECK),
+        local(host, subject.ecs_agent, config, subject.identity, CHECK),
         bounded(Check::Cluster, CHECK, local::cluster(subject)),
         bounded(Check::Metadata, CHECK, async { metadata::service(&subject.metadata) }),
         bounded(Check::Credentials, CHECK, metadata::credentials(subject)),
@@ -63,15 +63,21 @@ pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
 }
 
 /// Finds the most likely cause that can be seen without the network, within two seconds.
-pub async fn local_cause(host: &Host, config: &Config, identity: &Identity) -> Option<Finding> {
-    let diagnosis = Diagnosis::new(local(host, Some(config), identity, local::LOCAL).await);
+pub async fn local_cause(host: &Host, ecs_agent: &EcsAgent, config: &Config, identity: &Identity) -> Option<Finding> {
+    let diagnosis = Diagnosis::new(local(host, ecs_agent, Some(config), identity, local::LOCAL).await);
     diagnosis.cause().filter(|finding| finding.may_be_a_cause()).cloned()
 }
 
 /// Returns the reason why the ECS agent is not, or will not be, in the cluster of the configuration. The reason is another
 /// cluster: in a line of the agent's settings, in its saved state, or, once the agent's start `is_settled`, in its
 /// registration.
-pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, is_settled: bool) -> Option<String> {
+pub async fn another_cluster(
+    host: &Host,
+    ecs_agent: &EcsAgent,
+    config: &Config,
+    identity: &Identity,
+    is_settled: bool,
+) -> Option<String> {
     let wanted = host.cluster(config.ecs.as_ref()?.cluster().as_deref()).ok()?;
     let remedy = || host.remedy_for_another_cluster(&wanted);
     if let Some(line) = host.configured_cluster().ok()?.filter(|line| !same_cluster(&line.value, &wanted)) {
@@ -84,7 +90,7 @@ pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, 
     if !is_settled {
         return None;
     }
-    match host.look_at_ecs_agent(&wanted).await {
+    match ecs_agent.look(&wanted).await {
         Seen::WrongCluster { found, .. } => {
             Some(format!("the ECS agent is registered with `{found}`, not with `{wanted}`; {}", remedy()))
         }
@@ -93,11 +99,17 @@ pub async fn another_cluster(host: &Host, config: &Config, identity: &Identity, 
 }
 
 /// Makes the checks that need no network, each within the limit. A late check costs the other checks nothing.
-async fn local(host: &Host, config: Option<&Config>, identity: &Identity, limit: Duration) -> Vec<Finding> {
+async fn local(
+    host: &Host,
+    ecs_agent: &EcsAgent,
+    config: Option<&Config>,
+    identity: &Identity,
+    limit: Duration,
+) -> Vec<Finding> {
     let (units, docker, log, log_agent, labels) = tokio::join!(
-        bounded(Check::Units, limit, units::findings(host, config, identity)),
+        bounded(Check::Units, limit, units::findings(host, ecs_agent, config, identity)),
         bounded(Check::Docker, limit, local::docker(host, config)),
-        bounded(Check::AgentLog, limit, local::agent_log(host, config)),
+        bounded(Check::AgentLog, limit, local::agent_log(host, ecs_agent, config)),
         bounded(Check::LogAgent, limit, log_agent::findings(host, config, identity)),
         bounded(Check::Selinux, limit, selinux::findings(host, config)),
     );

@@ -103,6 +103,7 @@ pub fn same_cluster(a: &str, b: &str) -> bool {
 }
 
 /// The ECS agent of this host.
+#[derive(Clone)]
 pub struct EcsAgent {
     client: reqwest::Client,
     url: Url,

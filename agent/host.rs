@@ -50,7 +50,6 @@ use crate::well_known::{CONFIGURED, CONSOLE, STATE_DIRECTORY, STATUS};
 /// The machine under a root.
 pub struct Host {
     root: PathBuf,
-    ecs_agent: EcsAgent,
     /// Troubles that failed no action.
     warnings: RefCell<Vec<String>>,
 }
@@ -62,12 +61,9 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// Takes the machine under `root`, whose ECS agent answers at `ecs_endpoint`.
-    ///
-    /// # Errors
-    /// An endpoint that is no URL.
-    pub fn rooted_at(root: &Path, ecs_endpoint: &str) -> Result<Self> {
-        Ok(Host { root: root.to_owned(), ecs_agent: EcsAgent::new(ecs_endpoint)?, warnings: RefCell::default() })
+    /// Takes the machine under `root`.
+    pub fn rooted_at(root: &Path) -> Self {
+        Host { root: root.to_owned(), warnings: RefCell::default() }
     }
 
     /// Tells whether the root is `/`, so that the programs of this machine can be run.
@@ -85,11 +81,11 @@ impl Host {
         format!("{STATE_DIRECTORY}/{name}")
     }
 
-    /// Brings about the end state of an action.
+    /// Brings about the end state of an action. A wait for the registration asks the ECS agent.
     ///
     /// # Errors
     /// The error that prevented the end state.
-    pub async fn perform(&self, action: &Action, deadline: Instant) -> Result<Change> {
+    pub async fn perform(&self, action: &Action, ecs_agent: &EcsAgent, deadline: Instant) -> Result<Change> {
         match action {
             Action::WriteFile(file) => {
                 self.mark(&file.path, &file.read_by, || {
@@ -119,7 +115,7 @@ impl Host {
             Action::StopUnits { units, unless } => self.stop_units(units, unless).await,
             Action::Mount { unit, device, label, mount } => self.ensure_mounted(unit, device, label, mount).await,
             Action::NotifyReady => self.release(),
-            Action::WaitFor(condition) => self.wait_for(condition, deadline).await,
+            Action::WaitFor(condition) => self.wait_for(condition, ecs_agent, deadline).await,
         }
     }
 
@@ -183,6 +179,6 @@ fn notify(state: sd_notify::NotifyState<'_>) {
 #[cfg(test)]
 pub(crate) fn scratch() -> (tempfile::TempDir, Host) {
     let root = tempfile::tempdir().unwrap();
-    let host = Host::rooted_at(root.path(), "http://127.0.0.1:1").unwrap();
+    let host = Host::rooted_at(root.path());
     (root, host)
 }

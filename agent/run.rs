@@ -28,8 +28,6 @@ mod state;
 mod supervise;
 mod tell;
 
-use anyhow::Result;
-
 use self::apply::apply;
 use self::close::{end_decided, end_interrupted, end_without_telling};
 use self::decide::decide;
@@ -57,13 +55,10 @@ use crate::host::Host;
 use crate::report::Outcome;
 
 /// Runs the whole run. It always ends, with an [`Ending`] that says how.
-///
-/// # Errors
-/// Only a root or an endpoint that makes no sense; nothing was done then.
-pub async fn run(options: &Options) -> Result<Ending> {
-    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+pub async fn run(options: &Options) -> Ending {
+    let host = Host::rooted_at(&options.root);
     match caught(run_or_hand_over(options, &host)).await {
-        Ok(ending) => Ok(ending),
+        Ok(ending) => ending,
         Err(panic) => {
             // Only a panic outside a run's phases gets here. Nobody is signalled: it goes to the journal, the console and the
             // log of runs.
@@ -71,7 +66,7 @@ pub async fn run(options: &Options) -> Result<Ending> {
             tracing::error!("{line}");
             host.say_on_console(&line);
             record::add_that_of_a_panic(&host, &panic);
-            Ok(Ending::Unreported)
+            Ending::Unreported
         }
     }
 }

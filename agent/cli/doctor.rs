@@ -9,7 +9,7 @@ use crate::run::{self, Options};
 use crate::streams::{paint_for, print};
 
 pub(super) async fn doctor(options: &Options, json: bool) -> Result<ExitCode> {
-    show(&run::diagnose(options).await?, "most likely:", json)
+    show(&run::diagnose(options).await, "most likely:", json)
 }
 
 pub(super) async fn doctor_image(options: &Options, json: bool) -> Result<ExitCode> {

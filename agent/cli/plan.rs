@@ -28,7 +28,7 @@ pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Cha
     // The state of another machine, such as a laptop, says nothing about an instance.
     let is_looked_at = is_for_this_host || changes == Changes::Shown || options.root != Path::new("/");
     let foresights = match is_looked_at {
-        true => Some(foresee(&Host::rooted_at(&options.root, &options.ecs_endpoint)?, &plan).await),
+        true => Some(foresee(&Host::rooted_at(&options.root), &options.ecs_agent, &plan).await),
         false => None,
     };
     let preview = Preview { plan: &plan, foresights, changes };

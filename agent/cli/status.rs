@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 
-use crate::ecs_agent::Seen;
+use crate::ecs_agent::{EcsAgent, Seen};
 use crate::host::{self, Host};
 use crate::report::{Follow, Outcome, Report};
 use crate::streams::{eprint, paint_for, print, read_input};
@@ -43,7 +43,10 @@ pub(super) struct StatusArguments {
 pub(super) async fn status(arguments: StatusArguments) -> Result<ExitCode> {
     let (text, mut report) = match &arguments.report {
         Some(path) => given(path)?,
-        None => of_host(&Host::rooted_at(&arguments.root, &arguments.ecs_endpoint)?, arguments.wait).await?,
+        None => {
+            let ecs_agent = EcsAgent::new(&arguments.ecs_endpoint)?;
+            of_host(&Host::rooted_at(&arguments.root), &ecs_agent, arguments.wait).await?
+        }
     };
     if report.outcome == Outcome::Running {
         let elapsed = report.began().and_then(|began| began.elapsed().ok());
@@ -76,7 +79,7 @@ fn given(path: &Path) -> Result<(String, Report)> {
 }
 
 /// Reads the host's own report, and returns its text, too. With `wait`, follows the run until its end first.
-async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
+async fn of_host(host: &Host, ecs_agent: &EcsAgent, wait: bool) -> Result<(String, Report)> {
     let path = host.state_path(REPORT_FILE);
     let stderr = std::io::stderr();
     let paint = paint_for(&stderr);
@@ -111,7 +114,7 @@ async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
         if report.outcome == Outcome::Running && report.reason.is_none() {
             report.reason = Some(host.status()).filter(|doing| !doing.is_empty());
         }
-        return Ok(match in_another_cluster(host, &report).await {
+        return Ok(match in_another_cluster(host, ecs_agent, &report).await {
             Some(reason) => {
                 let report = Report { outcome: Outcome::Failure, reason: Some(reason), ..report };
                 (format!("{}\n", serde_json::to_string_pretty(&report)?), report)
@@ -122,9 +125,9 @@ async fn of_host(host: &Host, wait: bool) -> Result<(String, Report)> {
 }
 
 /// Tells why a successful run counts as failed: the instance has since joined another cluster, for example after a reboot.
-async fn in_another_cluster(host: &Host, report: &Report) -> Option<String> {
+async fn in_another_cluster(host: &Host, ecs_agent: &EcsAgent, report: &Report) -> Option<String> {
     let cluster = report.cluster.as_ref().filter(|_| report.outcome == Outcome::Success)?;
-    match host.look_at_ecs_agent(cluster).await {
+    match ecs_agent.look(cluster).await {
         Seen::WrongCluster { wanted, found } => {
             let remedy = host.remedy_for_another_cluster(&wanted);
             Some(format!("since this run the ECS agent has registered with `{found}`, not with `{wanted}`; {remedy}"))

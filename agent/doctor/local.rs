@@ -7,7 +7,7 @@ use super::causes::CauseKind;
 use super::finding::{Check, Finding, is_denied};
 use super::subject::{Subject, cluster_in_words};
 use crate::config::Config;
-use crate::ecs_agent::Seen;
+use crate::ecs_agent::{EcsAgent, Seen};
 use crate::host::{Host, START_ANEW, Space};
 use crate::plan::{RESERVED_MEMORY, docker_data_root, more_than_memory};
 use crate::well_known::{CONTAINERD_DATA, ECS_LOGS};
@@ -27,7 +27,7 @@ const LOG_FILES: usize = 2;
 const LEAST_SPACE: u64 = 100 << 20;
 
 /// Finds the cause that the logs of the ECS agent name.
-pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Finding> {
+pub(super) async fn agent_log(host: &Host, ecs_agent: &EcsAgent, config: Option<&Config>) -> Vec<Finding> {
     let read = || anyhow::Ok((log_tail(host, AGENT_LOG)?, log_tail(host, INIT_LOG)?));
     let (agent, init) = match read() {
         Ok(logs) => logs,
@@ -38,7 +38,7 @@ pub(super) async fn agent_log(host: &Host, config: Option<&Config>) -> Vec<Findi
     // An obstacle that kept ecs-init from starting the ECS agent is gone once the agent starts.
     let started = agent_log::started(&agent).filter(|started| *started > since.as_str()).unwrap_or(&since);
     let of_init = agent_log::cause(&init, started, &cluster).map(|cause| (INIT_LOG, cause));
-    let of_agent = match host.look_at_ecs_agent("").await {
+    let of_agent = match ecs_agent.look("").await {
         Seen::Registered { .. } | Seen::WrongCluster { .. } => agent_log::cause_if_registered(&agent, &since, &cluster),
         _ => agent_log::cause(&agent, &since, &cluster),
     };
@@ -84,7 +84,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
     let check = Check::Cluster;
     let Some(ecs) = subject.config.and_then(|config| config.ecs.as_ref()) else {
         let set_by = subject.host.cluster_set_by();
-        let words = match subject.host.look_at_ecs_agent("").await {
+        let words = match subject.ecs_agent.look("").await {
             Seen::Registered { cluster, .. } | Seen::WrongCluster { found: cluster, .. } => {
                 format!("the ECS agent is registered with `{cluster}`; which one is wanted is not known ({set_by})")
             }
@@ -107,7 +107,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
         Finding::problem(check, format!("the ECS agent is not registered with `{cluster}`: {what}"), why, remedy)
             .ranked(Check::State)
     };
-    vec![match subject.host.look_at_ecs_agent(&cluster).await {
+    vec![match subject.ecs_agent.look(&cluster).await {
         Seen::Registered { container_instance_arn, .. } => {
             let id = container_instance_arn.rsplit('/').next().unwrap_or_default();
             if is_deregistered(subject.host) {

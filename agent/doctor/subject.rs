@@ -2,6 +2,7 @@
 
 use crate::aws::imds::Identity;
 use crate::config::Config;
+use crate::ecs_agent::EcsAgent;
 use crate::host::Host;
 
 /// The subject of an examination.
@@ -9,6 +10,8 @@ use crate::host::Host;
 pub struct Subject<'a> {
     /// The machine.
     pub host: &'a Host,
+    /// The machine's ECS agent.
+    pub ecs_agent: &'a EcsAgent,
     /// The machine's configuration, if there is one.
     pub config: Option<&'a Config>,
     /// The state of the configuration.

@@ -5,12 +5,17 @@ use super::local::{log_tail, since};
 use super::{agent_exit, docker_log};
 use crate::aws::imds::Identity;
 use crate::config::Config;
-use crate::ecs_agent::Seen;
+use crate::ecs_agent::{EcsAgent, Seen};
 use crate::host::{HELD_UP, Host, Life, UnitState};
 use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_LOGS, ECS_UNIT, OUR_UNIT};
 
 /// Returns a finding for each unit, and one on whether `ecs.service` waits for a cloud-init that doesn't end.
-pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Vec<Finding> {
+pub(super) async fn findings(
+    host: &Host,
+    ecs_agent: &EcsAgent,
+    config: Option<&Config>,
+    identity: &Identity,
+) -> Vec<Finding> {
     let has_ecs = config.is_none_or(|config| config.ecs.is_some());
     let wants_docker = has_ecs || config.is_some_and(|config| config.docker.is_some());
     // In a warm pool the ECS agent need not run yet.
@@ -34,14 +39,14 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Id
         cloud_init(ecs.is_held_up_by(&cloud_final)),
     ];
     if wants_ecs && matches!(ecs.life(), Life::Running | Life::NeverStarted) {
-        findings.extend(exit_of_agent(host, ecs.life()).await);
+        findings.extend(exit_of_agent(host, ecs_agent, ecs.life()).await);
     }
     findings
 }
 
 /// Finds how an ECS agent ended that does not run. Its unit may still run, or systemd may have forgotten how the unit ended.
-async fn exit_of_agent(host: &Host, unit: Life) -> Option<Finding> {
-    if host.look_at_ecs_agent("").await != Seen::Refused {
+async fn exit_of_agent(host: &Host, ecs_agent: &EcsAgent, unit: Life) -> Option<Finding> {
+    if ecs_agent.look("").await != Seen::Refused {
         return None;
     }
     let words = agent_exit::last(&log_tail(host, "ecs-init.log").ok()?, &since(host))?;

@@ -13,7 +13,6 @@ use tokio::net::UnixStream;
 use super::Host;
 use crate::cloudwatch_agent::{self, Conflict};
 use crate::config::Config;
-use crate::ecs_agent::Seen;
 use crate::secrets::redact;
 use crate::well_known::{CLOUDWATCH_COMMON, CLOUDWATCH_JSON, DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
 
@@ -223,11 +222,6 @@ impl Host {
             bail!("what listens on {path} answers {:?}", redact(&line));
         }
         Ok(())
-    }
-
-    /// Looks once whether the ECS agent has registered.
-    pub async fn look_at_ecs_agent(&self, cluster: &str) -> Seen {
-        self.ecs_agent.look(cluster).await
     }
 
     /// Returns the time at which the machine booted, if the kernel tells it.

@@ -95,8 +95,10 @@ mod tests {
 
     use super::*;
     use crate::config::types::Mode;
+    use crate::ecs_agent::EcsAgent;
     use crate::host::scratch;
     use crate::plan::{Action, Contents, File};
+    use crate::well_known::ECS_ENDPOINT;
 
     #[tokio::test]
     async fn a_file_is_written_once_and_marks_its_readers() {
@@ -108,11 +110,11 @@ mod tests {
             read_by: vec!["x.service".to_owned(), "y.service".to_owned()],
         };
         let action = Action::WriteFile(file);
-        let deadline = Instant::now();
-        assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::Made);
+        let (ecs_agent, deadline) = (EcsAgent::new(ECS_ENDPOINT).unwrap(), Instant::now());
+        assert_eq!(host.perform(&action, &ecs_agent, deadline).await.unwrap(), Change::Made);
         assert!(["x.service", "y.service", UNIT_FILES].iter().all(|name| host.is_marked(name)));
         host.remove(&mark_path("x.service")).unwrap();
-        assert_eq!(host.perform(&action, deadline).await.unwrap(), Change::AlreadyDone);
+        assert_eq!(host.perform(&action, &ecs_agent, deadline).await.unwrap(), Change::AlreadyDone);
         assert!(!host.is_marked("x.service"));
         let names: Vec<_> =
             fs::read_dir(host.at("/etc/systemd/system/x.service.d")).unwrap().map(|e| e.unwrap().file_name()).collect();

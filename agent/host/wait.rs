@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{Host, Life, UnitState};
 use crate::config::types::Device;
-use crate::ecs_agent::{POLL, Seen};
+use crate::ecs_agent::{EcsAgent, POLL, Seen};
 use crate::plan::Condition;
 use crate::report::Change;
 use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT};
@@ -43,7 +43,12 @@ pub struct Unmet {
 }
 
 impl Host {
-    pub(super) async fn wait_for(&self, condition: &Condition, deadline: Instant) -> Result<Change> {
+    pub(super) async fn wait_for(
+        &self,
+        condition: &Condition,
+        ecs_agent: &EcsAgent,
+        deadline: Instant,
+    ) -> Result<Change> {
         let began = Instant::now();
         // The wait ends before the deadline, so that there is time to say what was last seen.
         let left = deadline.saturating_duration_since(began);
@@ -55,7 +60,9 @@ impl Host {
         match condition {
             Condition::DevicePresent { device, .. } => self.wait_for_device(device, began, ends).await,
             Condition::UnitActive { unit, .. } => self.wait_for_unit(unit, began, ends).await,
-            Condition::Registered { cluster, .. } => self.wait_for_registration(cluster.as_deref(), began, ends).await,
+            Condition::Registered { cluster, .. } => {
+                self.wait_for_registration(cluster.as_deref(), ecs_agent, began, ends).await
+            }
         }
     }
 
@@ -98,7 +105,13 @@ impl Host {
         }
     }
 
-    async fn wait_for_registration(&self, configured: Option<&str>, began: Instant, ends: Instant) -> Result<Change> {
+    async fn wait_for_registration(
+        &self,
+        configured: Option<&str>,
+        ecs_agent: &EcsAgent,
+        began: Instant,
+        ends: Instant,
+    ) -> Result<Change> {
         let mut units_looked_at = began;
         let mut job_looked_at: Option<Instant> = None;
         let mut last = String::new();
@@ -106,7 +119,7 @@ impl Host {
         loop {
             // Other programs may write the agent's settings until the agent starts.
             let cluster = self.cluster(configured)?;
-            let seen = match self.ecs_agent.look(&cluster).await {
+            let seen = match ecs_agent.look(&cluster).await {
                 seen @ (Seen::Registered { .. } | Seen::WrongCluster { .. }) => {
                     // A queued restart means that this registration used the old configuration. The first look at the job
                     // comes at once, so that no time is lost where nothing is queued.

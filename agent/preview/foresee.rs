@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::rewrite::{Before, Rewrite};
 use super::show::{Foreseen, Foresight};
 use crate::config::types::Mode;
-use crate::ecs_agent::Seen;
+use crate::ecs_agent::{EcsAgent, Seen};
 use crate::host::{Edited, EndStateRefused, Host, UNIT_FILES, Wanted, is_unit_file};
 use crate::plan::{Action, Condition, Contents, Edit, Plan};
 use crate::well_known::{CONFIGURED, ECS_UNIT};
@@ -27,13 +27,13 @@ struct Changed {
 
 /// Returns the state that a run would find for each action of a plan, in order. Nothing is changed. Without root, some
 /// states can't be read and are unknown.
-pub async fn foresee(host: &Host, plan: &Plan) -> Vec<Foresight> {
+pub async fn foresee(host: &Host, ecs_agent: &EcsAgent, plan: &Plan) -> Vec<Foresight> {
     let mut foresights = Vec::new();
     let mut changed = Changed::default();
     for step in &plan.steps {
         changed.step = false;
         for planned in &step.actions {
-            let looked = look_for(host, &planned.action, &changed).await;
+            let looked = look_for(host, ecs_agent, &planned.action, &changed).await;
             let mut refusal = None;
             let foreseen = looked.unwrap_or_else(|error| match error.downcast_ref::<EndStateRefused>() {
                 Some(error) => {
@@ -63,7 +63,7 @@ pub async fn foresee(host: &Host, plan: &Plan) -> Vec<Foresight> {
     foresights
 }
 
-async fn look_for(host: &Host, action: &Action, changed: &Changed) -> Result<Foreseen> {
+async fn look_for(host: &Host, ecs_agent: &EcsAgent, action: &Action, changed: &Changed) -> Result<Foreseen> {
     let holds = match action {
         Action::WriteFile(file) => host.holds(&file.path, file.contents.reveal().as_bytes(), file.mode.0)?,
         Action::EditFile(edit) => has_edit(host, edit)?,
@@ -102,18 +102,18 @@ async fn look_for(host: &Host, action: &Action, changed: &Changed) -> Result<For
         Action::NotifyReady => host.holds(CONFIGURED, b"", 0o644)?,
         // The ECS agent that is registered now would be restarted first.
         Action::WaitFor(Condition::Registered { .. }) if changed.marks.contains(ECS_UNIT) => false,
-        Action::WaitFor(condition) => is_met(host, condition).await?,
+        Action::WaitFor(condition) => is_met(host, ecs_agent, condition).await?,
     };
     Ok(if holds { Foreseen::AlreadyDone } else { Foreseen::ToDo })
 }
 
-async fn is_met(host: &Host, condition: &Condition) -> Result<bool> {
+async fn is_met(host: &Host, ecs_agent: &EcsAgent, condition: &Condition) -> Result<bool> {
     Ok(match condition {
         Condition::DevicePresent { device, .. } => !host.find_device(device)?.is_empty(),
         Condition::UnitActive { unit, .. } => host.unit_state(unit).await?.is_active(),
         Condition::Registered { cluster, .. } => {
             let cluster = host.cluster(cluster.as_deref())?;
-            matches!(host.look_at_ecs_agent(&cluster).await, Seen::Registered { .. })
+            matches!(ecs_agent.look(&cluster).await, Seen::Registered { .. })
         }
     })
 }

@@ -38,7 +38,7 @@ impl Rehearsal {
     }
 
     async fn followed(&self, mut command: tokio::process::Command, paint: Paint) -> Result<ExitStatus> {
-        let host = Host::rooted_at(&self.root, &self.cloud.ecs_endpoint())?;
+        let host = Host::rooted_at(&self.root);
         let path = host.state_path(REPORT_FILE);
         let report = || host.read(&path).ok().flatten();
         let before = report();
@@ -73,7 +73,7 @@ impl Rehearsal {
     pub async fn meanwhile(&self) -> Result<()> {
         match self.scenario {
             Scenario::LateDevice => {
-                let host = Host::rooted_at(&self.root, &self.cloud.ecs_endpoint())?;
+                let host = Host::rooted_at(&self.root);
                 // On a second boot the devices are there already, and the run says only for a moment that it waits.
                 let is_there = |device: &String| host.at(device).exists();
                 if devices(&self.parsed).iter().all(is_there) {

@@ -35,7 +35,7 @@ pub(super) async fn apply(run: &Run<'_>, record: &mut Record, known: &mut Known,
     name_the_cluster(run, record, known.stage(), &config, applied.is_ok());
     let checked = match applied {
         Ok(()) => check(run, record, known, &config).await,
-        Err(error) => Err(with_cause(error, run.host, &config, known.identity()).await),
+        Err(error) => Err(with_cause(error, run, &config, known.identity()).await),
     };
     match checked {
         Ok(()) => Ended::Complete(config),
@@ -67,7 +67,7 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
         }
         fail_point!("action");
         log_agent::look_at_image(run.host, action, (config, region), &mut warnings)?;
-        let change = run.host.perform(action, deadline).await?;
+        let change = run.host.perform(action, &run.options.ecs_agent, deadline).await?;
         started.note(action, change);
         Ok(change)
     };
@@ -117,6 +117,7 @@ async fn check(run: &Run<'_>, record: &mut Record, known: &Known, config: &Confi
     record.state.save(run.host);
     // An ECS agent that is just starting may still answer with what it had before.
     let has_settled = !known.started.is_new(ECS_UNIT);
-    let finding = doctor::another_cluster(run.host, config, known.identity(), has_settled).await;
+    let finding =
+        doctor::another_cluster(run.host, &run.options.ecs_agent, config, known.identity(), has_settled).await;
     finding.map_or(Ok(()), |finding| Err(anyhow!(finding)))
 }

@@ -3,21 +3,23 @@
 use anyhow::anyhow;
 use nix::errno::Errno;
 
+use super::one_run::Run;
 use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::doctor;
-use crate::host::{Host, Unmet};
+use crate::host::Unmet;
 
 /// Adds the likeliest cause to the error of a wait, before what the wait saw. Adds a remedy to another error, if a
 /// filesystem's answer caused it.
 pub(super) async fn with_cause(
     error: anyhow::Error,
-    host: &Host,
+    run: &Run<'_>,
     config: &Config,
     identity: &Identity,
 ) -> anyhow::Error {
     let Some(unmet) = error.downcast_ref::<Unmet>() else { return with_remedy(error) };
-    let Some(cause) = doctor::local_cause(host, config, identity).await else { return error };
+    let cause = doctor::local_cause(run.host, &run.options.ecs_agent, config, identity).await;
+    let Some(cause) = cause else { return error };
     anyhow!("wait: {} ({})", cause.line(), unmet.seen)
 }
 

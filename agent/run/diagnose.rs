@@ -12,11 +12,8 @@ use crate::plan::{self, Plan};
 use crate::well_known::CLOUDWATCH_JSON;
 
 /// Says why this instance isn't a working member of its cluster.
-///
-/// # Errors
-/// A root or an endpoint that makes no sense.
-pub async fn diagnose(options: &Options) -> Result<Diagnosis> {
-    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+pub async fn diagnose(options: &Options) -> Diagnosis {
+    let host = Host::rooted_at(&options.root);
     let (gathered, metadata) = gather::for_doctor(&host, options).await;
     let parsed = gathered.parse();
     let configured = match (&gathered.error, parsed.problems.as_slice()) {
@@ -31,6 +28,7 @@ pub async fn diagnose(options: &Options) -> Result<Diagnosis> {
     };
     let subject = Subject {
         host: &host,
+        ecs_agent: &options.ecs_agent,
         config: parsed.found.then_some(&parsed.config),
         configured,
         identity: &gathered.identity,
@@ -38,15 +36,15 @@ pub async fn diagnose(options: &Options) -> Result<Diagnosis> {
         imds_endpoint: options.imds_endpoint.as_deref(),
         cloudformation_endpoint: options.cloudformation_endpoint.as_deref(),
     };
-    Ok(doctor::examine(&subject).await)
+    doctor::examine(&subject).await
 }
 
 /// Says why an image isn't fit to be baked.
 ///
 /// # Errors
-/// A root that makes no sense, or a document of the image that can't be read.
+/// A document of the image that can't be read.
 pub async fn diagnose_image(options: &Options) -> Result<Diagnosis> {
-    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let host = Host::rooted_at(&options.root);
     let baked = gather::baked_documents(&host)?;
     let user_data = config::completing();
     let has_documents = !baked.is_empty();

@@ -27,7 +27,7 @@ pub struct DryRun {
 /// Something can't be read, or there is no configuration although the user data names this agent. A refused configuration is no
 /// error here.
 pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>) -> Result<DryRun> {
-    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let host = Host::rooted_at(&options.root);
     let gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;
     let is_for_this_host = facts.is_none() && !gathered.identity.instance_id.is_empty();
     let mut instance = match facts {

@@ -281,7 +281,7 @@ pub async fn ask_for_docker_version(host: &Host, config: &Config, instance: &mut
 /// # Errors
 /// No instance metadata, or a file of the image that can't be read.
 pub async fn instance_facts(options: &Options) -> Result<Instance> {
-    let host = Host::rooted_at(&options.root, &options.ecs_endpoint)?;
+    let host = Host::rooted_at(&options.root);
     let imds = Imds::new(options.imds_endpoint.as_deref(), Instant::now() + LATER_BOOT)?;
     let identity = imds.identity().await.context("can't read the instance metadata")?;
     if identity.instance_id.is_empty() {

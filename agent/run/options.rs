@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::aws::delivery::CredentialsSource;
+use crate::ecs_agent::EcsAgent;
 
 /// The places of a run: its host, its user data, and the services that it asks.
 #[derive(Clone, Debug)]
@@ -13,8 +14,8 @@ pub struct Options {
     pub user_data: Option<PathBuf>,
     /// Address of the instance metadata service; the service's own addresses unless given.
     pub imds_endpoint: Option<String>,
-    /// Address of the ECS agent.
-    pub ecs_endpoint: String,
+    /// The ECS agent of the host.
+    pub ecs_agent: EcsAgent,
     /// Address of CloudFormation; by region and partition unless given.
     pub cloudformation_endpoint: Option<String>,
 }
