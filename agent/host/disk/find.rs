@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -33,7 +33,7 @@ impl Host {
             let node = self.at(name);
             if let Ok(found) = fs::metadata(&node) {
                 // Under a scratch root an image file takes the place of the disk.
-                let is_disk = found.file_type().is_block_device() || (found.is_file() && self.root != Path::new("/"));
+                let is_disk = found.file_type().is_block_device() || (found.is_file() && !self.is_this_machine());
                 if !is_disk {
                     bail!("{name} is not a block device; name a disk, as in the block device mapping, as `device`");
                 }
