@@ -5,9 +5,9 @@ use aws_credential_types::Credentials;
 use aws_sdk_cloudformation::config::Builder;
 use aws_sdk_cloudformation::types::ResourceSignalStatus;
 
-use super::{CredentialsSource, SignalRequest, Status};
-use crate::aws::delivery::Method;
+use super::request::{SignalRequest, Status};
 use crate::aws::delivery::answer::Attempt;
+use crate::aws::delivery::{CredentialsSource, Method};
 use crate::aws::sdk::{Sdk, outcome};
 
 /// Sends signed signals.
