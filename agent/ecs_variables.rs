@@ -253,7 +253,7 @@ pub fn render(kind: VariableKind, value: &Value) -> Result<String, String> {
         VariableKind::Level => Err(format!("the ECS agent has no such level\nwrite one of {}", LEVELS.join(", "))),
         VariableKind::Number if text.len() < 20 && text.chars().all(|c| c.is_ascii_digit()) => Ok(text),
         VariableKind::Number => Err("the value is not a whole number\nwrite digits only".to_owned()),
-        VariableKind::Duration if seconds(&text).is_some() => Ok(text),
+        VariableKind::Duration if values::seconds(&text).is_some() => Ok(text),
         VariableKind::Duration => {
             Err("the value is not a duration\nwrite numbers with units, such as 30s, 5m or 1h30m".to_owned())
         }
@@ -282,24 +282,6 @@ fn plain(value: &Value, text: String) -> Result<String, String> {
         true => Err("the value is a list or a mapping, but text is expected".to_owned()),
         false => Ok(text),
     }
-}
-
-/// Reads the seconds of Go's `time.ParseDuration`, without signs: decimal numbers, each with its unit.
-fn seconds(text: &str) -> Option<f64> {
-    const UNITS: [(&str, f64); 7] =
-        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let (mut rest, mut sum) = (text, 0.0);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        // Longest first: `ms` begins with `m`.
-        let (unit, factor) =
-            UNITS.iter().filter(|(unit, _)| rest.starts_with(unit)).max_by_key(|(unit, _)| unit.len())?;
-        sum += number * factor;
-        rest = &rest[unit.len()..];
-    }
-    (!text.is_empty()).then_some(sum)
 }
 
 /// Variables of the ECS agent, as `ecs.config` holds them; each name and value was checked.

@@ -7,8 +7,6 @@
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::seconds;
-
 /// The form that a value must have.
 #[derive(Clone, Copy)]
 enum Grammar {
@@ -152,6 +150,24 @@ fn pair(text: &str, between: char) -> Option<(u32, u32)> {
     let (first, second) = text.split_once(between)?;
     let number = |text: &str| text.trim().parse().ok().filter(|_| !text.contains('+'));
     number(first).zip(number(second))
+}
+
+/// Reads the seconds of Go's `time.ParseDuration`, without signs: decimal numbers, each with its unit.
+pub fn seconds(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let (mut rest, mut sum) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        // Longest first: `ms` begins with `m`.
+        let (unit, factor) =
+            UNITS.iter().filter(|(unit, _)| rest.starts_with(unit)).max_by_key(|(unit, _)| unit.len())?;
+        sum += number * factor;
+        rest = &rest[unit.len()..];
+    }
+    (!text.is_empty()).then_some(sum)
 }
 
 /// Seconds as a person writes them.
