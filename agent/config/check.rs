@@ -1,18 +1,19 @@
 //! The checks that concern more than one value of the configuration.
 
 mod logs;
+mod meant;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::path::Path;
 
+use self::meant::{indices, is_meant};
 use super::mount_options::{self, Fault};
 use super::mount_points;
 use super::sections::{Config, Docker, Signal, Volume};
 use super::types::{Device, StackName};
 use crate::document::problem::{self, Problem};
-use crate::document::yaml::{Node, NodeId, Value};
-use crate::text::are_alike;
+use crate::document::yaml::{Node, NodeId};
 
 /// Checks a configuration for mistakes that concern more than one value. The configuration lacks the refused parts of its
 /// tree.
@@ -157,28 +158,4 @@ fn check_signal(
             "leave `region` out: the stack's ARN has it",
         );
     }
-}
-
-/// Tells whether a value is given, or was meant to be given.
-///
-/// A value was meant if it was refused, if its key is misspelt, or if the text breaks off before it. Such a value is not
-/// reported as missing.
-fn is_meant(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> bool {
-    let [above @ .., key] = path else { return true };
-    let misspelt = || match root.at(above).map(|node| &node.value) {
-        Some(Value::Mapping(entries)) => {
-            entries.iter().any(|entry| refused.contains(&entry.key_id) && are_alike(&entry.key, key))
-        }
-        _ => false,
-    };
-    root.may_have(path) || misspelt()
-}
-
-/// Returns the indices that the items of a list have in the document, without the refused items.
-fn indices(root: &Node, path: &[&str], refused: &HashSet<NodeId>) -> Vec<usize> {
-    let items: &[Node] = match root.at(path).map(|node| &node.value) {
-        Some(Value::Sequence(items)) => items,
-        _ => &[],
-    };
-    items.iter().enumerate().filter(|(_, item)| !refused.contains(&item.id)).map(|(index, _)| index).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{indices, is_meant};
+use super::meant::{indices, is_meant};
 use crate::config::log_names::{ACCOUNT, LogNames};
 use crate::config::logs::{LogAgent, LogFile, LogTimeZone};
 use crate::config::sections::Config;
