@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::aws::imds;
 use crate::ecs_agent::EcsAgent;
@@ -30,18 +30,12 @@ use crate::well_known::ECS_ENDPOINT;
 pub struct CommandLine {
     /// Format of the log lines
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", env = "ECS_FIRSTRUN_LOG")]
-    log_format: LogFormat,
+    log_format: log::LogFormat,
     /// Log more: every program that is run
     #[arg(short, long, global = true)]
     verbose: bool,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Subcommand)]

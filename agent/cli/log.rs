@@ -2,9 +2,17 @@
 
 use std::time::SystemTime;
 
-use super::LogFormat;
+use clap::ValueEnum;
+
 use crate::host::Host;
 use crate::streams::{eprint, has_color};
+
+/// The format of the log's lines.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
 
 /// The settings of the log.
 pub(super) struct Log {
