@@ -1,6 +1,6 @@
 //! Answers of AWS to the ECS agent, or of the network in its place.
 
-use super::{AS_NEW_AND_BAKE, CauseKind, Row};
+use super::row::{CauseKind, Row};
 use crate::host::START_ANEW;
 
 /// Words of errors in the agent's requests to ECS (SDK for Go v2, v1), and in its WebSocket to ECS.
@@ -10,6 +10,10 @@ const REQUESTS: &str = "operation error ECS:|caused by: Post ";
 
 /// Refusals of ECS whose message names what is refused.
 const REFUSALS: &str = "InvalidParameterException|ClientException";
+
+/// The remedy that makes the ECS agent register anew, and keeps the agent's state out of the image.
+const AS_NEW_AND_BAKE: &str =
+    "stop ecs.service, delete /var/lib/ecs/data, start it again; an image must be baked without that directory";
 
 /// The rows, from the particular to the general; the first that fits counts.
 pub(super) const ALL: &[Row] = &[

@@ -1,6 +1,6 @@
 //! Failures that end a start of the ECS agent before it registers, and those that end ecs-init.
 
-use super::{CauseKind, Row};
+use super::row::{CauseKind, Row};
 use crate::host::START_ANEW;
 
 /// The rows, from the particular to the general; the first that fits counts.
