@@ -3,33 +3,28 @@
 //! Other documents are left to cloud-init, with a note. A document that was meant for us but isn't recognised must not
 //! vanish without a word.
 
+mod decoded;
 mod document;
 mod launch_index;
 mod mime;
 mod recognise;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::bufread::GzDecoder;
 
-use super::problem::{Extent, Problem, Source, one_line};
+use super::problem::{Extent, Problem, Source};
 use super::yaml::{Loaded, Node, Value};
+pub use decoded::{Decoded, Note};
 pub use document::Document;
-use mime::Entity;
+use mime::{Entity, base64_decoded};
 pub(crate) use recognise::has_our_top_level;
-use recognise::{OUR_KEY, OUR_TYPE, Recognised, is_headed, recognise};
+use recognise::{MAX_TEXT, OUR_KEY, OUR_TYPE, Recognised, is_headed, recognise};
 
 /// The most bytes of user data, before and after each unpacking. EC2 takes 16 KiB; a file on a laptop may be longer.
 const MAX_BYTES: usize = 1 << 20;
-/// The most bytes of a document that is read as YAML. A document that fills the user data, compressed to a tenth, has 160
-/// KiB.
-pub(super) const MAX_TEXT: usize = 256 << 10;
 /// The most wrappings (base64 or gzip) around one document. Two are usual, and encoding twice adds one more.
 const MAX_LAYERS: usize = 4;
 /// Multiparts within multiparts, and archives within archives.
@@ -38,42 +33,6 @@ const MAX_NESTING: usize = 4;
 const MAX_PARTS: usize = 100;
 /// The keys by which a `#cloud-config` document says how it is merged.
 const MERGE_KEYS: [&str; 2] = ["merge_how", "merge_type"];
-
-/// The documents found in user data, and everything that was noticed.
-#[derive(Debug, Default)]
-pub struct Decoded {
-    /// Our documents, in the order in which they were found.
-    pub documents: Vec<Document>,
-    /// Parts that couldn't be unpacked.
-    pub problems: Vec<Problem>,
-    /// Problems that are allowed but cause trouble.
-    pub warnings: Vec<Problem>,
-    /// Facts worth knowing that need no change.
-    pub notes: Vec<Note>,
-    /// True if a part that isn't ours names us, or seems meant for us. A script that calls this program names us.
-    pub names_us: bool,
-    /// The launch indices that parts are for, if the instance's own isn't known. `None` is an index that no instance has.
-    pub launch_indices: BTreeSet<Option<u32>>,
-}
-
-/// A fact about user data that is worth knowing and needs no change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// A part that is left to cloud-init.
-    Left(String),
-    /// A part that was meant for ecs-firstrun and isn't read, or something that has no effect.
-    Missed(String),
-    /// A part that is for another instance of the launch.
-    Elsewhere(String),
-}
-
-impl std::fmt::Display for Note {
-    /// Writes the note in one line, without characters that a terminal would obey: others chose the names in the note.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Note::Left(text) | Note::Missed(text) | Note::Elsewhere(text)) = self;
-        f.write_str(&one_line(text))
-    }
-}
 
 /// Unpacks user data: plain, base64, gzip or both, or MIME multipart of these. Messages call the user data `name`.
 pub fn decode(name: &str, bytes: &[u8]) -> Decoded {
@@ -284,6 +243,10 @@ impl Walk<'_> {
         self.archives -= 1;
     }
 
+    fn is_for_us(&mut self, label: &str, entity: &Entity<'_>, recognised: Option<&Recognised>) -> bool {
+        self.found.takes(self.launch_index, label, entity, recognised)
+    }
+
     fn left(&mut self, label: &str, kind: &str) {
         self.found.notes.push(Note::Left(format!("{label} ({kind}) is left to cloud-init")));
     }
@@ -342,17 +305,6 @@ pub(crate) fn base64_wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
         text.starts_with('#') || text.contains(OUR_KEY) || has_our_top_level(text) || base64_wrapped(&decoded).is_some()
     };
     sensible.then_some(decoded)
-}
-
-/// Decodes base64 with blanks and line breaks anywhere, and with or without padding.
-fn base64_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
-    let may_be = |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/=".contains(byte);
-    if !bytes.iter().all(may_be) {
-        return None;
-    }
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let dense: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    GeneralPurpose::new(&STANDARD, config).decode(dense).ok()
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 
 use std::borrow::Cow;
 
+use super::decoded::{Decoded, Note};
 use super::mime::Entity;
 use super::recognise::{OUR_TYPE, Recognised};
-use super::{Note, Walk};
 use crate::document::yaml::{Loaded, Node, Value};
 
 /// The key of a `#cloud-config` document, and of an item of an archive.
@@ -19,9 +19,15 @@ pub const KEY: &str = "launch-index";
 /// A document of ours with this index is read on each instance, so that it can be kept from cloud-init.
 const HIDDEN: u32 = 65_535;
 
-impl Walk<'_> {
-    /// Tells whether a part is for this instance, and notes one that isn't.
-    pub(super) fn is_for_us(&mut self, label: &str, entity: &Entity<'_>, recognised: Option<&Recognised>) -> bool {
+impl Decoded {
+    /// Tells whether a part is for the instance with this launch index, and notes a part that isn't.
+    pub(super) fn takes(
+        &mut self,
+        launch_index: Option<u32>,
+        label: &str,
+        entity: &Entity<'_>,
+        recognised: Option<&Recognised>,
+    ) -> bool {
         let loaded = match recognised {
             Some(Recognised::Ours { loaded, embedded: true }) => Some(loaded),
             _ => None,
@@ -34,18 +40,18 @@ impl Walk<'_> {
             None => entity.content_type.as_deref() == Some(OUR_TYPE),
             Some(recognised) => !matches!(recognised, Recognised::Others(_)),
         };
-        let is_here = match (index, self.launch_index) {
+        let is_here = match (index, launch_index) {
             (Some(HIDDEN), _) => is_ours,
             (_, None) => {
-                self.found.launch_indices.insert(index);
+                self.launch_indices.insert(index);
                 true
             }
             (index, own) => index == own,
         };
         if !is_here {
             let given = given.trim();
-            self.found.names_us |= index.is_none() && is_ours;
-            self.found.notes.push(match index {
+            self.names_us |= index.is_none() && is_ours;
+            self.notes.push(match index {
                 None if is_ours => {
                     Note::Missed(format!("{label} has the launch index `{given}`, which no instance has"))
                 }

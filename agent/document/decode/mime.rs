@@ -4,6 +4,9 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{MessageParser, MimeHeaders};
 
@@ -103,7 +106,7 @@ impl<'a> Entity<'a> {
     /// Decodes the body from its transfer encoding. The error says what is wrong with the body.
     pub fn content(&self) -> Result<Cow<'a, [u8]>, &'static str> {
         match self.encoding.as_deref() {
-            Some("base64") => match super::base64_decoded(self.body) {
+            Some("base64") => match base64_decoded(self.body) {
                 Some(decoded) => Ok(decoded.into()),
                 None => Err("the content isn't valid base64, as its headers say"),
             },
@@ -114,6 +117,17 @@ impl<'a> Entity<'a> {
             _ => Ok(self.body.into()),
         }
     }
+}
+
+/// Decodes base64 with blanks and line breaks anywhere, and with or without padding.
+pub fn base64_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
+    let may_be = |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/=".contains(byte);
+    if !bytes.iter().all(may_be) {
+        return None;
+    }
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let dense: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    GeneralPurpose::new(&STANDARD, config).decode(dense).ok()
 }
 
 /// Measures the headers with the blank line that ends them. As in Python, a line that can't be a header ends them too.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::MAX_TEXT;
 use crate::document::SECTIONS;
 use crate::document::problem::Source;
 use crate::document::yaml::{self, Loaded, Node, Value};
 use crate::secrets::redact;
 
+/// The most bytes of a document that is read as YAML. A document that fills the user data, compressed to a tenth, has 160
+/// KiB.
+pub(super) const MAX_TEXT: usize = 256 << 10;
 /// The MIME type of our documents. cloud-init skips types that it doesn't know.
 pub(super) const OUR_TYPE: &str = "application/vnd.ecs-firstrun+yaml";
 /// The first line of our documents.

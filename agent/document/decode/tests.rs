@@ -1,6 +1,7 @@
 use super::*;
 use crate::document::de::from_node;
 use crate::document::problem;
+use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
