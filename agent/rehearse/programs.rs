@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use state::StubState;
+
+use self::state::StubState;
 
 /// The variable that names the folder where the stubs keep their state.
 pub const STATE_VARIABLE: &str = "ECS_FIRSTRUN_REHEARSAL";
@@ -69,15 +70,13 @@ impl ProgramOutput {
 }
 
 /// Links the stubs into a folder, under their names.
-pub fn install(dir: &Path, binary: &Path) -> io::Result<()> {
+fn install(dir: &Path, binary: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     for name in NAMES {
         let link = dir.join(name);
         // A rehearsal may be repeated in the same folder, with another build of the binary.
-        match std::fs::remove_file(&link) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => std::os::unix::fs::symlink(binary, &link)?,
-        }
+        state::unless_missing(std::fs::remove_file(&link))?;
+        std::os::unix::fs::symlink(binary, &link)?;
     }
     Ok(())
 }
@@ -133,21 +132,10 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Returns the calls of stubs so far, in the order in which the calls ended. Without any call the list is empty.
-pub fn calls(state: &Path) -> Vec<Call> {
-    let lines = std::fs::read_to_string(state.join(state::CALLS)).unwrap_or_default();
-    lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// Returns the file that appears when the stub systemctl starts a unit.
-pub fn started_marker(state: &Path, unit: &str) -> PathBuf {
-    state.join(state::STARTED).join(state::escaped(unit))
-}
-
 /// The stubs and their state, prepared before a rehearsal.
 #[derive(Debug)]
 pub struct Programs {
-    state: PathBuf,
+    state: StubState,
 }
 
 impl Programs {
@@ -156,69 +144,53 @@ impl Programs {
         install(bin_dir, binary)?;
         std::fs::create_dir_all(state)?;
         std::fs::write(state.join(state::UNITS), units.join("\n"))?;
-        Ok(Self { state: state.to_owned() })
+        Ok(Self { state: StubState::new(state.to_owned(), "/".into()) })
     }
 
     /// Makes a unit fail after a delay from each start; its main process ends with this exit code.
-    pub fn fail_after(&self, unit: &str, delay: Duration, code: i32) -> io::Result<&Self> {
-        self.put(state::FAIL_AFTER, &state::escaped(unit), &format!("{} {code}", delay.as_millis()))
+    pub fn fail_after(&self, unit: &str, delay: Duration, code: i32) -> io::Result<()> {
+        self.state.write(state::FAIL_AFTER, unit, &format!("{} {code}", delay.as_millis()))
     }
 
     /// Makes a unit stay `activating` for ever. `ecs.service` is ordered after `cloud-final.service`, and waits while that
     /// unit is `activating`.
-    pub fn starts_without_end(&self, unit: &str) -> io::Result<&Self> {
-        self.put(state::ACTIVATING, &state::escaped(unit), "")
+    pub fn starts_without_end(&self, unit: &str) -> io::Result<()> {
+        self.state.write(state::ACTIVATING, unit, "")
     }
 
     /// Puts this text of a unit into the journal.
-    pub fn journal(&self, unit: &str, text: &str) -> io::Result<&Self> {
-        self.put(state::JOURNAL, &state::escaped(unit), text)
+    pub fn journal(&self, unit: &str, text: &str) -> io::Result<()> {
+        self.state.write(state::JOURNAL, unit, text)
     }
 
     /// Makes systemd refuse every start from now on, since the host shuts down.
-    pub fn shut_down(&self) -> io::Result<&Self> {
-        self.put(state::SHUTDOWN, state::SHUTDOWN, "")
+    pub fn shut_down(&self) -> io::Result<()> {
+        self.state.write(state::SHUTDOWN, state::SHUTDOWN, "")
     }
 
     /// Puts a filesystem, or whatever else has a type (`LVM2_member`, `swap`…), on a device.
-    pub fn existing_filesystem(&self, device: &Path, kind: &str, label: &str) -> io::Result<&Self> {
-        let found = disks::found(device, kind, label);
-        self.put(state::FILESYSTEMS, &state::escaped_device(device), &found)
-    }
-
-    /// Puts an empty partition table (`gpt`, `dos`) on a device.
-    pub fn existing_partition_table(&self, device: &Path, kind: &str) -> io::Result<&Self> {
-        let found = format!("PTUUID=5e1f0d2c-3b4a-4958-8677-a6b5c4d3e2f1\nPTTYPE={kind}\n");
-        self.put(state::FILESYSTEMS, &state::escaped_device(device), &found)
+    pub fn existing_filesystem(&self, device: &Path, kind: &str, label: &str) -> io::Result<()> {
+        let device = self.state.real(&device.to_string_lossy());
+        self.state.write(state::FILESYSTEMS, &device, &disks::found(&device, kind, label))
     }
 
     /// Forgets the state that does not outlast a boot, such as started units and mounts.
     pub fn restart(&self) -> io::Result<()> {
         for folder in [state::STARTED, state::STOPPED, state::ACTIVATING, state::JOBS, state::MOUNTS, state::SHUTDOWN] {
-            match std::fs::remove_dir_all(self.state.join(folder)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            self.state.clear(folder)?;
         }
         Ok(())
     }
 
-    /// Returns the stubs' calls so far.
+    /// Returns the stubs' calls so far, in the order in which the calls ended. Without any call the list is empty.
     pub fn calls(&self) -> Vec<Call> {
-        calls(&self.state)
+        self.state.calls()
     }
 
     /// Returns the file that appears when a unit starts, for
     /// [`CloudOptions::registration_starts_on`](super::cloud::CloudOptions).
     pub fn started_marker(&self, unit: &str) -> PathBuf {
-        started_marker(&self.state, unit)
-    }
-
-    fn put(&self, folder: &str, name: &str, text: &str) -> io::Result<&Self> {
-        let folder = self.state.join(folder);
-        std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join(name), text)?;
-        Ok(self)
+        self.state.entry(state::STARTED, unit)
     }
 }
 

@@ -2,19 +2,20 @@
 
 mod arrays;
 
+use super::ProgramOutput;
+use super::state::{FILESYSTEMS, Mount, StubState};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::path::Path;
-
-use super::ProgramOutput;
-use super::state::{FILESYSTEMS, Mount, StubState, real};
 
 /// The longest label of each filesystem, in bytes.
 const XFS_LABEL: usize = 12;
 const EXT4_LABEL: usize = 16;
+/// The options of the agent's calls that are followed by a value.
+const WITH_VALUE: [&str; 3] = ["-o", "-L", "-E"];
+
 pub(super) fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramOutput> {
-    let args = Args::parse(args, &options_with_value(program));
+    let args = Args::parse(args);
     match program {
         "blkid" => Ok(blkid(&args, state)),
         "mkfs.xfs" => mkfs_xfs(&args, state),
@@ -26,39 +27,20 @@ pub(super) fn run(program: &str, args: &[String], state: &StubState) -> io::Resu
     }
 }
 
-/// Returns the options of a program that are followed by a value.
-fn options_with_value(program: &str) -> Vec<&'static str> {
-    let options = match program {
-        "blkid" => "-o --output -s --match-tag -c --cache-file -u --usages -n --match-types -O -S",
-        "mkfs.xfs" => "-L -m -d -i -l -n -r -s -b -p",
-        "mkfs.ext4" => "-L -U -E -O -m -i -I -b -N -T -J -e",
-        "mdadm" => "-l -n -c -N --name --level --raid-devices --chunk --homehost --metadata",
-        _ => "",
-    };
-    options.split_whitespace().collect()
-}
-
-/// A command line: options with their values, and the rest.
+/// A command line of the agent: options with their values, and the rest.
 struct Args<'a> {
     options: Vec<(&'a str, &'a str)>,
     operands: Vec<&'a str>,
 }
 
 impl<'a> Args<'a> {
-    fn parse(args: &'a [String], with_value: &[&'static str]) -> Self {
+    fn parse(args: &'a [String]) -> Self {
         let (mut options, mut operands) = (Vec::new(), Vec::new());
         let mut args = args.iter().map(String::as_str);
         while let Some(arg) = args.next() {
             match arg.split_once('=') {
                 Some((name, value)) if name.starts_with("--") => options.push((name, value)),
-                _ if with_value.contains(&arg) => options.push((arg, args.next().unwrap_or_default())),
-                // Short options written together; the value behind them belongs to the last: `-no SOURCE`.
-                _ if with_value.iter().any(|name| is_last_of(arg, name)) => {
-                    let (flags, last) = arg.split_at(arg.len() - 1);
-                    let name = with_value.iter().find(|name| name[1..] == *last);
-                    options.push((flags, ""));
-                    options.push((name.copied().unwrap_or_default(), args.next().unwrap_or_default()));
-                }
+                _ if WITH_VALUE.contains(&arg) => options.push((arg, args.next().unwrap_or_default())),
                 _ if arg.starts_with('-') => options.push((arg, "")),
                 _ => operands.push(arg),
             }
@@ -66,28 +48,18 @@ impl<'a> Args<'a> {
         Self { options, operands }
     }
 
-    fn has(&self, names: &[&str]) -> bool {
-        self.options.iter().any(|(name, _)| names.contains(name))
+    fn value(&self, option: &str) -> Option<&'a str> {
+        self.options.iter().find(|(name, _)| *name == option).map(|(_, value)| *value)
     }
 
-    fn all<'s>(&'s self, names: &'s [&str]) -> impl Iterator<Item = &'a str> + 's {
-        let named = self.options.iter().filter(|(name, _)| names.contains(name));
-        named.map(|(_, value)| *value)
+    /// Returns the device or directory that the program is for.
+    fn operand(&self) -> &'a str {
+        self.operands.first().copied().unwrap_or_default()
     }
-
-    fn value(&self, names: &[&str]) -> Option<&'a str> {
-        self.all(names).last()
-    }
-}
-
-/// Tells whether a cluster of short options ends with this one.
-fn is_last_of(cluster: &str, name: &str) -> bool {
-    let is_cluster = cluster.len() > 2 && cluster.starts_with('-') && !cluster.starts_with("--");
-    is_cluster && name.len() == 2 && cluster.is_ascii() && cluster.ends_with(&name[1..])
 }
 
 /// Returns the record for a device, in the export format of blkid without the device's name.
-pub(super) fn found(device: &Path, kind: &str, label: &str) -> String {
+pub(super) fn found(device: &str, kind: &str, label: &str) -> String {
     let usage = match kind {
         "LVM2_member" | "linux_raid_member" => "raid",
         "crypto_LUKS" => "crypto",
@@ -99,7 +71,7 @@ pub(super) fn found(device: &Path, kind: &str, label: &str) -> String {
 }
 
 /// Derives an ID from a device, a type and a label, so that every rehearsal gives the same output.
-fn uuid(device: &Path, kind: &str, label: &str) -> String {
+fn uuid(device: &str, kind: &str, label: &str) -> String {
     let mut hasher = DefaultHasher::new();
     (device, kind, label).hash(&mut hasher);
     let (high, low) = (hasher.finish(), hasher.finish().rotate_left(23));
@@ -113,9 +85,8 @@ fn uuid(device: &Path, kind: &str, label: &str) -> String {
     )
 }
 
-fn on_device(device: &Path, state: &StubState) -> Option<String> {
-    let name = real(device).to_string_lossy().into_owned();
-    state.read(FILESYSTEMS, &name)
+fn on_device(device: &str, state: &StubState) -> Option<String> {
+    state.read(FILESYSTEMS, &state.real(device))
 }
 
 fn field<'a>(found: &'a str, name: &str) -> Option<&'a str> {
@@ -123,64 +94,37 @@ fn field<'a>(found: &'a str, name: &str) -> Option<&'a str> {
     fields.find(|(field, _)| *field == name).map(|(_, value)| value)
 }
 
-/// Prints the records of devices. Like the real blkid, ends with exit code 2 and no output if nothing is found, or if the
-/// device does not exist.
+/// Prints the record of a device in the format `export`. Like the real blkid, ends with exit code 2 and no output if nothing
+/// is found, or if the device does not exist.
 fn blkid(args: &Args<'_>, state: &StubState) -> ProgramOutput {
-    let wanted: Vec<&str> = args.all(&["-s", "--match-tag"]).collect();
-    let style = args.value(&["-o", "--output"]).unwrap_or("full");
-    let mut output = String::new();
-    for device in &args.operands {
-        let found = on_device(&state.device(device), state).unwrap_or_default();
-        let fields = found.lines().filter_map(|line| line.split_once('='));
-        let fields: Vec<_> = fields.filter(|(name, _)| wanted.is_empty() || wanted.contains(name)).collect();
-        if fields.is_empty() {
-            continue;
-        }
-        output += &match style {
-            "export" => format!("DEVNAME={device}\n{}", lines(&fields, |name, value| format!("{name}={value}"))),
-            "value" => lines(&fields, |_, value| value.to_owned()),
-            "udev" => lines(&fields, |name, value| format!("ID_FS_{name}={value}")),
-            _ => {
-                let pairs = fields.iter().map(|(name, value)| format!(" {name}=\"{value}\""));
-                format!("{device}:{}\n", pairs.collect::<String>())
-            }
-        };
+    let device = args.operand();
+    match on_device(device, state) {
+        Some(found) => ProgramOutput::printed(format!("DEVNAME={device}\n{found}")),
+        None => ProgramOutput::failed(2, ""),
     }
-    ProgramOutput { exit: if output.is_empty() { 2 } else { 0 }, stdout: output, stderr: String::new() }
-}
-
-fn lines(fields: &[(&str, &str)], line: impl Fn(&str, &str) -> String) -> String {
-    fields.iter().map(|(name, value)| line(name, value) + "\n").collect()
 }
 
 /// Returns the one device of a mkfs, or the error of mkfs if the device is missing or mounted.
 fn device<'a>(program: &str, args: &Args<'a>, state: &StubState) -> Result<&'a str, ProgramOutput> {
-    let Some(device) = args.operands.first() else {
-        return Err(ProgramOutput::failed(1, format!("{program}: no device name given\n")));
-    };
+    let device = args.operand();
     if !state.device(device).exists() {
         let text = format!("{program}: cannot open {device}: No such file or directory\n");
         return Err(ProgramOutput::failed(1, text));
     }
-    let path = real(&state.device(device));
-    if state.mounts().iter().any(|mount| real(&state.device(&mount.source)) == path) {
+    if state.mounts().iter().any(|mount| state.real(&mount.source) == state.real(device)) {
         let text = format!("{program}: {device} contains a mounted filesystem\n");
         return Err(ProgramOutput::failed(1, text));
     }
     Ok(device)
 }
 
-fn make(device: &str, kind: &str, label: &str, uuid: Option<&str>, state: &StubState) -> io::Result<()> {
-    let path = real(&state.device(device));
-    let mut text = found(&path, kind, label);
-    if let (Some(given), Some(made)) = (uuid, field(&text, "UUID").map(str::to_owned)) {
-        text = text.replace(&made, given);
-    }
-    state.write(FILESYSTEMS, &path.to_string_lossy(), &text)
+fn make(device: &str, kind: &str, label: &str, state: &StubState) -> io::Result<()> {
+    let device = state.real(device);
+    state.write(FILESYSTEMS, &device, &found(&device, kind, label))
 }
 
 fn mkfs_xfs(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
-    let label = args.value(&["-L"]).unwrap_or_default();
+    let label = args.value("-L").unwrap_or_default();
     if label.len() > XFS_LABEL {
         return Ok(ProgramOutput::failed(1, format!("Invalid value {label} for -L option\nUsage: mkfs.xfs\n")));
     }
@@ -188,17 +132,17 @@ fn mkfs_xfs(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
         Ok(device) => device,
         Err(outcome) => return Ok(outcome),
     };
-    if let Some(found) = on_device(&state.device(device), state).filter(|_| !args.has(&["-f"])) {
-        let what = match (field(&found, "TYPE"), field(&found, "PTTYPE")) {
-            (Some(kind), _) => format!("an existing filesystem ({kind})"),
-            (None, kind) => format!("a partition table ({})", kind.unwrap_or("unknown")),
-        };
-        let text =
-            format!("mkfs.xfs: {device} appears to contain {what}.\nmkfs.xfs: Use the -f option to force overwrite.\n");
-        return Ok(ProgramOutput::failed(1, text));
+    if let Some(found) = on_device(device, state).filter(|_| args.value("-f").is_none()) {
+        let kind = field(&found, "TYPE").unwrap_or("unknown");
+        return Ok(ProgramOutput::failed(
+            1,
+            format!(
+                "mkfs.xfs: {device} appears to contain an existing filesystem ({kind}).\nmkfs.xfs: Use the -f option to \
+                 force overwrite.\n"
+            ),
+        ));
     }
-    let uuid = args.value(&["-m"]).and_then(|meta| meta.split(',').find_map(|option| option.strip_prefix("uuid=")));
-    make(device, "xfs", label, uuid, state)?;
+    make(device, "xfs", label, state)?;
     Ok(ProgramOutput::printed(format!("meta-data={device:<22} isize=512    agcount=4, agsize=65536 blks\n")))
 }
 
@@ -209,13 +153,13 @@ fn mkfs_ext4(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
         Ok(device) => device,
         Err(outcome) => return Ok(outcome),
     };
-    let given = args.value(&["-L"]).unwrap_or_default();
+    let given = args.value("-L").unwrap_or_default();
     let label = &given[..given.floor_char_boundary(EXT4_LABEL)];
     let mut stderr = String::new();
     if label != given {
         stderr = format!("Warning: label too long; will be truncated to '{label}'\n\n");
     }
-    make(device, "ext4", label, args.value(&["-U"]), state)?;
+    make(device, "ext4", label, state)?;
     Ok(ProgramOutput { exit: 0, stdout: "Creating filesystem with 65536 4k blocks and 65536 inodes\n".into(), stderr })
 }
 
@@ -231,9 +175,7 @@ fn resolved(source: &str, state: &StubState) -> Option<(String, String)> {
             return named(name, wanted);
         }
     }
-    let device = real(&state.device(source));
-    let found = on_device(&device, state)?;
-    Some((device.to_string_lossy().into_owned(), found))
+    Some((state.real(source), on_device(source, state)?))
 }
 
 /// Mounts as a mount unit's own file says. Returns false if there is no filesystem of the unit's type to mount.
@@ -278,7 +220,7 @@ pub(super) fn unmount_unit(unit: &str, state: &StubState) -> io::Result<()> {
 
 /// Reports an unchanged size: no device of a rehearsal is enlarged.
 fn xfs_growfs(args: &Args<'_>, state: &StubState) -> ProgramOutput {
-    let target = args.operands.first().copied().unwrap_or_default();
+    let target = args.operand();
     let of_xfs = |mount: &Mount| mount.target == state.hosted(target) && mount.kind == "xfs";
     match state.mounts().iter().find(|mount| of_xfs(mount)) {
         Some(mount) => ProgramOutput::printed(format!(
@@ -291,8 +233,8 @@ fn xfs_growfs(args: &Args<'_>, state: &StubState) -> ProgramOutput {
 
 fn resize2fs(args: &Args<'_>, state: &StubState) -> ProgramOutput {
     const VERSION: &str = "resize2fs 1.47.0 (5-Feb-2023)\n";
-    let device = args.operands.first().copied().unwrap_or_default();
-    let found = on_device(&state.device(device), state).unwrap_or_default();
+    let device = args.operand();
+    let found = on_device(device, state).unwrap_or_default();
     if field(&found, "TYPE") == Some("ext4") {
         let text = format!("{VERSION}The filesystem is already 65536 (4k) blocks long.  Nothing to do!\n\n");
         return ProgramOutput { exit: 0, stdout: String::new(), stderr: text };

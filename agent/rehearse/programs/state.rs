@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use super::Call;
 use crate::well_known;
 
-pub(super) const CALLS: &str = "calls.jsonl";
+const CALLS: &str = "calls.jsonl";
 pub(super) const UNITS: &str = "units";
 pub(super) const STARTED: &str = "started";
 pub(super) const STOPPED: &str = "stopped";
 pub(super) const JOURNAL: &str = "journal";
 pub(super) const SHUTDOWN: &str = "shutdown";
-pub(super) const ENABLED: &str = "enabled";
 pub(super) const ACTIVATING: &str = "activating";
 pub(super) const JOBS: &str = "jobs";
 pub(super) const FAIL_AFTER: &str = "fail-after";
@@ -55,6 +54,12 @@ impl StubState {
         if hosted.exists() { hosted } else { name.into() }
     }
 
+    /// Returns the path of a named device itself: all links to the device give the same path.
+    pub(super) fn real(&self, name: &str) -> String {
+        let device = self.device(name);
+        fs::canonicalize(&device).unwrap_or(device).to_string_lossy().into_owned()
+    }
+
     /// Appends a call, in one write of one line: lines of stubs that run at the same time don't mix.
     pub(super) fn record(&self, call: &Call) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
@@ -64,36 +69,45 @@ impl StubState {
         file.write_all(&line)
     }
 
+    pub(super) fn calls(&self) -> Vec<Call> {
+        let lines = fs::read_to_string(self.folder.join(CALLS)).unwrap_or_default();
+        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Returns the path of an entry.
+    pub(super) fn entry(&self, kind: &str, name: &str) -> PathBuf {
+        self.folder.join(kind).join(escaped(name))
+    }
+
     pub(super) fn read(&self, kind: &str, name: &str) -> Option<String> {
-        fs::read_to_string(self.folder.join(kind).join(escaped(name))).ok()
+        fs::read_to_string(self.entry(kind, name)).ok()
     }
 
     /// Writes an entry atomically: the fake cloud and other stubs may read these files at any time.
     pub(super) fn write(&self, kind: &str, name: &str, text: &str) -> io::Result<()> {
-        let folder = self.folder.join(kind);
-        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(self.folder.join(kind))?;
         let unfinished = self.folder.join(format!("unfinished-{}", std::process::id()));
         fs::write(&unfinished, text)?;
-        fs::rename(unfinished, folder.join(escaped(name)))
+        fs::rename(unfinished, self.entry(kind, name))
     }
 
     pub(super) fn remove(&self, kind: &str, name: &str) -> io::Result<()> {
-        match fs::remove_file(self.folder.join(kind).join(escaped(name))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        unless_missing(fs::remove_file(self.entry(kind, name)))
+    }
+
+    /// Removes all entries of a kind.
+    pub(super) fn clear(&self, kind: &str) -> io::Result<()> {
+        unless_missing(fs::remove_dir_all(self.folder.join(kind)))
     }
 
     /// Returns all entries of a kind, sorted by name.
     pub(super) fn entries(&self, kind: &str) -> Vec<(String, String)> {
-        let Ok(folder) = fs::read_dir(self.folder.join(kind)) else {
-            return Vec::new();
-        };
+        let folder = fs::read_dir(self.folder.join(kind)).into_iter().flatten().flatten();
         let entry = |entry: fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             Some((name, fs::read_to_string(entry.path()).ok()?))
         };
-        let mut entries: Vec<_> = folder.flatten().filter_map(entry).collect();
+        let mut entries: Vec<_> = folder.filter_map(entry).collect();
         entries.sort();
         entries
     }
@@ -130,16 +144,12 @@ impl StubState {
     }
 }
 
+/// Makes a removal succeed if there was nothing to remove.
+pub(super) fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
 /// Makes a file name from any text: slashes become `%2F`.
-pub(super) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     text.replace('%', "%25").replace('/', "%2F")
-}
-
-/// Returns the name of the file with a device's content. All links to the device give the same name.
-pub(super) fn escaped_device(device: &Path) -> String {
-    escaped(&real(device).to_string_lossy())
-}
-
-pub(super) fn real(device: &Path) -> PathBuf {
-    fs::canonicalize(device).unwrap_or_else(|_| device.to_owned())
 }

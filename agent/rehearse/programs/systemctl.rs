@@ -3,97 +3,63 @@
 use std::io;
 
 use super::disks;
-use super::state::{ACTIVATING, ENABLED, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STOPPED, StubState};
+use super::state::{ACTIVATING, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STOPPED, StubState};
 use super::{ProgramOutput, now};
-use crate::well_known::{CLOUD_FINAL_UNIT, CLOUDWATCH_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT, UNITS, VENDOR_UNITS};
+use crate::well_known::{CLOUD_FINAL_UNIT, CLOUDWATCH_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT};
 
 /// Exit code for a unit that doesn't exist, from the standard for init scripts.
 const NOT_FOUND: i32 = 5;
-/// Exit code for a unit that isn't running, from the same standard.
-const NOT_RUNNING: i32 = 3;
 /// Exit code for a job that systemd refuses.
 const REFUSED: i32 = 4;
 
 /// Two units: on Amazon Linux, the second is ordered after the first.
 const ORDERED: (&str, &str) = (CLOUD_FINAL_UNIT, ECS_UNIT);
 
-/// The parts of a command line.
+/// The parts of a command line of the agent.
 #[derive(Debug, Default)]
 struct Invocation<'a> {
     verb: &'a str,
-    units: Vec<String>,
+    units: Vec<&'a str>,
     properties: Vec<&'a str>,
     no_block: bool,
-    now: bool,
-    quiet: bool,
-    value: bool,
 }
 
 pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutput> {
-    let request = match parse(args) {
-        Ok(request) => request,
-        Err(option) => {
-            let text = format!("systemctl: unrecognized option '{option}'\n");
-            return Ok(ProgramOutput::failed(1, text));
+    let mut request = Invocation::default();
+    for arg in args {
+        match (arg.as_str(), arg.strip_prefix("--property=")) {
+            ("--no-block", _) => request.no_block = true,
+            (_, Some(properties)) => request.properties.extend(properties.split(',')),
+            (option, None) if option.starts_with('-') => {
+                let text = format!("systemctl: unrecognized option '{option}'\n");
+                return Ok(ProgramOutput::failed(1, text));
+            }
+            (verb, None) if request.verb.is_empty() => request.verb = verb,
+            (unit, None) => request.units.push(unit),
         }
-    };
+    }
     match request.verb {
-        "daemon-reload" | "reset-failed" | "preset" => Ok(ProgramOutput::default()),
-        "list-jobs" => Ok(ProgramOutput::printed("No jobs running.\n")),
-        "start" | "restart" | "reload-or-restart" | "try-restart" => start(&request, state),
+        "daemon-reload" => Ok(ProgramOutput::default()),
+        "start" | "restart" => start(&request, state),
         "stop" => stop(&request, state),
-        "enable" | "disable" => enable(&request, state),
         "show" if request.units.is_empty() => Ok(ProgramOutput::printed(match is_shutting_down(state) {
             true => "SystemState=stopping\n",
             false => "SystemState=running\n",
         })),
-        "show" => Ok(show(&request, state)),
-        "is-active" => Ok(is_active(&request, state)),
-        "is-enabled" => Ok(is_enabled(&request, state)),
-        "is-failed" => Ok(is_failed(&request, state)),
+        "show" => {
+            let shown = request.units.iter().map(|unit| properties(unit, &request, state));
+            Ok(ProgramOutput::printed(shown.collect::<Vec<_>>().join("\n")))
+        }
         verb => Ok(ProgramOutput::failed(1, format!("Unknown command verb '{verb}'.\n"))),
     }
-}
-
-fn parse(args: &[String]) -> Result<Invocation<'_>, &str> {
-    let mut request = Invocation::default();
-    let mut args = args.iter().map(String::as_str);
-    while let Some(arg) = args.next() {
-        match arg {
-            "--no-block" => request.no_block = true,
-            "--now" => request.now = true,
-            "--quiet" | "-q" => request.quiet = true,
-            "--value" => request.value = true,
-            "--system" | "--no-pager" | "--plain" | "--no-legend" | "--no-ask-password" | "--no-reload" | "--full"
-            | "-l" | "--force" | "-f" | "--" => {}
-            "-p" | "--property" => request.properties.extend(args.next().unwrap_or_default().split(',')),
-            _ if arg.starts_with("--property=") => request.properties.extend(arg["--property=".len()..].split(',')),
-            _ if arg.starts_with("-p") => request.properties.extend(arg["-p".len()..].split(',')),
-            _ if arg.starts_with('-') => return Err(arg),
-            _ if request.verb.is_empty() => request.verb = arg,
-            _ => request.units.push(suffixed(arg)),
-        }
-    }
-    Ok(request)
-}
-
-/// Returns a unit's full name: a service if no type is given.
-fn suffixed(unit: &str) -> String {
-    let types = [".service", ".socket", ".mount", ".target", ".timer", ".path", ".slice", ".device", ".swap"];
-    let has_type = types.iter().any(|suffix| unit.ends_with(suffix));
-    if has_type { unit.to_owned() } else { format!("{unit}.service") }
 }
 
 fn start(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     let mut outcome = ProgramOutput::default();
     for unit in &request.units {
-        if request.verb == "try-restart" && unit_state(unit, state).active != "active" {
-            continue;
-        }
         if !state.has_unit(unit) {
-            let verb = if request.verb == "start" { "start" } else { "restart" };
             outcome.exit = NOT_FOUND;
-            outcome.stderr += &format!("Failed to {verb} {unit}: Unit {unit} not found.\n");
+            outcome.stderr += &format!("Failed to {} {unit}: Unit {unit} not found.\n", request.verb);
             continue;
         }
         if is_shutting_down(state) {
@@ -154,50 +120,13 @@ fn stop(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput
             outcome.stderr += &format!("Failed to stop {unit}: Unit {unit} not loaded.\n");
             continue;
         }
-        stop_one(unit, state)?;
-    }
-    Ok(outcome)
-}
-
-fn stop_one(unit: &str, state: &StubState) -> io::Result<()> {
-    if unit.ends_with(".mount") {
-        disks::unmount_unit(unit, state)?;
-    }
-    if state.read(STARTED, unit).is_some() {
-        state.write(STOPPED, unit, "")?;
-    }
-    state.remove(STARTED, unit)
-}
-
-fn enable(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput> {
-    let mut outcome = ProgramOutput::default();
-    // Like systemd, changes all units or none.
-    if let Some(unit) = request.units.iter().find(|unit| !state.has_unit(unit)) {
-        let text = format!("Failed to {} unit: Unit file {unit} does not exist.\n", request.verb);
-        return Ok(ProgramOutput::failed(1, text));
-    }
-    for unit in &request.units {
-        let is_enabled = state.read(ENABLED, unit).is_some();
-        let link = format!("{UNITS}/multi-user.target.wants/{unit}");
-        match (request.verb, is_enabled) {
-            ("enable", false) => {
-                state.write(ENABLED, unit, "")?;
-                outcome.stderr += &format!("Created symlink {link} → {VENDOR_UNITS}/{unit}.\n");
-            }
-            ("disable", true) => {
-                state.remove(ENABLED, unit)?;
-                outcome.stderr += &format!("Removed \"{link}\".\n");
-            }
-            _ => {}
+        if unit.ends_with(".mount") {
+            disks::unmount_unit(unit, state)?;
         }
-        match (request.verb, request.now) {
-            ("enable", true) => start_one(unit, state)?,
-            ("disable", true) => stop_one(unit, state)?,
-            _ => {}
+        if state.read(STARTED, unit).is_some() {
+            state.write(STOPPED, unit, "")?;
         }
-    }
-    if request.quiet {
-        outcome.stderr.clear();
+        state.remove(STARTED, unit)?;
     }
     Ok(outcome)
 }
@@ -247,18 +176,6 @@ fn scripted_failure(unit: &str, state: &StubState) -> Option<(u64, i32)> {
     Some((after.parse().ok()?, exit.parse().ok()?))
 }
 
-fn unit_file_state(unit: &str, state: &StubState) -> &'static str {
-    if !state.has_unit(unit) {
-        return "";
-    }
-    if state.read(ENABLED, unit).is_some() { "enabled" } else { "disabled" }
-}
-
-fn show(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
-    let shown = request.units.iter().map(|unit| properties(unit, request, state));
-    ProgramOutput::printed(shown.collect::<Vec<_>>().join("\n"))
-}
-
 /// Returns the requested properties, in the order of systemd and not in the order of the request.
 fn properties(unit: &str, request: &Invocation<'_>, state: &StubState) -> String {
     let load = if state.has_unit(unit) { "loaded" } else { "not-found" };
@@ -274,23 +191,17 @@ fn properties(unit: &str, request: &Invocation<'_>, state: &StubState) -> String
         ("ExecMainExitTimestampMonotonic", main_ended),
         ("ExecMainCode", if is_running { "0" } else { "1" }),
         ("ExecMainStatus", exit.as_str()),
-        ("Id", unit),
         ("LoadState", load),
         ("ActiveState", now.active),
         ("SubState", now.sub),
         ("InactiveExitTimestampMonotonic", started),
         ("ActiveExitTimestampMonotonic", stopped),
-        ("UnitFileState", unit_file_state(unit, state)),
         ("Job", &job),
     ];
-    let is_asked = |name: &str| request.properties.is_empty() || request.properties.contains(&name);
     let is_of_services = |name: &str| name == "NRestarts" || name.starts_with("ExecMain");
     let is_there = |name: &str| (is_service || !is_of_services(name)) && (name != "Job" || !job.is_empty());
-    let lines = all.iter().filter(|(name, _)| is_asked(name) && is_there(name));
-    let line = |(name, value): &(&str, &str)| {
-        if request.value { format!("{value}\n") } else { format!("{name}={value}\n") }
-    };
-    lines.map(line).collect()
+    let shown = all.iter().filter(|(name, _)| request.properties.contains(name) && is_there(name));
+    shown.map(|(name, value)| format!("{name}={value}\n")).collect()
 }
 
 /// Returns the times at which a unit left `inactive`, left `active`, and its main process ended. The times are in
@@ -304,34 +215,4 @@ fn times(unit: &str, now: &StubUnit, state: &StubState) -> [&'static str; 3] {
         }
         _ => ["1000000", "0", "0"],
     }
-}
-
-/// Answers for each unit, and succeeds if the answer for any of them is good.
-fn each(request: &Invocation<'_>, failure: i32, answer: impl Fn(&str) -> (&'static str, bool)) -> ProgramOutput {
-    let answers: Vec<_> = request.units.iter().map(|unit| answer(unit)).collect();
-    let exit = if answers.iter().any(|(_, is_good)| *is_good) { 0 } else { failure };
-    let lines = answers.iter().map(|(word, _)| format!("{word}\n"));
-    let stdout = if request.quiet { String::new() } else { lines.collect() };
-    ProgramOutput { exit, stdout, stderr: String::new() }
-}
-
-fn is_active(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
-    each(request, NOT_RUNNING, |unit| {
-        let active = unit_state(unit, state).active;
-        (active, active == "active")
-    })
-}
-
-fn is_failed(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
-    each(request, 1, |unit| {
-        let active = unit_state(unit, state).active;
-        (active, active == "failed")
-    })
-}
-
-fn is_enabled(request: &Invocation<'_>, state: &StubState) -> ProgramOutput {
-    each(request, 1, |unit| match unit_file_state(unit, state) {
-        "" => ("not-found", false),
-        word => (word, word == "enabled"),
-    })
 }

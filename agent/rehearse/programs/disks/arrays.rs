@@ -1,4 +1,4 @@
-//! The part of `mdadm` that an instance store needs: create, assemble, remove a superblock, stop.
+//! The part of `mdadm` that an instance store needs: create, assemble, remove a superblock.
 //!
 //! The files that the kernel would show for an array are written below the root's `/sys`.
 
@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::super::ProgramOutput;
-use super::super::state::{ARRAYS, FILESYSTEMS, StubState, real};
+use super::super::state::{ARRAYS, FILESYSTEMS, StubState};
 use super::{Args, field, on_device, uuid};
 
 /// The device node of an array. Linux counts down from this number.
@@ -17,12 +17,8 @@ pub(super) fn mdadm(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOut
     let Some((first, others)) = args.operands.split_first() else {
         return Ok(ProgramOutput::default());
     };
-    if args.has(&["--zero-superblock"]) {
+    if args.value("--zero-superblock").is_some() {
         return zero(first, state);
-    }
-    if args.has(&["--stop", "-S"]) {
-        stop(state)?;
-        return Ok(ProgramOutput::failed(0, format!("mdadm: stopped {first}\n")));
     }
     for member in others {
         if !state.device(member).exists() {
@@ -32,32 +28,31 @@ pub(super) fn mdadm(args: &Args<'_>, state: &StubState) -> io::Result<ProgramOut
             return Ok(ProgramOutput::failed(1, format!("mdadm: {member} is busy - skipping\n")));
         }
     }
-    if args.has(&["--create", "-C"]) {
+    if args.value("--create").is_some() {
         return create(first, others, args, state);
     }
-    if args.has(&["--assemble", "-A"]) {
+    if args.value("--assemble").is_some() {
         return assemble(first, others, state);
     }
     Ok(ProgramOutput::failed(2, "mdadm: An option must be given to set the mode before a second device\n"))
 }
 
 fn create(array: &str, members: &[&str], args: &Args<'_>, state: &StubState) -> io::Result<ProgramOutput> {
-    if args.value(&["-n", "--raid-devices"]) != Some(members.len().to_string().as_str()) {
+    if args.value("--raid-devices") != Some(members.len().to_string().as_str()) {
         let text = format!("mdadm: You haven't given enough devices (real or missing) to create this array\n{array}\n");
         return Ok(ProgramOutput::failed(1, text));
     }
-    let id = uuid(Path::new(array), "array", &members.join(" "));
-    let (host, name) = (args.value(&["--homehost"]), args.value(&["-N", "--name"]).unwrap_or_default());
-    let label = host.map_or_else(|| name.to_owned(), |host| format!("{host}:{name}"));
+    let id = uuid(array, "array", &members.join(" "));
+    let value = |option: &str| args.value(option).unwrap_or_default();
+    let label = format!("{}:{}", value("--homehost"), value("--name"));
     for member in members {
-        let own = uuid(Path::new(member), "member", &label);
+        let own = uuid(member, "member", &label);
         let text =
             format!("UUID={id}\nUUID_SUB={own}\nLABEL={label}\nVERSION=1.2\nTYPE=linux_raid_member\nUSAGE=raid\n");
-        state.write(FILESYSTEMS, &real(&state.device(member)).to_string_lossy(), &text)?;
+        state.write(FILESYSTEMS, &state.real(member), &text)?;
     }
     state.write(ARRAYS, &id, &members.len().to_string())?;
-    let node = state.hosted(&format!("/dev/{NODE}"));
-    state.remove(FILESYSTEMS, &real(&node).to_string_lossy())?;
+    state.remove(FILESYSTEMS, &state.real(&format!("/dev/{NODE}")))?;
     start(array, members, state)?;
     Ok(ProgramOutput::failed(0, format!("mdadm: Defaulting to version 1.2 metadata\nmdadm: array {array} started.\n")))
 }
@@ -65,7 +60,7 @@ fn create(array: &str, members: &[&str], args: &Args<'_>, state: &StubState) -> 
 fn assemble(array: &str, members: &[&str], state: &StubState) -> io::Result<ProgramOutput> {
     let mut ids = Vec::new();
     for member in members {
-        let found = on_device(&state.device(member), state).unwrap_or_default();
+        let found = on_device(member, state).unwrap_or_default();
         let Some(id) = field(&found, "UUID").filter(|_| field(&found, "TYPE") == Some("linux_raid_member")) else {
             let text = format!(
                 "mdadm: no recogniseable superblock on {member}\nmdadm: {member} has no superblock - assembly aborted\n"
@@ -84,11 +79,11 @@ fn assemble(array: &str, members: &[&str], state: &StubState) -> io::Result<Prog
 }
 
 fn zero(member: &str, state: &StubState) -> io::Result<ProgramOutput> {
-    let found = on_device(&state.device(member), state).unwrap_or_default();
+    let found = on_device(member, state).unwrap_or_default();
     if field(&found, "TYPE") != Some("linux_raid_member") {
         return Ok(ProgramOutput::failed(2, format!("mdadm: Unrecognised md component device - {member}\n")));
     }
-    state.remove(FILESYSTEMS, &real(&state.device(member)).to_string_lossy())?;
+    state.remove(FILESYSTEMS, &state.real(member))?;
     Ok(ProgramOutput::default())
 }
 
@@ -109,16 +104,6 @@ fn start(array: &str, members: &[&str], state: &StubState) -> io::Result<()> {
     link.parent().map_or(Ok(()), fs::create_dir_all)?;
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(state.hosted(&format!("/dev/{NODE}")), link)
-}
-
-fn stop(state: &StubState) -> io::Result<()> {
-    let blocks = state.hosted("/sys/class/block");
-    for block in fs::read_dir(&blocks).into_iter().flatten().flatten() {
-        let _ = fs::remove_file(block.path().join("holders").join(NODE));
-    }
-    let _ = fs::remove_dir_all(blocks.join(NODE));
-    let _ = fs::remove_file(state.hosted(&format!("/dev/{NODE}")));
-    Ok(())
 }
 
 /// Returns the folder in which sysfs lists the holders of a device.
