@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum as _};
 
-use self::cloud::{Cloud, CloudOptions, DockerSocket};
+use self::cloud::{Cloud, CloudOptions, DockerSocket, ReceivedSignal};
 use self::programs::Programs;
 pub use self::scenario::Scenario;
 use self::time::TimeScale;
@@ -167,20 +167,15 @@ impl Rehearsal {
             }
             Scenario::ForeignDisk => {
                 for device in devices(&parsed) {
-                    programs.existing_filesystem(
-                        &root.join(device.trim_start_matches('/')),
-                        "ext4",
-                        "somebody-else",
-                    )?;
+                    programs.existing_filesystem(&below(&root, &device), "ext4", "somebody-else")?;
                 }
             }
             _ => {}
         }
-        let registration_starts_on = Some(programs.started_marker(ECS_UNIT));
         let mut options = CloudOptions {
             user_data: Some(user_data),
             registration: scenario.registration(cluster),
-            registration_starts_on,
+            registration_starts_on: Some(programs.started_marker(ECS_UNIT)),
             docker: Some(docker_socket(&root, &programs)),
             ..CloudOptions::default()
         };
@@ -194,18 +189,11 @@ impl Rehearsal {
         Ok(Rehearsal { root, bin, state, programs, cloud, scenario, parsed, image })
     }
 
-    /// Returns CloudFormation's URL. In the proxy scenario the URL has the real name, which only the proxy can reach here.
-    fn cloudformation_endpoint(&self) -> String {
+    /// Returns the URL of a service. In the proxy scenario the URL has the real name, which only the proxy can reach here.
+    fn endpoint(&self, service: &str, of_cloud: String) -> String {
         match self.scenario {
-            Scenario::Proxy => "http://cloudformation.eu-central-1.amazonaws.com".to_owned(),
-            _ => self.cloud.cloudformation_endpoint(),
-        }
-    }
-
-    fn auto_scaling_endpoint(&self) -> String {
-        match self.scenario {
-            Scenario::Proxy => "http://autoscaling.eu-central-1.amazonaws.com".to_owned(),
-            _ => self.cloud.auto_scaling_endpoint(),
+            Scenario::Proxy => format!("http://{service}.eu-central-1.amazonaws.com"),
+            _ => of_cloud,
         }
     }
 
@@ -221,6 +209,8 @@ impl Rehearsal {
         let mut path = std::ffi::OsString::from(&self.bin);
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
+        let cloudformation = self.endpoint("cloudformation", self.cloud.cloudformation_endpoint());
+        let auto_scaling = self.endpoint("autoscaling", self.cloud.auto_scaling_endpoint());
         let mut command = tokio::process::Command::new(binary);
         let ignored = crate::config::SHELL_VARIABLES.iter().map(|(name, _)| *name).chain([
             "NOTIFY_SOCKET",
@@ -250,8 +240,8 @@ impl Rehearsal {
             .env("ECS_FIRSTRUN_ROOT", &self.root)
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", self.cloud.imds_endpoint())
             .env("ECS_FIRSTRUN_ECS_ENDPOINT", self.cloud.ecs_endpoint())
-            .env("AWS_ENDPOINT_URL_CLOUDFORMATION", self.cloudformation_endpoint())
-            .env("AWS_ENDPOINT_URL_AUTO_SCALING", self.auto_scaling_endpoint())
+            .env("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudformation)
+            .env("AWS_ENDPOINT_URL_AUTO_SCALING", auto_scaling)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -262,7 +252,7 @@ impl Rehearsal {
     /// # Errors
     /// There is no report, or it can't be read.
     pub fn report(&self) -> Result<Report> {
-        let path = self.root.join(STATE_DIRECTORY.trim_start_matches('/')).join(REPORT_FILE);
+        let path = below(&self.root, STATE_DIRECTORY).join(REPORT_FILE);
         let text = std::fs::read_to_string(path).context("read the report")?;
         Report::parse(&text).map_err(anyhow::Error::msg)
     }
@@ -288,11 +278,8 @@ impl Rehearsal {
         for signal in &signals {
             let way = if signal.proxied { "through the proxy" } else { "directly" };
             let at = milliseconds(crate::apply::millis(signal.at));
-            writeln!(
-                out,
-                "  {} for {} {} from {}, {way}, at {at}",
-                signal.status, signal.stack, signal.resource, signal.unique_id
-            )?;
+            let ReceivedSignal { status, stack, resource, unique_id, .. } = signal;
+            writeln!(out, "  {status} for {stack} {resource} from {unique_id}, {way}, at {at}")?;
         }
         if signals.is_empty() {
             writeln!(out, "  nothing")?;
@@ -312,10 +299,7 @@ impl Rehearsal {
 
 /// Returns Docker's socket below a root, which appears once the stub has started Docker.
 pub fn docker_socket(root: &Path, programs: &Programs) -> DockerSocket {
-    DockerSocket {
-        path: root.join(DOCKER_SOCKET.trim_start_matches('/')),
-        starts_on: programs.started_marker(DOCKER_UNIT),
-    }
+    DockerSocket { path: below(root, DOCKER_SOCKET), starts_on: programs.started_marker(DOCKER_UNIT) }
 }
 
 fn devices(parsed: &Parsed) -> Vec<String> {
@@ -332,11 +316,8 @@ fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
     put(root, DNF_CONF, "[main]\ngpgcheck=1\ninstallonly_limit=3\nclean_requirements_on_remove=True\n")?;
     put(root, ECS_CONFIG, "")?;
     put(root, CLOUDWATCH_VERSION, "1.300071.0\n")?;
-    put(
-        root,
-        CLOUDWATCH_COMMON,
-        "# This common-config is used to configure items used for both ssm and cloudwatch access\n",
-    )?;
+    let common = "# This common-config is used to configure items used for both ssm and cloudwatch access\n";
+    put(root, CLOUDWATCH_COMMON, common)?;
     put(root, SSM_AGENT, "")?;
     put(root, CONSOLE, "")?;
     if scenario != Scenario::LateDevice {
@@ -360,20 +341,25 @@ fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
 fn make_disk(root: &Path, device: &str) -> Result<()> {
     let unfinished = format!("{device}.unfinished");
     put(root, &unfinished, "")?;
-    let at = |path: &str| root.join(path.trim_start_matches('/'));
-    let disk = std::fs::OpenOptions::new().write(true).open(at(&unfinished)).context("make a disk")?;
+    let unfinished = below(root, &unfinished);
+    let disk = std::fs::OpenOptions::new().write(true).open(&unfinished).context("make a disk")?;
     disk.set_len(64 << 20).context("make a disk")?;
-    std::fs::rename(at(&unfinished), at(device)).context("make a disk")
+    std::fs::rename(unfinished, below(root, device)).context("make a disk")
+}
+
+/// Returns the place of a host's path below the root.
+fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
 }
 
 fn put(root: &Path, path: &str, text: &str) -> Result<()> {
-    let at = root.join(path.trim_start_matches('/'));
+    let at = below(root, path);
     std::fs::create_dir_all(at.parent().unwrap_or(root)).with_context(|| format!("make the folder of {path}"))?;
     std::fs::write(&at, text).with_context(|| format!("write {path}"))
 }
 
 fn contents(root: &Path, path: &str) -> Vec<u8> {
-    std::fs::read(root.join(path.trim_start_matches('/'))).unwrap_or_default()
+    std::fs::read(below(root, path)).unwrap_or_default()
 }
 
 /// Lists the files that the agent can have written, below `/etc`, `/opt` and `/var`, with size and mode.

@@ -57,7 +57,8 @@ fn instance_metadata_that_come_late_are_waited_for() {
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(host.statuses().len(), 0);
-    let options = CloudOptions { imds_address: address, user_data: Some(SMALLEST.into()), ..CloudOptions::default() };
+    let options =
+        CloudOptions { imds_address: Some(address), user_data: Some(SMALLEST.into()), ..CloudOptions::default() };
     let _late = Cloud::start(options).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));

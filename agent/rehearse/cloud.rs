@@ -29,7 +29,7 @@ use tokio::net::TcpSocket;
 pub use auto_scaling::AutoScalingAnswer;
 pub use cloudformation::CfnAnswer;
 pub use docker::DockerSocket;
-pub use ecs::{AgentAnswer, RegisteredAs, Registration};
+pub use ecs::{RegisteredAs, Registration};
 pub use http::{Request, Server};
 pub use imds::{IdentityDouble, ImdsFaults};
 pub use proxy::ProxyCredentials;
@@ -39,7 +39,7 @@ pub use received::{LifecycleCall, ReceivedSignal, SignalAuth};
 const TICK: Duration = Duration::from_millis(5);
 
 /// The settings of the fake cloud.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct CloudOptions {
     /// The instance's user data; without any, the service answers 404.
     pub user_data: Option<Vec<u8>>,
@@ -50,14 +50,12 @@ pub struct CloudOptions {
     pub tags: BTreeMap<String, String>,
     /// `autoscaling/target-lifecycle-state`; without a state the service answers 404, as outside an Auto Scaling group.
     pub target_lifecycle_state: Option<String>,
-    /// The names and devices of the block device mapping.
-    pub block_devices: BTreeMap<String, String>,
     /// The role in the instance profile; the metadata has credentials for this role.
     pub iam_role: Option<String>,
     /// The faults of the metadata service.
     pub imds_faults: ImdsFaults,
-    /// The address of the metadata service: any port of loopback, unless a test owns the real address.
-    pub imds_address: SocketAddr,
+    /// The address of the metadata service, if a test owns the real one; else it has any port of loopback.
+    pub imds_address: Option<SocketAddr>,
     /// The registration of the ECS agent.
     pub registration: Registration,
     /// The path whose appearance starts the time to registration, besides [`Cloud::begin_registration`].
@@ -72,29 +70,6 @@ pub struct CloudOptions {
     pub proxy_credentials: Option<ProxyCredentials>,
     /// Number of connections that the proxy first accepts, reads from, and closes without an answer.
     pub proxy_drops: usize,
-}
-
-impl Default for CloudOptions {
-    fn default() -> Self {
-        let devices = [("ami", "/dev/xvda"), ("root", "/dev/xvda"), ("ebs1", "xvdcy")];
-        Self {
-            user_data: None,
-            identity: IdentityDouble::default(),
-            tags: BTreeMap::new(),
-            target_lifecycle_state: None,
-            block_devices: devices.map(|(name, device)| (name.into(), device.into())).into(),
-            iam_role: None,
-            imds_faults: ImdsFaults::default(),
-            imds_address: any_port(),
-            registration: Registration::default(),
-            registration_starts_on: None,
-            docker: None,
-            cloudformation: VecDeque::new(),
-            auto_scaling: VecDeque::new(),
-            proxy_credentials: None,
-            proxy_drops: 0,
-        }
-    }
 }
 
 /// A running fake cloud; it ends when dropped.
@@ -115,7 +90,7 @@ pub struct Cloud {
 impl Cloud {
     /// Starts the servers. All ports are bound when this returns; the ECS agent's port still refuses connections.
     pub fn start(options: CloudOptions) -> Result<Self> {
-        let sockets = Sockets::bind(options.imds_address)?;
+        let sockets = Sockets::bind(options.imds_address.unwrap_or_else(any_port))?;
         let log = Arc::new(http::CloudLog::default());
         let begun = Arc::new(AtomicBool::new(false));
         let ended = Arc::new(AtomicBool::new(false));

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use super::CloudOptions;
 use super::cloudformation::page;
 use super::http::{CloudLog, Double, Reply, Request, Server, held};
-use super::query::{ApiError, REQUEST_ID, error_in_xml, parameters, path_of, signed_for};
+use super::query::{ApiError, REQUEST_ID, action, error_in_xml, parameters, path_of, required, signed_for};
 use super::received::LifecycleCall;
 
 const API_VERSION: &str = "2011-01-01";
+const COMPLETE: &str = "CompleteLifecycleAction";
+const HEARTBEAT: &str = "RecordLifecycleActionHeartbeat";
 const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
 
 /// Auto Scaling's answer to a call that is well-formed and signed.
@@ -47,27 +49,13 @@ impl AutoScaling {
     /// Reads a call, which must be signed and known to the API.
     fn read(request: &Request, peer: SocketAddr, log: &CloudLog) -> Result<LifecycleCall, ApiError> {
         let given = parameters(&request.body);
-        let action = given.get("Action").map(String::as_str).unwrap_or_default();
-        let completes = match action {
-            "CompleteLifecycleAction" => true,
-            "RecordLifecycleActionHeartbeat" => false,
-            _ => return Err(ApiError::new(400, "InvalidAction", &format!("Could not find operation {action}"))),
-        };
-        if given.get("Version").is_none_or(|version| version != API_VERSION) {
-            return Err(ApiError::new(400, "InvalidAction", "Could not find this version of the API"));
-        }
+        let completes = action(&given, API_VERSION, &[COMPLETE, HEARTBEAT])? == COMPLETE;
         match request.header("authorization") {
             Some(header) if signed_for(header, "autoscaling") => {}
             Some(_) => return Err(ApiError::signature()),
-            None => {
-                let message = "Request is missing Authentication Token";
-                return Err(ApiError::new(403, "MissingAuthenticationToken", message));
-            }
+            None => return Err(ApiError::unsigned()),
         }
-        let parameter = |name: &str| {
-            let value = given.get(name).filter(|value| !value.is_empty()).cloned();
-            value.ok_or_else(|| ApiError::invalid(&format!("1 validation error detected: '{name}' must not be null")))
-        };
+        let parameter = |name: &str| required(&given, name);
         let result = completes.then(|| parameter("LifecycleActionResult")).transpose()?;
         if result.as_ref().is_some_and(|result| !matches!(result.as_str(), "CONTINUE" | "ABANDON")) {
             return Err(ApiError::invalid("Lifecycle action result must be either CONTINUE or ABANDON"));
@@ -90,7 +78,7 @@ impl AutoScaling {
             (None, _) => AutoScalingAnswer::Accept,
             (Some(_), _) => answers.pop_front().unwrap_or(AutoScalingAnswer::Accept),
         };
-        let operation = call.result.as_ref().map_or("RecordLifecycleActionHeartbeat", |_| "CompleteLifecycleAction");
+        let operation = if call.result.is_some() { COMPLETE } else { HEARTBEAT };
         let refusal = match scripted {
             AutoScalingAnswer::Accept => {
                 self.log.called(call);
@@ -98,13 +86,13 @@ impl AutoScaling {
             }
             AutoScalingAnswer::Reset => return None,
             AutoScalingAnswer::NoActiveAction => {
-                ApiError::invalid(&format!("No active Lifecycle Action found with instance ID {}", call.instance_id))
+                ApiError::invalid(format!("No active Lifecycle Action found with instance ID {}", call.instance_id))
             }
             AutoScalingAnswer::NoSuchGroup => {
-                ApiError::invalid(&format!("AutoScalingGroup name not found - no such group: {}", call.group))
+                ApiError::invalid(format!("AutoScalingGroup name not found - no such group: {}", call.group))
             }
             AutoScalingAnswer::AccessDenied => {
-                ApiError::denied(&format!("User is not authorized to perform: autoscaling:{operation}"))
+                ApiError::denied(format!("User is not authorized to perform: autoscaling:{operation}"))
             }
             AutoScalingAnswer::Throttle => ApiError::new(400, "Throttling", "Rate exceeded"),
             AutoScalingAnswer::Contention => {

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::CloudOptions;
 use super::http::{CloudLog, Double, Reply, Request, Server, held};
-use super::query::{ApiError, Parameters, REQUEST_ID, error_in_xml, escaped, parameters, path_of, signed_for};
+use super::query::{
+    ApiError, Parameters, REQUEST_ID, action, error_in_xml, escaped, parameters, path_of, required, signed_for,
+};
 use super::received::{ReceivedSignal, SignalAuth};
 
 const API_VERSION: &str = "2010-05-15";
@@ -62,9 +64,7 @@ impl CloudFormation {
 
     /// Checks the authentication of a request, and tells which of the two kinds was used.
     fn authenticate(&self, request: &Request) -> Result<SignalAuth, ApiError> {
-        let Some(header) = request.header("authorization") else {
-            return Err(ApiError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
-        };
+        let header = request.header("authorization").ok_or_else(ApiError::unsigned)?;
         if header.starts_with("AWS4-HMAC-SHA256 ") {
             return if signed_for(header, "cloudformation") { Ok(SignalAuth::Iam) } else { Err(ApiError::signature()) };
         }
@@ -75,21 +75,9 @@ impl CloudFormation {
     }
 
     fn signal_resource(&self, request: &Request, given: &Parameters) -> Result<ReceivedSignal, ApiError> {
-        match given.get("Action").map(String::as_str) {
-            Some("SignalResource") => {}
-            action => {
-                let message = format!("Could not find operation {}", action.unwrap_or_default());
-                return Err(ApiError::new(400, "InvalidAction", &message));
-            }
-        }
-        if given.get("Version").is_none_or(|version| version != API_VERSION) {
-            return Err(ApiError::new(400, "InvalidAction", "Could not find this version of the API"));
-        }
+        action(given, API_VERSION, &["SignalResource"])?;
         let auth = self.authenticate(request)?;
-        let parameter = |name: &str| {
-            let value = given.get(name).filter(|value| !value.is_empty()).cloned();
-            value.ok_or_else(|| ApiError::invalid(&format!("1 validation error detected: '{name}' must not be null")))
-        };
+        let parameter = |name: &str| required(given, name);
         Ok(ReceivedSignal {
             stack: checked(parameter("StackName")?, "StackName", is_stack)?,
             resource: parameter("LogicalResourceId")?,
@@ -124,31 +112,26 @@ impl CloudFormation {
         if takes && self.has(&signal) {
             let ReceivedSignal { unique_id, resource, .. } = &signal;
             let text = format!("Signal with ID {unique_id} for resource {resource} already exists.");
-            let refusal = ApiError::invalid(&(text + "  Signals may only be updated with a FAILURE status."));
+            let refusal = ApiError::invalid(text + "  Signals may only be updated with a FAILURE status.");
             return Some(form.refused(&refusal));
         }
+        if takes {
+            // Recorded before any wait: the signal counts, whether the caller stays for the answer or not.
+            self.log.signalled(signal);
+        }
         let refusal = match scripted {
-            CfnAnswer::Accept => {
-                self.log.signalled(signal);
-                return Some(form.accepted());
-            }
+            CfnAnswer::Accept => return Some(form.accepted()),
             CfnAnswer::Slow(delay) => {
-                // Recorded before the wait: the signal counts, whether the caller stays for the answer or not.
-                self.log.signalled(signal);
                 tokio::time::sleep(delay).await;
                 return Some(form.accepted());
             }
-            CfnAnswer::Lost => {
-                self.log.signalled(signal);
-                return None;
-            }
-            CfnAnswer::Reset => return None,
+            CfnAnswer::Lost | CfnAnswer::Reset => return None,
             CfnAnswer::HtmlPage(status) => return Some(page(status)),
             CfnAnswer::Throttle => ApiError::new(400, "Throttling", "Rate exceeded"),
             CfnAnswer::CannotBeSignaled => {
-                ApiError::invalid(&format!("Stack {stack} is in CREATE_COMPLETE state and cannot be signaled"))
+                ApiError::invalid(format!("Stack {stack} is in CREATE_COMPLETE state and cannot be signaled"))
             }
-            CfnAnswer::NoSuchStack => ApiError::invalid(&format!("Stack '{stack}' does not exist")),
+            CfnAnswer::NoSuchStack => ApiError::invalid(format!("Stack '{stack}' does not exist")),
             CfnAnswer::AccessDenied => {
                 ApiError::denied("User is not authorized to perform: cloudformation:SignalResource")
             }
@@ -194,7 +177,7 @@ fn checked(value: String, name: &str, is_right: impl Fn(&str) -> bool) -> Result
     if is_right(&value) {
         return Ok(value);
     }
-    Err(ApiError::invalid(&format!(
+    Err(ApiError::invalid(format!(
         "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint"
     )))
 }
@@ -225,7 +208,7 @@ fn wait_handle(request: &Request) -> Result<ReceivedSignal, ApiError> {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let text = |name: &str| {
         let value = body.get(name).and_then(Value::as_str).map(str::to_owned);
-        value.ok_or_else(|| ApiError::invalid(&format!("'{name}' must be a string")))
+        value.ok_or_else(|| ApiError::invalid(format!("'{name}' must be a string")))
     };
     if body.as_object().is_none_or(|members| members.len() != 4) {
         return Err(ApiError::invalid("Status, Reason, UniqueId and Data, and nothing else"));

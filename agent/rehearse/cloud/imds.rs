@@ -11,10 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::CloudOptions;
-use super::http::{Double, Reply, Request, Server, held};
+use super::http::{Double, Reply, Request, Server, held, reason};
 
 const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
+
+/// The names and devices of the block device mapping.
+const BLOCK_DEVICES: [(&str, &str); 3] = [("ami", "/dev/xvda"), ("root", "/dev/xvda"), ("ebs1", "xvdcy")];
 
 /// The identity of the instance that the cloud pretends to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,15 +91,9 @@ impl IdentityDouble {
     /// No key is used. The signature is derived from the document's bytes, so that the signature of another document
     /// doesn't pass.
     pub fn signature(&self) -> String {
-        wrapped(&derived(self.document().as_bytes(), 128), 76)
-    }
-
-    /// Returns the document and its signature in a form that looks like PKCS #7.
-    pub fn pkcs7(&self) -> String {
-        let document = self.document();
-        let mut bytes = document.clone().into_bytes();
-        bytes.extend(derived(document.as_bytes(), 256));
-        wrapped(&bytes, 64)
+        let text = STANDARD.encode(derived(self.document().as_bytes(), 128));
+        let lines = text.as_bytes().chunks(76).map(String::from_utf8_lossy);
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Returns the `Authorization` header of a caller that proves to be this instance.
@@ -115,12 +112,6 @@ fn derived(from: &[u8], length: usize) -> Vec<u8> {
         hash.to_be_bytes()[0]
     };
     (0..length).map(next).collect()
-}
-
-fn wrapped(bytes: &[u8], width: usize) -> String {
-    let text = STANDARD.encode(bytes);
-    let lines = text.as_bytes().chunks(width).map(String::from_utf8_lossy);
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The faults of the metadata service.
@@ -269,14 +260,7 @@ impl Double for ImdsDouble {
 }
 
 fn error(status: u16) -> Reply {
-    let title = match status {
-        400 => "400 - Bad Request",
-        401 => "401 - Unauthorized",
-        403 => "403 - Forbidden",
-        404 => "404 - Not Found",
-        405 => "405 - Method Not Allowed",
-        _ => "503 - Service Unavailable",
-    };
+    let title = format!("{status} - {}", reason(status));
     let page = format!("<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n");
     Reply::new(status, "text/html", page)
 }
@@ -288,7 +272,6 @@ fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
     let mut put = |path: &str, value: &str| tree.insert(path.to_owned(), value.as_bytes().to_vec());
     put("dynamic/instance-identity/document", &identity.document());
     put("dynamic/instance-identity/signature", &identity.signature());
-    put("dynamic/instance-identity/pkcs7", &identity.pkcs7());
     put("meta-data/ami-id", &identity.image_id);
     put("meta-data/ami-launch-index", &identity.launch_index.to_string());
     put("meta-data/instance-id", &identity.instance_id);
@@ -300,7 +283,7 @@ fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
     put("meta-data/placement/availability-zone", &identity.availability_zone);
     put("meta-data/services/domain", &identity.domain);
     put("meta-data/services/partition", &identity.partition);
-    for (name, device) in &options.block_devices {
+    for (name, device) in BLOCK_DEVICES {
         put(&format!("meta-data/block-device-mapping/{name}"), device);
     }
     for (key, value) in &options.tags {

@@ -4,7 +4,7 @@
 //! connection is enough.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bi
 use tokio::net::{TcpListener, TcpStream};
 use url::{Host, Url};
 
-use super::http::{CloudLog, Request, Server};
+use super::http::{CloudLog, Request, Server, reason};
 
 /// Longest head of a request, in bytes; no client of ours sends a longer one.
 const LONGEST_HEAD: u64 = 64 << 10;
@@ -85,9 +85,9 @@ impl ProxyDouble {
         if self.drops.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
             return Ok(());
         }
-        if let Some((status, text)) = self.refusal(&request) {
+        if let Some(status) = self.refusal(&request) {
             self.log.answered(index, status);
-            return refuse(client, status, text).await;
+            return refuse(client, status).await;
         }
         let mut target = TcpStream::connect(self.targets.of(&request.path_and_query)).await?;
         self.log.proxy_speaks_from(target.local_addr()?);
@@ -118,9 +118,7 @@ impl ProxyDouble {
         loop {
             let mut line = String::new();
             head.read_line(&mut line).await?;
-            let Some((name, value)) = line.split_once(':') else {
-                break;
-            };
+            let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let at = self.log.now();
@@ -131,9 +129,9 @@ impl ProxyDouble {
         Ok(request)
     }
 
-    fn refusal(&self, request: &Request) -> Option<(u16, &'static str)> {
+    fn refusal(&self, request: &Request) -> Option<u16> {
         if self.authorization.as_deref() != request.header("proxy-authorization") && self.authorization.is_some() {
-            return Some((407, "Proxy Authentication Required"));
+            return Some(407);
         }
         let url = if request.method == "CONNECT" {
             Url::parse(&format!("http://{}", request.path_and_query))
@@ -141,24 +139,20 @@ impl ProxyDouble {
             Url::parse(&request.path_and_query)
         };
         match url {
-            Ok(url) if url.host().is_some_and(|host| is_link_local(&host)) => Some((403, "Forbidden")),
+            Ok(url) if url.host().is_some_and(|host| is_link_local(&host)) => Some(403),
             Ok(url) if url.scheme() == "http" => None,
-            _ => Some((400, "Bad Request")),
+            _ => Some(400),
         }
     }
 }
 
 /// Tells whether a host is the metadata service, or another address that a proxy must not reach.
 fn is_link_local(host: &Host<&str>) -> bool {
-    let address = match host {
-        Host::Ipv4(address) => IpAddr::V4(*address),
-        Host::Ipv6(address) => IpAddr::V6(*address),
-        Host::Domain(_) => return false,
-    };
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
+    match host {
+        Host::Ipv4(address) => address.is_link_local(),
         // fe80::/10, and fd00:ec2::/32, which has the metadata service and similar services.
-        IpAddr::V6(address) => address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2],
+        Host::Ipv6(address) => address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2],
+        Host::Domain(_) => false,
     }
 }
 
@@ -183,7 +177,8 @@ fn status_of(answer: &[u8]) -> u16 {
     line.and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-async fn refuse(mut client: BufReader<TcpStream>, status: u16, text: &str) -> io::Result<()> {
+async fn refuse(mut client: BufReader<TcpStream>, status: u16) -> io::Result<()> {
+    let text = reason(status);
     let body = format!("<html><head><title>{status} {text}</title></head><body>{text}</body></html>\n");
     let challenge = if status == 407 { "Proxy-Authenticate: Basic realm=\"rehearsal\"\r\n" } else { "" };
     let length = body.len();

@@ -15,6 +15,24 @@ pub(super) fn parameters(encoded: &[u8]) -> Parameters {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
+/// Returns the action of a call, which must be one of these, and of this version of the API.
+pub(super) fn action<'a>(given: &'a Parameters, version: &str, known: &[&str]) -> Result<&'a str, ApiError> {
+    let action = given.get("Action").map(String::as_str).unwrap_or_default();
+    if !known.contains(&action) {
+        return Err(ApiError::new(400, "InvalidAction", format!("Could not find operation {action}")));
+    }
+    if given.get("Version").is_none_or(|given| given != version) {
+        return Err(ApiError::new(400, "InvalidAction", "Could not find this version of the API"));
+    }
+    Ok(action)
+}
+
+/// Returns a parameter that a call must have.
+pub(super) fn required(given: &Parameters, name: &str) -> Result<String, ApiError> {
+    let value = given.get(name).filter(|value| !value.is_empty()).cloned();
+    value.ok_or_else(|| ApiError::invalid(format!("1 validation error detected: '{name}' must not be null")))
+}
+
 /// Returns the path and the query. A proxy's client may have sent the whole URL.
 pub(super) fn path_of(request: &Request) -> (&str, &str) {
     let (path, query) = request.path_and_query.split_once('?').unwrap_or((&request.path_and_query, ""));
@@ -38,24 +56,25 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
-    pub(super) fn new(status: u16, code: &'static str, message: &str) -> Self {
-        Self { status, code, message: message.to_owned() }
+    pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
     }
 
-    pub(super) fn invalid(message: &str) -> Self {
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "ValidationError", message)
     }
 
-    pub(super) fn denied(message: &str) -> Self {
+    pub(super) fn denied(message: impl Into<String>) -> Self {
         Self::new(403, "AccessDenied", message)
     }
 
     pub(super) fn signature() -> Self {
-        Self::new(
-            403,
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided",
-        )
+        let message = "The request signature we calculated does not match the signature you provided";
+        Self::new(403, "SignatureDoesNotMatch", message)
+    }
+
+    pub(super) fn unsigned() -> Self {
+        Self::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
     }
 
     pub(super) fn kind(&self) -> &'static str {

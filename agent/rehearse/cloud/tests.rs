@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -85,7 +84,7 @@ fn folders_list_their_children() {
     let token = token(&cloud);
     let text = |path| get(&cloud, &token, path).1;
     assert_eq!(text("/latest/"), "dynamic/\nmeta-data/\nuser-data");
-    assert_eq!(text("/latest/dynamic/instance-identity/"), "document\npkcs7\nsignature");
+    assert_eq!(text("/latest/dynamic/instance-identity/"), "document\nsignature");
     assert_eq!(text("/latest/meta-data/tags/instance/"), "Name\nteam");
     assert_eq!(text("/2021-03-23/meta-data/tags/instance/team"), "payments");
     assert_eq!(text("/latest/meta-data/placement"), "availability-zone\nregion");
@@ -127,16 +126,12 @@ fn the_agent_refuses_until_it_has_registered() {
 fn a_file_begins_the_registration() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ecs.service");
-    let answers = VecDeque::from([AgentAnswer::null_arn("blue"), AgentAnswer::internal_error()]);
-    let then = RegisteredAs { cluster: "blue".into() };
-    let registration = Registration::Scripted { after: Duration::ZERO, answers, then };
+    let registration = Registration::After(Duration::ZERO, RegisteredAs { cluster: "blue".into() });
     let registration_starts_on = Some(path.clone());
     let cloud = Cloud::start(CloudOptions { registration, registration_starts_on, ..Default::default() }).unwrap();
     std::fs::write(path, "").unwrap();
     std::thread::sleep(Duration::from_millis(100));
     let ask = || exchange(&cloud.ecs_endpoint(), "GET /v1/metadata HTTP/1.1", "").unwrap();
-    assert!(ask().1.contains(r#""ContainerInstanceArn":null"#));
-    assert_eq!(ask().0, 500);
     assert!(ask().1.contains("container-instance/blue/"));
 }
 
