@@ -12,4 +12,4 @@ pub use self::contents::{
     ActionReport, BUG, Boot, Change, DeliveryState, Outcome, Report, SignalReport, StepReport, VERSION, milliseconds,
 };
 pub use self::follow::Follow;
-pub use self::line::Line;
+pub use self::line::line;

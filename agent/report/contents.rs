@@ -17,7 +17,7 @@ pub const BUG: &str = "a bug in ecs-firstrun";
 const LONGEST: usize = 1 << 20;
 
 /// The report of a run that has ended or still goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The [`VERSION`] of the agent that wrote the report.
     pub version: u32,
@@ -74,10 +74,11 @@ pub enum Boot {
 }
 
 /// The outcome of a run or of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The run or step has not ended.
+    #[default]
     Running,
     /// Everything was done.
     Success,
@@ -173,20 +174,8 @@ impl Report {
         Report {
             version: VERSION,
             agent: env!("CARGO_PKG_VERSION").to_owned(),
-            instance_id: None,
-            image_id: None,
-            stack: None,
-            resource: None,
-            boot: None,
-            cluster: None,
             started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-            outcome: Outcome::Running,
-            reason: None,
-            warnings: Vec::new(),
-            steps: Vec::new(),
-            signal: None,
-            lifecycle_hook: None,
-            duration_ms: 0,
+            ..Report::default()
         }
     }
 
@@ -263,13 +252,8 @@ impl StepReport {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Outcome::Running => "running",
-            Outcome::Success => "success",
-            Outcome::Failure => "failure",
-            Outcome::Refused => "refused",
-            Outcome::Interrupted => "interrupted",
-        })
+        // The words are those of the JSON form.
+        self.serialize(f)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The progress of a run: kept current on a terminal, and a line for each change in a log.
 
-use std::io::{IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::io::{IsTerminal as _, Stderr, Write as _};
 use std::time::Duration;
 
 use super::contents::{Outcome, Report, milliseconds};
@@ -16,8 +15,8 @@ const INDENT: usize = 21;
 
 /// The display of a run's progress.
 #[derive(Debug)]
-pub struct Follow<W> {
-    out: W,
+pub struct Follow {
+    out: Stderr,
     paint: Paint,
     /// The width of the terminal; none in a log.
     columns: Option<usize>,
@@ -28,9 +27,9 @@ pub struct Follow<W> {
     drawn: usize,
 }
 
-impl<W: Write + IsTerminal + AsFd> Follow<W> {
-    /// Makes a display on this stream.
-    pub fn on(out: W, paint: Paint) -> Self {
+impl Follow {
+    /// Makes a display on standard error.
+    pub fn on(out: Stderr, paint: Paint) -> Self {
         let columns = out.is_terminal().then(|| {
             let size = terminal_size::terminal_size_of(&out);
             size.map_or(COLUMNS, |(width, _)| usize::from(width.0))

@@ -2,113 +2,56 @@
 
 use std::time::SystemTime;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::contents::{Boot, DeliveryState, Outcome, Report, SignalReport};
+use super::contents::{Outcome, Report, SignalReport};
 use crate::document::problem::cut;
 
 /// Most characters of a reason; the report has the whole reason.
 const REASON: usize = 2000;
 
-/// A finished run, as a line of the log of runs. Values that are not known are left out.
+/// Returns a finished run as a line of the log of runs, with the newline. Values that are not known are left out.
 ///
 /// Secrets are masked, since the line is made from a [`Report`] alone. The keys are an interface: `docs/status.md` lists
 /// them.
-#[derive(Clone, Debug, Serialize)]
-pub struct Line<'a> {
-    /// The time of the line, at the end of the run: RFC 3339 in UTC, whole seconds. The time comes first, where a log agent
-    /// looks for it.
-    pub time: String,
-    /// The instance, as the instance metadata or the firmware name it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instance_id: Option<&'a str>,
-    /// The image (AMI), as the instance identity document names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_id: Option<&'a str>,
-    /// Name of the stack, from the configuration or the instance's tags.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stack: Option<&'a str>,
-    /// Logical id in the stack, from the configuration or the instance's tags.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resource: Option<&'a str>,
-    /// The cluster, from the configuration, else from the ECS agent's settings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<&'a str>,
-    /// The kind of the run in the life of the instance, from the records of earlier runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub boot: Option<Boot>,
-    /// The outcome of the run.
-    pub outcome: Outcome,
-    /// The reason for a failure, or information for a person; at most 2000 characters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Name of the step that failed, or that a panic cut off; none if no step failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed_step: Option<&'a str>,
-    /// Seconds that the run took, with milliseconds.
-    pub seconds: f64,
-    /// Seconds of each step, by its name.
-    pub steps: Map<String, Value>,
-    /// Name of the step that took longest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slowest_step: Option<&'a str>,
-    /// Seconds of the slowest step.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slowest_step_seconds: Option<f64>,
-    /// The delivery of the signal to CloudFormation; none if no signal was to be sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signal: Option<DeliveryState>,
-    /// The delivery of the lifecycle action's completion; none if there is no hook.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lifecycle_hook: Option<DeliveryState>,
-    /// Version of ecs-firstrun.
-    pub version: &'a str,
-}
-
-impl<'a> Line<'a> {
-    /// Makes the line of a finished run.
-    pub fn of(report: &'a Report, now: SystemTime) -> Self {
-        let mut times: Vec<(&str, u64)> = Vec::new();
-        for step in &report.steps {
-            match times.iter_mut().find(|(name, _)| *name == step.name) {
-                Some((_, ms)) => *ms = ms.saturating_add(step.duration_ms),
-                None => times.push((&step.name, step.duration_ms)),
-            }
-        }
-        // Of equally slow steps, the first counts.
-        let slowest = times.iter().rev().max_by_key(|(_, ms)| *ms);
-        let delivery = |told: &Option<SignalReport>| told.as_ref().map(|told| told.delivery);
-        Line {
-            time: humantime::format_rfc3339_seconds(now).to_string(),
-            instance_id: report.instance_id.as_deref(),
-            image_id: report.image_id.as_deref(),
-            stack: report.stack.as_deref(),
-            resource: report.resource.as_deref(),
-            cluster: report.cluster.as_deref(),
-            boot: report.boot,
-            outcome: report.outcome,
-            reason: report.reason.as_deref().map(|reason| cut(reason, REASON)),
-            failed_step: failed_step(report),
-            seconds: seconds(report.duration_ms),
-            steps: times.iter().map(|(name, ms)| ((*name).to_owned(), seconds(*ms).into())).collect(),
-            slowest_step: slowest.map(|(name, _)| *name),
-            slowest_step_seconds: slowest.map(|(_, ms)| seconds(*ms)),
-            signal: delivery(&report.signal),
-            lifecycle_hook: delivery(&report.lifecycle_hook),
-            version: &report.agent,
+pub fn line(report: &Report, now: SystemTime) -> String {
+    let mut times: Vec<(&str, u64)> = Vec::new();
+    for step in &report.steps {
+        match times.iter_mut().find(|(name, _)| *name == step.name) {
+            Some((_, ms)) => *ms = ms.saturating_add(step.duration_ms),
+            None => times.push((&step.name, step.duration_ms)),
         }
     }
-
-    /// Returns the line as it is in the file, with the newline.
-    ///
-    /// # Errors
-    /// No error is known: all keys are text.
-    pub fn render(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self).map(|line| line + "\n")
+    // Of equally slow steps, the first counts.
+    let slowest = times.iter().rev().max_by_key(|(_, ms)| *ms);
+    let delivery = |told: &Option<SignalReport>| told.as_ref().map(|told| told.delivery);
+    let mut line = json!({
+        // The end of the run, where a log agent looks for the time of a line.
+        "time": humantime::format_rfc3339_seconds(now).to_string(),
+        "instance_id": report.instance_id,
+        "image_id": report.image_id,
+        "stack": report.stack,
+        "resource": report.resource,
+        "cluster": report.cluster,
+        "boot": report.boot,
+        "outcome": report.outcome,
+        "reason": report.reason.as_deref().map(|reason| cut(reason, REASON)),
+        "failed_step": failed_step(report),
+        "seconds": seconds(report.duration_ms),
+        "steps": times.iter().map(|(name, ms)| ((*name).to_owned(), seconds(*ms).into())).collect::<Map<_, Value>>(),
+        "slowest_step": slowest.map(|(name, _)| *name),
+        "slowest_step_seconds": slowest.map(|(_, ms)| seconds(*ms)),
+        "signal": delivery(&report.signal),
+        "lifecycle_hook": delivery(&report.lifecycle_hook),
+        "version": report.agent,
+    });
+    if let Some(values) = line.as_object_mut() {
+        values.retain(|_, value| !value.is_null());
     }
+    format!("{line}\n")
 }
 
+/// Returns the name of the step that failed, or that a panic cut off.
 fn failed_step(report: &Report) -> Option<&str> {
     let failed = |outcome| match report.outcome {
         Outcome::Failure | Outcome::Refused => matches!(outcome, Outcome::Failure | Outcome::Running),
@@ -128,14 +71,14 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::report::StepReport;
+    use crate::report::{Boot, StepReport};
 
     fn step(name: &str, duration_ms: u64, outcome: Outcome) -> StepReport {
         StepReport { name: name.to_owned(), outcome, start_ms: 0, duration_ms, actions: Vec::new() }
     }
 
     fn rendered(report: &Report) -> String {
-        Line::of(report, UNIX_EPOCH + Duration::from_secs(1_796_000_523)).render().unwrap()
+        line(report, UNIX_EPOCH + Duration::from_secs(1_796_000_523))
     }
 
     #[test]

@@ -88,11 +88,8 @@ impl Report {
         let step = axis.tick_ms();
         for tick in 0..=axis.span_ms / step {
             let (ms, x) = (tick * step, axis.x(tick * step));
-            let _ = writeln!(
-                out,
-                "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{}\" x2=\"{x:.1}\" y2=\"{bottom}\"/>",
-                TOP - 8.0
-            );
+            let top = TOP - 8.0;
+            let _ = writeln!(out, "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{top}\" x2=\"{x:.1}\" y2=\"{bottom}\"/>");
             let anchor = if x > WIDTH - 2.0 * MARGIN { "end" } else { "middle" };
             let anchor = if tick == 0 { "start" } else { anchor };
             text(out, "faint", x, TOP - 14.0, anchor, &milliseconds(ms));
@@ -113,13 +110,11 @@ impl Axis {
     /// Returns the milliseconds between two lines of the grid. The interval is 1, 2 or 5 times a power of ten, in
     /// milliseconds below 30 s, else in minutes or hours.
     fn tick_ms(&self) -> u64 {
-        let units = [1, 60_000, 3_600_000];
         let decades = (0..15).flat_map(|power| [1, 2, 5].map(|first| first * 10_u64.pow(power)));
         let fits = |tick: &u64| self.span_ms / tick <= TICKS;
         let seconds = decades.clone().take_while(|tick| *tick < 30_000).find(fits);
-        let longer = || {
-            units[1..].iter().flat_map(|unit| decades.clone().map(move |tick| tick.saturating_mul(*unit))).find(fits)
-        };
+        let of_unit = |unit| decades.clone().map(move |tick: u64| tick.saturating_mul(unit));
+        let longer = || [60_000, 3_600_000].into_iter().flat_map(of_unit).find(fits);
         seconds.or_else(longer).unwrap_or(u64::MAX)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result};
+use anyhow::Context as _;
 use tokio::time::Instant;
 
 use super::one_run::Run;
@@ -12,7 +12,7 @@ use crate::apply::millis;
 use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::host::Host;
-use crate::report::{Boot, Line, Outcome, Report, StepReport};
+use crate::report::{Boot, Outcome, Report, StepReport, line};
 use crate::well_known::{REPORT_FILE, RUNS_FILE};
 
 /// The report of a run, and the saved state of its instance. The phases add to it, and a panic in one of them loses nothing
@@ -131,11 +131,7 @@ pub(super) fn add_that_of_a_panic(host: &Host, panic: &str) {
 
 /// Adds a run's line to the log of runs. A line that can't be added keeps nobody from being told.
 fn add(host: &Host, report: &Report) {
-    let added = || -> Result<()> {
-        let line = Line::of(report, SystemTime::now()).render().context("render the line of this run")?;
-        host.append_line(RUNS_FILE, &line)
-    };
-    if let Err(error) = added() {
+    if let Err(error) = host.append_line(RUNS_FILE, &line(report, SystemTime::now())) {
         tracing::warn!("{RUNS_FILE} lacks the line of this run: {error:#}");
     }
 }
