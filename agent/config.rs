@@ -6,6 +6,7 @@
 
 mod check;
 pub(crate) mod daemon_json;
+mod hooks;
 mod log_names;
 mod logs;
 pub mod mount_options;
@@ -16,6 +17,7 @@ pub mod schema;
 mod sections;
 pub mod types;
 
+pub use self::hooks::{Command, Hook, HookPoint, Hooks, OnFailure};
 pub(crate) use self::log_names::LogNames;
 pub use self::logs::{LogAgent, LogFile, LogFilter, LogFilterType, LogGroupClass, LogTimeZone, Logs};
 pub use self::parse::{

@@ -54,6 +54,9 @@ pub struct Instance {
     pub image: Image,
     /// Files of an earlier run of this agent, and files of others that hold lines of ours.
     pub ours: BTreeSet<String>,
+    /// Names of the users' commands that have succeeded on this instance.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub hooks: BTreeSet<String>,
 }
 
 /// The fields of os-release(5) that matter here.
@@ -147,6 +150,7 @@ impl Instance {
                 ..Image::default()
             },
             ours: BTreeSet::new(),
+            hooks: BTreeSet::new(),
         }
     }
 

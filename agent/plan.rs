@@ -10,6 +10,7 @@ mod daemon_json;
 mod docker;
 mod ecs;
 mod edit;
+mod hooks;
 mod logs;
 mod planned;
 mod private;
@@ -28,7 +29,7 @@ pub use self::ecs::{RESERVED_MEMORY, WITHOUT_CONFIGURATION, more_than_memory};
 pub use self::edit::{Edit, toml_error, toml_text};
 pub use self::planned::Planned;
 pub use self::selinux::NO_CONTAINERS;
-use crate::config::Config;
+use crate::config::{Config, HookPoint};
 use crate::instance::Instance;
 
 /// The steps of a run, in order.
@@ -43,7 +44,8 @@ pub struct Plan {
 /// A group of actions that a person would name as one thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
-    /// `logs`, `proxy`, `ecs`, `storage`, `docker`, `start` or `wait`.
+    /// `logs`, `proxy`, `ecs`, `storage`, `docker`, `start` or `wait`; of hooks, the key of their point. `start_ecs` is apart
+    /// from `start` where something runs between the two.
     pub name: &'static str,
     /// The actions, in order.
     pub actions: Vec<Planned>,
@@ -51,6 +53,13 @@ pub struct Step {
 
 /// Plans what a run with this configuration does on this instance.
 pub fn plan(config: &Config, instance: &Instance) -> Plan {
+    let hooks_at = |point: HookPoint| (point.key(), hooks::actions(point, config, instance));
+    let before_ecs = hooks_at(HookPoint::BeforeEcs);
+    let (mut start, mut start_ecs) = (ecs::start(config), ecs::start_ecs(config, instance));
+    match before_ecs.1.is_empty() {
+        true => start.append(&mut start_ecs),
+        false => start.extend(ecs::wait_for_docker(config)),
+    }
     let steps = [
         ("logs", logs::actions(config, instance)),
         ("proxy", proxy::actions(config, instance)),
@@ -58,8 +67,12 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         ("ecs", ecs::actions(config, instance)),
         ("storage", storage::actions(config, instance)),
         ("docker", docker::actions(config, instance)),
-        ("start", ecs::start(config, instance)),
+        hooks_at(HookPoint::BeforeDocker),
+        ("start", start),
+        before_ecs,
+        ("start_ecs", start_ecs),
         ("wait", ecs::wait(config, instance)),
+        hooks_at(HookPoint::AfterRegistration),
     ];
     let steps = steps.into_iter().filter(|(_, actions)| !actions.is_empty());
     let steps = steps.map(|(name, actions)| Step { name, actions }).collect();
@@ -93,9 +106,10 @@ pub fn obstacle(config: &Config, instance: &Instance) -> Option<String> {
 
 impl Plan {
     /// Leaves out the wait for the registration, which belongs to the first run of an instance. Later runs only start what
-    /// has to run.
+    /// has to run, unless hooks come after the registration.
     pub fn leave_out_the_wait(&mut self) {
-        self.steps.retain(|step| step.name != "wait");
+        let is_needed = self.steps.iter().any(|step| step.name == HookPoint::AfterRegistration.key());
+        self.steps.retain(|step| is_needed || step.name != "wait");
     }
 
     /// Lists every file that the plan writes, with the step that writes the file.

@@ -64,6 +64,11 @@ pub struct RehearseArguments {
     /// nothing of it. Without this, a scenario that waits to the end does so for 3 s; with 1, for as long as on an instance.
     #[arg(long, value_name = "FACTOR")]
     time_scale: Option<TimeScale>,
+    /// Run the commands of `hooks` on this machine, in the scratch folder, with your own rights
+    ///
+    /// A program is looked for below the scratch folder first. Without this, hooks are recorded, and each succeeds.
+    #[arg(long)]
+    run_hooks: bool,
 }
 
 /// Rehearses, and shows what happened. `paint` is for the result, `progress` for the messages before the result.
@@ -142,7 +147,11 @@ impl Rehearsal {
         };
         let (text, note) = other.map_or((text, idle), |other| (other.user_data, Some(other.note)));
         let binary = std::env::current_exe().context("find this program")?;
-        Ok((Self::of(scenario, text, folder, &binary)?, note))
+        let rehearsal = Self::of(scenario, text, folder, &binary)?;
+        if arguments.run_hooks {
+            rehearsal.programs.run_hooks()?;
+        }
+        Ok((rehearsal, note))
     }
 
     /// Makes a scratch host for a scenario, with this user data. Its stub programs are links to `binary`.

@@ -9,6 +9,7 @@
 //! | `run`, what it reads | `instance_metadata`, `user_data_of_others`, `launch_index`, `cloud_init` (the real one), `hand_over` (called by a script) |
 //! | `run`, the host | `disks`, `root_volume`, `selinux`, `image_store`, `proxy`, `log_agent` |
 //! | `run`, units and agents as the real programs read them | `systemd`, `dockerd`, `cloudwatch_agent`, `cloudwatch_double` |
+//! | `run`, users' own commands | `hooks` |
 //! | `run`, what it waits for | `registration`, `cluster` (another one, or none any more), `unit_exits` (of the ECS agent and of Docker) |
 //! | `run`, what AWS is told | `signal` (for whom, and when), `delivery` (each answer), `lifecycle` (the hook), `signed_requests` |
 //! | `plan` | `plans` (golden), `plan_command` |
@@ -44,6 +45,7 @@ mod documentation;
 mod examples;
 mod hand_over;
 mod help;
+mod hooks;
 mod hostile_input;
 mod image_store;
 mod instance_metadata;

@@ -8,6 +8,7 @@ use std::ops::Bound;
 use std::path::Path;
 
 use self::meant::{indices, is_meant};
+use super::hooks::HookPoint;
 use super::mount_options::{self, Fault};
 use super::mount_points;
 use super::sections::{Config, Docker, Signal, Volume};
@@ -31,6 +32,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
         check_signal(signal, root, refused, &mut report);
     }
     logs::check(config, root, refused, &mut report);
+    check_hooks(config, root, refused, &mut report);
     let indices = indices(root, &["storage"], refused);
     let mut mounts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut labels: BTreeMap<String, usize> = BTreeMap::new();
@@ -156,6 +158,35 @@ fn check_signal(
             &["signal", "region"],
             format!("the stack is in {of_stack}, not in {region}"),
             "leave `region` out: the stack's ARN has it",
+        );
+    }
+}
+
+/// Reports hooks with the name of another one, and those that wait for a registration that nobody asks for.
+fn check_hooks(
+    config: &Config,
+    root: &Node,
+    refused: &HashSet<NodeId>,
+    report: &mut impl FnMut(&[&str], String, &str),
+) {
+    let mut names: BTreeMap<&str, String> = BTreeMap::new();
+    for point in HookPoint::ALL {
+        for (hook, index) in config.hooks.at(point).iter().zip(indices(root, &["hooks", point.key()], refused)) {
+            let place = format!("hooks.{}[{index}]", point.key());
+            if let Some(other) = names.insert(hook.name.as_str(), place) {
+                report(
+                    &["hooks", point.key(), &index.to_string(), "name"],
+                    format!("`{other}` already has the name `{}`", hook.name),
+                    "give each hook its own name: by its name the instance knows whether the hook has run",
+                );
+            }
+        }
+    }
+    if !config.hooks.after_registration.is_empty() && !is_meant(root, &["ecs"], refused) {
+        report(
+            &["hooks", "after_registration"],
+            "nothing registers here: there is no `ecs`".to_owned(),
+            "add `ecs`, or move these hooks to `before_docker` or `before_ecs`",
         );
     }
 }

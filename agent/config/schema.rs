@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::daemon_json::directives::{DIRECTIVES, Type};
 use super::types::*;
-use super::{Config, Filesystem, Logs, Signal};
+use super::{Command, Config, Filesystem, Logs, Signal};
 use crate::ecs_variables::{EcsVariables, LEVELS, SERVICE_ENDPOINT, VariableKind, usable};
 
 /// Separates the meaning of a key from the form of its value, in a description of the schema.
@@ -188,7 +188,8 @@ texts! {
     StackName, r"^(arn:[^:]*:[^:]*:[^:]*:[^:]*:stack/[A-Za-z][A-Za-z0-9-]{0,127}(/[\s\S]*)?|[A-Za-z][A-Za-z0-9-]{0,127})$",
         "the name of a stack, or the value of ${AWS::StackId}", ["web"];
     LogicalId, "^[A-Za-z0-9]{1,255}$", "the name that the resource has in the template: letters and digits", ["Instances"];
-    HookName, "^[A-Za-z0-9_/-]{1,255}$", "1 to 255 letters, digits and - _ /", ["launch"];
+    LifecycleHookName, "^[A-Za-z0-9_/-]{1,255}$", "1 to 255 letters, digits and - _ /", ["launch"];
+    HookName, r"^[A-Za-z0-9_.-]{1,64}$", "1 to 64 letters, digits and - _ .", ["install-agent"];
     GroupName, concat!("^[^:", control!(), "]{1,255}$"), "the name of the Auto Scaling group, not its ARN", [];
     Region, "^(?=.{1,32}$)[a-z0-9]*(-[a-z0-9]*){2,}$", "the name of a region, as eu-central-1", ["eu-central-1"];
     FilesystemLabel, "^[A-Za-z0-9_.-]+$", "letters, digits, - _ and .", ["docker"];
@@ -250,6 +251,14 @@ fn time_span() -> String {
 schemas! {
     RetentionDays, json_schema!({ "type": "integer", "enum": RetentionDays::ALL });
     EcsVariables, variables();
+    Command, json_schema!({
+        "anyOf": [
+            { "type": "array", "items": { "type": "string", "pattern": closed(r"^[^\u0000]*$") }, "minItems": 1 },
+            json_schema!({ "type": "string", "pattern": closed(r"^[^\u0000]*[^\s\u0000][^\u0000]*$") }),
+        ],
+        "examples": [["/opt/install.sh", "--quiet"]],
+        "$comment": "a list of a program and its arguments, or a text for /bin/sh",
+    });
 }
 
 /// Points to the names of dockerd's directives in the schema.

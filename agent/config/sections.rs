@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::hooks::Hooks;
 use super::logs::Logs;
 use super::types::*;
 use crate::ecs_variables::EcsVariables;
@@ -27,6 +28,8 @@ pub struct Config {
     pub docker: Option<Docker>,
     /// The logs that are sent to CloudWatch Logs.
     pub logs: Logs,
+    /// Users' own commands.
+    pub hooks: Hooks,
     /// The ECS agent. Without this section, the ECS agent is neither configured nor started.
     pub ecs: Option<Ecs>,
     /// The wait for the ECS agent's registration.
@@ -75,7 +78,7 @@ pub enum Auth {
 #[serde(deny_unknown_fields)]
 pub struct LifecycleHook {
     /// The hook's name.
-    pub name: HookName,
+    pub name: LifecycleHookName,
     /// The group's name; unless given, what the instance's tag `aws:autoscaling:groupName` says.
     pub group: Option<GroupName>,
 }

@@ -12,8 +12,8 @@ mod regular_expression;
 mod urls;
 
 pub use self::checked_text::{
-    AbsolutePath, AttributeName, AttributeValue, ClusterName, FilesystemLabel, GroupName, HookName, LogicalId,
-    MountOption, NoProxyEntry, OneLine, Owner, Region, RelativePath, RoleArn, StackName, TagKey, TagValue,
+    AbsolutePath, AttributeName, AttributeValue, ClusterName, FilesystemLabel, GroupName, HookName, LifecycleHookName,
+    LogicalId, MountOption, NoProxyEntry, OneLine, Owner, Region, RelativePath, RoleArn, StackName, TagKey, TagValue,
 };
 pub use self::device::{Device, spellings};
 pub use self::log_formats::{Encoding, LogPath, TimestampFormat, is_pattern, timestamp_pitfall};

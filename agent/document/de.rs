@@ -4,7 +4,7 @@
 
 mod error;
 
-pub(crate) use self::error::DURATION_REMEDY;
+pub(crate) use self::error::{COMMAND_REMEDY, DURATION_REMEDY};
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

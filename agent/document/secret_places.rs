@@ -95,7 +95,7 @@ fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
             Some(_) => Visibility::All,
         },
         // People write whole URLs even where a name is wanted.
-        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal", ..] => Visibility::Proxy,
+        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal" | "hooks", ..] => Visibility::Proxy,
         [section, ..] if SECTIONS.contains(section) => Visibility::All,
         _ => Visibility::Proxy,
     }

@@ -39,6 +39,7 @@ impl Host {
             memory_mib: self.memory_mib(),
             os: self.operating_system()?,
             ours: self.ours_beside(image.selinux.as_ref())?,
+            hooks: BTreeSet::new(),
             image,
         })
     }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::contents::Contents;
 use super::edit::Edit;
-use crate::config::Filesystem;
-use crate::config::types::{Device, Mode};
+use crate::config::types::{Device, HookName, Mode};
+use crate::config::{Command, Filesystem, OnFailure};
 use crate::well_known::ECS_CONFIG;
 
 /// The program that keeps its data on a volume.
@@ -119,6 +119,22 @@ pub enum Action {
     },
     /// systemd knows that the host is configured: units ordered after this agent may start.
     NotifyReady,
+    /// This command of the user has run to its end.
+    RunHook {
+        /// The hook's name.
+        name: HookName,
+        /// The program and its arguments. They may be secret, and are not shown.
+        #[serde(skip)]
+        command: Command,
+        /// The longest time to wait. Then the whole process tree is ended.
+        #[serde(serialize_with = "as_seconds")]
+        timeout: Duration,
+        /// The meaning of a failure.
+        on_failure: OnFailure,
+        /// The file of the variables that the command gets, where there is a proxy.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        environment: Option<&'static str>,
+    },
     /// This condition holds.
     WaitFor(Condition),
 }
@@ -235,6 +251,7 @@ impl fmt::Display for Action {
             Action::StopUnits { units, unless } => write!(f, "stop {} unless {unless} runs", units.join(" and ")),
             Action::StartUnit { unit, start: Start::Queue } => write!(f, "queue the start of {unit}"),
             Action::NotifyReady => f.write_str("tell systemd that the host is configured"),
+            Action::RunHook { name, .. } => write!(f, "run the hook {name}"),
             Action::WaitFor(condition) => write!(f, "wait until {condition}"),
         }
     }

@@ -22,7 +22,7 @@ pub const WITHOUT_CONFIGURATION: &str = "there is no ecs-firstrun configuration:
     on an image without ecs-firstrun; nothing is waited for, nothing is signalled";
 /// The reason for not waiting until the ECS agent's unit has started.
 const BESIDE_CLOUD_INIT: &str = "queued with --no-block: the unit may be ordered after cloud-final.service";
-/// Time allowed for Docker to become active when no ECS agent is waited for.
+/// Time allowed for Docker to become active where the ECS agent's registration is not what is waited for.
 const DOCKER_START: Duration = Duration::from_secs(120);
 
 pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
@@ -79,15 +79,29 @@ fn lines(ecs: &Ecs, config: &Config) -> Vec<(Cow<'static, str>, Contents)> {
     own.chain(proxy).collect()
 }
 
-pub fn start(config: &Config, instance: &Instance) -> Vec<Planned> {
+/// Plans the start of Docker.
+pub fn start(config: &Config) -> Vec<Planned> {
     let mut actions = vec![planned(Action::ReloadUnits, "drop-ins may have changed"), ready()];
-    if config.ecs.is_some() || config.docker.is_some() {
+    if starts_docker(config) {
         actions.push(queue(DOCKER_UNIT, "everything that Docker reads is in place"));
     }
-    if config.ecs.as_ref().is_some_and(|ecs| !instance.is_warming() || waits_by_itself(ecs)) {
-        actions.push(queue(ECS_UNIT, BESIDE_CLOUD_INIT));
-    }
     actions
+}
+
+/// Plans the start of the ECS agent, where it starts at this stage.
+pub fn start_ecs(config: &Config, instance: &Instance) -> Vec<Planned> {
+    let starts = config.ecs.as_ref().is_some_and(|ecs| !instance.is_warming() || waits_by_itself(ecs));
+    starts.then(|| queue(ECS_UNIT, BESIDE_CLOUD_INIT)).into_iter().collect()
+}
+
+fn starts_docker(config: &Config) -> bool {
+    config.ecs.is_some() || config.docker.is_some()
+}
+
+/// Plans the wait for Docker, for what comes before the ECS agent starts.
+pub fn wait_for_docker(config: &Config) -> Option<Planned> {
+    let condition = Condition::UnitActive { unit: DOCKER_UNIT.to_owned(), timeout: DOCKER_START };
+    starts_docker(config).then(|| planned(Action::WaitFor(condition), "the hooks before the ECS agent may use Docker"))
 }
 
 /// Plans the start of the units that an image without this agent has enabled.

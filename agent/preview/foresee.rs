@@ -100,6 +100,8 @@ async fn look_for(host: &Host, ecs_agent: &EcsAgent, action: &Action, changed: &
                 || host.are_stopped(units).await?
         }
         Action::NotifyReady => host.holds(CONFIGURED, b"", 0o644)?,
+        // Commands that have run already are not in the plan.
+        Action::RunHook { .. } => false,
         // The ECS agent that is registered now would be restarted first.
         Action::WaitFor(Condition::Registered { .. }) if changed.marks.contains(ECS_UNIT) => false,
         Action::WaitFor(condition) => is_met(host, ecs_agent, condition).await?,

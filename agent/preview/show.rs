@@ -168,6 +168,7 @@ fn details(action: &Action) -> String {
             let plural = if lines == 1 { "" } else { "s" };
             format!(" ({lines}{NO_BREAK}line{plural},{NO_BREAK}{})", file.mode)
         }
+        Action::RunHook { timeout, .. } => format!(", at most {}", humantime::format_duration(*timeout)),
         Action::WaitFor(condition) => format!(", at most {}", humantime::format_duration(condition.timeout())),
         _ => String::new(),
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "the doubles stand outside the host boundary")]
 
 mod disks;
+mod hooks;
 mod state;
 mod systemctl;
 
@@ -26,6 +27,7 @@ const ROOT_VARIABLE: &str = "ECS_FIRSTRUN_ROOT";
 /// The programs that have stubs.
 pub const NAMES: &[&str] = &[
     "systemctl",
+    "systemd-run",
     "journalctl",
     "dmesg",
     "blkid",
@@ -107,6 +109,7 @@ fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramO
     let start = now();
     let outcome = match program {
         "systemctl" => systemctl::run(args, state),
+        "systemd-run" => hooks::run(args, state),
         "journalctl" => Ok(journal(args, state)),
         // As on Amazon Linux.
         "dockerd" => Ok(ProgramOutput::printed("Docker version 25.0.16, build 0000000\n")),
@@ -124,6 +127,10 @@ fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramO
 fn journal(args: &[String], state: &StubState) -> ProgramOutput {
     let units = args.iter().filter_map(|arg| arg.strip_prefix("--unit="));
     let put: String = units.filter_map(|unit| state.read(state::JOURNAL, unit)).collect();
+    let invocation = args.iter().find_map(|arg| arg.strip_prefix("_SYSTEMD_INVOCATION_ID="));
+    if let Some(line) = invocation.and_then(|invocation| hooks::last_line(invocation, state)) {
+        return ProgramOutput::printed(line);
+    }
     ProgramOutput::printed(put + &systemctl::mount_errors(args, state))
 }
 
@@ -163,6 +170,11 @@ impl Programs {
         self.state.write(state::JOURNAL, unit, text)
     }
 
+    /// Makes the stub of systemd-run run the commands of hooks, and not only record them.
+    pub fn run_hooks(&self) -> io::Result<()> {
+        self.state.write(state::RUN_HOOKS, state::RUN_HOOKS, "")
+    }
+
     /// Makes systemd refuse every start from now on, since the host shuts down.
     pub fn shut_down(&self) -> io::Result<()> {
         self.state.write(state::SHUTDOWN, state::SHUTDOWN, "")
@@ -176,7 +188,15 @@ impl Programs {
 
     /// Forgets the state that does not outlast a boot, such as started units and mounts.
     pub fn restart(&self) -> io::Result<()> {
-        for folder in [state::STARTED, state::STOPPED, state::ACTIVATING, state::JOBS, state::MOUNTS, state::SHUTDOWN] {
+        for folder in [
+            state::STARTED,
+            state::STOPPED,
+            state::ACTIVATING,
+            state::JOBS,
+            state::MOUNTS,
+            state::SHUTDOWN,
+            state::TRANSIENT,
+        ] {
             self.state.clear(folder)?;
         }
         Ok(())

@@ -49,7 +49,7 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
     tracing::debug!("{} are left for the run", humantime::format_duration(allowed));
     let tells = record.state.decided(known.stage()).is_none() && !recipients.nobody();
     let (region, started) = (known.gathered.identity.region.as_str(), &mut known.started);
-    let report = &mut record.report;
+    let Record { report, state } = record;
     let before = report.steps.clone();
     let mut announced = 0;
     let progress = |steps: &[StepReport]| {
@@ -69,6 +69,10 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
         log_agent::look_at_image(run.host, action, (config, region), &mut warnings)?;
         let change = run.host.perform(action, &run.options.ecs_agent, deadline).await?;
         started.note(action, change);
+        if let (Action::RunHook { name, .. }, Change::Made) = (action, change) {
+            state.hooks.insert(name.to_string());
+            state.save(run.host);
+        }
         Ok(change)
     };
     let applied = apply::apply(plan, run.began, run.began + allowed, perform, progress).await;

@@ -44,13 +44,15 @@ pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>
             parsed.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         ));
     }
-    if is_for_this_host {
+    let state = is_for_this_host.then(|| State::load(&host));
+    if let Some(state) = &state {
+        instance.hooks = state.hooks_of(&instance.instance_id);
         gather::ask_for_docker_version(&host, &parsed.config, &mut instance).await;
     }
     let mut plan = plan(&parsed.config, &instance);
     let elsewhere = parsed.notes.iter().filter(|note| matches!(note, Note::Elsewhere(_)));
     plan.notes.extend(elsewhere.map(ToString::to_string));
-    if is_for_this_host && State::load(&host).has_outcome_of(&gathered.identity) {
+    if state.is_some_and(|state| state.has_outcome_of(&gathered.identity)) {
         plan.leave_out_the_wait();
     }
     Ok(DryRun { parsed, plan, is_for_this_host })

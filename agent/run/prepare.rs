@@ -39,7 +39,7 @@ pub(super) async fn prepare(run: &Run<'_>, record: &mut Record, known: &mut Know
     let is_of_others = parsed.is_of_others();
     let Some(config) = accepted(parsed)? else { return unconfigured(is_of_others) };
     record.report.cluster = config.ecs.as_ref().and_then(Ecs::cluster);
-    match facts(run, known, &config).await {
+    match facts(run, record, known, &config).await {
         Ok(instance) => {
             let plan = plan_for_this_boot(&config, &instance, record.state.decided(known.stage()).is_some());
             let recipients = Recipients::named_by(&config, known.identity(), &record.state.instance_id);
@@ -102,8 +102,9 @@ fn unconfigured(is_of_others: bool) -> Result<Prepared, Ended> {
 ///
 /// # Errors
 /// A file of the image that can't be read, or a fact that rules the configuration out.
-async fn facts(run: &Run<'_>, known: &Known, config: &Config) -> anyhow::Result<Instance> {
+async fn facts(run: &Run<'_>, record: &Record, known: &Known, config: &Config) -> anyhow::Result<Instance> {
     let mut instance = run.host.instance(known.identity())?;
+    instance.hooks = record.state.hooks.clone();
     ask_for_docker_version(run.host, config, &mut instance).await;
     let kept = instance.image.docker.as_ref().map(|version| run.host.keep_docker_version(version));
     if let Some(Err(error)) = kept {

@@ -1,6 +1,6 @@
 //! The state of an instance, kept between runs and readable by root alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub struct State {
     /// The outcome of its first run in a warm pool.
     #[serde(default)]
     pub in_warm_pool: Option<Decision>,
+    /// Names of the users' commands that have succeeded.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub hooks: BTreeSet<String>,
     /// The documents and the identity that a boot without instance metadata works with.
     pub kept: Option<Kept>,
     /// Set if a run decided this while the file on disk could not be read.
@@ -183,6 +186,7 @@ impl State {
         State {
             decision: first(saved.decision, self.decision),
             in_warm_pool: first(saved.in_warm_pool, self.in_warm_pool),
+            hooks: &self.hooks | &saved.hooks,
             kept: self.kept.or(saved.kept),
             ..State { instance_id: self.instance_id, ..State::default() }
         }
@@ -200,6 +204,11 @@ impl State {
     pub fn has_outcome_of(&self, identity: &Identity) -> bool {
         let decided = self.decided(Stage::of(identity)).is_some_and(|decision| decision.waited_for);
         decided && self.instance_id == identity.instance_id
+    }
+
+    /// Returns the names of the users' commands that have succeeded on an instance.
+    pub fn hooks_of(&self, instance_id: &str) -> BTreeSet<String> {
+        if self.instance_id == instance_id { self.hooks.clone() } else { BTreeSet::new() }
     }
 
     /// Returns the place of the decision at this stage.

@@ -31,6 +31,14 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         "would hide",
         r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a/b"}, {"device": "/dev/xvdc", "mount": "/a"}]}"#,
     ),
+    (
+        "already has the name",
+        r#"{"ecs": {"cluster": "a"}, "hooks": {"before_docker": [{"name": "a", "run": "x"}, {"name": "a", "run": "y"}]}}"#,
+    ),
+    // What comes before what.
+    ("nothing registers here", r#"{"hooks": {"after_registration": [{"name": "a", "run": "x"}]}}"#),
+    // The first item of a list has a rule of its own, which drafts of JSON Schema spell differently.
+    ("the hook has no program", r#"{"hooks": {"before_docker": [{"name": "a", "run": [""]}]}}"#),
     // What the kernels allow, which is written down once, in `mount_options`.
     ("no volume can be mounted with", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["bind"]}]}"#),
     ("is an option of", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["commit=9"]}]}"#),

@@ -175,16 +175,45 @@ fn ecs() -> impl Strategy<Value = Value> {
         })
 }
 
+/// Hooks at the points of a boot; those after the registration only where something registers.
+fn hooks(registers: bool) -> impl Strategy<Value = Value> {
+    let run = prop_oneof![
+        ("/[a-z]{1,8}|[a-z]{1,8}", vec("\\PC{0,8}", 0..3)).prop_map(|(program, rest)| {
+            let list = std::iter::once(program).chain(rest).map(Value::from);
+            list.collect::<Vec<_>>().into()
+        }),
+        "[a-z]{1,9} [ -~]{0,20}".prop_map(Value::from),
+    ];
+    let hook = (run, of(span()), of(select(vec!["fail", "warn"])), of(any::<bool>()), 0..3_usize);
+    vec(hook, 0..5).prop_map(move |hooks| {
+        let mut points = [Vec::new(), Vec::new(), Vec::new()];
+        for (index, (run, timeout, on_failure, every_boot, point)) in hooks.into_iter().enumerate() {
+            points[if registers { point } else { point % 2 }].push(mapping([
+                ("name", Some(format!("hook-{index}").into())),
+                ("run", Some(run)),
+                ("timeout", timeout),
+                ("on_failure", on_failure.map(Value::from)),
+                ("every_boot", every_boot.map(Value::from)),
+            ]));
+        }
+        let [before_docker, before_ecs, after_registration] = points;
+        json!({ "before_docker": before_docker, "before_ecs": before_ecs, "after_registration": after_registration })
+    })
+}
+
 /// Documents that are right by construction; JSON is YAML.
 pub fn document() -> impl Strategy<Value = String> {
-    let sections = (of(signal()), of(proxy()), of(storage()), of(docker()), of(logs()), of(ecs()), span());
-    sections.prop_map(|(signal, proxy, storage, docker, logs, ecs, timeout)| {
+    let ecs_and_hooks =
+        of(ecs()).prop_flat_map(|ecs| (of(hooks(ecs.is_some())), Just(ecs)).prop_map(|(hooks, ecs)| (ecs, hooks)));
+    let sections = (of(signal()), of(proxy()), of(storage()), of(docker()), of(logs()), ecs_and_hooks, span());
+    sections.prop_map(|(signal, proxy, storage, docker, logs, (ecs, hooks), timeout)| {
         let config = mapping([
             ("signal", signal),
             ("proxy", proxy),
             ("storage", storage),
             ("docker", docker),
             ("logs", logs),
+            ("hooks", hooks),
             ("ecs", ecs),
             // Longer than the default, so that the document is never one that configures nothing.
             ("wait", Some(json!({ "timeout": timeout }))),

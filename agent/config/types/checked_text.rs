@@ -121,8 +121,16 @@ checked_text! {
 checked_text! {
     /// The name of a lifecycle hook: 1 to 255 characters of what Auto Scaling allows.
     /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutLifecycleHook.html>
-    HookName, |text| match text.is_empty() || text.len() > 255 || !is_word(text, "-_/") {
+    LifecycleHookName, |text| match text.is_empty() || text.len() > 255 || !is_word(text, "-_/") {
         true => Err(format!("`{text}` is not a name that Auto Scaling allows for a lifecycle hook\n1 to 255 letters, digits and - _ /")),
+        false => Ok(()),
+    }
+}
+
+checked_text! {
+    /// The name of a user's own command: 1 to 64 letters, digits and `-_.`, which a systemd unit's name takes as they are.
+    HookName, |text| match text.is_empty() || text.len() > 64 || !is_word(text, "-_.") {
+        true => Err(format!("`{text}` is not a name for a hook\n1 to 64 letters, digits and - _ .")),
         false => Ok(()),
     }
 }

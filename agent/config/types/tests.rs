@@ -24,7 +24,7 @@ fn grammars_accept_and_refuse() {
             &["", "1web", "we_b", "arn:x"],
         ),
         (accepts::<LogicalId>, &["Instances"], &["", "my-asg", "asg_1"]),
-        (accepts::<HookName>, &["launch", "a_b/c-1"], &["", "a b", "arn:x"]),
+        (accepts::<LifecycleHookName>, &["launch", "a_b/c-1"], &["", "a b", "arn:x"]),
         (
             accepts::<GroupName>,
             &["web-Instances-1A2B", "my group"],
@@ -73,7 +73,7 @@ fn what_is_just_as_long_as_it_may_be_is_accepted() {
         (accepts::<ClusterName>, letters(255), letters(256)),
         (accepts::<StackName>, letters(128), letters(129)),
         (accepts::<LogicalId>, letters(255), letters(256)),
-        (accepts::<HookName>, letters(255), letters(256)),
+        (accepts::<LifecycleHookName>, letters(255), letters(256)),
         (accepts::<GroupName>, others(255), others(256)),
         (accepts::<Region>, of("a-b-", 32), of("a-b-", 33)),
         (accepts::<AbsolutePath>, of("/", 4096), of("/", 4097)),

@@ -16,6 +16,8 @@ const TYPOGRAPHIC_QUOTES: [char; 10] = [
 ];
 /// Tells how a duration is written.
 pub(crate) const DURATION_REMEDY: &str = "write a number and its unit, such as 90s, 15m or 1h";
+/// Tells how a command is written.
+pub(crate) const COMMAND_REMEDY: &str = "write a list, as [/opt/install.sh, --quiet], or a text for /bin/sh";
 /// Right words that a message lists; a longer list is cut.
 const MAX_LISTED: usize = 20;
 
@@ -178,6 +180,7 @@ impl Error {
         let remedy = match (found, wanted.as_str()) {
             (FoundValue::Kind("nothing"), _) => Some("give it one, or leave the key out"),
             (_, "a duration") => Some(DURATION_REMEDY),
+            (_, "a command") => Some(COMMAND_REMEDY),
             (FoundValue::Number(_) | FoundValue::Kind("true or false"), "text") => Some("put it in quotes"),
             (FoundValue::Text(text), "true or false") => match text.to_ascii_lowercase().as_str() {
                 "yes" | "on" | "y" => Some("write `true`"),

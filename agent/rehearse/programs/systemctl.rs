@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::disks;
 use super::state::{ACTIVATING, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STOPPED, StubState};
 use super::{ProgramOutput, now};
+use super::{disks, hooks};
 use crate::well_known::{CLOUD_FINAL_UNIT, CLOUDWATCH_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT};
 
 /// Exit code for a unit that doesn't exist, from the standard for init scripts.
@@ -42,6 +42,7 @@ pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutpu
         "daemon-reload" => Ok(ProgramOutput::default()),
         "start" | "restart" => start(&request, state),
         "stop" => stop(&request, state),
+        "reset-failed" => reset_failed(&request, state),
         "show" if request.units.is_empty() => Ok(ProgramOutput::printed(match is_shutting_down(state) {
             true => "SystemState=stopping\n",
             false => "SystemState=running\n",
@@ -115,6 +116,9 @@ fn job_failed(unit: &str) -> String {
 fn stop(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput> {
     let mut outcome = ProgramOutput::default();
     for unit in &request.units {
+        if hooks::forget(unit, "stop", state)? {
+            continue;
+        }
         if !state.has_unit(unit) {
             outcome.exit = NOT_FOUND;
             outcome.stderr += &format!("Failed to stop {unit}: Unit {unit} not loaded.\n");
@@ -127,6 +131,17 @@ fn stop(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput
             state.write(STOPPED, unit, "")?;
         }
         state.remove(STARTED, unit)?;
+    }
+    Ok(outcome)
+}
+
+fn reset_failed(request: &Invocation<'_>, state: &StubState) -> io::Result<ProgramOutput> {
+    let mut outcome = ProgramOutput::default();
+    for unit in &request.units {
+        if !hooks::forget(unit, "reset-failed", state)? && !state.has_unit(unit) {
+            outcome.exit = 1;
+            outcome.stderr += &format!("Failed to reset failed state of unit {unit}: Unit {unit} not loaded.\n");
+        }
     }
     Ok(outcome)
 }
@@ -170,7 +185,7 @@ fn unit_state(unit: &str, state: &StubState) -> StubUnit {
 }
 
 /// Returns the milliseconds after which a unit fails, and its exit code then.
-fn scripted_failure(unit: &str, state: &StubState) -> Option<(u64, i32)> {
+pub(super) fn scripted_failure(unit: &str, state: &StubState) -> Option<(u64, i32)> {
     let script = state.read(FAIL_AFTER, unit)?;
     let (after, exit) = script.trim().split_once(' ')?;
     Some((after.parse().ok()?, exit.parse().ok()?))
@@ -178,6 +193,9 @@ fn scripted_failure(unit: &str, state: &StubState) -> Option<(u64, i32)> {
 
 /// Returns the requested properties, in the order of systemd and not in the order of the request.
 fn properties(unit: &str, request: &Invocation<'_>, state: &StubState) -> String {
+    if let Some(properties) = hooks::properties(unit, state) {
+        return properties;
+    }
     let load = if state.has_unit(unit) { "loaded" } else { "not-found" };
     let is_service = unit.ends_with(".service");
     let now = unit_state(unit, state);

@@ -1,0 +1,169 @@
+//! Users' own commands: each runs as a transient unit of systemd, outside the confinement of this agent's unit.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use tokio::time::{Instant, sleep};
+
+use super::program::failure;
+use super::{Host, UnitState};
+use crate::config::types::HookName;
+use crate::config::{Command, OnFailure};
+use crate::report::Change;
+use crate::secrets::redact;
+use crate::text::one_line;
+use crate::well_known::OUR_UNIT;
+
+/// The first pause between two looks at a command. The pauses grow up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause between two looks at a command. Each look runs systemctl.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Time from SIGTERM to SIGKILL for a command that has used up its time.
+const STOP: Duration = Duration::from_secs(5);
+/// Time that is kept before the run's deadline, to end a command and to say what it printed last.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// The exit status of a unit whose program can't be executed: systemd.exec(5).
+const EXIT_EXEC: &str = "203";
+/// The most bytes of a command's last line that are quoted.
+const QUOTED: usize = 300;
+
+/// A command to run, and its conditions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'a HookName,
+    pub(super) command: &'a Command,
+    pub(super) timeout: Duration,
+    pub(super) on_failure: OnFailure,
+    /// The file of the variables that the command gets.
+    pub(super) environment: Option<&'a str>,
+}
+
+impl Host {
+    /// Runs a user's command to its end.
+    ///
+    /// # Errors
+    /// The way in which the command failed, and its last line, if a failure fails the run. Otherwise it is a warning.
+    pub(super) async fn run_hook(&self, wanted: &Wanted<'_>, deadline: Instant) -> Result<Change> {
+        match (self.run_to_end(wanted, deadline).await, wanted.on_failure) {
+            (Ok(()), _) => Ok(Change::Made),
+            (Err(error), OnFailure::Fail) => Err(error),
+            (Err(error), OnFailure::Warn) => {
+                self.warn(format!("the hook {} {error:#}", wanted.name));
+                Ok(Change::Failed)
+            }
+        }
+    }
+
+    async fn run_to_end(&self, wanted: &Wanted<'_>, deadline: Instant) -> Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let allowed = wanted.timeout.min(left - LAST_WORDS.min(left / 2));
+        let words = format!("running the hook {}, at most {}", wanted.name, humantime::format_duration(allowed));
+        tracing::info!("{words}");
+        self.say_status(&words);
+        let unit = unit_of(wanted.name);
+        // An earlier run may have been killed while its command ran.
+        self.unload(&unit).await?;
+        let arguments = arguments(wanted, &unit, allowed);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        // systemd-run fails if the program can't be executed, and the unit then tells why.
+        let called = self.output("systemd-run", &arguments).await?;
+        let state = self.ended(&unit).await?;
+        if state.load == "not-found" {
+            return Err(match called.status.success() {
+                true => anyhow!("was stopped before it had ended"),
+                false => failure("systemd-run", &arguments[..1], &called),
+            });
+        }
+        let result = match state.is_active() {
+            true => Ok(()),
+            false => Err(self.failure_of(wanted, &state, allowed).await),
+        };
+        self.unload(&unit).await?;
+        result
+    }
+
+    /// Waits until a command has ended. systemd ends it when its time is over.
+    async fn ended(&self, unit: &str) -> Result<UnitState> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let state = self.unit_state(unit).await?;
+            if state.sub == "exited" || matches!(state.active.as_str(), "failed" | "inactive") {
+                return Ok(state);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Stops a command that still runs, with all its processes, and has systemd forget its unit.
+    async fn unload(&self, unit: &str) -> Result<()> {
+        if self.unit_state(unit).await?.load == "not-found" {
+            return Ok(());
+        }
+        self.run("systemctl", &["stop", unit]).await?;
+        // A unit that did not fail is gone now, and reset-failed fails.
+        self.output("systemctl", &["reset-failed", unit]).await.map(drop)
+    }
+
+    /// Returns the error of a command: how it ended, and its last line.
+    async fn failure_of(&self, wanted: &Wanted<'_>, state: &UnitState, allowed: Duration) -> anyhow::Error {
+        let ending = match (state.result.as_str(), state.exit.as_str()) {
+            ("timeout", _) => format!("had not ended after {}, and was stopped", humantime::format_duration(allowed)),
+            ("oom-kill", _) => "was killed, since memory ran out (OOM)".to_owned(),
+            ("exit-code", EXIT_EXEC) => return anyhow!(self.no_program(&wanted.command.program)),
+            ("exit-code", status) => format!("ended with exit status {status}"),
+            ("success", _) => "was stopped before it had ended".to_owned(),
+            (_, signal) if state.is_killed => format!("was killed by signal {signal}"),
+            (result, _) => format!("failed ({result})"),
+        };
+        let said = match self.last_line(&state.invocation).await {
+            Some(line) => format!("its last line is: {line}"),
+            None => "it printed nothing".to_owned(),
+        };
+        anyhow!("{ending}; {said} (`journalctl -u {}` has the rest)", unit_of(wanted.name))
+    }
+
+    /// Says why a program can't be executed.
+    fn no_program(&self, program: &str) -> String {
+        match program.starts_with('/') && !self.at(program).exists() {
+            true => format!("can't run: there is no {program}"),
+            false => format!("can't run: {program} is not executable, or its interpreter is missing"),
+        }
+    }
+
+    /// Returns the last line that the processes of a unit's start have printed.
+    async fn last_line(&self, invocation: &str) -> Option<String> {
+        // journald may not have written the line yet.
+        let _ = self.run("journalctl", &["--sync"]).await;
+        let printed = format!("_SYSTEMD_INVOCATION_ID={invocation}");
+        let lines = self.run("journalctl", &["--quiet", "--output=cat", "--lines=1", &printed]).await.ok()?;
+        let line = redact(lines.trim());
+        let line = one_line(&line[..line.floor_char_boundary(QUOTED)]);
+        Some(line).filter(|line| !line.is_empty())
+    }
+}
+
+/// Names the unit of a command.
+fn unit_of(name: &HookName) -> String {
+    format!("ecs-firstrun-hook-{name}.service")
+}
+
+/// The arguments of systemd-run(1). The unit stays until its state is read, and a stop of this agent's unit ends it, too.
+fn arguments(wanted: &Wanted<'_>, unit: &str, allowed: Duration) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--unit={unit}"),
+        "--quiet".to_owned(),
+        format!("--description=The hook {} of ecs-firstrun", wanted.name),
+        "--property=Type=exec".to_owned(),
+        "--property=RemainAfterExit=yes".to_owned(),
+        // Zero is no limit.
+        format!("--property=RuntimeMaxSec={}ms", allowed.as_millis().max(1)),
+        format!("--property=TimeoutStopSec={}", STOP.as_secs()),
+        format!("--property=PartOf={OUR_UNIT}"),
+    ];
+    arguments.extend(wanted.environment.map(|file| format!("--property=EnvironmentFile={file}")));
+    arguments.extend(["--".to_owned(), wanted.command.program.clone()]);
+    // systemd replaces variables in arguments: systemd.service(5).
+    arguments.extend(wanted.command.arguments.iter().map(|argument| argument.replace('$', "$$")));
+    arguments
+}
