@@ -6,8 +6,10 @@ use std::fmt;
 use super::contents::{Outcome, Report, StepReport, milliseconds};
 use crate::text::{BAD, COLUMNS, FAINT, GOOD, MARK, NOTE, Paint, STRONG, one_line, wrap};
 
-/// The width of the time axis, in columns.
-const AXIS: usize = 30;
+/// The width of the names of steps and of the time axis together, in columns.
+const NAME_AND_AXIS: usize = 40;
+/// The least and the greatest width of the names. `after_registration` has 18 letters.
+const NAME: (usize, usize) = (10, 18);
 /// Eighths of a column, from one to eight.
 const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
@@ -48,7 +50,10 @@ impl Report {
     fn timeline(&self, paint: Paint) -> String {
         let (critical, span_ms) = (self.critical(), self.span_ms());
         let decisive: HashSet<*const StepReport> = critical.iter().map(|step| std::ptr::from_ref(*step)).collect();
-        let head = format!("{:<10} {:>8} {:>8}  {:AXIS$}  result", "step", "start", "duration", "");
+        let longest = self.steps.iter().map(|step| step.name.chars().count()).max().unwrap_or_default();
+        let width = longest.clamp(NAME.0, NAME.1);
+        let axis = NAME_AND_AXIS - width;
+        let head = format!("{:<width$} {:>8} {:>8}  {:axis$}  result", "step", "start", "duration", "");
         let mut out = format!("\n{}\n", paint.paint(STRONG, &head));
         for step in &self.steps {
             let is_critical = decisive.contains(&std::ptr::from_ref(step));
@@ -57,10 +62,10 @@ impl Report {
                 _ if is_critical => MARK,
                 _ => FAINT,
             };
-            let bar = paint.paint(style, &bar(step, span_ms, is_critical));
+            let bar = paint.paint(style, &bar(step, span_ms, is_critical, axis));
             let (start, duration) = (milliseconds(step.start_ms), milliseconds(step.duration_ms));
             let name = one_line(&step.name);
-            out.push_str(&format!("{name:<10} {start:>8} {duration:>8}  {bar}  {}\n", step.result()));
+            out.push_str(&format!("{name:<width$} {start:>8} {duration:>8}  {bar}  {}\n", step.result()));
         }
         if let Some(longest) = critical.first().filter(|_| self.steps.len() > 1) {
             let names: Vec<_> = critical.iter().map(|step| share(step, span_ms)).collect();
@@ -81,13 +86,13 @@ fn share(step: &StepReport, span_ms: u64) -> String {
     format!("{} {} ({percent} %)", one_line(&step.name), milliseconds(step.duration_ms))
 }
 
-/// Draws a step on the time axis: full blocks on the critical path, light ones elsewhere.
-fn bar(step: &StepReport, span_ms: u64, is_critical: bool) -> String {
+/// Draws a step on a time axis of some columns: full blocks on the critical path, light ones elsewhere.
+fn bar(step: &StepReport, span_ms: u64, is_critical: bool, axis: usize) -> String {
     let eighths = |ms: u64| {
-        let all = AXIS * EIGHTHS.len();
+        let all = axis * EIGHTHS.len();
         usize::try_from(u128::from(ms) * all as u128 / u128::from(span_ms)).unwrap_or(all).min(all)
     };
-    let start = eighths(step.start_ms).min(AXIS * 8 - 1) / 8;
+    let start = eighths(step.start_ms).min(axis * 8 - 1) / 8;
     let end = eighths(step.start_ms.saturating_add(step.duration_ms)).max(start * 8 + 1);
     let mut out = " ".repeat(start);
     let length = eighths(step.duration_ms).max(1);
@@ -100,7 +105,7 @@ fn bar(step: &StepReport, span_ms: u64, is_critical: bool) -> String {
         (false, false) => out.push_str(&"░".repeat(end.div_ceil(8) - start)),
     }
     let width = out.chars().count();
-    out.push_str(&" ".repeat(AXIS.saturating_sub(width)));
+    out.push_str(&" ".repeat(axis.saturating_sub(width)));
     out
 }
 
@@ -134,13 +139,13 @@ mod tests {
             [(0, 0, 1), (0, 1, 1), (5, 0, 5), (0, u64::MAX, 1), (u64::MAX, u64::MAX, u64::MAX)]
         {
             for is_critical in [true, false] {
-                let bar = bar(&step("x", start, duration), span, is_critical);
-                assert_eq!(bar.chars().count(), AXIS, "{start} {duration} {span}: {bar}|");
+                let bar = bar(&step("x", start, duration), span, is_critical, 30);
+                assert_eq!(bar.chars().count(), 30, "{start} {duration} {span}: {bar}|");
                 assert!(!bar.trim().is_empty());
             }
         }
-        assert_eq!(bar(&step("x", 50, 25), 100, true).trim_end(), format!("{}███████▌", " ".repeat(15)));
-        assert_eq!(bar(&step("x", 50, 25), 100, false).trim_end(), format!("{}░░░░░░░░", " ".repeat(15)));
+        assert_eq!(bar(&step("x", 50, 25), 100, true, 30).trim_end(), format!("{}███████▌", " ".repeat(15)));
+        assert_eq!(bar(&step("x", 50, 25), 100, false, 30).trim_end(), format!("{}░░░░░░░░", " ".repeat(15)));
     }
 
     #[test]
