@@ -15,12 +15,9 @@ const NO_GROUP: &str = ":log-stream:";
 /// Warns of log groups that the instances can't make, and of a retention that they can't set.
 pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
     if config.logs.agent == LogAgent::Awslogs && around.tokens_required {
-        warn(
-            &["logs", "agent"],
-            "the awslogs agent gets no credentials here: it knows IMDSv1 only, and `HttpTokens` is `required`"
-                .to_owned(),
-            "use the CloudWatch agent",
-        );
+        let message =
+            "the awslogs agent gets no credentials here: it knows IMDSv1 only, and `HttpTokens` is `required`";
+        warn(&["logs", "agent"], message.to_owned(), "use the CloudWatch agent");
     }
     // With `logs.role_arn` the permissions of another role count, which the template may not have.
     let sends_as_itself = config.logs.agent != LogAgent::None && config.logs.role_arn.is_none();
@@ -36,44 +33,38 @@ pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut
     let own = config.logs.files.iter().enumerate().filter(|(_, file)| file.group.is_some());
     for (index, group) in own.map(|(index, file)| (index.to_string(), names.group_of(file))) {
         if !allows(permissions, "logs:CreateLogGroup", &group) {
-            warn(
-                &["logs", "files", &index, "group"],
-                format!("no role in this template allows logs:CreateLogGroup for {group}"),
-                CREATE,
-            );
+            let message = format!("no role in this template allows logs:CreateLogGroup for {group}");
+            warn(&["logs", "files", &index, "group"], message, CREATE);
         }
     }
     if !allows(permissions, "logs:CreateLogGroup", &group) {
         let message = format!("no role in this template allows logs:CreateLogGroup for the log groups under {prefix}/");
         return warn(&["logs", "group"], message, CREATE);
     }
-    let of_file = config.logs.files.iter().position(|file| file.retention_days.is_some());
-    // awslogs sets no retention.
-    match of_file.filter(|_| config.logs.retention_days.is_none()) {
-        _ if config.logs.agent == LogAgent::Awslogs => {}
-        Some(index) => {
-            let group = names.group_of(&config.logs.files[index]);
-            let at = ["logs", "files", &index.to_string(), "retention_days"];
-            retention(permissions, prefix, &group, &mut |message, remedy| warn(&at, message, remedy));
+    if config.logs.agent == LogAgent::Awslogs {
+        // awslogs sets no retention.
+        return;
+    }
+    if config.logs.retention_days.is_some() {
+        if let Some((message, remedy)) = retention(permissions, prefix, &group) {
+            warn(&["logs", "retention_days"], message, remedy);
         }
-        None if config.logs.retention_days.is_some() => {
-            retention(permissions, prefix, &group, &mut |message, remedy| {
-                warn(&["logs", "retention_days"], message, remedy)
-            });
-        }
-        None => {}
+    } else if let Some(index) = config.logs.files.iter().position(|file| file.retention_days.is_some())
+        && let Some((message, remedy)) = retention(permissions, prefix, &names.group_of(&config.logs.files[index]))
+    {
+        warn(&["logs", "files", &index.to_string(), "retention_days"], message, remedy);
     }
 }
 
 const CREATE: &str = "let the statement on `logs:CreateLogGroup` cover them, or choose another `logs.group`";
 
-/// Warns of a retention that the role can't set. The CloudWatch agent reads a log group's retention, and sets it only if it
-/// differs.
-fn retention(permissions: &Permissions, prefix: &str, group: &str, warn: &mut dyn FnMut(String, &str)) {
+/// Returns a warning, with its remedy, if the role can't set a retention. The CloudWatch agent reads a log group's retention,
+/// and sets it only if it differs.
+fn retention(permissions: &Permissions, prefix: &str, group: &str) -> Option<(String, &'static str)> {
     let sets = allows(permissions, "logs:PutRetentionPolicy", group);
     let lists = allows(permissions, "logs:DescribeLogGroups", NO_GROUP);
     let (what, remedy) = match (sets, lists) {
-        (true, true) => return,
+        (true, true) => return None,
         (true, false) => (
             "logs:DescribeLogGroups, so log groups that exist don't get `retention_days`".to_owned(),
             "allow `logs:DescribeLogGroups` for `*`: IAM asks for it of no single log group",
@@ -87,8 +78,7 @@ fn retention(permissions: &Permissions, prefix: &str, group: &str, warn: &mut dy
             "let the statement on `logs:CreateLogGroup` allow it, too",
         ),
     };
-    let message = format!("the role in this template that makes the log groups lacks {what}");
-    warn(message, remedy);
+    Some((format!("the role in this template that makes the log groups lacks {what}"), remedy))
 }
 
 /// Tells whether an action is, or may be, allowed for a log group. Values that only the stack knows may allow it.
@@ -99,10 +89,7 @@ fn allows(permissions: &Permissions, action: &str, group: &str) -> bool {
 /// Tells whether an ARN pattern covers a log group. Policies name a log group with or without a suffix for its streams. The
 /// region and the account of the stack are not known here, so they are not compared.
 fn covers(pattern: &str, group: &str) -> bool {
-    let pattern = match pattern.split_once(":log-group:") {
-        Some((_, name)) => name,
-        None => return covers_all_of_logs(pattern),
-    };
+    let Some((_, pattern)) = pattern.split_once(":log-group:") else { return covers_all_of_logs(pattern) };
     // The name of the stack is not known, either: a star before the first slash may match it.
     let is_of_stack = group.starts_with(STACK) && !pattern.starts_with(STACK);
     let may_be_stack = is_of_stack && pattern.split(['/', ':']).next().is_some_and(|name| name.contains(['*', '?']));

@@ -56,7 +56,7 @@ fn timeouts(
         warn(&["signal", "resource"], format!("the template has no resource `{resource}`"), remedy);
     }
     let waits: &[WaitingPolicy] = if let Waits::By(waits, _) = &around.waits { waits } else { &[] };
-    if !around.timeout_is_known {
+    if around.timeout_in_stack {
         return;
     }
     let timed = waits.iter().filter_map(|wait| match wait.time {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::functions::Resolved;
+use super::functions::InStack;
 use super::nodes::function;
 use super::problems_by_world::ProblemsByWorld;
 use super::search::{MOST, Search};
@@ -17,7 +17,7 @@ use crate::config::{self, Parsed};
 use crate::document::decode::{Decoded, Document, Note, base64_wrapped};
 use crate::document::problem::{self, Extent, Problem, Source, Span};
 use crate::document::secret_places;
-use crate::document::yaml::{Loaded, Node};
+use crate::document::yaml::Loaded;
 use crate::validate::launch::{of_launch, size_for_ec2};
 use crate::validate::validation::Validation;
 use crate::validate::{proxy, warnings, without_effect};
@@ -175,15 +175,15 @@ fn check_in<'a>(
 ) -> Vec<WorldFindings> {
     let is_made = || world.template.resources.get(place.resource).is_none_or(|resource| world.is_made(resource));
     let is_there = place.guards.iter().all(|(condition, holds)| world.condition(condition) == *holds) && is_made();
-    let Resolved::Node(user_data) = (if is_there { world.resolve(place.user_data) } else { Resolved::NoValue }) else {
-        let depends_on_stack = is_there && matches!(world.resolve(place.user_data), Resolved::Unknown);
-        let notes =
-            depends_on_stack.then(|| format!("{label}: it is known only in the stack, so it is not checked here"));
-        return vec![WorldFindings {
-            depends_on_stack,
-            notes: notes.into_iter().collect(),
-            ..WorldFindings::default()
-        }];
+    let in_stack = || {
+        let note = format!("{label}: it is known only in the stack, so it is not checked here");
+        vec![WorldFindings { depends_on_stack: true, notes: vec![note], ..WorldFindings::default() }]
+    };
+    let resolved = if is_there { world.resolve(place.user_data) } else { Ok(None) };
+    let user_data = match resolved {
+        Ok(Some(user_data)) => user_data,
+        Ok(None) => return vec![WorldFindings::default()],
+        Err(InStack) => return in_stack(),
     };
     let encoded = function(user_data).filter(|(name, _)| *name == "Fn::Base64").map(|(_, argument)| argument);
     let text = world.text(encoded.unwrap_or(user_data));
@@ -195,8 +195,7 @@ fn check_in<'a>(
     }
     // CloudFormation resolves a dynamic reference that is the whole value.
     if encoded.is_none() && whole.trim_start().starts_with("{{resolve:") {
-        let note = format!("{label}: it is known only in the stack, so it is not checked here");
-        return vec![WorldFindings { depends_on_stack: true, notes: vec![note], ..WorldFindings::default() }];
+        return in_stack();
     }
     let bytes = if parsed.contains_key(&whole) { 0 } else { whole.len() };
     let read = parsed.entry(whole.clone()).or_insert_with(|| {
@@ -208,10 +207,8 @@ fn check_in<'a>(
     let Some(outcome) = outcomes.first_mut() else { return outcomes };
     outcome.bytes = bytes;
     if encoded.is_none() && outcome.found && base64_wrapped(whole.as_bytes()).is_none() {
-        let problem = Problem::at(
-            &user_data.span,
-            "`UserData` must be base64: the stack fails with \"Invalid BASE64 encoding of user data\"",
-        );
+        let message = "`UserData` must be base64: the stack fails with \"Invalid BASE64 encoding of user data\"";
+        let problem = Problem::at(&user_data.span, message);
         outcome.errors.insert(0, problem.remedy("put `Fn::Base64` around it"));
     }
     outcomes
@@ -248,10 +245,11 @@ impl WorldCheck<'_, '_> {
         outcome.errors.extend(self.physical_name());
         let mut warned = decoded.warnings.clone();
         if *found && errors.is_empty() {
-            let timeout_is_known = [["signal", "timeout"], ["wait", "timeout"]]
-                .iter()
-                .all(|path| self.value_at(path).is_none_or(|span| self.unknown(&Problem::at(&span, "")).is_none()));
-            let mut around = Surroundings { timeout_is_known, ..Surroundings::of(self.world, self.place, config) };
+            let in_stack = |path: &[&str; 2]| {
+                self.value_at(path).is_some_and(|span| self.unknown(&Problem::at(&span, "")).is_some())
+            };
+            let timeout_in_stack = [["signal", "timeout"], ["wait", "timeout"]].iter().any(in_stack);
+            let mut around = Surroundings { timeout_in_stack, ..Surroundings::of(self.world, self.place, config) };
             outcome.warnings.append(&mut around.updates.problems);
             outcome.notes.extend(around.notes(self.label));
             outcome.signals = config.signal.is_some();
@@ -310,8 +308,8 @@ impl WorldCheck<'_, '_> {
 
     /// Finds the place of a value in the last document that has it.
     fn value_at(&self, path: &[&str]) -> Option<Span> {
-        let documents = self.read.decoded.documents.iter().rev();
-        documents.filter_map(|document| document.config.as_ref()?.at(path)).map(|node| node.span.clone()).next()
+        let mut documents = self.read.decoded.documents.iter().rev();
+        documents.find_map(|document| Some(document.config.as_ref()?.at(path)?.span.clone()))
     }
 
     /// Reports a signal for a resource's name in AWS, where its logical ID in the template is needed.
@@ -333,19 +331,13 @@ impl WorldCheck<'_, '_> {
 
     /// Moves a problem to its place in the template, or to the user data if the place isn't known.
     fn moved(&self, problem: Problem) -> Problem {
-        let place = |span: &Span| {
-            let (text, range) = self.layer(span)?;
-            text.place(range)
-        };
-        let at_user_data = |user_data: &Node| {
-            let start = user_data.span.start;
-            Span { source: user_data.span.source.clone(), start, end: start + 1 }
-        };
-        let moved = problem.span.as_ref().and_then(place).unwrap_or_else(|| at_user_data(self.place.user_data));
-        let related = problem.related.as_ref().and_then(place);
-        let default = problem.span.as_ref().and_then(|span| {
-            let (text, range) = self.layer(span)?;
-            text.default_in(&range)
+        let layer = |span: &Option<Span>| self.layer(span.as_ref()?);
+        let place = |span: &Option<Span>| layer(span).and_then(|(text, range)| text.place(range));
+        let default = layer(&problem.span).and_then(|(text, range)| text.default_in(&range));
+        let (moved, related) = (place(&problem.span), place(&problem.related));
+        let moved = moved.unwrap_or_else(|| {
+            let Span { source, start, .. } = &self.place.user_data.span;
+            Span { source: source.clone(), start: *start, end: start + 1 }
         });
         let message = match default {
             Some((name, "")) => format!("{} (`{name}` is empty by default)", problem.message),

@@ -30,55 +30,53 @@ const PSEUDO_PARAMETERS: [&str; 8] = [
 /// Variables of `logs.group`, which look like those of `Fn::Sub`.
 const OUR_VARIABLES: [&str; 5] = ["stack", "resource", "region", "account", "cluster"];
 
-/// The result of resolving a value that is not text.
+/// The mark of a value known only in the stack.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Resolved<'a> {
-    /// A value that the template has.
-    Node(&'a Node),
-    /// `AWS::NoValue`, or a missing key.
-    NoValue,
-    /// A value known only in the stack.
-    Unknown,
-}
+pub(super) struct InStack;
 
-impl<'a> Resolved<'a> {
-    /// Returns the value, if the template has it.
-    pub fn node(self) -> Option<&'a Node> {
-        match self {
-            Resolved::Node(node) => Some(node),
-            Resolved::NoValue | Resolved::Unknown => None,
-        }
-    }
-}
+/// The result of resolving a value that is not text: the template's own value, or none for `AWS::NoValue` and a missing key.
+pub(super) type Resolved<'a> = Result<Option<&'a Node>, InStack>;
 
 impl<'a> World<'a> {
     /// Resolves a value: `Fn::If` to its branch, for example.
     pub fn resolve(&self, node: &'a Node) -> Resolved<'a> {
-        self.deeper(|| self.resolve_function(node)).unwrap_or(Resolved::Unknown)
+        self.deeper(|| self.resolve_function(node)).unwrap_or(Err(InStack))
     }
 
     fn resolve_function(&self, node: &'a Node) -> Resolved<'a> {
         match function(node) {
-            Some(("Fn::If", argument)) => match self.branch(argument) {
-                Some(branch) => self.resolve(branch),
-                None => Resolved::NoValue,
-            },
-            Some(("Ref", _)) if is_no_value(node) => Resolved::NoValue,
+            Some(("Fn::If", argument)) => self.branch(argument).map_or(Ok(None), |branch| self.resolve(branch)),
+            Some(("Ref", _)) if is_no_value(node) => Ok(None),
             Some(("Fn::Base64" | "Fn::Sub" | "Fn::Join" | "Ref" | "Fn::GetAtt" | "Fn::Select", _)) | None => {
-                Resolved::Node(node)
+                Ok(Some(node))
             }
-            Some(("Fn::FindInMap", argument)) => self.in_map(argument).map_or(Resolved::Unknown, Resolved::Node),
-            Some(_) => Resolved::Unknown,
+            Some(("Fn::FindInMap", argument)) => self.in_map(argument).map(Some).ok_or(InStack),
+            Some(_) => Err(InStack),
         }
     }
 
     /// Resolves the value at the end of a path of keys.
     pub fn at(&self, node: &'a Node, path: &[&str]) -> Resolved<'a> {
-        path.iter().fold(self.resolve(node), |found, key| match found {
-            Resolved::Node(node) if function(node).is_some() => Resolved::Unknown,
-            Resolved::Node(node) => node.get(key).map_or(Resolved::NoValue, |value| self.resolve(value)),
-            other => other,
+        path.iter().try_fold(self.resolve(node)?, |found, key| match found {
+            Some(node) if function(node).is_some() => Err(InStack),
+            found => found.and_then(|node| node.get(key)).map_or(Ok(None), |value| self.resolve(value)),
         })
+    }
+
+    /// Returns the value at the end of a path of keys, if the template has it.
+    pub fn node_at(&self, node: &'a Node, path: &[&str]) -> Option<&'a Node> {
+        self.at(node, path).ok().flatten()
+    }
+
+    /// Returns the text at the end of a path of keys; nothing if only the stack knows the text.
+    pub fn known_at(&self, node: &'a Node, path: &[&str]) -> Option<String> {
+        self.known(self.node_at(node, path)?)
+    }
+
+    /// Returns the text of a value; nothing if only the stack knows the text.
+    pub fn known(&self, node: &'a Node) -> Option<String> {
+        let text = self.text(node);
+        text.words_of_unknown().is_none().then(|| text.string())
     }
 
     /// Returns the text that a value gives.
@@ -88,14 +86,11 @@ impl<'a> World<'a> {
 
     fn text_of(&self, node: &'a Node) -> Text {
         let Some((name, argument)) = function(node) else {
-            let mut text = Text::default();
-            if !matches!(node.value, Value::Null) && scalar(node).is_none() {
-                return self.malformed(node, "a list or a mapping is no text");
-            }
-            if let Some(value) = scalar(node) {
-                text.push(value, &node.span, &value.into(), 0, PartOrigin::Written);
-            }
-            return text;
+            return match scalar(node) {
+                Some(value) => made(value, node, PartOrigin::Written),
+                None if matches!(node.value, Value::Null) => Text::default(),
+                None => self.malformed(node, "a list or a mapping is no text"),
+            };
         };
         match name {
             "Fn::Base64" => Text::encode(self.text(argument), &node.span),
@@ -134,7 +129,7 @@ impl<'a> World<'a> {
                 if let Some(name) = whole.first_unknown() {
                     return vec![unknown(name, argument)];
                 }
-                whole.string().split(separator.as_str()).map(|part| filled(part, argument)).collect()
+                whole.string().split(separator.as_str()).map(|part| made(part, argument, PartOrigin::Filled)).collect()
             }
             Some(("Ref", argument)) => {
                 let whole = self.text(node);
@@ -150,9 +145,8 @@ impl<'a> World<'a> {
 
     /// Tells whether an item of a list is left out.
     fn is_left_out(&self, item: &'a Node) -> bool {
-        is_no_value(item)
-            || (function(item).is_some_and(|(name, _)| name == "Fn::If")
-                && matches!(self.resolve(item), Resolved::NoValue))
+        let is_choice = function(item).is_some_and(|(name, _)| name == "Fn::If");
+        is_no_value(item) || (is_choice && matches!(self.resolve(item), Ok(None)))
     }
 
     fn branch(&self, argument: &'a Node) -> Option<&'a Node> {
@@ -216,11 +210,9 @@ impl<'a> World<'a> {
 
     fn join(&self, argument: &'a Node) -> Text {
         let is_list = |parts: &Node| function(parts).is_some() || matches!(parts.value, Value::Sequence(_));
-        let Some((separator, parts)) = (match items(argument) {
-            [separator, parts] if is_list(parts) => Some((separator, parts)),
-            _ => None,
-        }) else {
-            return self.malformed(argument, "`Fn::Join` takes a list of a text and a list");
+        let (separator, parts) = match items(argument) {
+            [separator, parts] if is_list(parts) => (separator, parts),
+            _ => return self.malformed(argument, "`Fn::Join` takes a list of a text and a list"),
         };
         let mut text = Text::default();
         for (number, part) in self.list(parts).iter().enumerate() {
@@ -257,15 +249,12 @@ impl<'a> World<'a> {
 
     /// Returns the text that a name gives. A name that the template lacks is a problem.
     fn named(&self, name: &str, node: &Node) -> Text {
+        let Some((value, origin)) = self.stands_for(name) else {
+            self.names_nothing(name, node, name, 0..name.len());
+            return unknown(name, node);
+        };
         let mut text = Text::default();
-        let shared: Arc<str> = name.into();
-        match self.stands_for(name) {
-            Some((value, origin)) => text.push(&value, &node.span, &shared, 0, origin),
-            None => {
-                self.names_nothing(name, node, name, 0..name.len());
-                text = unknown(name, node);
-            }
-        }
+        text.push(&value, &node.span, &name.into(), 0, origin);
         text
     }
 
@@ -295,78 +284,56 @@ impl<'a> World<'a> {
         problems.push(Problem::at(&place, message).remedy(remedy));
     }
 
-    /// Returns the region of the stack in this world.
-    fn region(&self) -> String {
-        self.value_of("AWS::Region").unwrap_or_else(|| REGION.to_owned())
-    }
-
-    fn account(&self) -> String {
-        self.value_of("AWS::AccountId").unwrap_or_else(|| ACCOUNT.to_owned())
-    }
-
     /// Returns the text for a parameter, a resource, an attribute (`Name.Attribute`) or a pseudo parameter.
     fn stands_for(&self, name: &str) -> Option<(String, PartOrigin)> {
-        let known = |text: &str| Some((text.to_owned(), PartOrigin::Filled));
-        if PSEUDO_PARAMETERS.contains(&name)
-            && let Some(value) = self.value_of(name)
-        {
-            return known(&value);
-        }
-        let (region, account) = (self.region(), self.account());
+        let known = |text: String| Some((text, PartOrigin::Filled));
+        let open = |text: String| Some((text, PartOrigin::Unknown(name.to_owned())));
+        let of_stack = |name: &str, otherwise: &str| self.value_of(name).unwrap_or_else(|| otherwise.to_owned());
+        let (region, account) = (of_stack("AWS::Region", REGION), of_stack("AWS::AccountId", ACCOUNT));
         match name {
-            "AWS::AccountId" => return known(ACCOUNT),
-            "AWS::Region" => return known(REGION),
-            "AWS::Partition" => return known("aws"),
-            "AWS::URLSuffix" => return known("amazonaws.com"),
-            "AWS::StackName" => return known(STACK),
+            "AWS::AccountId" => return known(account),
+            "AWS::Region" => return known(region),
+            "AWS::Partition" => return known(of_stack(name, "aws")),
+            "AWS::URLSuffix" => return known(of_stack(name, "amazonaws.com")),
+            "AWS::StackName" => return known(of_stack(name, STACK)),
             "AWS::StackId" => {
-                return known(&format!(
-                    "arn:aws:cloudformation:{region}:{account}:stack/{STACK}/00000000-0000-0000-0000-000000000000"
-                ));
+                let path = format!("stack/{STACK}/00000000-0000-0000-0000-000000000000");
+                return known(of_stack(name, &format!("arn:aws:cloudformation:{region}:{account}:{path}")));
             }
-            "AWS::NoValue" => return known(""),
-            "AWS::NotificationARNs" => return Some((String::new(), PartOrigin::Unknown(name.to_owned()))),
+            "AWS::NoValue" => return known(of_stack(name, "")),
+            "AWS::NotificationARNs" => return self.value_of(name).map_or_else(|| open(String::new()), known),
             _ => {}
         }
         if let Some(parameter) = self.template.parameters.get(name) {
-            return Some(match self.value_of(name) {
+            return match self.value_of(name) {
                 Some(value) if self.template.default(name) == Some(&value) => {
-                    (value, PartOrigin::Default(name.to_owned()))
+                    Some((value, PartOrigin::Default(name.to_owned())))
                 }
-                Some(value) => (value, PartOrigin::Filled),
-                None => {
-                    let is_number = parameter.get("Type").and_then(Node::text) == Some("Number");
-                    let stands = if is_number { "1".to_owned() } else { name.to_lowercase() };
-                    (stands, PartOrigin::Unknown(name.to_owned()))
-                }
-            });
+                Some(value) => known(value),
+                None if self.template.kind(parameter) == "Number" => open("1".to_owned()),
+                None => open(name.to_lowercase()),
+            };
         }
         let (logical_id, attribute) = name.split_once('.').unwrap_or((name, ""));
         let resource = self.template.resources.get(logical_id)?;
-        let kind = resource.get("Type").and_then(Node::text).unwrap_or_default();
-        let value = match (kind, attribute) {
-            ("AWS::ECS::Cluster", "Arn") => format!("arn:aws:ecs:{region}:{account}:cluster/{logical_id}"),
-            ("AWS::CloudFormation::WaitConditionHandle", _) => {
-                format!("https://cloudformation-waitcondition-{region}.s3.amazonaws.com/{logical_id}?X-Amz-Signature=0")
+        match (self.template.kind(resource), attribute) {
+            ("AWS::ECS::Cluster", "Arn") => known(format!("arn:aws:ecs:{region}:{account}:cluster/{logical_id}")),
+            ("AWS::CloudFormation::WaitConditionHandle", _) => known(format!(
+                "https://cloudformation-waitcondition-{region}.s3.amazonaws.com/{logical_id}?X-Amz-Signature=0"
+            )),
+            ("AWS::ECS::Cluster", _) => known(format!("{STACK}-{logical_id}-1A2B3C4D5E6F")),
+            ("AWS::AutoScaling::LifecycleHook", "") => {
+                let own = self.known_at(resource, &["Properties", "LifecycleHookName"]);
+                own.map_or_else(|| open(format!("{STACK}-{logical_id}")), known)
             }
-            ("AWS::ECS::Cluster", _) => format!("{STACK}-{logical_id}-1A2B3C4D5E6F"),
-            ("AWS::AutoScaling::LifecycleHook", "") => match self.template.hook_name(self, logical_id) {
-                Some(name) => name,
-                None => return Some((format!("{STACK}-{logical_id}"), PartOrigin::Unknown(name.to_owned()))),
-            },
-            (_, "") => return Some((format!("{STACK}-{logical_id}"), PartOrigin::Unknown(name.to_owned()))),
-            _ => return Some((format!("{logical_id}-{attribute}"), PartOrigin::Unknown(name.to_owned()))),
-        };
-        Some((value, PartOrigin::Filled))
+            (_, "") => open(format!("{STACK}-{logical_id}")),
+            _ => open(format!("{logical_id}-{attribute}")),
+        }
     }
 }
 
 fn is_no_value(node: &Node) -> bool {
     function(node).is_some_and(|(name, argument)| name == "Ref" && argument.text() == Some("AWS::NoValue"))
-}
-
-fn filled(text: &str, node: &Node) -> Text {
-    made(text, node, PartOrigin::Filled)
 }
 
 fn made(text: &str, node: &Node, origin: PartOrigin) -> Text {

@@ -4,15 +4,10 @@ use crate::document::yaml::{Node, Value};
 
 /// Returns the function that a value calls, and its argument. Such a value is a mapping of one key.
 pub(super) fn function(node: &Node) -> Option<(&str, &Node)> {
-    match &node.value {
-        Value::Mapping(entries) => match &entries[..] {
-            [entry] if ["Ref", "Condition"].contains(&entry.key.as_str()) || entry.key.starts_with("Fn::") => {
-                Some((&entry.key, &entry.value))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
+    let Value::Mapping(entries) = &node.value else { return None };
+    let [entry] = &entries[..] else { return None };
+    let is_function = ["Ref", "Condition"].contains(&entry.key.as_str()) || entry.key.starts_with("Fn::");
+    is_function.then_some((&entry.key, &entry.value))
 }
 
 pub(super) fn items(node: &Node) -> &[Node] {

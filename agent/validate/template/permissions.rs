@@ -76,10 +76,9 @@ impl Permissions {
         let resources: Vec<(&str, &Node)> = resources.collect();
         let roles: Vec<&(&str, &Node)> =
             resources.iter().filter(|(_, resource)| world.template.kind(resource) == ROLE).collect();
-        let used = match world.at(place.beside, &["IamInstanceProfile"]) {
-            Resolved::NoValue => None,
-            Resolved::Unknown => return None,
-            Resolved::Node(profile) => Some(in_profile(world, profile, &roles)?),
+        let used = match world.at(place.beside, &["IamInstanceProfile"]).ok()? {
+            Some(profile) => Some(in_profile(world, profile, &roles)?),
+            None => None,
         };
         let is_used = |role: &(&str, &Node)| used.as_ref().is_none_or(|used| used.contains(&role.0));
         let mut found = Permissions::default();
@@ -152,20 +151,16 @@ impl Permissions {
             if function(statement).is_some() {
                 return None;
             }
-            let effect = world.at(statement, &["Effect"]).node().map(|node| world.text(node).string());
+            let effect = world.node_at(statement, &["Effect"]).map(|node| world.text(node).string());
             if effect.as_deref() != Some("Allow") {
                 continue;
             }
             let is_of_others = statement.get("NotAction").is_some();
             let actions = world.at(statement, &[if is_of_others { "NotAction" } else { "Action" }]);
             let actions = known(world, actions)?.into_iter().map(|node| world.text(node).string().to_ascii_lowercase());
-            let text = |node: &'a Node| {
-                let text = world.text(node);
-                text.words_of_unknown().is_none().then(|| text.string())
-            };
             let resources = known(world, world.at(statement, &["Resource"]))
                 .filter(|_| statement.get("NotResource").is_none())
-                .and_then(|resources| resources.into_iter().map(text).collect());
+                .and_then(|resources| resources.into_iter().map(|node| world.known(node)).collect());
             self.statements.push(Statement { actions: actions.collect(), is_of_others, resources });
         }
         Some(())
@@ -187,10 +182,9 @@ fn names_resource<'a>(world: &World<'a>, value: &'a Node, id: &str, key: &str) -
     if refers_to(value, id) {
         return true;
     }
-    let resource = world.template.resources.get(id).copied();
-    let name = resource.and_then(|resource| world.at(resource, &["Properties", key]).node());
-    let name = name.map(|name| world.text(name)).filter(|name| name.words_of_unknown().is_none());
-    let Some(name) = name.map(|name| name.string()) else { return false };
+    let resource = world.template.resources.get(id);
+    let name = resource.and_then(|resource| world.known_at(resource, &["Properties", key]));
+    let Some(name) = name else { return false };
     let texts = match &value.value {
         Value::Mapping(entries) if function(value).is_none() => entries.iter().map(|entry| &entry.value).collect(),
         _ => one_or_more(value),
@@ -200,17 +194,9 @@ fn names_resource<'a>(world: &World<'a>, value: &'a Node, id: &str, key: &str) -
 
 /// Returns the values of a list, or the single value in its place. Nothing if only the stack knows one of them.
 fn known<'a>(world: &World<'a>, value: Resolved<'a>) -> Option<Vec<&'a Node>> {
-    let values = match value {
-        Resolved::Node(node) => one_or_more(node),
-        Resolved::NoValue => return Some(Vec::new()),
-        Resolved::Unknown => return None,
-    };
-    let resolved = values.into_iter().map(|value| match world.resolve(value) {
-        Resolved::Node(node) => Some(Some(node)),
-        Resolved::NoValue => Some(None),
-        Resolved::Unknown => None,
-    });
-    resolved.collect::<Option<Vec<_>>>().map(|values| values.into_iter().flatten().collect())
+    let values = value.ok()?.map(one_or_more).unwrap_or_default();
+    let resolved: Result<Vec<_>, _> = values.into_iter().map(|value| world.resolve(value)).collect();
+    Some(resolved.ok()?.into_iter().flatten().collect())
 }
 
 /// Returns the items of a list, or the single value in its place.

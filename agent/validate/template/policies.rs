@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::functions::{Resolved, STACK};
+use super::functions::{InStack, Resolved, STACK};
 use super::nodes::{items, refers_to};
 use super::sections::Template;
 use super::user_data::UserDataPlace;
@@ -82,10 +82,8 @@ impl<'a> World<'a> {
         }
         let (creation, update) = (self.creation_policy(resource), self.update_policy(resource));
         let (Ok(creation), Ok(update)) = (creation, update) else {
-            return Waits::By(
-                vec![WaitingPolicy { key: "CreationPolicy", time: PolicyTimeout::InStack }],
-                String::new(),
-            );
+            let unknown = WaitingPolicy { key: "CreationPolicy", time: PolicyTimeout::InStack };
+            return Waits::By(vec![unknown], String::new());
         };
         let remedy = self.template.remedy_for_no_policy(id, resource, self.refreshes(resource));
         Waits::By(creation.into_iter().chain(update).collect(), remedy)
@@ -95,17 +93,13 @@ impl<'a> World<'a> {
     /// handle may be in that stack.
     fn wait_conditions(&self, handle: &url::Url) -> Waits {
         let id = handle.path().trim_start_matches('/');
-        let is_own = self
-            .template
-            .resources
-            .get(id)
-            .is_some_and(|resource| self.template.kind(resource) == "AWS::CloudFormation::WaitConditionHandle");
-        if !is_own || !self.template.is_complete {
+        let own = self.template.resources.get(id).map(|resource| self.template.kind(resource));
+        if own != Some("AWS::CloudFormation::WaitConditionHandle") || !self.template.is_complete {
             return Waits::Elsewhere;
         }
-        let of_handle = |(_, condition): &(&str, &'a Node)| match self.at(condition, &["Properties", "Handle"]) {
-            Resolved::Node(own) => self.text(own).string() == handle.as_str(),
-            _ => false,
+        let of_handle = |(_, condition): &(&str, &'a Node)| {
+            let own = self.node_at(condition, &["Properties", "Handle"]);
+            own.is_some_and(|own| self.text(own).string() == handle.as_str())
         };
         let conditions = self.template.of_kind("AWS::CloudFormation::WaitCondition").filter(of_handle);
         let conditions = conditions.filter(|(_, condition)| self.is_made(condition));
@@ -114,63 +108,42 @@ impl<'a> World<'a> {
             key: "WaitCondition",
             time: self.time(self.at(condition, &["Properties", "Timeout"]), seconds),
         });
-        Waits::By(
-            waits.collect(),
-            "add an `AWS::CloudFormation::WaitCondition` with this handle as its `Handle`".to_owned(),
-        )
+        let remedy = "add an `AWS::CloudFormation::WaitCondition` with this handle as its `Handle`";
+        Waits::By(waits.collect(), remedy.to_owned())
     }
 
     fn time(&self, value: Resolved<'a>, read: impl Fn(&str) -> Option<Duration>) -> PolicyTimeout {
         match value {
-            Resolved::Node(node) => {
-                let text = self.text(node);
-                let is_known = text.words_of_unknown().is_none();
-                if is_known {
-                    read(&text.string()).map_or(PolicyTimeout::Wrong, PolicyTimeout::Known)
-                } else {
-                    PolicyTimeout::InStack
-                }
-            }
-            Resolved::NoValue => PolicyTimeout::Known(DEFAULT_WAIT),
-            Resolved::Unknown => PolicyTimeout::InStack,
+            Ok(Some(node)) => match self.known(node) {
+                Some(text) => read(&text).map_or(PolicyTimeout::Wrong, PolicyTimeout::Known),
+                None => PolicyTimeout::InStack,
+            },
+            Ok(None) => PolicyTimeout::Known(DEFAULT_WAIT),
+            Err(InStack) => PolicyTimeout::InStack,
         }
     }
 
     /// Returns the wait of the creation policy, if any; an error if only the stack knows whether there is one.
-    fn creation_policy(&self, resource: &'a Node) -> Result<Option<WaitingPolicy>, ()> {
-        let policy = match self.at(resource, &["CreationPolicy", "ResourceSignal"]) {
-            Resolved::Node(policy) => policy,
-            Resolved::NoValue => return Ok(None),
-            Resolved::Unknown => return Err(()),
-        };
+    fn creation_policy(&self, resource: &'a Node) -> Result<Option<WaitingPolicy>, InStack> {
+        let Some(policy) = self.at(resource, &["CreationPolicy", "ResourceSignal"])? else { return Ok(None) };
         Ok(Some(WaitingPolicy { key: "CreationPolicy", time: self.time(self.at(policy, &["Timeout"]), duration) }))
     }
 
-    fn update_policy(&self, resource: &'a Node) -> Result<Option<WaitingPolicy>, ()> {
-        let policy = match self.at(resource, &["UpdatePolicy", "AutoScalingRollingUpdate"]) {
-            Resolved::Node(_) if self.will_replace(resource) => return Ok(None),
-            Resolved::Node(policy) => policy,
-            Resolved::NoValue => return Ok(None),
-            Resolved::Unknown => return Err(()),
+    fn update_policy(&self, resource: &'a Node) -> Result<Option<WaitingPolicy>, InStack> {
+        let policy = self.at(resource, &["UpdatePolicy", "AutoScalingRollingUpdate"])?;
+        let Some(policy) = policy.filter(|_| !self.will_replace(resource)) else { return Ok(None) };
+        let Some(waits) = self.at(policy, &["WaitOnResourceSignals"])? else { return Ok(None) };
+        let time = match self.known(waits) {
+            Some(waits) if !waits.eq_ignore_ascii_case("true") => return Ok(None),
+            Some(_) => self.time(self.at(policy, &["PauseTime"]), duration),
+            None => PolicyTimeout::InStack,
         };
-        let waits = match self.at(policy, &["WaitOnResourceSignals"]) {
-            Resolved::Node(node) => self.text(node),
-            Resolved::NoValue => return Ok(None),
-            Resolved::Unknown => return Err(()),
-        };
-        match waits.words_of_unknown() {
-            Some(_) => Ok(Some(WaitingPolicy { key: "UpdatePolicy", time: PolicyTimeout::InStack })),
-            None if !waits.string().eq_ignore_ascii_case("true") => Ok(None),
-            None => Ok(Some(WaitingPolicy {
-                key: "UpdatePolicy",
-                time: self.time(self.at(policy, &["PauseTime"]), duration),
-            })),
-        }
+        Ok(Some(WaitingPolicy { key: "UpdatePolicy", time }))
     }
 
     fn refreshes(&self, group: &'a Node) -> bool {
-        let refresh = self.at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh"]);
-        matches!(refresh, Resolved::Node(_)) && !self.will_replace(group)
+        let refresh = self.node_at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh"]);
+        refresh.is_some() && !self.will_replace(group)
     }
 
     /// Finds the groups that are updated by instance refresh: the signalled one, else those that use this user data.
@@ -188,58 +161,40 @@ impl<'a> World<'a> {
     }
 
     fn launch_hooks(&self, id: &str, group: &'a Node) -> Option<Vec<String>> {
-        let known = |value: Resolved<'a>| self.known(value.node()?);
-        let name = |hook: &'a Node, key: &str| match known(self.at(hook, &["LifecycleTransition"])).as_deref() {
-            Some(LAUNCHING) => Some(known(self.at(hook, &[key]))),
+        let name = |hook: &'a Node| match self.known_at(hook, &["LifecycleTransition"]).as_deref() {
+            Some(LAUNCHING) => Some(self.known_at(hook, &["LifecycleHookName"])),
             Some(_) => None,
             None => Some(None),
         };
-        let own = match self.at(group, &["Properties", "LifecycleHookSpecificationList"]) {
-            Resolved::Node(list) => items(list),
-            Resolved::NoValue => &[],
-            Resolved::Unknown => return None,
-        };
-        let own = own.iter().filter(|hook| !matches!(self.resolve(hook), Resolved::NoValue));
-        let own = own.filter_map(|hook| name(hook, "LifecycleHookName"));
+        let own = self.at(group, &["Properties", "LifecycleHookSpecificationList"]).ok()?.map_or(&[][..], items);
+        let own = own.iter().filter(|hook| !matches!(self.resolve(hook), Ok(None))).filter_map(name);
         let of_group = |(_, hook): &(&str, &'a Node)| {
             let properties = hook.get("Properties");
             let name = properties.and_then(|properties| properties.get("AutoScalingGroupName"));
             name.is_none_or(|name| self.names_group(name, id, group))
         };
         let others = self.template.of_kind(HOOK).filter(of_group).filter(|(_, hook)| self.is_made(hook));
-        let others = others.filter_map(|(_, hook)| name(hook.get("Properties")?, "LifecycleHookName"));
+        let others = others.filter_map(|(_, hook)| name(hook.get("Properties")?));
         own.chain(others).collect()
     }
 
     /// Tells whether a value names a group of the template.
     pub(super) fn names_group(&self, value: &'a Node, id: &str, group: &'a Node) -> bool {
-        let own = self.at(group, &["Properties", "AutoScalingGroupName"]).node();
+        let own = self.node_at(group, &["Properties", "AutoScalingGroupName"]);
         refers_to(value, id) || own.is_some_and(|own| self.text(own).string() == self.text(value).string())
     }
 
     /// Tells whether updates replace a whole group. The group's other update policies don't count then.
     pub(super) fn will_replace(&self, group: &'a Node) -> bool {
-        let value = self.at(group, &["UpdatePolicy", "AutoScalingReplacingUpdate", "WillReplace"]);
-        value.node().and_then(|node| self.known(node)).is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    }
-
-    /// Returns the text of a value; nothing if only the stack knows the text.
-    pub(super) fn known(&self, node: &'a Node) -> Option<String> {
-        let text = self.text(node);
-        text.words_of_unknown().is_none().then(|| text.string())
+        let value = self.known_at(group, &["UpdatePolicy", "AutoScalingReplacingUpdate", "WillReplace"]);
+        value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 }
 
 impl<'a> Template<'a> {
-    /// Returns the name of a hook, if the template gives one.
-    pub(super) fn hook_name(&self, world: &World<'a>, id: &str) -> Option<String> {
-        world.known(world.at(self.resources.get(id)?, &["Properties", "LifecycleHookName"]).node()?)
-    }
-
     fn remedy_for_no_resource(&self, wanted: &LogicalId) -> String {
-        let waited_for =
-            self.in_order.iter().filter(|(_, node)| WAITED_FOR.contains(&self.kind(node))).map(|(id, _)| *id);
-        let waited_for: Vec<&str> = waited_for.collect();
+        let can_wait = self.in_order.iter().filter(|(_, node)| WAITED_FOR.contains(&self.kind(node)));
+        let waited_for: Vec<&str> = can_wait.map(|(id, _)| *id).collect();
         let all = || self.in_order.iter().map(|(id, _)| *id);
         let question = did_you_mean(wanted.as_str(), waited_for.iter().copied());
         question.or_else(|| did_you_mean(wanted.as_str(), all())).unwrap_or_else(|| match &waited_for[..] {
@@ -252,26 +207,18 @@ impl<'a> Template<'a> {
     }
 
     fn remedy_for_no_policy(&self, id: &LogicalId, resource: &'a Node, refreshes: bool) -> String {
-        match self.kind(resource) {
+        let is_replaced = resource.get("UpdatePolicy").and_then(|policy| policy.get("AutoScalingReplacingUpdate"));
+        let more = match self.kind(resource) {
             GROUP if refreshes => {
-                "give that resource a `CreationPolicy`; an instance refresh waits for no signal, but for a \
-                lifecycle hook on the launch of instances"
-                    .to_owned()
+                "; an instance refresh waits for no signal, but for a lifecycle hook on the launch of instances"
             }
-            GROUP
-                if resource
-                    .get("UpdatePolicy")
-                    .is_some_and(|policy| policy.get("AutoScalingReplacingUpdate").is_some()) =>
-            {
-                "give that resource a `CreationPolicy`, by which a replacing update waits, too".to_owned()
-            }
-            GROUP => {
-                "give that resource a `CreationPolicy`, and an `UpdatePolicy` with `WaitOnResourceSignals`".to_owned()
-            }
-            "AWS::EC2::Instance" => "give that resource a `CreationPolicy`".to_owned(),
-            "" => "name an Auto Scaling group or an instance".to_owned(),
-            other => format!("`{id}` is an {other}; name the Auto Scaling group or the instance"),
-        }
+            GROUP if is_replaced.is_some() => ", by which a replacing update waits, too",
+            GROUP => ", and an `UpdatePolicy` with `WaitOnResourceSignals`",
+            "AWS::EC2::Instance" => "",
+            "" => return "name an Auto Scaling group or an instance".to_owned(),
+            other => return format!("`{id}` is an {other}; name the Auto Scaling group or the instance"),
+        };
+        format!("give that resource a `CreationPolicy`{more}")
     }
 }
 

@@ -8,7 +8,7 @@ use super::world::World;
 use crate::config::Config;
 
 /// The facts around user data that warnings need. A file of user data alone has none of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Surroundings {
     /// The policies that wait for the signal.
     pub waits: Waits,
@@ -16,38 +16,25 @@ pub struct Surroundings {
     pub refreshed: Vec<Refresh>,
     /// The updates of the groups that use the user data.
     pub updates: Updates,
-    /// Set if the timeouts of the configuration are known without the stack.
-    pub timeout_is_known: bool,
+    /// Set if a timeout of the configuration is known only in the stack.
+    pub timeout_in_stack: bool,
     /// Set if the instance metadata service refuses IMDSv1.
     pub tokens_required: bool,
     /// The permissions of the instances' role; nothing if the template can't tell.
     pub permissions: Option<Permissions>,
 }
 
-impl Default for Surroundings {
-    fn default() -> Self {
-        Surroundings {
-            waits: Waits::default(),
-            refreshed: Vec::new(),
-            updates: Updates::default(),
-            timeout_is_known: true,
-            tokens_required: false,
-            permissions: None,
-        }
-    }
-}
-
 impl Surroundings {
     pub(super) fn of<'a>(world: &World<'a>, place: &UserDataPlace<'a>, config: &Config) -> Self {
-        let tokens =
-            world.at(place.beside, &["MetadataOptions", "HttpTokens"]).node().map(|node| world.text(node).string());
+        let tokens = world.node_at(place.beside, &["MetadataOptions", "HttpTokens"]);
+        let tokens = tokens.map(|node| world.text(node).string());
         Surroundings {
             waits: world.waits(config),
             refreshed: world.refreshed(place, config),
             updates: world.updates(place, config),
             tokens_required: tokens.as_deref() == Some("required"),
             permissions: Permissions::of(world, place),
-            timeout_is_known: true,
+            timeout_in_stack: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::functions::Resolved;
+use super::functions::InStack;
 use super::nodes::{function, items, refers_to};
 use super::policies::{GROUP, duration};
 use super::user_data::UserDataPlace;
@@ -56,7 +56,7 @@ impl<'a> World<'a> {
 
     fn too_long(&self, group: &'a Node, problems: &mut Vec<Problem>) {
         for (policy, key, longest) in LONGEST {
-            let time = self.at(group, &[policy, &[key]].concat()).node().map(|node| (node, self.known(node)));
+            let time = self.node_at(group, &[policy, &[key]].concat()).map(|node| (node, self.known(node)));
             if let Some((node, Some(text))) = time
                 && duration(&text).is_some_and(|time| time > longest)
             {
@@ -69,7 +69,7 @@ impl<'a> World<'a> {
 
     /// Finds a replacing update of a group with a fixed name. The new group is made while the old one still has the name.
     fn replacing(&self, id: &str, group: &'a Node, problems: &mut Vec<Problem>) {
-        let name = self.at(group, &["Properties", "AutoScalingGroupName"]).node();
+        let name = self.node_at(group, &["Properties", "AutoScalingGroupName"]);
         let Some(name) = name.filter(|_| self.will_replace(group)) else { return };
         if self.text(name).words_of_open().is_none() {
             let message =
@@ -80,9 +80,9 @@ impl<'a> World<'a> {
 
     /// Checks an instance refresh, and tells whether it replaces root volumes.
     fn refreshing(&self, id: &str, group: &'a Node, problems: &mut Vec<Problem>) -> bool {
-        let Some(policies) = self.at(group, &["UpdatePolicy"]).node() else { return false };
-        let Some(refresh) = self.at(policies, &["AutoScalingInstanceRefresh"]).node() else { return false };
-        if let Resolved::Node(_) = self.at(policies, &["AutoScalingRollingUpdate"]) {
+        let Some(policies) = self.node_at(group, &["UpdatePolicy"]) else { return false };
+        let Some(refresh) = self.node_at(policies, &["AutoScalingInstanceRefresh"]) else { return false };
+        if self.node_at(policies, &["AutoScalingRollingUpdate"]).is_some() {
             let message = format!(
                 "`{id}` has AutoScalingInstanceRefresh and AutoScalingRollingUpdate, with which each update of the stack fails"
             );
@@ -90,12 +90,12 @@ impl<'a> World<'a> {
         }
         let set = "set it to `Rolling`, or to `ReplaceRootVolume`";
         match self.at(refresh, &["Strategy"]) {
-            Resolved::NoValue if self.template.is_complete => {
+            Ok(None) if self.template.is_complete => {
                 let message = format!("the AutoScalingInstanceRefresh of `{id}` has no `Strategy`");
                 problems.push(at_key(policies, "AutoScalingInstanceRefresh", message).remedy(set));
                 false
             }
-            Resolved::Node(node) => match self.known(node) {
+            Ok(Some(node)) => match self.known(node) {
                 Some(strategy) if !STRATEGIES.contains(&strategy.as_str()) => {
                     let remedy = did_you_mean(&strategy, STRATEGIES).unwrap_or_else(|| set.to_owned());
                     let message = format!("`{strategy}` is no `Strategy` of an instance refresh");
@@ -115,38 +115,35 @@ impl<'a> World<'a> {
             let message = format!("updates of `{id}` fail: a root volume replacement needs {what}");
             problems.push(Problem::at(span, message).remedy(remedy));
         };
-        let for_pool = |pool: &'a Node| self.at(pool, &["Properties", "AutoScalingGroupName"]).node();
         for (_, pool) in self.template.of_kind(WARM_POOL).filter(|(_, pool)| self.is_made(pool)) {
-            if let Some(name) = for_pool(pool).filter(|name| self.names_group(name, id, group)) {
-                fails(
-                    &name.span,
-                    "a group without a warm pool",
-                    "leave the warm pool out, or use the strategy `Rolling`",
-                );
+            let name = self.node_at(pool, &["Properties", "AutoScalingGroupName"]);
+            if let Some(name) = name.filter(|name| self.names_group(name, id, group)) {
+                let remedy = "leave the warm pool out, or use the strategy `Rolling`";
+                fails(&name.span, "a group without a warm pool", remedy);
             }
         }
-        let Some(properties) = self.at(group, &["Properties"]).node() else { return };
+        let Some(properties) = self.node_at(group, &["Properties"]) else { return };
         let remedy = "give it one, each of whose `Overrides` has an `ImageId`, in place of `LaunchTemplate`";
         let mixed = match self.at(properties, &["MixedInstancesPolicy", "LaunchTemplate"]) {
-            Resolved::Node(mixed) => mixed,
-            Resolved::NoValue if self.template.is_complete => {
-                let span = self.at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh", "Strategy"]).node();
+            Ok(Some(mixed)) => mixed,
+            Ok(None) if self.template.is_complete => {
+                let span = self.node_at(group, &["UpdatePolicy", "AutoScalingInstanceRefresh", "Strategy"]);
                 return fails(&span.unwrap_or(group).span, "a `MixedInstancesPolicy`", remedy);
             }
             _ => return,
         };
-        let specifications = |node: &'a Node| self.at(node, &["LaunchTemplateSpecification", "Version"]).node();
+        let specifications = |node: &'a Node| self.node_at(node, &["LaunchTemplateSpecification", "Version"]);
         let overrides = match self.at(mixed, &["Overrides"]) {
-            Resolved::Node(list) => items(list),
-            Resolved::NoValue if self.template.is_complete => {
+            Ok(Some(list)) => items(list),
+            Ok(None) if self.template.is_complete => {
                 fails(&mixed.span, "`Overrides`, each with an `ImageId`", "add one for each instance type");
                 &[]
             }
             _ => &[],
         };
-        let overrides: Vec<&Node> = overrides.iter().filter_map(|item| self.resolve(item).node()).collect();
+        let overrides: Vec<&Node> = overrides.iter().filter_map(|item| self.resolve(item).ok()?).collect();
         for item in &overrides {
-            if matches!(self.at(item, &["ImageId"]), Resolved::NoValue) && self.template.is_complete {
+            if matches!(self.at(item, &["ImageId"]), Ok(None)) && self.template.is_complete {
                 fails(&item.span, "an `ImageId` in each override", "add it");
             }
         }
@@ -161,15 +158,15 @@ impl<'a> World<'a> {
     /// Returns the devices that a launch template maps; nothing if only the stack knows one of them.
     fn mapped(&self, place: &UserDataPlace<'a>) -> Option<Vec<String>> {
         let mappings = match self.at(place.beside, &["BlockDeviceMappings"]) {
-            Resolved::Node(list) if function(list).is_none() => items(list),
-            Resolved::NoValue if self.template.is_complete => &[],
+            Ok(Some(list)) if function(list).is_none() => items(list),
+            Ok(None) if self.template.is_complete => &[],
             _ => return None,
         };
         let devices = mappings.iter().map(|mapping| match self.resolve(mapping) {
-            Resolved::Node(mapping) if mapping.get("NoDevice").is_none() => {
-                Some(spellings(&self.known(self.at(mapping, &["DeviceName"]).node()?)?))
+            Ok(Some(mapping)) if mapping.get("NoDevice").is_none() => {
+                Some(spellings(&self.known_at(mapping, &["DeviceName"])?))
             }
-            Resolved::Unknown => None,
+            Err(InStack) => None,
             _ => Some(Vec::new()),
         });
         devices.collect::<Option<Vec<_>>>().map(|devices| devices.concat())

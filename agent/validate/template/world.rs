@@ -27,6 +27,16 @@ enum Fact {
     IsNot(Vec<String>),
 }
 
+impl Fact {
+    /// Tells whether the value may be this one.
+    fn allows(&self, value: &str) -> bool {
+        match self {
+            Fact::Is(known) => known == value,
+            Fact::IsNot(excluded) => !excluded.iter().any(|excluded| excluded == value),
+        }
+    }
+}
+
 /// One way to make a stack.
 #[derive(Debug)]
 pub(super) struct World<'a> {
@@ -187,6 +197,11 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Returns what is known of a value that only the stack knows.
+    fn fact(&self, name: &str) -> Fact {
+        self.facts.borrow().get(name).cloned().unwrap_or(Fact::IsNot(Vec::new()))
+    }
+
     /// Decides whether a value that only the stack knows is this one.
     fn is(&self, name: &str, value: &str) -> bool {
         self.is_first(name, value, self.template.default(name) == Some(value))
@@ -194,52 +209,38 @@ impl<'a> World<'a> {
 
     /// Decides the same as `is`. `by_default` is the answer that is tried first, so that the first world has the defaults.
     fn is_first(&self, name: &str, value: &str, by_default: bool) -> bool {
-        let excluded = match self.facts.borrow().get(name) {
-            Some(Fact::Is(known)) => return known == value,
-            Some(Fact::IsNot(excluded)) => excluded.clone(),
-            None => Vec::new(),
+        let fact = self.fact(name);
+        let excluded = match &fact {
+            Fact::IsNot(excluded) if fact.allows(value) => excluded,
+            known => return known.allows(value),
         };
-        if excluded.iter().any(|excluded| excluded == value) {
-            return false;
-        }
         let is = match &self.possible(name) {
             Some(possible) if !possible.contains(&value) => return false,
             Some(possible) if possible.len() == 1 => true,
-            _ => (self.choose(2) == 0) == by_default,
+            _ => (self.choices.borrow_mut().take(2) == 0) == by_default,
         };
         let fact = match is {
             true => Fact::Is(value.to_owned()),
-            false => Fact::IsNot(excluded.into_iter().chain([value.to_owned()]).collect()),
+            false => Fact::IsNot(excluded.iter().cloned().chain([value.to_owned()]).collect()),
         };
         self.facts.borrow_mut().insert(name.to_owned(), fact);
         is
     }
 
-    fn choose(&self, options: usize) -> usize {
-        self.choices.borrow_mut().take(options)
-    }
-
     /// Returns the values that a parameter can still have, the default first; nothing if the template doesn't list them.
     fn possible(&self, name: &str) -> Option<Vec<&'a str>> {
-        let allowed = self.template.allowed_values(name)?;
-        let facts = self.facts.borrow();
-        let mut possible: Vec<&str> = match facts.get(name) {
-            Some(Fact::Is(known)) => allowed.into_iter().filter(|value| value == known).collect(),
-            Some(Fact::IsNot(excluded)) => {
-                allowed.into_iter().filter(|value| !excluded.iter().any(|excluded| excluded == value)).collect()
-            }
-            None => allowed,
-        };
+        let mut possible = self.template.allowed_values(name)?;
+        let fact = self.fact(name);
+        possible.retain(|value| fact.allows(value));
         to_front(&mut possible, |value| self.template.default(name) == Some(value));
         Some(possible)
     }
 
     /// Returns the value of a parameter in this world; nothing if only the stack knows the value.
     pub(super) fn value_of(&self, name: &str) -> Option<String> {
-        let excluded = match self.facts.borrow().get(name) {
-            Some(Fact::Is(value)) => return Some(value.clone()),
-            Some(Fact::IsNot(excluded)) => excluded.clone(),
-            None => Vec::new(),
+        let excluded = match self.fact(name) {
+            Fact::Is(value) => return Some(value),
+            Fact::IsNot(excluded) => excluded,
         };
         if let Some(possible) = self.possible(name).filter(|possible| !possible.is_empty()) {
             return Some(self.choose_value(name, &possible));
@@ -266,7 +267,7 @@ impl<'a> World<'a> {
     }
 
     fn choose_if_open(&self, options: usize) -> usize {
-        if options > 1 { self.choose(options) } else { 0 }
+        if options > 1 { self.choices.borrow_mut().take(options) } else { 0 }
     }
 
     fn choose_value(&self, name: &str, possible: &[&str]) -> String {
@@ -281,27 +282,17 @@ impl<'a> World<'a> {
     pub(super) fn key_of(&self, mapping: &'a Node, key: &'a Node) -> Option<&'a Node> {
         let Value::Mapping(entries) = &mapping.value else { return None };
         let text = || self.text(key);
-        let words = match self.variable(key) {
-            Some(name) => name.to_owned(),
-            None => match text().words_of_open() {
-                Some(words) => words,
-                None => return mapping.get(&text().string()),
-            },
-        };
+        let words = self.variable(key).map(str::to_owned).or_else(|| text().words_of_open());
+        let Some(words) = words else { return mapping.get(&text().string()) };
         let is_open = |key: &&str| match self.facts.borrow().get(&words) {
-            Some(Fact::Is(value)) => value == key,
-            Some(Fact::IsNot(excluded)) => !excluded.iter().any(|excluded| excluded == key),
+            Some(fact) => fact.allows(key),
             None => self.possible(&words).is_none_or(|possible| possible.contains(key)),
         };
         // CloudFormation accepts only the keys of the mapping here.
         let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).filter(is_open).collect();
         let default = self.template.default(&words).map_or_else(|| text().string(), str::to_owned);
         to_front(&mut keys, |key| default == key);
-        if keys.is_empty() {
-            return None;
-        }
-        let chosen = self.choose_value(&words, &keys);
-        mapping.get(&chosen)
+        if keys.is_empty() { None } else { mapping.get(&self.choose_value(&words, &keys)) }
     }
 
     /// Tells whether a resource is created in this world.
