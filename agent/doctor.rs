@@ -27,6 +27,7 @@ mod units;
 use std::future::Future;
 use std::time::Duration;
 
+use anyhow::Result;
 use tokio::time::timeout;
 
 pub use self::agent_log::{Cause, cause};
@@ -47,16 +48,14 @@ const CHECK: Duration = Duration::from_secs(4);
 pub async fn examine(subject: &Subject<'_>) -> Diagnosis {
     let (host, config) = (subject.host, subject.config);
     let mut findings = vec![last_run::configuration(&subject.configured), last_run::last_run(host)];
-    let (local, cluster, metadata, credentials, network) = tokio::join!(
+    let (local, cluster, credentials, network) = tokio::join!(
         local(host, subject.ecs_agent, config, subject.identity, CHECK),
         bounded(Check::Cluster, CHECK, local::cluster(subject)),
-        bounded(Check::Metadata, CHECK, async { metadata::service(&subject.metadata) }),
         bounded(Check::Credentials, CHECK, metadata::credentials(subject)),
         bounded(Check::Endpoints, CHECK, network::reached(subject)),
     );
-    for more in [local, metadata, credentials, network] {
-        findings.extend(more);
-    }
+    findings.extend([local, credentials, network].concat());
+    findings.push(metadata::service(&subject.metadata));
     last_run::weigh(&mut findings, &cluster, subject.identity.is_warming());
     findings.extend(cluster);
     Diagnosis::new(findings)
@@ -121,7 +120,10 @@ async fn local(
     findings
 }
 
-async fn bounded(check: Check, limit: Duration, findings: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
-    let late = |_| vec![Finding::unknown(check, format!("there was no answer within {} s", limit.as_secs()))];
-    timeout(limit, findings).await.unwrap_or_else(late)
+async fn bounded(check: Check, limit: Duration, findings: impl Future<Output = Result<Vec<Finding>>>) -> Vec<Finding> {
+    match timeout(limit, findings).await {
+        Ok(Ok(findings)) => findings,
+        Ok(Err(error)) => vec![Finding::not_made(check, &error)],
+        Err(_) => vec![Finding::unknown(check, format!("there was no answer within {} s", limit.as_secs()))],
+    }
 }

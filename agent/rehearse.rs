@@ -30,7 +30,7 @@ use crate::config::types::Device;
 use crate::config::{Ecs, Parsed};
 use crate::report::{Report, milliseconds};
 use crate::streams::{eprint, print, read_input};
-use crate::text::{COLUMNS, FAINT, Paint, STRONG, wrap};
+use crate::text::{COLUMNS, FAINT, Paint, STRONG, hanging, wrap};
 use crate::well_known::{
     CLOUDWATCH_COMMON, CLOUDWATCH_UNIT, CLOUDWATCH_VERSION, CONSOLE, DNF_CONF, DOCKER_SOCKET, DOCKER_UNIT, DOCUMENTS,
     ECS_AGENT_LOG, ECS_CONFIG, ECS_EXIT_TERMINAL, ECS_UNIT, OS_RELEASE, REPORT_FILE, SSM_AGENT, SSM_AGENT_UNIT,
@@ -272,13 +272,13 @@ impl Rehearsal {
         writeln!(out, "{}", paint.paint(STRONG, "files written"))?;
         for (path, size, mode) in files(&self.root)? {
             if self.image.get(&path) != Some(&contents(&self.root, &path)) {
-                out.push_str(&show::hanging(&format!("  {mode:04o} {size:>6}  "), &path));
+                out.push_str(&hanging(&format!("  {mode:04o} {size:>6}  "), &path));
             }
         }
         writeln!(out, "\n{}", paint.paint(STRONG, "programs"))?;
         for call in self.programs.calls().iter().filter(|call| !call.args.iter().any(|arg| arg == "show")) {
             let arguments = call.args.join(" ").replace(&self.root.display().to_string(), "");
-            out.push_str(&show::hanging("  ", &format!("{} {arguments}", call.program)));
+            out.push_str(&hanging("  ", &format!("{} {arguments}", call.program)));
         }
         writeln!(out, "\n{}", paint.paint(STRONG, "requests received"))?;
         out.push_str(&show::requests(&self.cloud.requests()));

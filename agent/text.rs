@@ -104,6 +104,12 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines.into_iter().map(|line| line.replace(NO_BREAK, " ")).collect()
 }
 
+/// Puts a text after its beginning. Further lines of the text are indented by the width of the beginning.
+pub fn hanging(beginning: &str, text: &str) -> String {
+    let indent = beginning.chars().count();
+    format!("{beginning}{}\n", wrap(text, COLUMNS - indent).join(&format!("\n{:indent$}", "")))
+}
+
 /// A text of at most so many characters, of which the last is `…` where more follow.
 pub fn shortened(text: &str, most: usize) -> String {
     match text.chars().count() > most {

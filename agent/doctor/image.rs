@@ -27,10 +27,8 @@ pub async fn examine_image(host: &Host, baked: Option<&Parsed>, for_cloudwatch: 
     let agent = baked.map_or(LogAgent::Auto, |parsed| parsed.config.logs.agent);
     Diagnosis::new(
         [
-            installed::binary(host),
+            vec![installed::binary(host), units::cloud_init(host), units::ours(host)],
             installed::files(host),
-            units::cloud_init(host),
-            units::ours(host),
             units::started_by_us(host),
             vec![documents(baked), docker(host).await, log_agent(host, agent)],
             images_of_containerd(host).into_iter().collect(),
@@ -61,11 +59,15 @@ fn documents(baked: Option<&Parsed>) -> Finding {
 
 /// Checks Docker's configuration, into which the user data's `docker.daemon` is merged.
 async fn docker(host: &Host) -> Finding {
-    let refusal = match host.daemon_json() {
-        Ok(_) => dockerd::refusal(host).await,
-        Err(error) => return not_merged(&error),
-    };
-    match refusal {
+    if let Err(error) = host.daemon_json() {
+        return Finding::problem(
+            Check::Docker,
+            format!("{:#}", error.root_cause()),
+            "Docker does not start with it, nor can the user data's `docker.daemon` be merged into it",
+            format!("{error}"),
+        );
+    }
+    match dockerd::refusal(host).await {
         None => Finding::ok(Check::Docker, "its configuration can be merged with that of the user data"),
         Some(said) => Finding::problem(
             Check::Docker,
@@ -85,15 +87,6 @@ fn images_of_containerd(host: &Host) -> Option<Finding> {
         );
         Finding::ok(Check::Docker, words)
     })
-}
-
-fn not_merged(error: &anyhow::Error) -> Finding {
-    Finding::problem(
-        Check::Docker,
-        format!("{:#}", error.root_cause()),
-        "Docker does not start with it, nor can the user data's `docker.daemon` be merged into it",
-        format!("{error}"),
-    )
 }
 
 /// Checks that the image has a log agent.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
+
 use super::agent_log;
 use super::causes::CauseKind;
 use super::finding::{Check, Finding, is_denied};
@@ -27,12 +29,8 @@ const LOG_FILES: usize = 2;
 const LEAST_SPACE: u64 = 100 << 20;
 
 /// Finds the cause that the logs of the ECS agent name.
-pub(super) async fn agent_log(host: &Host, ecs_agent: &EcsAgent, config: Option<&Config>) -> Vec<Finding> {
-    let read = || anyhow::Ok((log_tail(host, AGENT_LOG)?, log_tail(host, INIT_LOG)?));
-    let (agent, init) = match read() {
-        Ok(logs) => logs,
-        Err(error) => return vec![Finding::not_made(Check::AgentLog, &error)],
-    };
+pub(super) async fn agent_log(host: &Host, ecs_agent: &EcsAgent, config: Option<&Config>) -> Result<Vec<Finding>> {
+    let (agent, init) = (log_tail(host, AGENT_LOG)?, log_tail(host, INIT_LOG)?);
     let since = since(host);
     let cluster = cluster_in_words(config);
     // An obstacle that kept ecs-init from starting the ECS agent is gone once the agent starts.
@@ -45,13 +43,13 @@ pub(super) async fn agent_log(host: &Host, ecs_agent: &EcsAgent, config: Option<
     let of_agent = of_agent.map(|cause| (AGENT_LOG, cause));
     let is_named = |cause: &(&str, agent_log::Cause)| cause.1.kind != agent_log::CauseKind::Other;
     let found = of_init.clone().filter(is_named).or(of_agent).or(of_init);
-    vec![match found {
+    Ok(vec![match found {
         Some((name, cause)) => of_cause(name, &cause),
         None if agent.is_empty() && init.is_empty() => {
             Finding::unknown(Check::AgentLog, format!("the ECS agent has written no log in {ECS_LOGS}"))
         }
         None => Finding::ok(Check::AgentLog, format!("nothing in {ECS_LOGS} names a cause")),
-    }]
+    }])
 }
 
 /// Returns the start of this boot, in the format of the logs.
@@ -60,7 +58,7 @@ pub(super) fn since(host: &Host) -> String {
 }
 
 /// Reads the end of a log.
-pub(super) fn log_tail(host: &Host, name: &str) -> anyhow::Result<String> {
+pub(super) fn log_tail(host: &Host, name: &str) -> Result<String> {
     let files = host.by_age(ECS_LOGS, name)?;
     let latest = &files[files.len().saturating_sub(LOG_FILES)..];
     let mut text = String::new();
@@ -80,7 +78,7 @@ fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
 }
 
 /// Checks whether the ECS agent is registered, and with which cluster.
-pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
+pub(super) async fn cluster(subject: &Subject<'_>) -> Result<Vec<Finding>> {
     let check = Check::Cluster;
     let Some(ecs) = subject.config.and_then(|config| config.ecs.as_ref()) else {
         let set_by = subject.host.cluster_set_by();
@@ -90,12 +88,9 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
             }
             _ => format!("no cluster is configured ({set_by}), and the ECS agent is not registered"),
         };
-        return vec![Finding::unknown(check, words)];
+        return Ok(vec![Finding::unknown(check, words)]);
     };
-    let cluster = match subject.host.cluster(ecs.cluster().as_deref()) {
-        Ok(cluster) => cluster,
-        Err(error) => return vec![Finding::not_made(check, &error)],
-    };
+    let cluster = subject.host.cluster(ecs.cluster().as_deref())?;
     let not_registered = |what: String| {
         if subject.identity.is_warming() {
             let words = "the instance is in a warm pool: it registers when it goes into service";
@@ -107,16 +102,14 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
         Finding::problem(check, format!("the ECS agent is not registered with `{cluster}`: {what}"), why, remedy)
             .ranked(Check::State)
     };
-    vec![match subject.ecs_agent.look(&cluster).await {
+    Ok(vec![match subject.ecs_agent.look(&cluster).await {
         Seen::Registered { container_instance_arn, .. } => {
             let id = container_instance_arn.rsplit('/').next().unwrap_or_default();
-            if is_deregistered(subject.host) {
-                return vec![deregistered(&cluster, id)];
+            let set_by = subject.host.cluster_set_by();
+            match is_deregistered(subject.host) {
+                true => deregistered(&cluster, id),
+                false => Finding::ok(check, format!("registered with `{cluster}`, container instance {id} ({set_by})")),
             }
-            Finding::ok(
-                check,
-                format!("registered with `{cluster}`, container instance {id} ({})", subject.host.cluster_set_by()),
-            )
         }
         Seen::WrongCluster { wanted, found } => Finding::problem(
             check,
@@ -128,7 +121,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Vec<Finding> {
             "its introspection endpoint refuses connections, as it does until the agent has registered".to_owned(),
         ),
         Seen::Unreachable(what) | Seen::NotReady(what) => not_registered(what),
-    }]
+    }])
 }
 
 /// Tells whether the ECS agent's log says, after the last registration, that the instance was deregistered.
@@ -146,19 +139,19 @@ fn deregistered(cluster: &str, id: &str) -> Finding {
 }
 
 /// Checks whether Docker answers at its socket.
-pub(super) async fn docker(host: &Host, config: Option<&Config>) -> Vec<Finding> {
+pub(super) async fn docker(host: &Host, config: Option<&Config>) -> Result<Vec<Finding>> {
     let wanted = config.is_none_or(|config| config.ecs.is_some() || config.docker.is_some());
-    vec![match host.ping_docker().await {
+    Ok(vec![match host.ping_docker().await {
         Ok(()) => Finding::ok(Check::Docker, "it answers at its socket"),
         Err(_) if !wanted => Finding::ok(Check::Docker, "the configuration doesn't need it"),
-        Err(error) if is_denied(&error) => Finding::not_made(Check::Docker, &error),
+        Err(error) if is_denied(&error) => return Err(error),
         Err(error) => Finding::problem(
             Check::Docker,
             format!("Docker does not answer: {error:#}"),
             "the ECS agent is a container of Docker, and starts tasks through its socket",
             "`systemctl status docker.service` and `journalctl -u docker.service` say why",
         ),
-    }]
+    }])
 }
 
 /// Finds memory that the ECS agent is set to reserve but the host does not have.

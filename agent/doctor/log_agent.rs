@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use tokio::time::timeout;
 
 use super::agent_log::quotable;
@@ -44,13 +45,9 @@ const IGNORED: [&str; 4] = [
 const WHY: &str = "no log leaves the instance, so nobody could tell from outside why it has failed";
 
 /// Judges the log agent of a host with this configuration.
-pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Vec<Finding> {
-    let Some(config) = config else { return Vec::new() };
-    let unit = match unit(host, config.logs.agent) {
-        Ok(Some(unit)) => unit,
-        Ok(None) => return Vec::new(),
-        Err(error) => return vec![Finding::not_made(Check::LogAgent, &error)],
-    };
+pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Result<Vec<Finding>> {
+    let Some(config) = config else { return Ok(Vec::new()) };
+    let Some(unit) = unit(host, config.logs.agent)? else { return Ok(Vec::new()) };
     let mut findings =
         if unit == CLOUDWATCH_UNIT { of_files(host, None, config, &identity.region) } else { Vec::new() };
     findings.push(match host.unit_state(unit).await {
@@ -60,7 +57,7 @@ pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Id
         },
         Err(error) => Finding::not_made(Check::LogAgent, &error),
     });
-    findings.into_iter().map(Finding::that_causes_nothing).collect()
+    Ok(findings.into_iter().map(Finding::that_causes_nothing).collect())
 }
 
 /// Tells why a log agent that a run has started does not stay up, and what to do. None if the agent stays up, or if that
@@ -88,18 +85,14 @@ pub(super) fn of_files(host: &Host, ours: Option<&str>, config: &Config, region:
     let common = host.read(CLOUDWATCH_COMMON).ok().flatten();
     findings.extend(common.and_then(|text| toml_error(&text)).map(|why| {
         let found = format!("{CLOUDWATCH_COMMON} is no TOML ({why})");
-        Finding::problem(
-            check,
-            found,
-            "the CloudWatch agent does not start",
-            "correct it in the image, or empty it there",
-        )
+        let remedy = "correct it in the image, or empty it there";
+        Finding::problem(check, found, "the CloudWatch agent does not start", remedy)
     }));
     findings
 }
 
 /// Returns the unit of the log agent that is used.
-fn unit(host: &Host, wanted: LogAgent) -> anyhow::Result<Option<&'static str>> {
+fn unit(host: &Host, wanted: LogAgent) -> Result<Option<&'static str>> {
     let (cloudwatch, awslogs) = host.log_agents()?;
     Ok(wanted.used(cloudwatch.is_some(), awslogs).unit())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -14,9 +15,9 @@ const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Tells whether the metadata service answers.
-pub(super) fn service(metadata: &Metadata) -> Vec<Finding> {
+pub(super) fn service(metadata: &Metadata) -> Finding {
     let check = Check::Metadata;
-    vec![match metadata {
+    match metadata {
         Metadata::Read => Finding::ok(
             check,
             "the service answers; whether it also answers containers (hop limit 2) can't be seen from the host",
@@ -29,7 +30,7 @@ pub(super) fn service(metadata: &Metadata) -> Vec<Finding> {
             "enable it in the instance's metadata options (HttpEndpoint: enabled; HttpPutResponseHopLimit: 2 where \
              containers need it), and let no firewall rule or route of the host keep 169.254.169.254 away",
         ),
-    }]
+    }
 }
 
 /// The answer of the instance metadata about credentials. The secret parts are not even read.
@@ -44,24 +45,16 @@ struct Credentials {
 }
 
 /// Checks whether there are credentials, and names their role.
-pub(super) async fn credentials(subject: &Subject<'_>) -> Vec<Finding> {
+pub(super) async fn credentials(subject: &Subject<'_>) -> Result<Vec<Finding>> {
     let check = Check::Credentials;
     if subject.metadata != Metadata::Read {
-        return vec![Finding::unknown(check, "without instance metadata the role is not known")];
+        return Ok(vec![Finding::unknown(check, "without instance metadata the role is not known")]);
     }
-    let asked = async {
-        let imds = Imds::new(subject.imds_endpoint, Instant::now() + PATIENCE)?;
-        Ok::<_, anyhow::Error>(of_role(&imds).await?)
-    };
+    let imds = Imds::new(subject.imds_endpoint, Instant::now() + PATIENCE)?;
+    let finding = of_role(&imds).await?;
     let own = subject.config.and_then(|config| config.ecs.as_ref()?.config.0.get("AWS_ACCESS_KEY_ID"));
-    vec![match asked.await {
-        Ok(_) if own.is_some() => Finding::ok(
-            check,
-            "the ECS agent uses the keys of `ecs.config` (AWS_ACCESS_KEY_ID), not the instance's role",
-        ),
-        Ok(finding) => finding,
-        Err(error) => Finding::not_made(check, &error),
-    }]
+    let words = "the ECS agent uses the keys of `ecs.config` (AWS_ACCESS_KEY_ID), not the instance's role";
+    Ok(vec![if own.is_some() { Finding::ok(check, words) } else { finding }])
 }
 
 async fn of_role(imds: &Imds) -> Result<Finding, ImdsError> {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use anyhow::Result;
 use tokio::task::JoinSet;
 use url::Url;
 
@@ -34,10 +35,10 @@ struct Endpoint {
 }
 
 /// Checks whether the services answer, and whether the host's clock agrees with theirs.
-pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
+pub(super) async fn reached(subject: &Subject<'_>) -> Result<Vec<Finding>> {
     let targets = match targets(subject) {
         Ok(targets) => targets,
-        Err(why) => return vec![Finding::unknown(Check::Endpoints, why), clock(&[])],
+        Err(why) => return Ok(vec![Finding::unknown(Check::Endpoints, why), clock(&[])]),
     };
     let proxy = proxy(subject);
     let client = match http::outbound(proxy.as_ref()) {
@@ -45,7 +46,7 @@ pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
         Err(error) => {
             let why = "every request to AWS needs this";
             let remedy = "correct `proxy.url`, or the file that AWS_CA_BUNDLE names";
-            return vec![Finding::problem(Check::Endpoints, format!("{error:#}"), why, remedy)];
+            return Ok(vec![Finding::problem(Check::Endpoints, format!("{error:#}"), why, remedy)]);
         }
     };
     let mut probes = JoinSet::new();
@@ -57,7 +58,7 @@ pub(super) async fn reached(subject: &Subject<'_>) -> Vec<Finding> {
     let proxy = proxy.as_ref().map(in_words);
     let mut findings = reach::findings(&probes, proxy.as_deref());
     findings.push(clock(&probes));
-    findings
+    Ok(findings)
 }
 
 /// Names a proxy, without its credentials.

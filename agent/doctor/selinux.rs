@@ -1,6 +1,7 @@
 //! Finds SELinux labels with which this agent's binary can't be run or no container starts. Where SELinux is off, nothing is
 //! found.
 
+use anyhow::Result;
 use serde_json::{Map, Value};
 
 use super::finding::{Check, Finding};
@@ -15,12 +16,12 @@ const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 const CHECK: Check = Check::Selinux;
 
 /// Finds wrong labels on a running host.
-pub(super) async fn findings(host: &Host, config: Option<&Config>) -> Vec<Finding> {
-    let Some(selinux) = host.selinux() else { return Vec::new() };
+pub(super) async fn findings(host: &Host, config: Option<&Config>) -> Result<Vec<Finding>> {
+    let Some(selinux) = host.selinux() else { return Ok(Vec::new()) };
     let text = host.read(DAEMON_JSON).ok().flatten().unwrap_or_default();
     let docker: Map<_, _> = serde_json::from_str(&text).unwrap_or_default();
     let of_binary = binary(host).await.map(Finding::that_causes_nothing);
-    together(of_binary, host, &selinux, &docker, config).await
+    Ok(together(of_binary, host, &selinux, &docker, config).await)
 }
 
 /// Finds wrong labels in an image.

@@ -5,12 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use super::finding::{Diagnosis, Finding, Verdict};
-use crate::text::{BAD, COLUMNS, GOOD, NOTE, Paint, wrap};
-
-/// The width of the words before a text.
-const LABEL: usize = 9;
-/// The width of a check's name before its finding.
-const NAME: usize = 16;
+use crate::text::{BAD, GOOD, NOTE, Paint, hanging};
 
 /// The style of headings that tell of a problem.
 const PROBLEM: Style = BAD.bold();
@@ -27,7 +22,7 @@ impl Diagnosis {
         for finding in self.of(Verdict::Problem) {
             let _ = write!(out, "\n{}\n", paint.paint(PROBLEM, &format!("problem: {}", finding.check)));
             for (label, text) in [("found", &finding.found), ("why", &finding.why), ("do", &finding.remedy)] {
-                out.push_str(&wrapped(&format!("  {label:<7}"), text, LABEL));
+                out.push_str(&hanging(&format!("  {label:<7}"), text));
             }
         }
         for (verdict, label, style) in [(Verdict::Ok, "ok", GOOD), (Verdict::Unknown, "not known", NOTE)] {
@@ -35,7 +30,7 @@ impl Diagnosis {
                 if at == 0 {
                     let _ = write!(out, "\n{}\n", paint.paint(style, label));
                 }
-                out.push_str(&wrapped(&format!("  {:<14}", finding.check), &finding.found, NAME));
+                out.push_str(&hanging(&format!("  {:<14}", finding.check), &finding.found));
             }
         }
         out
@@ -46,16 +41,11 @@ impl Diagnosis {
     }
 }
 
-/// Puts a text after its label, and indents the text's further lines by `indent`.
-fn wrapped(label: &str, text: &str, indent: usize) -> String {
-    let lines = wrap(text, COLUMNS - indent);
-    format!("{label}{}\n", lines.join(&format!("\n{:indent$}", "")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::finding::Check;
     use super::*;
+    use crate::text::COLUMNS;
 
     #[test]
     fn problems_come_first_and_each_line_below_the_first_fits_the_columns() {

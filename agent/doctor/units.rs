@@ -1,5 +1,7 @@
 //! Checks the units: whether they run, how they ended, and what they wait for.
 
+use anyhow::Result;
+
 use super::finding::{Check, Finding};
 use super::local::{log_tail, since};
 use super::{agent_exit, docker_log};
@@ -15,19 +17,21 @@ pub(super) async fn findings(
     ecs_agent: &EcsAgent,
     config: Option<&Config>,
     identity: &Identity,
-) -> Vec<Finding> {
+) -> Result<Vec<Finding>> {
     let has_ecs = config.is_none_or(|config| config.ecs.is_some());
     let wants_docker = has_ecs || config.is_some_and(|config| config.docker.is_some());
     // In a warm pool the ECS agent need not run yet.
     let wants_ecs = has_ecs && !identity.is_warming();
-    let [docker, ecs, ours, cloud_final] =
-        match host.unit_states([DOCKER_UNIT, ECS_UNIT, OUR_UNIT, CLOUD_FINAL_UNIT]).await {
-            Ok(states) => states,
-            Err(error) => {
-                let not_known = "systemd doesn't answer, so whether it holds ecs.service up is not known";
-                return vec![Finding::not_made(Check::Units, &error), Finding::unknown(Check::CloudInit, not_known)];
-            }
-        };
+    let [docker, ecs, ours, cloud_final] = match host
+        .unit_states([DOCKER_UNIT, ECS_UNIT, OUR_UNIT, CLOUD_FINAL_UNIT])
+        .await
+    {
+        Ok(states) => states,
+        Err(error) => {
+            let not_known = "systemd doesn't answer, so whether it holds ecs.service up is not known";
+            return Ok(vec![Finding::not_made(Check::Units, &error), Finding::unknown(Check::CloudInit, not_known)]);
+        }
+    };
     let is_down = |state: &UnitState| !matches!(state.life(), Life::Running | Life::Starting);
     let said = if wants_docker && is_down(&docker) { docker_log::last_error(host).await } else { None };
     // Only systemd can say why a unit was never started.
@@ -41,7 +45,7 @@ pub(super) async fn findings(
     if wants_ecs && matches!(ecs.life(), Life::Running | Life::NeverStarted) {
         findings.extend(exit_of_agent(host, ecs_agent, ecs.life()).await);
     }
-    findings
+    Ok(findings)
 }
 
 /// Finds how an ECS agent ended that does not run. Its unit may still run, or systemd may have forgotten how the unit ended.

@@ -5,19 +5,10 @@ use std::collections::BTreeMap;
 use super::cloud::{Request, Server};
 use crate::apply::millis;
 use crate::report::milliseconds;
-use crate::text::{COLUMNS, wrap};
+use crate::text::hanging;
 
 /// Most requests that are shown one by one.
 const REQUESTS: usize = 40;
-
-/// Formats a text behind a beginning. Further lines of the text are indented by the width of the beginning.
-pub(super) fn hanging(beginning: &str, text: &str) -> String {
-    let indent = beginning.chars().count();
-    let lines = wrap(text, COLUMNS - indent);
-    let mut beginning = beginning.to_owned();
-    let line = |line: &String| format!("{}{line}\n", std::mem::replace(&mut beginning, " ".repeat(indent)));
-    lines.iter().map(line).collect()
-}
 
 /// Formats the requests in the order of arrival. Equal requests in a row, as from a client that polls, share one line.
 pub(super) fn requests(requests: &[Request]) -> String {

@@ -49,24 +49,22 @@ pub const INSTALLED: [(&str, &str); 8] = [
 ];
 
 /// Checks whether the binary would run on each instance.
-pub fn binary(host: &Host) -> Vec<Finding> {
+pub fn binary(host: &Host) -> Finding {
     let check = Check::Binary;
     let problem = |found: String, remedy: &str| {
-        vec![Finding::problem(check, found, format!("{OUR_UNIT} starts it, and it does everything else"), remedy)]
+        Finding::problem(check, found, format!("{OUR_UNIT} starts it, and it does everything else"), remedy)
     };
     let (head, executable) = match host.head(BINARY, elf::HEAD) {
         Ok(Some(found)) => found,
         Ok(None) => return problem(format!("{BINARY} is missing"), "install it: builder-scripts/install.sh does"),
-        Err(error) => return vec![Finding::not_made(check, &error)],
+        Err(error) => return Finding::not_made(check, &error),
     };
     if !executable {
         return problem(format!("{BINARY} is not executable"), &format!("`chmod 0755 {BINARY}`"));
     }
     let Some(program) = elf::read(&head) else {
-        return problem(
-            format!("{BINARY} is not a program for x86_64 or arm64"),
-            "it may be incomplete: install it again",
-        );
+        let found = format!("{BINARY} is not a program for x86_64 or arm64");
+        return problem(found, "it may be incomplete: install it again");
     };
     let Program { machine, is_static } = program;
     if !is_static {
@@ -76,18 +74,16 @@ pub fn binary(host: &Host) -> Vec<Finding> {
         );
     }
     let systemd = SYSTEMD.into_iter().find_map(|path| elf::read(&host.head(path, elf::HEAD).ok()??.0));
-    vec![match systemd {
-        Some(systemd) if systemd.machine != machine => {
-            return problem(
-                format!("{BINARY} is made for {machine}, and the image for {}", systemd.machine),
-                "build it for the image's processor: `make build ARCH=x86_64`, or ARCH=arm64",
-            );
-        }
+    match systemd {
+        Some(systemd) if systemd.machine != machine => problem(
+            format!("{BINARY} is made for {machine}, and the image for {}", systemd.machine),
+            "build it for the image's processor: `make build ARCH=x86_64`, or ARCH=arm64",
+        ),
         Some(_) => Finding::ok(check, format!("static, for {machine}, as the image is")),
         None => {
             Finding::unknown(check, format!("it is static, for {machine}; there is no systemd to compare that with"))
         }
-    }]
+    }
 }
 
 /// Checks that the files belong to this binary, and that systemd reads these files and no others in their place.
@@ -110,10 +106,8 @@ fn differs(host: &Host, path: &str, text: &str) -> Option<Finding> {
     match host.read(path) {
         Ok(None) => return problem(format!("{path} is missing"), reinstall()),
         Ok(Some(found)) if found != text => {
-            return problem(
-                format!("{path} is not the file of ecs-firstrun {}", env!("CARGO_PKG_VERSION")),
-                reinstall(),
-            );
+            let found = format!("{path} is not the file of ecs-firstrun {}", env!("CARGO_PKG_VERSION"));
+            return problem(found, reinstall());
         }
         Ok(Some(_)) => {}
         Err(error) => return Some(Finding::not_made(Check::Installed, &error)),

@@ -59,7 +59,7 @@ fn pulled_in_by(host: &Host, unit: &str) -> Vec<String> {
 }
 
 /// Checks that cloud-init is installed, and neither disabled nor masked.
-pub fn cloud_init(host: &Host) -> Vec<Finding> {
+pub fn cloud_init(host: &Host) -> Finding {
     let check = Check::CloudInit;
     let problem = |found: String, remedy: &str| {
         let why = format!("cloud-init's {TARGET} pulls {OUR_UNIT} in: without it nothing happens at boot");
@@ -68,23 +68,23 @@ pub fn cloud_init(host: &Host) -> Vec<Finding> {
     let has_stage = NETWORK_STAGE.iter().any(|unit| file(host, unit).is_some());
     if file(host, TARGET).is_none() || !has_stage {
         let remedy = "install cloud-init; the ECS-optimized images have it";
-        return vec![problem("cloud-init is missing".to_owned(), remedy)];
+        return problem("cloud-init is missing".to_owned(), remedy);
     }
     let disabled = "/etc/cloud/cloud-init.disabled";
     if host.has(disabled) {
-        return vec![problem(format!("{disabled} disables cloud-init"), "delete it")];
+        return problem(format!("{disabled} disables cloud-init"), "delete it");
     }
     let masked = [TARGET].into_iter().chain(NETWORK_STAGE).find(|unit| is_masked(host, unit));
-    vec![match masked {
+    match masked {
         Some(unit) => problem(format!("{unit} is masked"), &format!("`systemctl unmask {unit}`")),
         None => Finding::ok(check, "it is there, and not disabled"),
-    }]
+    }
 }
 
 /// Checks that our unit is pulled in. Another check looks for the unit's file.
-pub fn ours(host: &Host) -> Vec<Finding> {
+pub fn ours(host: &Host) -> Finding {
     let by = pulled_in_by(host, OUR_UNIT);
-    vec![match by.iter().any(|unit| unit == TARGET) {
+    match by.iter().any(|unit| unit == TARGET) {
         true => Finding::ok(Check::Units, format!("{OUR_UNIT} is enabled")),
         false => Finding::problem(
             Check::Units,
@@ -92,7 +92,7 @@ pub fn ours(host: &Host) -> Vec<Finding> {
             "nothing would start it, so nothing would happen at boot",
             format!("`systemctl enable {OUR_UNIT}`"),
         ),
-    }]
+    }
 }
 
 /// Checks that the units that this agent starts exist, and wait for it.
