@@ -168,7 +168,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
     match line.command {
         Command::Run { places, dry_run: true } => {
             log.start(None);
-            plan::plan(&places.try_into()?, None, Changes::Left, plan::Form::Text).await
+            plan::plan(&places.try_into()?, None, Changes::Left, false).await
         }
         Command::Run { places, dry_run: false } => {
             let options = Options::try_from(places)?;
@@ -179,8 +179,7 @@ pub async fn execute(line: CommandLine) -> Result<ExitCode> {
         Command::Plan { places, facts, diff, json } => {
             log.start(None);
             let changes = if diff { Changes::Shown } else { Changes::Left };
-            let form = if json { plan::Form::Json } else { plan::Form::Text };
-            plan::plan(&places.try_into()?, facts, changes, form).await
+            plan::plan(&places.try_into()?, facts, changes, json).await
         }
         Command::Validate(arguments) => validate::validate(arguments),
         Command::Schema => print(&schema()?),

@@ -45,27 +45,18 @@ impl Log {
         let ansi = has_color(&std::io::stderr());
         // A line that can't be written is lost. The library would report this on standard error, and panic if standard
         // error itself can't be written.
-        let stderr = tracing_subscriber::fmt::layer().with_target(false).with_ansi(ansi).with_writer(std::io::stderr);
-        let stderr = stderr.log_internal_errors(false);
+        let layer = tracing_subscriber::fmt::layer;
+        let stderr = layer().with_target(false).with_ansi(ansi).with_writer(std::io::stderr).log_internal_errors(false);
         let file = file.map(|file| {
-            tracing_subscriber::fmt::layer()
-                .with_target(false)
-                .with_ansi(false)
-                .with_timer(Time)
-                .with_writer(std::sync::Mutex::new(file))
-                .log_internal_errors(false)
+            let layer = layer().with_target(false).with_ansi(false).with_writer(std::sync::Mutex::new(file));
+            layer.with_timer(Time).log_internal_errors(false)
         });
         let layers = match self.format {
-            LogFormat::Text => {
-                vec![stderr.without_time().boxed()].into_iter().chain(file.map(|file| file.boxed())).collect::<Vec<_>>()
-            }
-            LogFormat::Json => vec![stderr.json().with_timer(Time).boxed()]
-                .into_iter()
-                .chain(file.map(|file| file.json().boxed()))
-                .collect(),
+            LogFormat::Text => [Some(stderr.without_time().boxed()), file.map(|file| file.boxed())],
+            LogFormat::Json => [Some(stderr.json().with_timer(Time).boxed()), file.map(|file| file.json().boxed())],
         };
-        let started = tracing_subscriber::registry().with(filter).with(layers).try_init();
-        if let Err(error) = started {
+        let layers: Vec<_> = layers.into_iter().flatten().collect();
+        if let Err(error) = tracing_subscriber::registry().with(filter).with(layers).try_init() {
             eprint(&format!("warning: no log: {error}\n"));
         }
     }

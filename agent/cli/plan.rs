@@ -12,14 +12,7 @@ use crate::preview::{Changes, Preview, foresee};
 use crate::run::{self, DryRun, Options};
 use crate::streams::{paint_for, print, read_input};
 
-/// The output format of the plan.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Form {
-    Text,
-    Json,
-}
-
-pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Changes, form: Form) -> Result<ExitCode> {
+pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Changes, json: bool) -> Result<ExitCode> {
     let facts = facts.map(|path| read_facts(&path)).transpose()?;
     let DryRun { parsed, plan, is_for_this_host } = run::dry_run(options, facts).await?;
     if !parsed.problems.is_empty() {
@@ -32,9 +25,9 @@ pub(super) async fn plan(options: &Options, facts: Option<PathBuf>, changes: Cha
         false => None,
     };
     let preview = Preview { plan: &plan, foresights, changes };
-    match form {
-        Form::Json => print(&format!("{}\n", serde_json::to_string_pretty(&preview)?)),
-        Form::Text => print(&preview.render(paint_for(&std::io::stdout()))),
+    match json {
+        true => print(&format!("{}\n", serde_json::to_string_pretty(&preview)?)),
+        false => print(&preview.render(paint_for(&std::io::stdout()))),
     }
 }
 
