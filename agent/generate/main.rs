@@ -37,17 +37,9 @@ fn main() -> ExitCode {
 }
 
 fn generate(folder: &Path) -> Result<()> {
-    let pages = made_anew(&folder.join("man"))?;
-    for (name, text) in man::pages(CommandLine::command())? {
-        let path = pages.join(name);
-        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-    }
-    let completions = made_anew(&folder.join("completions"))?;
-    for shell in SHELLS {
-        let path = completions.join(shell.file_name(NAME));
-        std::fs::write(&path, completion(shell)?).with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
+    make_anew(&folder.join("man"), man::pages(CommandLine::command())?)?;
+    let completions = SHELLS.iter().map(|shell| Ok((shell.file_name(NAME), completion(*shell)?)));
+    make_anew(&folder.join("completions"), completions.collect::<Result<_>>()?)
 }
 
 fn completion(shell: Shell) -> Result<String> {
@@ -59,11 +51,15 @@ fn completion(shell: Shell) -> Result<String> {
     Ok(text.replace("ecs__subcmd__firstrun", "ecs__firstrun"))
 }
 
-/// Makes the folder anew and empty, so that no page of a removed command stays.
-fn made_anew(folder: &Path) -> Result<PathBuf> {
+/// Makes the folder anew with these files, so that no page of a removed command stays.
+fn make_anew(folder: &Path, files: Vec<(String, String)>) -> Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
     }
     std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    Ok(folder.to_owned())
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
 }
