@@ -10,42 +10,23 @@ const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
 /// Folders in which systemd looks before it looks in /usr/lib/systemd.
 const BEFORE: [&str; 3] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd"];
 
+/// Pairs the path of an installed file with the text that this binary has of it.
+macro_rules! with_text {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../../builder-scripts/files", $path)))
+    };
+}
+
 /// The files that an image needs beside the binary, with the texts that belong to this binary.
 pub const INSTALLED: [(&str, &str); 8] = [
-    (
-        "/usr/lib/systemd/system/ecs-firstrun.service",
-        include_str!("../../../builder-scripts/files/usr/lib/systemd/system/ecs-firstrun.service"),
-    ),
-    (
-        "/usr/lib/systemd/system/docker.service.d/10-ecs-firstrun.conf",
-        include_str!("../../../builder-scripts/files/usr/lib/systemd/system/docker.service.d/10-ecs-firstrun.conf"),
-    ),
-    (
-        "/usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf",
-        include_str!("../../../builder-scripts/files/usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf"),
-    ),
-    (
-        "/usr/lib/systemd/system/cloud-init.service.d/10-ecs-firstrun.conf",
-        include_str!("../../../builder-scripts/files/usr/lib/systemd/system/cloud-init.service.d/10-ecs-firstrun.conf"),
-    ),
-    (
-        "/usr/lib/systemd/system/cloud-init-network.service.d/10-ecs-firstrun.conf",
-        include_str!(
-            "../../../builder-scripts/files/usr/lib/systemd/system/cloud-init-network.service.d/10-ecs-firstrun.conf"
-        ),
-    ),
-    (
-        "/usr/lib/ecs-firstrun/part_handler.py",
-        include_str!("../../../builder-scripts/files/usr/lib/ecs-firstrun/part_handler.py"),
-    ),
-    (
-        "/usr/lib/systemd/system-preset/10-ecs-firstrun.preset",
-        include_str!("../../../builder-scripts/files/usr/lib/systemd/system-preset/10-ecs-firstrun.preset"),
-    ),
-    (
-        "/etc/cloud/cloud.cfg.d/91-ecs-firstrun.cfg",
-        include_str!("../../../builder-scripts/files/etc/cloud/cloud.cfg.d/91-ecs-firstrun.cfg"),
-    ),
+    with_text!("/usr/lib/systemd/system/ecs-firstrun.service"),
+    with_text!("/usr/lib/systemd/system/docker.service.d/10-ecs-firstrun.conf"),
+    with_text!("/usr/lib/systemd/system/ecs.service.d/10-ecs-firstrun.conf"),
+    with_text!("/usr/lib/systemd/system/cloud-init.service.d/10-ecs-firstrun.conf"),
+    with_text!("/usr/lib/systemd/system/cloud-init-network.service.d/10-ecs-firstrun.conf"),
+    with_text!("/usr/lib/ecs-firstrun/part_handler.py"),
+    with_text!("/usr/lib/systemd/system-preset/10-ecs-firstrun.preset"),
+    with_text!("/etc/cloud/cloud.cfg.d/91-ecs-firstrun.cfg"),
 ];
 
 /// Checks whether the binary would run on each instance.
