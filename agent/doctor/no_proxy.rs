@@ -16,14 +16,6 @@ const TASKS: (&str, &str) = (ECS_CREDENTIALS_ADDRESS, "the credentials of tasks"
 const DOCKER: (&str, &str) =
     (DOCKER_SOCKET_OF_CLIENTS, "Docker (its client treats the path of the socket as a host name)");
 
-/// A file that a unit's drop-in names, but that does not exist.
-#[derive(Debug, thiserror::Error)]
-#[error("{path} is missing, which a drop-in of {unit} names")]
-struct Missing {
-    path: String,
-    unit: String,
-}
-
 /// Returns a finding for each place whose settings send requests to these addresses through the proxy.
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
     let places = [
@@ -39,7 +31,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
                 is_proxied |= has_proxy(&variables);
                 findings.extend(judge(&place, &variables, needed));
             }
-            Err(error) => findings.push(not_read(&error)),
+            Err(not_read) => findings.push(not_read),
         }
     }
     if findings.is_empty() {
@@ -50,19 +42,11 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
     findings
 }
 
-fn not_read(error: &anyhow::Error) -> Finding {
-    match error.downcast_ref::<Missing>() {
-        Some(missing) => Finding::problem(
-            Check::NoProxy,
-            missing.to_string(),
-            format!("systemd does not start {} without it", missing.unit),
-            "`systemctl restart ecs-firstrun.service`, which writes it where a proxy is configured",
-        ),
-        None => Finding::not_made(Check::NoProxy, error),
-    }
-}
-
 type Variables = BTreeMap<String, String>;
+
+fn not_made(error: anyhow::Error) -> Finding {
+    Finding::not_made(Check::NoProxy, &error)
+}
 
 fn has_proxy(variables: &Variables) -> bool {
     ["HTTP_PROXY", "HTTPS_PROXY"].iter().any(|name| variables.get(*name).is_some_and(|value| !value.is_empty()))
@@ -88,8 +72,8 @@ fn judge(place: &str, variables: &Variables, needed: &[(&str, &str)]) -> Option<
     ))
 }
 
-fn of_ecs_config(host: &Host) -> anyhow::Result<Variables> {
-    let text = host.read(ECS_CONFIG)?.unwrap_or_default();
+fn of_ecs_config(host: &Host) -> Result<Variables, Finding> {
+    let text = host.read(ECS_CONFIG).map_err(not_made)?.unwrap_or_default();
     let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
     Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
@@ -104,10 +88,10 @@ pub(super) fn proxy_of_agent(host: &Host) -> Option<http::ProxyRoute> {
 
 /// Reads the environment that a unit gets from its drop-ins, the image's drop-ins before those of `/etc`. A later setting
 /// wins, and a setting in an `EnvironmentFile=` wins over `Environment=` (systemd.exec(5)).
-fn of_drop_ins(host: &Host, unit: &str) -> anyhow::Result<Variables> {
+fn of_drop_ins(host: &Host, unit: &str) -> Result<Variables, Finding> {
     let (mut variables, mut of_files) = (Variables::new(), Variables::new());
     for folder in [VENDOR_UNITS, UNITS] {
-        for (_, text) in host.read_folder(&format!("{folder}/{unit}.d"), ".conf")? {
+        for (_, text) in host.read_folder(&format!("{folder}/{unit}.d"), ".conf").map_err(not_made)? {
             for (setting, value) in text.lines().filter_map(|line| line.trim().split_once('=')) {
                 match setting.trim_end() {
                     "Environment" => {
@@ -127,13 +111,18 @@ fn of_drop_ins(host: &Host, unit: &str) -> anyhow::Result<Variables> {
 }
 
 /// Reads the variables of a file that an `EnvironmentFile=` names.
-fn of_file(host: &Host, unit: &str, named: &str) -> anyhow::Result<Variables> {
+fn of_file(host: &Host, unit: &str, named: &str) -> Result<Variables, Finding> {
     let path = named.trim_start_matches('-');
-    let text = match host.read(path)? {
-        Some(text) => text,
-        None if path != named => String::new(),
-        None => return Err(Missing { path: path.to_owned(), unit: unit.to_owned() }.into()),
-    };
+    let text = host.read(path).map_err(not_made)?;
+    if text.is_none() && path == named {
+        return Err(Finding::problem(
+            Check::NoProxy,
+            format!("{path} is missing, which a drop-in of {unit} names"),
+            format!("systemd does not start {unit} without it"),
+            "`systemctl restart ecs-firstrun.service`, which writes it where a proxy is configured",
+        ));
+    }
+    let text = text.unwrap_or_default();
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
     let pairs = lines.filter_map(|line| line.split_once('='));
     Ok(pairs.map(|(name, value)| (name.trim().to_uppercase(), unquoted(value.trim()))).collect())
