@@ -3,15 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use axum::Router;
+use axum::routing::get;
+use tokio::net::UnixListener;
 
 use super::TICK;
-
-/// The API version that the answer names.
-const PONG: &[u8] = b"HTTP/1.0 200 OK\r\nApi-Version: 1.47\r\nContent-Type: text/plain\r\n\r\nOK";
-const NOT_FOUND: &[u8] =
-    b"HTTP/1.0 404 Not Found\r\nContent-Type: application/json\r\n\r\n{\"message\":\"page not found\"}";
 
 /// Docker's socket, and the condition for its appearance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,22 +29,6 @@ pub(super) async fn serve(socket: Option<DockerSocket>) -> io::Result<()> {
     }
     // An earlier rehearsal in the same folder may have left its socket.
     let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path)?;
-    loop {
-        let (client, _) = listener.accept().await?;
-        // A client that disconnects early is no error.
-        tokio::spawn(answer(client));
-    }
-}
-
-async fn answer(mut client: UnixStream) -> io::Result<()> {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        match client.read_u8().await {
-            Ok(byte) if request.len() < 4096 => request.push(byte),
-            _ => return Ok(()),
-        }
-    }
-    let is_ping = request.starts_with(b"GET /_ping ");
-    client.write_all(if is_ping { PONG } else { NOT_FOUND }).await
+    let app = Router::new().route("/_ping", get(async || "OK"));
+    axum::serve(UnixListener::bind(&path)?, app).await
 }
