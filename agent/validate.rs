@@ -29,21 +29,19 @@ pub fn check(name: &str, bytes: &[u8]) -> Validation {
     }
     let each = launch.into_iter().map(|decoded| check_decoded(name, bytes, decoded));
     let verdict = each.reduce(Validation::and).unwrap_or_default();
-    match verdict.found || !verdict.errors.is_empty() {
-        true => verdict,
-        false => {
-            let text = std::str::from_utf8(bytes).unwrap_or_default();
-            // In a comment, a blank follows the `#`.
-            let has_header = text.contains("firstrun") || (text.starts_with('#') && !text.starts_with("# "));
-            let is_mapping = !has_header && decode::has_our_top_level(text);
-            let remedy = match verdict.was_meant {
-                true if is_mapping => "follow the note; a file of /etc/ecs-firstrun/conf.d is checked with --conf-d",
-                true => "follow the note",
-                false => HOW_TO_HOLD,
-            };
-            verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), remedy)
-        }
+    if verdict.found || !verdict.errors.is_empty() {
+        return verdict;
     }
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    // In a comment, a blank follows the `#`.
+    let has_header = text.contains("firstrun") || (text.starts_with('#') && !text.starts_with("# "));
+    let is_mapping = !has_header && decode::has_our_top_level(text);
+    let remedy = match verdict.was_meant {
+        true if is_mapping => "follow the note; a file of /etc/ecs-firstrun/conf.d is checked with --conf-d",
+        true => "follow the note",
+        false => HOW_TO_HOLD,
+    };
+    verdict.nothing_found(format!("{name} holds no ecs-firstrun configuration"), remedy)
 }
 
 /// Checks a file of an image's `/etc/ecs-firstrun/conf.d`, which needs no header.

@@ -61,7 +61,8 @@ impl Rewrite {
             (false, false) => redact,
         };
         let lines = |text: &str| text.split_inclusive('\n').map(shown_line(shown)).collect::<Vec<_>>();
-        let (before, after) = (self.before_text(), self.after_text());
+        let before = if let Before::Found(text, _) = &self.before { text.as_str() } else { "" };
+        let after = self.after.as_ref().map_or("", |(contents, _)| contents.reveal());
         let mut out = self.mode_change().map(|change| head(&change)).unwrap_or_default();
         if before == after {
             return out;
@@ -87,17 +88,6 @@ impl Rewrite {
             }
         }
         out
-    }
-
-    fn before_text(&self) -> &str {
-        match &self.before {
-            Before::Found(text, _) => text,
-            _ => "",
-        }
-    }
-
-    fn after_text(&self) -> &str {
-        self.after.as_ref().map_or("", |(contents, _)| contents.reveal())
     }
 
     fn may_hold_secrets(&self) -> bool {
