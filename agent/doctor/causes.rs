@@ -14,8 +14,7 @@ pub(super) const CLUSTER: &str = "the cluster";
 /// The row for a line that says only that there is an error.
 pub(super) const OTHER: Row = Row {
     kind: CauseKind::Other,
-    any: "",
-    with: "",
+    words: &[],
     what: "the ECS agent does not come up",
     remedy: "correct what this line names; the lines before it, in /var/log/ecs, say more",
 };

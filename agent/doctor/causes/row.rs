@@ -98,25 +98,23 @@ impl CauseKind {
 /// A row of a table.
 pub(in crate::doctor) struct Row {
     pub(in crate::doctor) kind: CauseKind,
-    /// Alternatives, separated by `|`, of which a line of the log contains one.
-    pub(super) any: &'static str,
-    /// Further alternatives, of which the line contains one as well; may be empty.
-    pub(super) with: &'static str,
+    /// Alternatives, separated by `|`. Of each text, a line of the log contains one.
+    pub(super) words: &'static [&'static str],
     pub(in crate::doctor) what: &'static str,
     pub(in crate::doctor) remedy: &'static str,
 }
 
 impl Row {
     pub(super) fn is_of(&self, line: &str) -> bool {
-        let has_one = |words: &str| words.split('|').any(|words| line.contains(words));
-        has_one(self.any) && has_one(self.with)
+        self.words.iter().all(|any| any.split('|').any(|words| line.contains(words)))
     }
 
     /// Returns a line of a log for each of the alternatives.
     #[cfg(test)]
     pub(in crate::doctor) fn examples(&self) -> Vec<String> {
-        let line = |with: &str, words: &str| format!("level=error msg=\"x\" error=\"{with} {words}\"");
-        let each = self.with.split('|').flat_map(|with| self.any.split('|').map(move |words| line(with, words)));
-        each.collect()
+        let all = self.words.iter().fold(vec![String::new()], |before, any| {
+            before.iter().flat_map(|before| any.split('|').map(move |words| format!("{before} {words}"))).collect()
+        });
+        all.iter().map(|words| format!("level=error msg=\"x\" error=\"{words}\"")).collect()
     }
 }
