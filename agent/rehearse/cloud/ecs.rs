@@ -10,6 +10,7 @@ use tokio::net::TcpSocket;
 
 use super::CloudOptions;
 use super::http::{self, CloudLog, Double, Reply, Request, Server};
+use super::imds::ACCOUNT;
 
 const CONTAINER_INSTANCE: &str = "5b0d3c7e9a1f4d62b8c4e07f6a2d1b93";
 const VERSION: &str = "Amazon ECS Agent - v1.105.1 (*8dfceca6c)";
@@ -47,12 +48,9 @@ impl Agent {
             Registration::After(_, known) => known.cluster.as_str(),
             Registration::Never => "",
         };
-        let identity = &options.identity;
+        let region = &options.identity.region;
         let name = cluster.rsplit('/').next().unwrap_or_default();
-        let arn = format!(
-            "arn:{}:ecs:{}:{}:container-instance/{name}/{CONTAINER_INSTANCE}",
-            identity.partition, identity.region, identity.account
-        );
+        let arn = format!("arn:aws:ecs:{region}:{ACCOUNT}:container-instance/{name}/{CONTAINER_INSTANCE}");
         let metadata = json!({"Cluster": cluster, "ContainerInstanceArn": arn, "Version": VERSION});
         Self { metadata: metadata.to_string() }
     }

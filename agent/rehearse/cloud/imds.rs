@@ -19,6 +19,13 @@ const TOKEN: &str = "x-aws-ec2-metadata-token";
 /// The names and devices of the block device mapping.
 const BLOCK_DEVICES: [(&str, &str); 3] = [("ami", "/dev/xvda"), ("root", "/dev/xvda"), ("ebs1", "xvdcy")];
 
+/// The instance's other values, which no rehearsal and no test has otherwise.
+const AVAILABILITY_ZONE: &str = "eu-central-1b";
+pub(super) const ACCOUNT: &str = "123456789012";
+const INSTANCE_TYPE: &str = "m7g.large";
+const IMAGE_ID: &str = "ami-0c1d2e3f405162738";
+const PRIVATE_IP: &str = "10.20.30.40";
+
 /// The identity of the instance that the cloud pretends to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityDouble {
@@ -26,41 +33,13 @@ pub struct IdentityDouble {
     pub instance_id: String,
     /// The region's name.
     pub region: String,
-    /// The availability zone's name.
-    pub availability_zone: String,
-    /// The account's number.
-    pub account: String,
-    /// The instance type.
-    pub instance_type: String,
-    /// The image's id.
-    pub image_id: String,
-    /// The processor architecture.
-    pub architecture: String,
     /// The launch index: the instance's number, from 0, among those launched together.
     pub launch_index: u32,
-    /// The private IPv4 address.
-    pub private_ip: String,
-    /// The partition: `aws`, `aws-cn`…
-    pub partition: String,
-    /// The DNS suffix of the partition's services.
-    pub domain: String,
 }
 
 impl Default for IdentityDouble {
     fn default() -> Self {
-        Self {
-            instance_id: "i-0f1e2d3c4b5a69788".into(),
-            region: "eu-central-1".into(),
-            availability_zone: "eu-central-1b".into(),
-            account: "123456789012".into(),
-            instance_type: "m7g.large".into(),
-            image_id: "ami-0c1d2e3f405162738".into(),
-            architecture: "arm64".into(),
-            launch_index: 0,
-            private_ip: "10.20.30.40".into(),
-            partition: "aws".into(),
-            domain: "amazonaws.com".into(),
-        }
+        Self { instance_id: "i-0f1e2d3c4b5a69788".into(), region: "eu-central-1".into(), launch_index: 0 }
     }
 }
 
@@ -68,18 +47,18 @@ impl IdentityDouble {
     /// Returns the instance identity document: exactly these bytes are signed.
     pub fn document(&self) -> String {
         let document = json!({
-            "accountId": self.account,
-            "architecture": self.architecture,
-            "availabilityZone": self.availability_zone,
+            "accountId": ACCOUNT,
+            "architecture": "arm64",
+            "availabilityZone": AVAILABILITY_ZONE,
             "billingProducts": null,
             "devpayProductCodes": null,
             "marketplaceProductCodes": null,
-            "imageId": self.image_id,
+            "imageId": IMAGE_ID,
             "instanceId": self.instance_id,
-            "instanceType": self.instance_type,
+            "instanceType": INSTANCE_TYPE,
             "kernelId": null,
             "pendingTime": "2026-01-02T03:04:05Z",
-            "privateIp": self.private_ip,
+            "privateIp": PRIVATE_IP,
             "ramdiskId": null,
             "region": self.region,
             "version": "2017-09-30",
@@ -272,17 +251,18 @@ fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
     let mut put = |path: &str, value: &str| tree.insert(path.to_owned(), value.as_bytes().to_vec());
     put("dynamic/instance-identity/document", &identity.document());
     put("dynamic/instance-identity/signature", &identity.signature());
-    put("meta-data/ami-id", &identity.image_id);
+    put("meta-data/ami-id", IMAGE_ID);
     put("meta-data/ami-launch-index", &identity.launch_index.to_string());
     put("meta-data/instance-id", &identity.instance_id);
-    put("meta-data/instance-type", &identity.instance_type);
-    put("meta-data/local-ipv4", &identity.private_ip);
-    put("meta-data/local-hostname", &hostname(identity));
-    put("meta-data/hostname", &hostname(identity));
+    put("meta-data/instance-type", INSTANCE_TYPE);
+    put("meta-data/local-ipv4", PRIVATE_IP);
+    let hostname = format!("ip-{}.{}.compute.internal", PRIVATE_IP.replace('.', "-"), identity.region);
+    put("meta-data/local-hostname", &hostname);
+    put("meta-data/hostname", &hostname);
     put("meta-data/placement/region", &identity.region);
-    put("meta-data/placement/availability-zone", &identity.availability_zone);
-    put("meta-data/services/domain", &identity.domain);
-    put("meta-data/services/partition", &identity.partition);
+    put("meta-data/placement/availability-zone", AVAILABILITY_ZONE);
+    put("meta-data/services/domain", "amazonaws.com");
+    put("meta-data/services/partition", "aws");
     for (name, device) in BLOCK_DEVICES {
         put(&format!("meta-data/block-device-mapping/{name}"), device);
     }
@@ -296,10 +276,6 @@ fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
         tree.insert("user-data".into(), user_data);
     }
     tree
-}
-
-fn hostname(identity: &IdentityDouble) -> String {
-    format!("ip-{}.{}.compute.internal", identity.private_ip.replace('.', "-"), identity.region)
 }
 
 /// Returns a role's credentials, which are valid for 6 hours: longer than any rehearsal.
