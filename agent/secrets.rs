@@ -15,7 +15,7 @@ pub(crate) const MASK: &str = "***";
 /// hidden: a password's last letters must not be shown. Our own sentences don't pass through here: their secrets were masked
 /// where the sentences were made.
 pub fn redact(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(redact_line).collect();
+    let lines: Vec<String> = text.split('\n').map(|line| masked(line, joined(secret_ranges(line)))).collect();
     lines.join("\n")
 }
 
@@ -35,16 +35,16 @@ pub fn redact_json(json: &Value) -> Value {
     }
 }
 
-fn redact_line(line: &str) -> String {
-    let mut redacted = String::with_capacity(line.len());
+/// Replaces these parts of a text, which are in order and apart, by `***`.
+pub(crate) fn masked(text: &str, secrets: impl IntoIterator<Item = Range<usize>>) -> String {
+    let mut masked = String::with_capacity(text.len());
     let mut shown_to = 0;
-    for mask in joined(secret_ranges(line)) {
-        redacted.push_str(&line[shown_to..mask.start]);
-        redacted.push_str(MASK);
-        shown_to = mask.end;
+    for secret in secrets {
+        masked.push_str(&text[shown_to..secret.start]);
+        masked.push_str(MASK);
+        shown_to = secret.end;
     }
-    redacted.push_str(&line[shown_to..]);
-    redacted
+    masked + &text[shown_to..]
 }
 
 /// Tells whether a key of this name holds a secret.

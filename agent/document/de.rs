@@ -7,13 +7,12 @@ mod error;
 pub(crate) use self::error::{COMMAND_REMEDY, DURATION_REMEDY};
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
 };
-use serde::forward_to_deserialize_any;
+use serde::{Deserialize as _, forward_to_deserialize_any};
 
 use super::problem::{self, Problem};
 use super::yaml::{Entry, Node, NodeId, Value};
@@ -148,7 +147,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         match &self.node.value {
             Value::String(text) => visitor.visit_enum(StrDeserializer::<Error>::new(text)),
             // Only for its words: an enum's visitor takes nothing but enums.
-            _ => self.deserialize_any(TextWanted).and(Err(de::Error::custom("text is expected"))),
+            _ => String::deserialize(self).and(Err(de::Error::custom("text is expected"))),
         }
     }
 
@@ -172,17 +171,6 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map identifier
-    }
-}
-
-/// Refuses whatever isn't text.
-struct TextWanted;
-
-impl<'de> Visitor<'de> for TextWanted {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text")
     }
 }
 

@@ -103,7 +103,7 @@ impl Walk<'_> {
 
     fn part(&mut self, entity: &Entity<'_>) {
         let Some(label) = self.next_part(entity.file.as_deref()) else { return };
-        let content = entity.content().map_err(|message| (message.into(), "encode it again"));
+        let content = entity.content().map_err(|message| (message, "encode it again"));
         let unpacked = content.and_then(|content| unwrapped(&content).map(Cow::into_owned));
         self.unpacked(label, entity, unpacked);
     }
@@ -181,7 +181,7 @@ impl Walk<'_> {
         }
     }
 
-    fn ours(&mut self, entity: &Entity<'_>, source: &Source, loaded: Loaded, embedded: bool) {
+    fn ours(&mut self, entity: &Entity<'_>, source: &Arc<Source>, loaded: Loaded, embedded: bool) {
         let label = &source.name;
         let declared = entity.content_type.as_deref().unwrap_or_default();
         let is_cloud_config = embedded && declared == "text/cloud-config";

@@ -79,17 +79,19 @@ impl Problem {
         Self { extent: Extent::Document, ..self }
     }
 
-    /// Moves the problem to another source of the same text, one that knows its secrets.
-    #[must_use]
-    pub fn in_source(self, source: &Arc<Source>) -> Self {
-        let moved = |span: Option<Span>| span.map(|span| span.in_source(source));
-        Self { span: moved(self.span), related: moved(self.related), ..self }
-    }
-
     /// Returns the remedy, with the line of the place that ends it.
     fn whole_remedy(&self) -> Option<String> {
         let line = self.related.as_ref().map(|span| format!(" in line {}", span.position().0));
         self.remedy.as_deref().map(|remedy| one_line(&format!("{remedy}{}", line.unwrap_or_default())))
+    }
+
+    /// Returns the place for the beginning of a line, as `user-data.yaml:4:3: `; empty without a place.
+    pub fn place(&self) -> String {
+        let place = |span: &Span| {
+            let (line, column) = span.position();
+            format!("{}:{line}:{column}: ", span.source.shown_name())
+        };
+        self.span.as_ref().map(place).unwrap_or_default()
     }
 
     /// The line in its document, from 1.
@@ -153,15 +155,8 @@ fn with_place(rendered: &str, span: &Span, excerpt: &Excerpt, color: bool) -> St
 impl fmt::Display for Problem {
     /// Writes one line, for logs and for CloudFormation: `user-data.yaml:4:3: unknown key ...; did you mean ...?`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(span) = &self.span {
-            let (line, column) = span.position();
-            write!(f, "{}:{line}:{column}: ", span.source.shown_name())?;
-        }
-        f.write_str(&one_line(&self.message))?;
-        match self.whole_remedy() {
-            Some(remedy) => write!(f, "; {remedy}"),
-            None => Ok(()),
-        }
+        let remedy = self.whole_remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        write!(f, "{}{}{remedy}", self.place(), one_line(&self.message))
     }
 }
 
@@ -182,13 +177,20 @@ pub(crate) fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::iter::{empty, once};
+    use std::ops::Range;
 
     use super::*;
     use proptest::prelude::*;
 
+    fn read(name: &str, text: &str, secrets: impl IntoIterator<Item = Range<usize>>) -> Arc<Source> {
+        let source = Source::new(name, text);
+        source.set_secrets(secrets);
+        source
+    }
+
     fn problem(text: &str, place: &str) -> Problem {
         let start = text.find(place).unwrap();
-        let source = Source::new("user-data.yaml", text).with_secrets(empty());
+        let source = read("user-data.yaml", text, empty());
         let end = start + place.len();
         Problem::at(&Span { source, start, end }, "unknown key `clusterr`").remedy("did you mean `cluster`?")
     }
@@ -225,19 +227,20 @@ error: unknown key `clusterr`
         let span = Span { source: Source::new("x", "a: secret"), start: 3, end: 9 };
         let shown = Problem::at(&span, span.shown_in_backticks("`secret` is `wrong`")).render(false);
         assert!(!shown.contains("secret") && shown.contains("`***` is `***`"), "{shown}");
-        let known = Problem::at(&span, "`secret`").in_source(&span.source.with_secrets(once(4..5)));
+        let known = Problem::at(&span, "`secret`");
+        span.source.set_secrets(once(4..5));
         assert!(known.render(false).contains("a: s***cret"), "{}", known.render(false));
     }
 
     #[test]
     fn of_a_quoted_value_the_secret_parts_are_masked_and_our_words_are_not() {
         let text = "http://u:pw@h/x pw";
-        let source = Source::new("x", text).with_secrets(once(7..11));
+        let source = read("x", text, once(7..11));
         let span = Span { source, start: 0, end: text.len() };
         assert_eq!(span.shown_in_backticks("u:pw: `http://u:pw@h` is `u:pw`"), "u:pw: `http://***@h` is `***`");
         // With a backtick in the value itself, nothing between the first and the last backtick is shown.
         let text = "http://u:`p@h";
-        let source = Source::new("x", text).with_secrets(once(7..11));
+        let source = read("x", text, once(7..11));
         let span = Span { source, start: 0, end: text.len() };
         assert_eq!(span.shown_in_backticks("that `http://u:`p@h` is bad"), "that `***` is bad");
         assert_eq!(span.shown_in_backticks("that is bad"), "that is bad");
@@ -260,6 +263,12 @@ error: unknown key `clusterr`
     #[test]
     fn a_long_line_is_shortened_around_the_place() {
         let (long, shown_before, shown_after) = ("a".repeat(5000), "a".repeat(40), "a".repeat(77));
+        let problem = |text: &str, hides_others: bool| {
+            let start = text.find("BAD").unwrap();
+            let end = start + "BAD".len();
+            let secrets = if hides_others { vec![0..start, end..text.len()] } else { Vec::new() };
+            Problem::at(&Span { source: read("user-data.yaml", text, secrets), start, end }, "x")
+        };
         for (before, after, hidden, wanted) in [
             ("", "", false, "BAD".to_owned()),
             (&*shown_before, &*shown_after, false, format!("{shown_before}BAD{shown_after}")),
@@ -269,29 +278,24 @@ error: unknown key `clusterr`
             ("", &long, false, format!("BAD{shown_after}...")),
             (&long, &long, true, "...***BAD***...".to_owned()),
         ] {
-            let mut problem = problem(&format!("{before}BAD{after}"), "BAD");
-            if hidden {
-                let span = problem.span.clone().unwrap();
-                let around = vec![0..span.start, span.end..span.source.text.len()];
-                problem = problem.in_source(&span.source.with_secrets(around));
-            }
-            let shown = problem.render(false);
+            let shown = problem(&format!("{before}BAD{after}"), hidden).render(false);
             let lines: Vec<&str> = shown.lines().collect();
             assert_eq!(lines[3], format!("1 | {wanted}"));
             assert_eq!(lines[4], format!("  | {}^^^", " ".repeat(wanted.find("BAD").unwrap())));
             assert_eq!(lines[1], format!(" --> user-data.yaml:1:{}", before.len() + 1));
         }
         let text = long.repeat(2);
-        let whole = Span { source: Source::new("x", &*text).with_secrets(empty()), start: 0, end: text.len() };
+        let whole = Span { source: read("x", &text, empty()), start: 0, end: text.len() };
         let shown = Problem::at(&whole, "x").render(false);
         assert!(shown.lines().all(|line| line.len() < 150), "{shown}");
     }
 
     #[test]
     fn the_caret_points_behind_a_mask() {
-        let problem = problem("proxy: {url: \"http://me:hunter2@host\", clusterr: 1}", "clusterr");
-        let source = problem.span.as_ref().unwrap().source.with_secrets(once(21..31));
-        let shown = problem.in_source(&source).render(false);
+        let text = "proxy: {url: \"http://me:hunter2@host\", clusterr: 1}";
+        let start = text.find("clusterr").unwrap();
+        let source = read("user-data.yaml", text, once(21..31));
+        let shown = Problem::at(&Span { source, start, end: start + "clusterr".len() }, "unknown key").render(false);
         let lines: Vec<&str> = shown.lines().collect();
         let at = lines[3].find("clusterr").unwrap();
         assert_eq!(lines[4].find('^'), Some(at), "{shown}");
@@ -319,9 +323,8 @@ error: unknown key `clusterr`
     proptest! {
         #[test]
         fn rendering_never_panics(text in "(?s).{0,80}", start in 0..300usize, length in 0..300usize) {
-            let source = Source::new("x", text);
-            let length_of_text = source.text.len();
-            let source = source.with_secrets(once(start.min(length_of_text)..(start + length).min(length_of_text)));
+            let secret = start.min(text.len())..(start + length).min(text.len());
+            let source = read("x", &text, once(secret));
             let span = Span { source, start, end: start.saturating_add(length) };
             let problem = Problem::at(&span, &*span.source.text);
             problem.render(true);

@@ -354,17 +354,11 @@ impl SecretFinder<'_> {
 /// Finds our part of a document, with its key.
 fn our_range(text: &str, ours: Option<&Entry>, key: &str) -> Range<usize> {
     // The parser may have given up before our part, or within it.
-    let begins = ours.map(|entry| entry.key_span.start).or_else(|| line_of(text, key));
+    let is_ours = |line: &Range<usize>| text[line.clone()].strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
+    let line_of_key = || lines(text).find(is_ours).map(|line| line.start);
+    let begins = ours.map(|entry| entry.key_span.start).or_else(line_of_key);
     let ends = ours.map(|entry| entry.value.span.end);
     begins.map_or(0..0, |begins| begins..ends.unwrap_or(begins).max(block_end(text, begins)))
-}
-
-/// Finds the line that begins with this key, at the left margin.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let mut lines = lines(text);
-    lines
-        .find(|line| text[line.clone()].strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
-        .map(|line| line.start)
 }
 
 /// Finds the end of a block that begins here. The block ends with its last line before a line that is not indented.

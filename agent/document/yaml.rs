@@ -8,9 +8,7 @@ mod scalar;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use std::sync::Arc;
-
-use super::problem::{Source, Span};
+use super::problem::Span;
 
 pub use load::{Loaded, load, load_template};
 pub(super) use load::{NOT_FILLED_IN, odd_space_remedy};
@@ -92,25 +90,19 @@ impl Node {
         Self { span, id: NodeId::next(), value, text: None, cut: false }
     }
 
-    /// Moves the tree to another source of the same text, one that knows its secrets.
-    #[must_use]
-    pub fn in_source(self, source: &Arc<Source>) -> Self {
-        let value = match self.value {
-            Value::Sequence(items) => Value::Sequence(items.into_iter().map(|item| item.in_source(source)).collect()),
-            Value::Mapping(entries) => {
-                Value::Mapping(entries.into_iter().map(|entry| entry.in_source(source)).collect())
-            }
-            scalar => scalar,
-        };
-        Self { span: self.span.in_source(source), value, ..self }
+    /// Returns the keys with their values; none when this is no mapping.
+    pub fn entries(&self) -> &[Entry] {
+        if let Value::Mapping(entries) = &self.value { entries } else { &[] }
+    }
+
+    /// Returns the items; none when this is no list.
+    pub fn items(&self) -> &[Node] {
+        if let Value::Sequence(items) = &self.value { items } else { &[] }
     }
 
     /// Returns a key with its value, when this is a mapping that has the key.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
-        let Value::Mapping(entries) = &self.value else {
-            return None;
-        };
-        entries.iter().find(|entry| entry.key == key)
+        self.entries().iter().find(|entry| entry.key == key)
     }
 
     /// Returns the value of a key, when this is a mapping that has the key.
@@ -168,13 +160,11 @@ impl Node {
 
     /// Returns the same mapping with these keys alone.
     pub fn only(&self, keys: &[&str]) -> Self {
-        let value = match &self.value {
-            Value::Mapping(entries) => {
-                Value::Mapping(entries.iter().filter(|entry| keys.contains(&entry.key.as_str())).cloned().collect())
-            }
-            other => other.clone(),
-        };
-        Self { value, ..self.clone() }
+        let mut only = self.clone();
+        if let Value::Mapping(entries) = &mut only.value {
+            entries.retain(|entry| keys.contains(&entry.key.as_str()));
+        }
+        only
     }
 
     /// Measures this node, with everything in it.
@@ -188,11 +178,8 @@ impl Node {
                 bytes: size.bytes + below.bytes + key,
             }
         };
-        match &self.value {
-            Value::Sequence(items) => items.iter().map(|item| (0, item)).fold(own, with),
-            Value::Mapping(entries) => entries.iter().map(|entry| (entry.key.len(), &entry.value)).fold(own, with),
-            _ => own,
-        }
+        let entries = self.entries().iter().map(|entry| (entry.key.len(), &entry.value));
+        self.items().iter().map(|item| (0, item)).chain(entries).fold(own, with)
     }
 }
 
@@ -211,10 +198,6 @@ impl Entry {
     fn copy(&self) -> Self {
         Self { key_id: NodeId::next(), value: self.value.copy(), ..self.clone() }
     }
-
-    fn in_source(self, source: &Arc<Source>) -> Self {
-        Self { key_span: self.key_span.in_source(source), value: self.value.in_source(source), ..self }
-    }
 }
 
 /// Applies a patch as JSON Merge Patch does (RFC 7396): mappings are merged, null deletes, all else replaces.
@@ -227,23 +210,22 @@ pub fn merge(base: Node, patch: Node) -> Node {
         Value::Mapping(entries) => entries,
         _ => Vec::new(),
     };
-    for change in changes {
-        let at = entries.iter().position(|entry| entry.key == change.key);
-        let Entry { key, key_span, key_id, value } = change;
-        match (at, value.value == Value::Null) {
-            (Some(at), true) => drop(entries.remove(at)),
-            (None, true) => {}
-            (Some(at), false) => {
-                let entry = &mut entries[at];
-                let nothing = Node::new(entry.value.span.clone(), Value::Null);
-                let old = std::mem::replace(&mut entry.value, nothing);
-                *entry = Entry { key, key_span, key_id, value: merge(old, value) };
-            }
-            // Merging into nothing takes the nulls out of a mapping that is new, as the RFC has it.
-            (None, false) => {
-                let nothing = Node::new(value.span.clone(), Value::Null);
-                entries.push(Entry { key, key_span, key_id, value: merge(nothing, value) });
-            }
+    for Entry { key, key_span, key_id, value } in changes {
+        let at = entries.iter().position(|entry| entry.key == key);
+        if value.value == Value::Null {
+            entries.retain(|entry| entry.key != key);
+            continue;
+        }
+        // Merging into nothing takes the nulls out of a mapping that is new, as the RFC has it.
+        let nothing = Node::new(value.span.clone(), Value::Null);
+        let old = match at {
+            Some(at) => std::mem::replace(&mut entries[at].value, nothing),
+            None => nothing,
+        };
+        let entry = Entry { key, key_span, key_id, value: merge(old, value) };
+        match at {
+            Some(at) => entries[at] = entry,
+            None => entries.push(entry),
         }
     }
     Node { span, id, value: Value::Mapping(entries), text, cut }

@@ -41,23 +41,21 @@ impl Document {
     }
 
     /// Makes a document of loaded text. Keeps only the problems of our part, and those that end the reading.
-    pub(super) fn of(unread: &Source, loaded: Loaded, embedded: bool) -> Self {
+    pub(super) fn of(source: &Arc<Source>, loaded: Loaded, embedded: bool) -> Self {
         let part = if embedded { Part::Under(OUR_KEY) } else { Part::Whole };
-        let source = unread.with_secrets(secret_places::find(&unread.text, &loaded, part));
-        let Loaded { root, problems, .. } = loaded;
-        let problems = problems.into_iter().map(|problem| problem.in_source(&source));
-        let root = root.map(|root| root.in_source(&source));
+        source.set_secrets(secret_places::find(&source.text, &loaded, part));
+        let (source, Loaded { root, problems, .. }) = (source.clone(), loaded);
         if !embedded {
-            return Self { problems: problems.collect(), source, embedded, config: root };
+            return Self { source, embedded, config: root, problems };
         }
         let entry = root.as_ref().and_then(|root| root.entry(OUR_KEY));
         let ours = entry.map(|entry| entry.key_span.start..entry.value.span.end).unwrap_or_default();
-        let is_second = |start: usize| unread.text[start..].starts_with(OUR_KEY) && entry.is_some();
+        let is_second = |start: usize| source.text[start..].starts_with(OUR_KEY) && entry.is_some();
         let concerns_us = |problem: &Problem| {
             let start = problem.span.as_ref().map_or(0, |span| span.start);
             problem.extent == Extent::Document || ours.contains(&start) || is_second(start)
         };
-        let problems = problems.filter(concerns_us).collect();
+        let problems = problems.into_iter().filter(concerns_us).collect();
         let config = entry.map(|entry| entry.value.clone());
         Self { source, embedded, config, problems }
     }

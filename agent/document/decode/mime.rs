@@ -104,18 +104,13 @@ impl<'a> Entity<'a> {
     }
 
     /// Decodes the body from its transfer encoding. The error says what is wrong with the body.
-    pub fn content(&self) -> Result<Cow<'a, [u8]>, &'static str> {
-        match self.encoding.as_deref() {
-            Some("base64") => match base64_decoded(self.body) {
-                Some(decoded) => Ok(decoded.into()),
-                None => Err("the content isn't valid base64, as its headers say"),
-            },
-            Some("quoted-printable") => match quoted_printable_decode(self.body) {
-                Some(decoded) => Ok(decoded.into()),
-                None => Err("the content isn't valid quoted-printable, as its headers say"),
-            },
-            _ => Ok(self.body.into()),
-        }
+    pub fn content(&self) -> Result<Cow<'a, [u8]>, String> {
+        let (encoding, decoded) = match self.encoding.as_deref() {
+            Some(encoding @ "base64") => (encoding, base64_decoded(self.body)),
+            Some(encoding @ "quoted-printable") => (encoding, quoted_printable_decode(self.body)),
+            _ => return Ok(self.body.into()),
+        };
+        decoded.map(Cow::from).ok_or_else(|| format!("the content isn't valid {encoding}, as its headers say"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::document::SECTIONS;
 use crate::document::problem::Source;
-use crate::document::yaml::{self, Loaded, Node, Value};
+use crate::document::yaml::{self, Loaded, Node};
 use crate::secrets::redact;
 
 /// The most bytes of a document that is read as YAML. A document that fills the user data, compressed to a tenth, has 160
@@ -133,8 +133,8 @@ fn recognise_cloud_config(source: &Arc<Source>) -> Recognised {
         return Recognised::Ours { loaded, embedded: true };
     }
     let keys: Vec<&str> = loaded.root.as_ref().map(keys).unwrap_or_default().into_iter().chain(lines()).collect();
-    if let Some(key) = keys.iter().find(|key| is_nearly_our_key(key)) {
-        return Recognised::Nearly(format!("has the key `{key}`; did you mean `{OUR_KEY}`?"));
+    if let Some(nearly) = nearly_our_key(&keys) {
+        return nearly;
     }
     if let Some(above) = loaded.root.as_ref().and_then(|root| above_our_key(root, "")) {
         return Recognised::Nearly(format!(
@@ -191,13 +191,16 @@ fn recognise_keys(source: &Arc<Source>) -> Recognised {
     if root.get(OUR_KEY).is_some() || has_our_line {
         return Recognised::nearly("holds `ecs_firstrun` beside other keys, but its first line is not `#cloud-config`");
     }
-    if let Some(key) = keys(root).into_iter().find(|key| is_nearly_our_key(key)) {
-        return Recognised::Nearly(format!("has the key `{key}`; did you mean `{OUR_KEY}`?"));
+    match nearly_our_key(&keys(root)) {
+        Some(nearly) => nearly,
+        None if has_our_keys(root) => Recognised::nearly(WRONG_HEADER),
+        None => Recognised::Others("unknown kind"),
     }
-    match has_our_keys(root) {
-        true => Recognised::nearly(WRONG_HEADER),
-        false => Recognised::Others("unknown kind"),
-    }
+}
+
+fn nearly_our_key(keys: &[&str]) -> Option<Recognised> {
+    let key = keys.iter().find(|key| is_nearly_our_key(key))?;
+    Some(Recognised::Nearly(format!("has the key `{key}`; did you mean `{OUR_KEY}`?")))
 }
 
 /// Recognises a text that was meant for ecs-firstrun, and says what to change.
@@ -304,10 +307,7 @@ pub(super) fn mentions_us(bytes: &[u8]) -> bool {
 }
 
 fn keys(root: &Node) -> Vec<&str> {
-    match &root.value {
-        Value::Mapping(entries) => entries.iter().map(|entry| entry.key.as_str()).collect(),
-        _ => Vec::new(),
-    }
+    root.entries().iter().map(|entry| entry.key.as_str()).collect()
 }
 
 fn is_only_our_key(loaded: &Loaded) -> bool {
@@ -320,14 +320,11 @@ fn above_our_key(node: &Node, path: &str) -> Option<String> {
         let path = if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") };
         above_our_key(child, &path)
     };
-    match &node.value {
-        Value::Mapping(entries) if !path.is_empty() && entries.iter().any(|entry| entry.key == OUR_KEY) => {
-            Some(path.to_owned())
-        }
-        Value::Mapping(entries) => entries.iter().find_map(|entry| below(&entry.key, &entry.value)),
-        Value::Sequence(items) => items.iter().enumerate().find_map(|(index, item)| below(&index.to_string(), item)),
-        _ => None,
+    if !path.is_empty() && node.get(OUR_KEY).is_some() {
+        return Some(path.to_owned());
     }
+    let in_entries = node.entries().iter().find_map(|entry| below(&entry.key, &entry.value));
+    in_entries.or_else(|| node.items().iter().enumerate().find_map(|(index, item)| below(&index.to_string(), item)))
 }
 
 fn has_our_keys(root: &Node) -> bool {

@@ -38,14 +38,16 @@ impl Excerpt {
         let part = whole.floor_char_boundary(start.saturating_sub(AROUND))..whole.ceil_char_boundary(start + AROUND);
         let secrets = span.source.secrets_in(range.clone());
         let masks: Vec<_> = secrets.iter().map(|secret| secret.start - range.start..secret.end - range.start).collect();
-        let shown = ShownLine::new(whole, part.clone(), &masks);
-        let caret = shown.position(start)..shown.position(end);
+        let shown = shown_line(whole, part.clone(), &masks);
+        // A place within a mask becomes the end of the mask.
+        let position = |offset: usize| shown.partition_point(|(at, _)| *at < offset);
+        let caret = position(start)..position(end);
         let from = caret.start.saturating_sub(CONTEXT_BEFORE);
-        let to = (caret.start + CONTEXT_AFTER).min(shown.chars.len());
-        let (before, after) = (from > 0 || part.start > 0, to < shown.chars.len() || part.end < whole.len());
+        let to = (caret.start + CONTEXT_AFTER).min(shown.len());
+        let (before, after) = (from > 0 || part.start > 0, to < shown.len() || part.end < whole.len());
         let mut text = String::from(if before { "..." } else { "" });
         let mut bytes = text.len()..text.len();
-        for (at, &(_, c)) in shown.chars.iter().enumerate().take(to).skip(from) {
+        for (at, &(_, c)) in shown.iter().enumerate().take(to).skip(from) {
             if at == caret.start {
                 bytes = text.len()..text.len();
             }
@@ -63,30 +65,18 @@ impl Excerpt {
     }
 }
 
-/// A line as shown: each character with its offset in the line.
-struct ShownLine {
-    chars: Vec<(usize, char)>,
-}
-
-impl ShownLine {
-    /// Masks the secrets in a part of the line.
-    fn new(line: &str, part: Range<usize>, masks: &[Range<usize>]) -> Self {
-        let mut chars = Vec::new();
-        let within = |mask: &Range<usize>| mask.start.max(part.start)..mask.end;
-        let mut masks = masks.iter().map(within).filter(|mask| !mask.is_empty()).peekable();
-        for (at, c) in line[part.clone()].char_indices().map(|(at, c)| (part.start + at, c)) {
-            while masks.next_if(|mask| mask.end <= at).is_some() {}
-            match masks.peek() {
-                Some(mask) if mask.start == at => chars.extend(MASK.chars().map(|c| (at, c))),
-                Some(mask) if mask.start < at => {}
-                _ => chars.push((at, visible_char(c))),
-            }
+/// Shows a part of a line without its secrets: each character with its offset in the line.
+fn shown_line(line: &str, part: Range<usize>, masks: &[Range<usize>]) -> Vec<(usize, char)> {
+    let mut chars = Vec::new();
+    let within = |mask: &Range<usize>| mask.start.max(part.start)..mask.end;
+    let mut masks = masks.iter().map(within).filter(|mask| !mask.is_empty()).peekable();
+    for (at, c) in line[part.clone()].char_indices().map(|(at, c)| (part.start + at, c)) {
+        while masks.next_if(|mask| mask.end <= at).is_some() {}
+        match masks.peek() {
+            Some(mask) if mask.start == at => chars.extend(MASK.chars().map(|c| (at, c))),
+            Some(mask) if mask.start < at => {}
+            _ => chars.push((at, visible_char(c))),
         }
-        Self { chars }
     }
-
-    /// Finds the shown place of the byte at `offset` of the line. A place within a mask becomes the end of the mask.
-    fn position(&self, offset: usize) -> usize {
-        self.chars.partition_point(|(at, _)| *at < offset)
-    }
+    chars
 }

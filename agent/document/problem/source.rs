@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::shorten::{WHOLE, cut, visible};
-use crate::secrets::{MASK, joined};
+use crate::secrets::{MASK, joined, masked};
 
 /// The text of one document, and where it came from.
+#[derive(Default)]
 pub struct Source {
     /// The name for messages: `user-data.yaml`, `user data, part 2 (config.yaml)`, `variable ECS_CLUSTER`.
     pub name: String,
@@ -15,26 +16,25 @@ pub struct Source {
     pub text: Arc<str>,
     /// The secret byte ranges, in order and apart. Until the text is read, the ranges are unknown and nothing of the text is
     /// shown.
-    secrets: Option<Vec<Range<usize>>>,
+    secrets: OnceLock<Vec<Range<usize>>>,
 }
 
 impl Source {
-    /// Makes a source of text that is not read yet. Nothing of the text is shown until [`Source::with_secrets`] gives its
+    /// Makes a source of text that is not read yet. Nothing of the text is shown until [`Source::set_secrets`] gives its
     /// secrets.
     pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), secrets: None })
+        Arc::new(Self { name: name.into(), text: text.into(), secrets: OnceLock::new() })
     }
 
-    /// Adds the secrets of the text, as byte ranges in any order.
-    #[must_use]
-    pub fn with_secrets(&self, secrets: impl IntoIterator<Item = Range<usize>>) -> Arc<Self> {
-        let secrets = Some(joined(secrets.into_iter().collect()));
-        Arc::new(Self { name: self.name.clone(), text: self.text.clone(), secrets })
+    /// Gives the secrets of the text, as byte ranges in any order. Every span of the text knows them from then on. Only the
+    /// first call counts.
+    pub fn set_secrets(&self, secrets: impl IntoIterator<Item = Range<usize>>) {
+        self.secrets.get_or_init(|| joined(secrets.into_iter().collect()));
     }
 
     /// Returns the parts of a byte range that are secret: the whole range while the text is not read.
     pub fn secrets_in(&self, range: Range<usize>) -> Vec<Range<usize>> {
-        let Some(secrets) = &self.secrets else { return vec![range] };
+        let Some(secrets) = self.secrets.get() else { return vec![range] };
         let first = secrets.partition_point(|secret| secret.end <= range.start);
         let within = secrets[first..].iter().take_while(|secret| secret.start < range.end);
         within.map(|secret| secret.start.max(range.start)..secret.end.min(range.end)).collect()
@@ -87,12 +87,6 @@ pub struct Span {
 }
 
 impl Span {
-    /// Moves the range to another source of the same text, one that knows its secrets.
-    #[must_use]
-    pub fn in_source(&self, source: &Arc<Source>) -> Span {
-        Span { source: source.clone(), start: self.start, end: self.end }
-    }
-
     /// Returns the document's text in this range.
     pub fn text(&self) -> &str {
         let text = &self.source.text;
@@ -107,15 +101,8 @@ impl Span {
         }
         // A text that is written in another way than it reads can't be masked part by part.
         let Some(at) = self.text().find(text).map(|at| self.start + at) else { return MASK.to_owned() };
-        let mut shown = String::new();
-        let mut from = at;
-        for secret in secrets.iter().filter(|secret| secret.end > at && secret.start < at + text.len()) {
-            shown.push_str(self.source.text.get(from..secret.start.max(from)).unwrap_or_default());
-            shown.push_str(MASK);
-            from = secret.end;
-        }
-        shown.push_str(self.source.text.get(from.min(at + text.len())..at + text.len()).unwrap_or_default());
-        shown
+        let within = secrets.iter().filter(|secret| secret.end > at && secret.start < at + text.len());
+        masked(text, within.map(|secret| secret.start.max(at) - at..secret.end.min(at + text.len()) - at))
     }
 
     /// Masks the secrets in the values that a message quotes in backticks. The message is about the value at this place. The

@@ -36,8 +36,7 @@ pub(super) const MAX_DEPTH: usize = 64;
 /// <https://yaml.org/type/merge.html>
 const MERGE_KEY: &str = "<<";
 
-/// A loaded document. Its secrets are not known yet, so its spans show no text until they are moved to a source that knows
-/// the secrets.
+/// A loaded document. Its secrets are not known yet, so its spans show no text until its source is given them.
 #[derive(Debug)]
 pub struct Loaded {
     /// The tree: nothing when the document is empty, and partial when a problem says so.
@@ -72,8 +71,7 @@ pub fn load_template(source: &Arc<Source>) -> Loaded {
 }
 
 fn load_with(source: &Arc<Source>, functions: bool) -> Loaded {
-    let most = if functions { MAX_TEMPLATE } else { MAX_NODES };
-    let mut loader = Loader { functions, most, ..Loader::new(source) };
+    let mut loader = Loader::new(source, functions);
     let mut parser = Parser::new_from_str(&source.text[..loader.readable]);
     let mut complete = loader.readable == source.text.len();
     while let Some(event) = parser.next_event() {
@@ -95,8 +93,9 @@ fn load_with(source: &Arc<Source>, functions: bool) -> Loaded {
     loader.finish(complete)
 }
 
-struct Loader<'a> {
-    source: &'a Arc<Source>,
+#[derive(Default)]
+struct Loader {
+    source: Arc<Source>,
     /// True if tags are the functions of a CloudFormation template.
     functions: bool,
     /// The byte offset of each character, for text that is not ASCII: the parser counts characters.
@@ -130,29 +129,15 @@ struct Loader<'a> {
     problems: Vec<Problem>,
 }
 
-impl<'a> Loader<'a> {
-    fn new(source: &'a Arc<Source>) -> Self {
+impl Loader {
+    fn new(source: &Arc<Source>, functions: bool) -> Self {
         let mut loader = Self {
-            source,
-            functions: false,
+            source: source.clone(),
+            functions,
             offsets: (!source.text.is_ascii()).then(|| source.text.char_indices().map(|(at, _)| at).collect()),
             readable: source.text.len(),
-            open: Vec::new(),
-            anchors: HashMap::new(),
-            kept: Size::default(),
-            repeated: Size::default(),
-            most: MAX_NODES,
-            nodes: 0,
-            documents: 0,
-            root: None,
-            last: None,
-            broke_off_at: None,
-            keys_at_end: None,
-            just_closed: Vec::new(),
-            read: 0,
-            dropped: Vec::new(),
-            comments: Vec::new(),
-            problems: Vec::new(),
+            most: if functions { MAX_TEMPLATE } else { MAX_NODES },
+            ..Self::default()
         };
         // The parser takes a NUL for the end and would keep quiet about the rest.
         if let Some(at) = source.text.find(|c| c < ' ' && !"\t\n\r".contains(c)) {

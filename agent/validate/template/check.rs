@@ -138,10 +138,9 @@ impl<'a> Checker<'a> {
 
     /// Returns the verdict, with all problems at their places in the template and without the template's secrets.
     pub(super) fn finish(self) -> Validation {
-        let source = self.source.with_secrets(self.secrets);
-        let order = [source.clone()];
-        let shown = |problems: Vec<Problem>| {
-            let mut shown: Vec<_> = problems.into_iter().map(|problem| problem.in_source(&source)).collect();
+        self.source.set_secrets(self.secrets);
+        let order = [self.source.clone()];
+        let shown = |mut shown: Vec<Problem>| {
             problem::sort(&mut shown, &order);
             if shown.len() > problem::MOST {
                 shown.truncate(problem::MOST);

@@ -7,7 +7,7 @@ use crate::document::yaml::{Node, Size};
 /// Bytes of text in one document that aliases add to it.
 const MAX_REPEATED: usize = 256 << 10;
 
-impl Loader<'_> {
+impl Loader {
     /// Adds a copy of the node that an alias repeats, as long as the document stays within its bounds.
     pub(super) fn alias(&mut self, anchor: usize, span: &Span) {
         let Some(target) = self.anchors.get(&anchor) else {

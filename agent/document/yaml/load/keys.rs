@@ -6,7 +6,7 @@ use crate::document::problem::{self, Problem, Span};
 use crate::document::yaml::{Entry, Node, Value};
 use crate::secrets::{MASK, is_secret_key};
 
-impl Loader<'_> {
+impl Loader {
     /// Returns the keys of the mappings that are open.
     pub(super) fn keys(&self) -> Vec<String> {
         let key = |frame: &Frame| match &frame.kind {

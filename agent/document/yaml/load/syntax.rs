@@ -5,7 +5,7 @@ use saphyr_parser::ScanError;
 use super::{Loader, MAX_DEPTH};
 use crate::document::problem::{Problem, Span, is_odd_space, visible_char};
 
-impl Loader<'_> {
+impl Loader {
     pub(super) fn syntax(&mut self, error: &ScanError) {
         if self.readable < self.source.text.len() {
             return; // It broke off where it was cut.

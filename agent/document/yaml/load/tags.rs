@@ -7,7 +7,7 @@ use crate::document::problem::{Problem, Span};
 use crate::document::yaml::Value;
 use crate::document::yaml::scalar::resolve;
 
-impl Loader<'_> {
+impl Loader {
     /// Gives the value under a tag of the core schema. For other tags, and for a value that the tag doesn't fit, gives
     /// nothing and a problem.
     pub(super) fn tagged(&mut self, text: &str, tag: &Tag, span: &Span) -> Option<Value> {
