@@ -20,42 +20,32 @@ const LOG_OPTIONS: &str = "log-opts";
 /// The Docker of the ECS-optimized images.
 const STOCK: &str = "25.0";
 
-/// Finds what dockerd refuses in the merged documents.
-pub fn errors(root: &Node) -> Vec<Problem> {
-    examined(root).errors
-}
-
-/// Finds what dockerd ignores, or refuses in some versions, in one document.
-pub fn warnings(root: &Node) -> Vec<Problem> {
-    examined(root).warnings
-}
-
 /// Writes numbers and booleans of `log-opts` as the text that Docker wants, as the documents spell them.
 pub fn options_as_text(daemon: &mut serde_json::Map<String, serde_json::Value>, root: &Node) {
-    let Some(Value::Mapping(entries)) = root.at(&[PATH[0], PATH[1], LOG_OPTIONS]).map(|node| &node.value) else {
-        return;
-    };
     let Some(serde_json::Value::Object(options)) = daemon.get_mut(LOG_OPTIONS) else { return };
-    for entry in entries {
+    for entry in root.at(&[PATH[0], PATH[1], LOG_OPTIONS]).map_or(&[][..], Node::entries) {
         if let (Some(text), Some(value)) = (entry.value.text(), options.get_mut(&entry.key)) {
             *value = text.into();
         }
     }
 }
 
-fn examined(root: &Node) -> Findings {
+/// Examines `docker.daemon` of a document, or of the merged documents.
+pub fn examined(root: &Node) -> Findings {
     let mut findings = Findings::default();
-    if let Some(Value::Mapping(entries)) = root.at(&PATH).map(|node| &node.value) {
-        findings.directives(entries);
-        findings.together(entries);
-    }
+    let entries = root.at(&PATH).map_or(&[][..], Node::entries);
+    findings.directives(entries);
+    findings.together(entries);
     findings
 }
 
+/// The findings about `docker.daemon`.
 #[derive(Default)]
-struct Findings {
-    errors: Vec<Problem>,
-    warnings: Vec<Problem>,
+pub struct Findings {
+    /// What dockerd refuses.
+    pub errors: Vec<Problem>,
+    /// What dockerd ignores, or refuses in some versions.
+    pub warnings: Vec<Problem>,
 }
 
 impl Findings {
@@ -141,27 +131,27 @@ impl Findings {
     }
 
     fn field(&mut self, name: &str, fields: &[(&'static str, Type)], entry: &Entry) {
+        let place = below_of(name, entry);
         if let Some((_, kind)) = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(&entry.key)) {
-            return self.value(&below_of(name, entry), *kind, &entry.value);
+            return self.value(&place, *kind, &entry.value);
         }
-        let message = format!("Docker ignores `{}`", below_of(name, entry));
-        let names = fields.iter().map(|(field, _)| *field);
-        let remedy = did_you_mean(&entry.key, names).unwrap_or_else(|| "leave it out".to_owned());
-        self.warn(&entry.value, message, remedy);
+        let remedy = did_you_mean(&entry.key, fields.iter().map(|(field, _)| *field));
+        let remedy = remedy.unwrap_or_else(|| "leave it out".to_owned());
+        self.warn(&entry.value, format!("Docker ignores `{place}`"), remedy);
     }
 
     fn inner_directive(&mut self, name: &str, fields: &[(&'static str, Type)], entry: &Entry) {
+        let place = below_of(name, entry);
         if let Some((_, kind)) = fields.iter().find(|(field, _)| *field == entry.key) {
-            return self.value(&below_of(name, entry), *kind, &entry.value);
+            return self.value(&place, *kind, &entry.value);
         }
         if of(&entry.key).is_some() {
-            let message = format!("Docker ignores `{}`", below_of(name, entry));
-            return self.warn(&entry.value, message, format!("put it beside `{name}`"));
+            return self.warn(&entry.value, format!("Docker ignores `{place}`"), format!("put it beside `{name}`"));
         }
         let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
         let remedy =
             did_you_mean(&entry.key, names.iter().copied()).unwrap_or_else(|| format!("it has {}", names.join(", ")));
-        let message = format!("Docker has no directive `{}`", below_of(name, entry));
+        let message = format!("Docker has no directive `{place}`");
         self.error(Problem::at(&entry.key_span, message).remedy(remedy));
     }
 
@@ -193,12 +183,11 @@ impl Findings {
         if let Some(node) = get("log-driver") {
             self.log_driver(node);
         }
-        if let Some(Value::Sequence(options)) = get("exec-opts").map(|node| &node.value) {
-            for node in options.iter().filter(|node| !values::is_cgroup_driver(&node.value)) {
-                let message =
-                    "Docker ignores each of `exec-opts` but `native.cgroupdriver`, and from version 29 on refuses it";
-                self.warn(node, message, "write it as `native.cgroupdriver=systemd`, or leave it out");
-            }
+        let options = get("exec-opts").map_or(&[][..], Node::items);
+        for node in options.iter().filter(|node| !values::is_cgroup_driver(&node.value)) {
+            let message =
+                "Docker ignores each of `exec-opts` but `native.cgroupdriver`, and from version 29 on refuses it";
+            self.warn(node, message, "write it as `native.cgroupdriver=systemd`, or leave it out");
         }
     }
 

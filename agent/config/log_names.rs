@@ -40,7 +40,7 @@ impl<'a> LogNames<'a> {
         placeholder: &'a dyn Fn(Placeholder) -> String,
     ) -> Self {
         let mut names = LogNames { config, place, placeholder, prefix: String::new() };
-        names.prefix = names.expand(&config.log_group());
+        names.prefix = names.expand(&config.log_group().0);
         names
     }
 
@@ -62,13 +62,13 @@ impl<'a> LogNames<'a> {
 
     /// Returns the name of the log group of a file.
     pub(crate) fn group_of(&self, file: &LogFile) -> String {
-        file.group.as_ref().map_or_else(|| self.group(&file.group_suffix()), |group| self.expand(group))
+        file.group.as_ref().map_or_else(|| self.group(&file.group_suffix()), |group| self.expand(&group.0))
     }
 
     /// Returns the name of the log stream, of a file that may have its own.
     pub(crate) fn stream(&self, file: Option<&LogFile>) -> String {
         let own = file.and_then(|file| file.stream.as_ref());
-        self.expand(own.unwrap_or(&self.config.logs.stream))
+        self.expand(&own.unwrap_or(&self.config.logs.stream).0)
     }
 
     fn expand(&self, name: &NameTemplate) -> String {

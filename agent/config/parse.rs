@@ -7,7 +7,7 @@ use super::sections::Config;
 use super::{check, daemon_json};
 use crate::document::de::{self, Deserialized};
 use crate::document::decode::{Decoded, Document, Note};
-use crate::document::problem::{self, Problem, Source, one_line};
+use crate::document::problem::{self, Problem, Source};
 use crate::document::yaml::{self, Node, Value};
 
 /// The outcome of parsing documents: the valid part of the configuration, and all problems.
@@ -131,7 +131,7 @@ pub fn parse(documents: &[Document]) -> Parsed {
     if let Some(docker) = &mut config.docker {
         daemon_json::options_as_text(&mut docker.daemon, &node);
     }
-    problems.extend(daemon_json::errors(&node));
+    problems.extend(daemon_json::examined(&node).errors);
     problems.extend(check::check_together(&config, &node, &refused));
     let order: Vec<_> = documents.iter().map(|document| document.source.clone()).collect();
     problem::sort(&mut problems, &order);
@@ -148,17 +148,14 @@ pub fn parse(documents: &[Document]) -> Parsed {
 /// Writes the reason of a refusal: the first problem in one line, and the number of the others.
 pub fn summary(problems: &[Problem]) -> String {
     let Some(first) = problems.first() else { return String::new() };
-    let place = first.span.as_ref().map(|span| {
-        let (line, column) = span.position();
-        format!("{}:{line}:{column}: ", span.source.shown_name())
-    });
-    let remedy = first.words().1.map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    let (message, remedy) = first.words();
+    let remedy = remedy.map(|remedy| format!(" ({remedy})")).unwrap_or_default();
     let more = match problems.len() - 1 {
         0 => String::new(),
         1 => ", and 1 more error".to_owned(),
         more => format!(", and {more} more errors"),
     };
-    format!("{}{}{remedy}{more}", place.unwrap_or_default(), one_line(&first.message))
+    format!("{}{message}{remedy}{more}", first.place())
 }
 
 fn empty(source: &Arc<Source>) -> Problem {

@@ -30,7 +30,7 @@ pub fn schema() -> Value {
     let properties = &mut schema["properties"];
     let logs = &mut properties["logs"]["properties"];
     logs["agent"]["default"] = "auto".into();
-    logs["stream"]["default"] = Logs::default().stream.expand(|_| String::new(), Placeholder::text).into();
+    logs["stream"]["default"] = Logs::default().stream.0.expand(|_| String::new(), Placeholder::text).into();
     logs["stream"]["examples"] = json!(["{instance_id}"]);
     properties["signal"]["properties"]["timeout"]["default"] = Signal::default().timeout.0.to_string().into();
     properties["signal"]["anyOf"] = json!([
@@ -343,53 +343,42 @@ fn any_case(word: &str) -> String {
 
 /// The schema of a variable of the ECS agent. Numbers and lists may be written as text too, as `ecs.config` has them.
 fn variable(kind: VariableKind) -> Value {
-    let one_line = |description: &str| {
-        json!({
-            "description": description,
-            "anyOf": [{ "type": "string", "pattern": closed(TRIMMED) }, { "type": "number" }, { "type": "boolean" }],
-        })
-    };
-    let or_json = |description: &str, kind: &str, pattern: &str| {
-        json!({
-            "description": description,
-            "anyOf": [{ "type": kind }, { "type": "string", "pattern": closed(pattern) }],
-        })
+    let any_of = |description: &str, forms: Value| json!({ "description": description, "anyOf": forms });
+    let one_line =
+        json!([{ "type": "string", "pattern": closed(TRIMMED) }, { "type": "number" }, { "type": "boolean" }]);
+    let list = json!([{ "type": "array" }, { "type": "string", "pattern": closed(JSON_LIST) }]);
+    let mapping = json!([{ "type": "object" }, { "type": "string", "pattern": closed(JSON_OBJECT) }]);
+    let described = |description: &str, mut schema: Schema| {
+        schema.insert("description".to_owned(), description.into());
+        schema.to_value()
     };
     match kind {
-        VariableKind::Text | VariableKind::Elsewhere(_) => one_line("Text of one line."),
-        VariableKind::Secret => one_line("Text of one line, which is never shown."),
+        VariableKind::Text | VariableKind::Elsewhere(_) => any_of("Text of one line.", one_line),
+        VariableKind::Secret => any_of("Text of one line, which is never shown.", one_line),
         VariableKind::Bool => json!({
             "description": "true or false.",
             "enum": [true, false, 1, 0, "true", "false", "True", "False", "TRUE", "FALSE", "T", "F", "t", "f", "1", "0"],
         }),
         VariableKind::Level => {
             let words = LEVELS.iter().map(|word| any_case(word)).collect::<Vec<_>>().join("|");
-            let mut schema = text(&format!("^({words})$"), "one of these words", &["debug"]);
             let description = format!("A level of the log, in any case: {}.", LEVELS.join(", "));
-            schema.insert("description".to_owned(), description.into());
-            schema.to_value()
+            described(&description, text(&format!("^({words})$"), "one of these words", &["debug"]))
         }
-        VariableKind::Decimal => json!({
-            "description": "A number, which may have a fraction.",
-            "anyOf": [{ "type": "number", "minimum": 0 }, text("^([0-9]+\\.?[0-9]*|\\.[0-9]+)$", "digits and a point", &[])],
-        }),
-        VariableKind::Number => json!({
-            "description": "A whole number.",
-            "anyOf": [
-                { "type": "integer", "minimum": 0, "maximum": i64::MAX },
-                text("^[0-9]{1,19}$", "digits only", &[]),
-            ],
-        }),
+        VariableKind::Decimal => {
+            let written = text("^([0-9]+\\.?[0-9]*|\\.[0-9]+)$", "digits and a point", &[]);
+            any_of("A number, which may have a fraction.", json!([{ "type": "number", "minimum": 0 }, written]))
+        }
+        VariableKind::Number => {
+            let number = json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
+            any_of("A whole number.", json!([number, text("^[0-9]{1,19}$", "digits only", &[])]))
+        }
         VariableKind::Duration => {
-            let mut schema = text(GO_DURATION, "numbers with units, as 30s, 5m or 1h30m", &["30s", "5m", "1h30m"]);
-            schema.insert("description".to_owned(), "A duration.".into());
-            schema.to_value()
+            let form = "numbers with units, as 30s, 5m or 1h30m";
+            described("A duration.", text(GO_DURATION, form, &["30s", "5m", "1h30m"]))
         }
         VariableKind::OneOf(words) => json!({ "description": "One of these words.", "type": "string", "enum": words }),
-        VariableKind::List => or_json("A list, or a JSON array as a string.", "array", JSON_LIST),
-        VariableKind::Object => or_json("A mapping, or a JSON object as a string.", "object", JSON_OBJECT),
-        VariableKind::SecretObject => {
-            or_json("A mapping, or a JSON object as a string; never shown.", "object", JSON_OBJECT)
-        }
+        VariableKind::List => any_of("A list, or a JSON array as a string.", list),
+        VariableKind::Object => any_of("A mapping, or a JSON object as a string.", mapping),
+        VariableKind::SecretObject => any_of("A mapping, or a JSON object as a string; never shown.", mapping),
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn find(config: &Config, documents: &[Document]) -> Vec<Problem> {
     let mut found = Vec::new();
     for document in documents.iter().filter_map(|document| document.config.as_ref()) {
         never_filled(document, &mut Vec::new(), &mut found);
-        found.extend(daemon_json::warnings(document));
+        found.extend(daemon_json::examined(document).warnings);
     }
     let mut warn = |path: &[&str], message: String, remedy: &str| {
         found.push(warning(documents, path, message).remedy(remedy));

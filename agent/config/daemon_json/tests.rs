@@ -15,7 +15,8 @@ fn told(daemon: &str) -> (Vec<String>, Vec<String>) {
         };
         problems.into_iter().map(word).collect()
     };
-    (words(errors(&root)), words(warnings(&root)))
+    let Findings { errors, warnings } = examined(&root);
+    (words(errors), words(warnings))
 }
 
 #[test]

@@ -30,18 +30,9 @@ pub(super) fn fits(kind: Type, value: &Value) -> bool {
 /// Says what is expected, and what there is.
 pub(super) fn mismatch(kind: Type, node: &Node) -> String {
     let wanted = match kind {
-        Type::Text | Type::AsText => "text",
-        Type::Bool => "true or false",
-        Type::Whole(0) => "a whole number, not negative,",
-        Type::Whole(_) => "a whole number",
-        Type::Address => "an IP address",
-        Type::Network6 => "an IPv6 network",
-        Type::Bytes => "a size as text",
         Type::OneOf(..) if matches!(node.value, Value::String(_)) => "another word",
         Type::OneOf(..) => "text",
-        Type::Syntax(syntax) => syntax.name(),
-        Type::List(_) => "a list",
-        _ => "a mapping",
+        kind => words(kind)[0],
     };
     let found = match (kind, &node.value) {
         (
@@ -61,26 +52,33 @@ pub(super) fn mismatch(kind: Type, node: &Node) -> String {
 
 /// Says how to write a value that does not fit.
 pub(super) fn remedy(kind: Type, value: &Value) -> String {
-    let words = match (kind, value) {
+    let of_kind = match (kind, value) {
         (Type::Text | Type::AsText, Value::Bool(_) | Value::Int(_) | Value::Float(_)) => "put it in quotes",
-        (Type::Text | Type::AsText, _) => "write text",
         (Type::Bool, Value::String(text)) if ["true", "false"].contains(&text.as_str()) => "leave the quotes out",
-        (Type::Bool, _) => "write true or false",
         (Type::Whole(_), Value::String(text)) if text.parse::<i64>().is_ok() => "leave the quotes out",
-        (Type::Whole(_), _) => "write digits only",
-        (Type::Address, _) => "write one address, as 10.0.0.2",
-        (Type::Network6, _) => "write it as fd00:1::/64",
-        (Type::Bytes, _) => "write it as \"64M\"",
-        (Type::OneOf(words, _), Value::String(text)) => {
-            return did_you_mean(text, words.iter().copied())
-                .unwrap_or_else(|| format!("write one of {}", words.join(", ")));
+        (Type::OneOf(words, _), value) => {
+            let alike = if let Value::String(text) = value { did_you_mean(text, words.iter().copied()) } else { None };
+            return alike.unwrap_or_else(|| format!("write one of {}", words.join(", ")));
         }
-        (Type::OneOf(words, _), _) => return format!("write one of {}", words.join(", ")),
-        (Type::Syntax(syntax), _) => syntax.remedy(),
-        (Type::List(_), _) => "write a list, also of one: `[...]`",
-        _ => "write a mapping of names to values",
+        _ => words(kind)[1],
     };
-    words.to_owned()
+    of_kind.to_owned()
+}
+
+/// Names what a type wants, and says how to write it.
+fn words(kind: Type) -> [&'static str; 2] {
+    match kind {
+        Type::Text | Type::AsText => ["text", "write text"],
+        Type::Bool => ["true or false", "write true or false"],
+        Type::Whole(0) => ["a whole number, not negative,", "write digits only"],
+        Type::Whole(_) => ["a whole number", "write digits only"],
+        Type::Address => ["an IP address", "write one address, as 10.0.0.2"],
+        Type::Network6 => ["an IPv6 network", "write it as fd00:1::/64"],
+        Type::Bytes => ["a size as text", "write it as \"64M\""],
+        Type::Syntax(syntax) => syntax.words(),
+        Type::List(_) => ["a list", "write a list, also of one: `[...]`"],
+        _ => ["a mapping", "write a mapping of names to values"],
+    }
 }
 
 /// Tells whether an entry of `exec-opts` is `native.cgroupdriver`, the only option that Linux has.
@@ -102,27 +100,21 @@ impl Syntax {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Names the syntax, and says how to write it.
+    fn words(self) -> [&'static str; 2] {
         match self {
-            Syntax::Label => "a label",
-            Syntax::Resource => "a generic resource",
-            Syntax::Mirror => "the URL of a mirror",
-            Syntax::Network => "a network",
-            Syntax::Domain => "a domain",
-            Syntax::User => "a user",
-        }
-    }
-
-    fn remedy(self) -> &'static str {
-        match self {
-            Syntax::Label => {
-                "write it as name=value; Docker keeps com.docker.*, io.docker.* and org.dockerproject.* for itself"
-            }
-            Syntax::Resource => "write it as kind=value",
-            Syntax::Mirror => "write http:// or https:// and a host, without user, password, query and fragment",
-            Syntax::Network => "write it as 172.30.0.0/16",
-            Syntax::User => "write it as default, or as user:group",
-            Syntax::Domain => "write letters, digits, `-` and `.` only, as corp.example",
+            Syntax::Label => [
+                "a label",
+                "write it as name=value; Docker keeps com.docker.*, io.docker.* and org.dockerproject.* for itself",
+            ],
+            Syntax::Resource => ["a generic resource", "write it as kind=value"],
+            Syntax::Mirror => [
+                "the URL of a mirror",
+                "write http:// or https:// and a host, without user, password, query and fragment",
+            ],
+            Syntax::Network => ["a network", "write it as 172.30.0.0/16"],
+            Syntax::User => ["a user", "write it as default, or as user:group"],
+            Syntax::Domain => ["a domain", "write letters, digits, `-` and `.` only, as corp.example"],
         }
     }
 }

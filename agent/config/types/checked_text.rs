@@ -4,8 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Text that is made only through a check of its grammar.
+/// Text that is made only through a check of its grammar: a condition with the words for a text that does not meet it, or a
+/// function that gives the words.
 macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, |$text:ident| $is_right:expr, $words:literal) => {
+        checked_text! { $(#[$doc])* $name, |$text| if $is_right { Ok(()) } else { Err(format!($words)) } }
+    };
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
@@ -112,61 +116,48 @@ impl StackName {
 
 checked_text! {
     /// A logical id in a template: letters and digits.
-    LogicalId, |text| match text.is_empty() || text.len() > 255 || !is_word(text, "") {
-        true => Err(format!("`{text}` is not a logical id\nwrite the name that the resource has in the template (letters and digits only), not the id of the resource itself")),
-        false => Ok(()),
-    }
+    LogicalId, |text| (1..=255).contains(&text.len()) && is_word(text, ""),
+    "`{text}` is not a logical id\nwrite the name that the resource has in the template (letters and digits only), not the id of the resource itself"
 }
 
 checked_text! {
     /// The name of a lifecycle hook: 1 to 255 characters of what Auto Scaling allows.
     /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutLifecycleHook.html>
-    LifecycleHookName, |text| match text.is_empty() || text.len() > 255 || !is_word(text, "-_/") {
-        true => Err(format!("`{text}` is not a name that Auto Scaling allows for a lifecycle hook\n1 to 255 letters, digits and - _ /")),
-        false => Ok(()),
-    }
+    LifecycleHookName, |text| (1..=255).contains(&text.len()) && is_word(text, "-_/"),
+    "`{text}` is not a name that Auto Scaling allows for a lifecycle hook\n1 to 255 letters, digits and - _ /"
 }
 
 checked_text! {
     /// The name of a user's own command: 1 to 64 letters, digits and `-_.`, which a systemd unit's name takes as they are.
-    HookName, |text| match text.is_empty() || text.len() > 64 || !is_word(text, "-_.") {
-        true => Err(format!("`{text}` is not a name for a hook\n1 to 64 letters, digits and - _ .")),
-        false => Ok(()),
-    }
+    HookName, |text| (1..=64).contains(&text.len()) && is_word(text, "-_."),
+    "`{text}` is not a name for a hook\n1 to 64 letters, digits and - _ ."
 }
 
 checked_text! {
     /// The name of an Auto Scaling group: 1 to 255 characters, without a colon.
-    GroupName, |text| match text.is_empty() || text.chars().count() > 255 || text.contains(':') || text.chars().any(char::is_control) {
-        true => Err(format!("`{text}` is not the name of an Auto Scaling group\nwrite the group's name, not its ARN, or leave `group` out: then the instance's tag aws:autoscaling:groupName has it")),
-        false => Ok(()),
-    }
+    GroupName, |text| (1..=255).contains(&text.chars().count()) && !text.contains(|c: char| c == ':' || c.is_control()),
+    "`{text}` is not the name of an Auto Scaling group\nwrite the group's name, not its ARN, or leave `group` out: then the instance's tag aws:autoscaling:groupName has it"
 }
 
 checked_text! {
     /// An AWS region, such as `eu-central-1`.
-    Region, |text| match text.split('-').count() < 3 || !is_word(text, "-") || text.len() > 32 || text != text.to_ascii_lowercase() {
-        true => Err(format!("`{text}` is not an AWS region\nwrite its name, such as eu-central-1")),
-        false => Ok(()),
-    }
+    Region, |text| text.split('-').count() >= 3 && is_word(text, "-") && text.len() <= 32 && text == text.to_ascii_lowercase(),
+    "`{text}` is not an AWS region\nwrite its name, such as eu-central-1"
 }
 
 checked_text! {
     /// The label of a filesystem; its greatest length depends on the filesystem.
-    FilesystemLabel, |text| match text.is_empty() || !is_word(text, "-_.") {
-        true => Err(format!("`{text}` can't be the label of a filesystem here\nletters, digits, - _ and . only")),
-        false => Ok(()),
-    }
+    FilesystemLabel, |text| !text.is_empty() && is_word(text, "-_."),
+    "`{text}` can't be the label of a filesystem here\nletters, digits, - _ and . only"
 }
 
 checked_text! {
     /// An absolute path without `.`, `..`, blanks at an end or control characters.
     AbsolutePath, |text| {
-        let part_is_bad = |part: &str| part.is_empty() || part == "." || part == "..";
         if !text.starts_with('/') || text.len() > 4096 {
             return Err(format!("`{text}` is not an absolute path\nbegin it with /"));
         }
-        if text.len() > 1 && text[1..].split('/').any(part_is_bad) {
+        if text.len() > 1 && !is_plain_path(&text[1..]) {
             return Err(format!("`{text}` is not a plain path\nleave out `.`, `..`, a doubled / and a / at the end"));
         }
         match text.chars().any(char::is_control) || text.trim() != text {
@@ -178,60 +169,50 @@ checked_text! {
 
 checked_text! {
     /// A path below another one, such as `public/html`.
-    RelativePath, |text| match text.is_empty() || text.starts_with('/') || text.chars().any(char::is_control)
-        || text.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
-        true => Err(format!("`{text}` is not a path below the mount\nwrite it without / at the beginning or end, and without `..`")),
-        false => Ok(()),
-    }
+    RelativePath, |text| is_plain_path(text) && !text.contains(char::is_control),
+    "`{text}` is not a path below the mount\nwrite it without / at the beginning or end, and without `..`"
+}
+
+/// Tells whether each part of a path has a name of its own: no part is empty, `.` or `..`.
+fn is_plain_path(text: &str) -> bool {
+    text.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 
 checked_text! {
     /// One option of mount(8), such as `noatime`.
-    MountOption, |text| match text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || ",%\"\\".contains(c)) {
-        true => Err(format!("`{text}` is not one mount option\nwrite a list with one option per entry")),
-        false => Ok(()),
-    }
+    MountOption, |text| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",%\"\\".contains(c)),
+    "`{text}` is not one mount option\nwrite a list with one option per entry"
 }
 
 checked_text! {
     /// An entry of a NO_PROXY list: a host, a domain, an address or a network.
-    NoProxyEntry, |text| match text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || ",\"'\\%".contains(c)) {
-        true => Err(format!("`{text}` can't stand in a NO_PROXY list\nwrite a list with one host, .domain, address or network per entry")),
-        false => Ok(()),
-    }
+    NoProxyEntry, |text| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",\"'\\%".contains(c)),
+    "`{text}` can't stand in a NO_PROXY list\nwrite a list with one host, .domain, address or network per entry"
 }
 
 checked_text! {
     /// A name or value of an attribute of a container instance: 1 to 128 characters of what ECS allows.
     /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>
-    AttributeName, |text| match text.is_empty() || text.len() > 128 || !is_word(text, "-_/\\.") {
-        true => Err(format!("`{text}` is not a name that ECS allows for an attribute\n1 to 128 letters, digits and - _ / \\ .")),
-        false => Ok(()),
-    }
+    AttributeName, |text| (1..=128).contains(&text.len()) && is_word(text, "-_/\\."),
+    "`{text}` is not a name that ECS allows for an attribute\n1 to 128 letters, digits and - _ / \\ ."
 }
 
 checked_text! {
     /// The value of an attribute of a container instance.
-    AttributeValue, |text| match text.is_empty() || text.len() > 128 || text.trim() != text || !is_word(text, "-_.@/\\: ") {
-        true => Err(format!("`{text}` is not a value that ECS allows for an attribute\n1 to 128 letters, digits, spaces (not at an end) and - _ . @ / \\ :")),
-        false => Ok(()),
-    }
+    AttributeValue, |text| (1..=128).contains(&text.len()) && text.trim() == text && is_word(text, "-_.@/\\: "),
+    "`{text}` is not a value that ECS allows for an attribute\n1 to 128 letters, digits, spaces (not at an end) and - _ . @ / \\ :"
 }
 
 checked_text! {
     /// The key of a tag: 1 to 128 characters, not beginning with `aws:`.
-    TagKey, |text| match text.is_empty() || text.chars().count() > 128 || text.to_ascii_lowercase().starts_with("aws:") || !is_tag_text(text) {
-        true => Err(format!("`{text}` is not a key that AWS allows for a tag\n1 to 128 letters, digits, spaces and + - = . _ : / @, not beginning with aws:")),
-        false => Ok(()),
-    }
+    TagKey, |text| (1..=128).contains(&text.chars().count()) && !text.to_ascii_lowercase().starts_with("aws:") && is_tag_text(text),
+    "`{text}` is not a key that AWS allows for a tag\n1 to 128 letters, digits, spaces and + - = . _ : / @, not beginning with aws:"
 }
 
 checked_text! {
     /// The value of a tag: at most 256 characters.
-    TagValue, |text| match text.chars().count() > 256 || !is_tag_text(text) {
-        true => Err(format!("`{text}` is not a value that AWS allows for a tag\nup to 256 letters, digits, spaces and + - = . _ : / @")),
-        false => Ok(()),
-    }
+    TagValue, |text| text.chars().count() <= 256 && is_tag_text(text),
+    "`{text}` is not a value that AWS allows for a tag\nup to 256 letters, digits, spaces and + - = . _ : / @"
 }
 
 fn is_tag_text(text: &str) -> bool {
@@ -245,27 +226,20 @@ checked_text! {
         let is_role = matches!(&parts[..], ["arn", partition, "iam", "", account, role]
             if !partition.is_empty() && account.len() == 12 && is_word(partition, "-")
                 && account.chars().all(|c| c.is_ascii_digit()) && role.len() > 5 && role.starts_with("role/"));
-        match is_role && text.len() <= 2048 && is_word(text, "-_+=,.@:/") {
-            true => Ok(()),
-            false => Err(format!("`{text}` is not the ARN of an IAM role\nwrite arn:aws:iam::ACCOUNT:role/NAME")),
-        }
-    }
+        is_role && text.len() <= 2048 && is_word(text, "-_+=,.@:/")
+    },
+    "`{text}` is not the ARN of an IAM role\nwrite arn:aws:iam::ACCOUNT:role/NAME"
 }
 
 checked_text! {
     /// Text of one line, not empty.
-    OneLine, |text| match text.is_empty() || text.chars().any(char::is_control) {
-        true => Err("the text is empty, or has a line break in it".to_owned()),
-        false => Ok(()),
-    }
+    OneLine, |text| !text.is_empty() && !text.contains(char::is_control), "the text is empty, or has a line break in it"
 }
 
 checked_text! {
     /// The numeric owner of a directory, `UID:GID`; names would depend on the image.
-    Owner, |text| match text.split_once(':') {
-        Some((user, group)) if is_id(user) && is_id(group) => Ok(()),
-        _ => Err(format!("`{text}` is not an owner\nwrite numbers, as \"1000:1000\", in quotes")),
-    }
+    Owner, |text| text.split_once(':').is_some_and(|(user, group)| is_id(user) && is_id(group)),
+    "`{text}` is not an owner\nwrite numbers, as \"1000:1000\", in quotes"
 }
 
 /// Tells whether a text is the number of a user or a group. Rust alone would take `+5` too.

@@ -9,7 +9,7 @@ use super::checked_text::{AbsolutePath, OneLine, checked_text};
 use crate::text::did_you_mean;
 
 /// The longest text that the schema of the CloudWatch agent takes for a format or a pattern, in characters.
-pub(super) const LONGEST: usize = 4096;
+const LONGEST: usize = 4096;
 
 checked_text! {
     /// A file, or a pattern of files, that the CloudWatch agent can send.
@@ -29,8 +29,11 @@ impl TimestampFormat {
 }
 
 checked_text! {
-    /// The name of an encoding of text.
-    Encoding, check_encoding
+    /// The name of an encoding that the CloudWatch agent finds, in any case.
+    Encoding, |text| match !text.contains(' ') && ENCODINGS.contains(&format!(" {} ", text.to_ascii_lowercase())) {
+        true => Ok(()),
+        false => Err(format!("there is no encoding `{text}`\nthere are{}", ENCODINGS.trim_end())),
+    }
 }
 
 /// The directives of a time that the CloudWatch agent knows: `internal/util/timestamp` of its sources.
@@ -46,12 +49,7 @@ const GO_LAYOUT: [&str; 5] = ["Jan", "Mon", "MST", "PM", "pm"];
 /// Checks a format of times as the CloudWatch agent reads it. The format must have the agent's directives only, and a date:
 /// a time without one is of 1 January, and soon too old for CloudWatch Logs.
 fn check_timestamp_format(text: &str) -> Result<(), String> {
-    OneLine::try_from(text.to_owned())?;
-    if text.chars().count() > LONGEST {
-        return Err(format!(
-            "the format is longer than {LONGEST} characters\nthe CloudWatch agent takes no longer one"
-        ));
-    }
+    check_length(text, "format")?;
     let (directives, literals) = parts(text)?;
     if let Some(c) = literals.chars().find(|c| *c == '\\' || c.is_ascii_digit()) {
         return Err(format!(
@@ -73,6 +71,17 @@ fn check_timestamp_format(text: &str) -> Result<(), String> {
 }
 
 const EXAMPLE: &str = "an example is %Y-%m-%d %H:%M:%S";
+
+/// Refuses a text of more than one line, or longer than the CloudWatch agent takes it.
+pub(super) fn check_length(text: &str, what: &str) -> Result<(), String> {
+    OneLine::try_from(text.to_owned())?;
+    match text.chars().count() <= LONGEST {
+        true => Ok(()),
+        false => {
+            Err(format!("the {what} is longer than {LONGEST} characters\nthe CloudWatch agent takes no longer one"))
+        }
+    }
+}
 
 /// Splits a format into its directives and the text between them.
 fn parts(text: &str) -> Result<(Vec<&str>, String), String> {
@@ -183,12 +192,3 @@ const ENCODINGS: &str = " utf-8 utf8 utf-16 utf-16le utf-16be ascii us-ascii lat
     iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8 iso-8859-9 iso-8859-10 iso-8859-13 iso-8859-14 iso-8859-15 iso-8859-16 ibm866 \
     koi8-r koi8-u macintosh x-mac-cyrillic windows-874 windows-1250 windows-1251 windows-1252 windows-1253 windows-1254 \
     windows-1255 windows-1256 windows-1257 windows-1258 gbk gb2312 gb18030 big5 euc-jp iso-2022-jp shift_jis sjis euc-kr ";
-
-/// Checks the name of an encoding that the CloudWatch agent finds, in any case.
-fn check_encoding(text: &str) -> Result<(), String> {
-    let is_known = !text.contains(' ') && ENCODINGS.contains(&format!(" {} ", text.to_ascii_lowercase()));
-    match is_known {
-        true => Ok(()),
-        false => Err(format!("there is no encoding `{text}`\nthere are{}", ENCODINGS.trim_end())),
-    }
-}

@@ -16,12 +16,12 @@ pub struct NameTemplate(Vec<Segment>);
 /// The name of a log group, or its prefix: letters, digits and `-_/.#`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct LogGroupName(NameTemplate);
+pub struct LogGroupName(pub NameTemplate);
 
 /// The name of a log stream: anything but `:`, `*` and line breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct LogStreamName(NameTemplate);
+pub struct LogStreamName(pub NameTemplate);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
@@ -142,22 +142,6 @@ impl TryFrom<String> for LogStreamName {
     }
 }
 
-impl std::ops::Deref for LogGroupName {
-    type Target = NameTemplate;
-
-    fn deref(&self) -> &NameTemplate {
-        &self.0
-    }
-}
-
-impl std::ops::Deref for LogStreamName {
-    type Target = NameTemplate;
-
-    fn deref(&self) -> &NameTemplate {
-        &self.0
-    }
-}
-
 impl NameTemplate {
     fn parse(text: &str, literal_is_right: impl Fn(&str) -> bool, rule: &str) -> Result<Self, String> {
         let mut segments = Vec::new();
@@ -181,13 +165,10 @@ impl NameTemplate {
         }
         segments.push(Segment::Literal(rest.to_owned()));
         segments.retain(|segment| *segment != Segment::Literal(String::new()));
-        let literals_are_right = segments.iter().all(|segment| match segment {
-            Segment::Literal(literal) => literal_is_right(literal),
-            Segment::Variable(_) | Segment::Placeholder(_) => true,
-        });
-        match literals_are_right && !segments.is_empty() {
-            true => Ok(NameTemplate(segments)),
-            false => Err(format!(
+        let is_wrong = |segment: &Segment| matches!(segment, Segment::Literal(literal) if !literal_is_right(literal));
+        match segments.is_empty() || segments.iter().any(is_wrong) {
+            false => Ok(NameTemplate(segments)),
+            true => Err(format!(
                 "`{text}` is not a name that CloudWatch Logs allows\n1 to {LONGEST_LOG_NAME} characters: {rule}; variables are {VARIABLES}, placeholders {PLACEHOLDERS}"
             )),
         }

@@ -5,8 +5,8 @@ use std::fmt;
 use regex_syntax::ast::{self, Ast};
 use serde::{Deserialize, Serialize};
 
-use super::checked_text::{OneLine, checked_text, is_word};
-use super::log_formats::LONGEST;
+use super::checked_text::{checked_text, is_word};
+use super::log_formats::check_length;
 
 checked_text! {
     /// A regular expression in the syntax of Go.
@@ -30,12 +30,7 @@ impl StartPattern {
 /// that only Rust knows is refused, and so is syntax that only Go knows (`\C`, `\Q…\E`, a lone brace or bracket), for which
 /// there is another spelling.
 fn check_regular_expression(text: &str) -> Result<(), String> {
-    OneLine::try_from(text.to_owned())?;
-    if text.chars().count() > LONGEST {
-        return Err(format!(
-            "the regular expression is longer than {LONGEST} characters\nthe CloudWatch agent takes no longer one"
-        ));
-    }
+    check_length(text, "regular expression")?;
     let ast = ast::parse::ParserBuilder::new().nest_limit(250).build().parse(text).map_err(|error| {
         let at = text.get(error.span().start.offset..).filter(|rest| !rest.is_empty());
         let place = at.map(|rest| format!(" at `{rest}`")).unwrap_or_default();

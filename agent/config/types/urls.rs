@@ -57,8 +57,8 @@ fn parse_url(text: &str, what: &str, example: &str) -> Result<url::Url, String> 
     let url = url::Url::parse(text).map_err(|error| format!("the {what} is not a URL: {error}\n{remedy}"))?;
     // A URL's parser would find a host in `http:///x` too.
     let after_scheme = text.split_once("://").filter(|_| ["http", "https"].contains(&url.scheme()));
-    let after_scheme = after_scheme.map(|(_, rest)| rest);
-    match after_scheme.is_none_or(|rest| rest.starts_with(['/', '\\'])) || url.host_str().is_none_or(str::is_empty) {
+    let has_no_host = after_scheme.is_none_or(|(_, rest)| rest.starts_with(['/', '\\']));
+    match has_no_host || url.host_str().is_none_or(str::is_empty) {
         true => Err(format!("the {what} does not begin with http:// or https:// and a host\n{remedy}")),
         false => Ok(url),
     }

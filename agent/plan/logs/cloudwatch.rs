@@ -179,8 +179,8 @@ impl HostLogs<'_> {
         let is_known = |held: &Placeholder| {
             matches!(held, Placeholder::InstanceId | Placeholder::AwsRegion | Placeholder::AccountId)
         };
-        let group = self.config.log_group();
-        let unknown = group.placeholders().chain(self.config.logs.stream.placeholders()).find(|held| !is_known(held));
+        let (group, stream) = (self.config.log_group().0, &self.config.logs.stream.0);
+        let unknown = group.placeholders().chain(stream.placeholders()).find(|held| !is_known(held));
         if let Some(placeholder) = unknown {
             notes.push(format!(
                 "in names for the journal {} is the instance's id: the CloudWatch agent fills in nothing there",

@@ -17,9 +17,9 @@ fn refuses<T: TryFrom<String, Error = String>>(table: &[(&str, &str)]) {
 #[test]
 fn names_are_filled_in() {
     let name = LogGroupName::try_from("${stack}/ec2/{account_id}/${resource}".to_owned()).unwrap();
-    assert_eq!(name.variables().collect::<Vec<_>>(), [Variable::Stack, Variable::Resource]);
-    assert_eq!(name.placeholders().collect::<Vec<_>>(), [Placeholder::AccountId]);
-    let expanded = name.expand(|variable| variable.name().to_owned(), Placeholder::text);
+    assert_eq!(name.0.variables().collect::<Vec<_>>(), [Variable::Stack, Variable::Resource]);
+    assert_eq!(name.0.placeholders().collect::<Vec<_>>(), [Placeholder::AccountId]);
+    let expanded = name.0.expand(|variable| variable.name().to_owned(), Placeholder::text);
     assert_eq!(expanded, "stack/ec2/{account_id}/resource");
     assert_eq!(Placeholder::AccountId.longest().len(), 12);
 }
