@@ -92,26 +92,21 @@ impl Grammar {
                 false if most == EVER => Err(format!("`{text}` is too short\nwrite {} or more", span(least))),
                 false => Err(format!("`{text}` is out of range\nwrite {} to {}", span(least), span(most))),
             },
-            SomeOf(words) => each_item(text, |item| {
-                let known = item.as_str().is_some_and(|word| words.contains(&word));
-                known.then_some(()).ok_or_else(|| {
-                    format!("the ECS agent doesn't know {} here\nit knows {}", quoted(item), words.join(", "))
-                })
-            }),
-            Texts => each_item(text, |item| match item.is_string() {
-                true => Ok(()),
-                false => Err(format!("{} is not text\nwrite a list of texts", quoted(item))),
-            }),
-            Ports => each_item(text, |item| match item.as_u64().is_some_and(|port| port <= u64::from(u16::MAX)) {
-                true => Ok(()),
-                false => Err(format!("{} is not a port\nwrite numbers from 0 to 65535", quoted(item))),
-            }),
-            Networks => each_item(text, |item| match item.as_str().is_some_and(|text| text.parse::<IpNet>().is_ok()) {
-                true => Ok(()),
-                false => {
-                    Err(format!("{} is not a network\nwrite an address and its prefix, as 10.1.0.0/16", quoted(item)))
-                }
-            }),
+            SomeOf(words) => {
+                let is_known = |item: &Value| item.as_str().is_some_and(|word| words.contains(&word));
+                let fault = |item| format!("the ECS agent doesn't know {item} here\nit knows {}", words.join(", "));
+                each_item(text, is_known, fault)
+            }
+            Texts => each_item(text, Value::is_string, |item| format!("{item} is not text\nwrite a list of texts")),
+            Ports => {
+                let is_port = |item: &Value| item.as_u64().is_some_and(|port| port <= u64::from(u16::MAX));
+                each_item(text, is_port, |item| format!("{item} is not a port\nwrite numbers from 0 to 65535"))
+            }
+            Networks => {
+                let is_network = |item: &Value| item.as_str().is_some_and(|text| text.parse::<IpNet>().is_ok());
+                let remedy = "write an address and its prefix, as 10.1.0.0/16";
+                each_item(text, is_network, |item| format!("{item} is not a network\n{remedy}"))
+            }
             ToTexts => match entries(text).into_iter().find(|(_, value)| !value.is_string()) {
                 // The value may be a secret: it is not shown.
                 Some((key, _)) => Err(format!("the value of `{key}` is not text\nput it in quotes")),
@@ -130,19 +125,15 @@ impl Grammar {
     }
 }
 
-/// Checks each item of the JSON list.
-fn each_item(text: &str, check: impl FnMut(&Value) -> Result<(), String>) -> Result<(), String> {
+/// Checks each item of the JSON list. `fault` gets the first wrong item as JSON, but text without its quotes.
+fn each_item(text: &str, fits: impl Fn(&Value) -> bool, fault: impl Fn(String) -> String) -> Result<(), String> {
     let items: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
-    items.iter().try_for_each(check)
+    let shown = |item: &Value| format!("`{}`", item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+    items.iter().find(|item| !fits(item)).map_or(Ok(()), |item| Err(fault(shown(item))))
 }
 
 fn entries(text: &str) -> serde_json::Map<String, Value> {
     serde_json::from_str(text).unwrap_or_default()
-}
-
-/// Writes an item for a message: as JSON, but text without its quotes.
-fn quoted(item: &Value) -> String {
-    format!("`{}`", item.as_str().map_or_else(|| item.to_string(), str::to_owned))
 }
 
 /// Reads two whole numbers with the character `between` between them.
