@@ -91,62 +91,44 @@ pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
 
 /// The conflict with an image that lacks the package's `common-config.toml`, which the agent's start program always opens.
 pub fn without_common_config() -> Conflict {
-    Conflict {
-        found: format!("{CLOUDWATCH_COMMON} is missing"),
-        why: DOES_NOT_START,
-        remedy: "make it in the image; an empty file is enough".to_owned(),
-        is_harmless: false,
-    }
+    let found = format!("{CLOUDWATCH_COMMON} is missing");
+    Conflict::of(found, DOES_NOT_START, "make it in the image; an empty file is enough")
 }
 
 /// The conflict with a host on which an entry of `logs.files` is a folder.
 pub fn a_folder(path: &str) -> Conflict {
-    Conflict {
-        found: format!("{path} in `logs.files` is a folder"),
-        why: "the CloudWatch agent sends nothing of it",
-        remedy: format!("name its files, such as {path}/*.log"),
-        is_harmless: true,
-    }
+    let (found, remedy) =
+        (format!("{path} in `logs.files` is a folder"), format!("name its files, such as {path}/*.log"));
+    Conflict::harmless(found, "the CloudWatch agent sends nothing of it", remedy)
 }
 
 /// The conflict with a region for all logs that the image sets, and not our configuration.
 fn elsewhere(merged: &Merged, region: &str) -> Option<Conflict> {
     let (file, value) = merged.values.get("agent.region")?;
     let other = value.as_str().filter(|other| !region.is_empty() && *other != region && file != CLOUDWATCH_JSON)?;
-    Some(Conflict {
-        found: format!("{file} sets `agent.region` to {other}, and the instance is in {region}"),
-        why: "the CloudWatch agent sends all logs to that region",
-        remedy: format!("take it out of {file} in the image"),
-        is_harmless: true,
-    })
+    let found = format!("{file} sets `agent.region` to {other}, and the instance is in {region}");
+    let remedy = format!("take it out of {file} in the image");
+    Some(Conflict::harmless(found, "the CloudWatch agent sends all logs to that region", remedy))
 }
 
 /// The conflict with a file of the agent's collector that is not YAML.
 fn broken_yaml(path: &str, text: &[u8]) -> Option<Conflict> {
     let text = String::from_utf8_lossy(text);
     let error = saphyr_parser::Parser::new_from_str(&text).find_map(Result::err)?;
-    Some(Conflict {
-        found: format!("{path} is no YAML (line {})", error.marker().line()),
-        why: DOES_NOT_START,
-        remedy: REMEDY.to_owned(),
-        is_harmless: false,
-    })
+    let found = format!("{path} is no YAML (line {})", error.marker().line());
+    Some(Conflict::of(found, DOES_NOT_START, REMEDY))
 }
 
 /// The conflict with a file that is not JSON. The end of the file's name does not matter: the agent also reads `notes.txt`
 /// and `x.json.bak`.
 fn broken(path: &str, error: &str, is_ours_read: bool) -> Conflict {
-    let is_main = path == MAIN_FILE;
-    let why = match (is_main, is_ours_read) {
-        (true, _) => DOES_NOT_START,
-        (_, true) => "the CloudWatch agent reads no file after it",
-        (_, false) => "the CloudWatch agent reads no file after it, ecs-firstrun.json included",
-    };
-    Conflict {
-        found: format!("{path} is no JSON object ({error})"),
-        why,
-        remedy: REMEDY.to_owned(),
-        is_harmless: is_ours_read,
+    let found = format!("{path} is no JSON object ({error})");
+    match (path == MAIN_FILE, is_ours_read) {
+        (true, _) => Conflict::of(found, DOES_NOT_START, REMEDY),
+        (_, true) => Conflict::harmless(found, "the CloudWatch agent reads no file after it", REMEDY),
+        (_, false) => {
+            Conflict::of(found, "the CloudWatch agent reads no file after it, ecs-firstrun.json included", REMEDY)
+        }
     }
 }
 
@@ -207,14 +189,14 @@ impl Merged {
         if is_same(before, &value) {
             return;
         }
-        let (other, file) = (other.as_str(), file);
+        let other = other.as_str();
         let of_image = if file == CLOUDWATCH_JSON { other } else { file };
         let found = match other == file {
             true => format!("{file} gives two values for {words}"),
             false => format!("{other} and {file} give different values for {words}"),
         };
         let remedy = format!("take it out of {of_image} in the image");
-        let conflict = Conflict { found, why: DOES_NOT_START, remedy, is_harmless: false };
+        let conflict = Conflict::of(found, DOES_NOT_START, remedy);
         if !self.conflicts.contains(&conflict) {
             self.conflicts.push(conflict);
         }

@@ -20,6 +20,18 @@ pub struct Conflict {
     pub is_harmless: bool,
 }
 
+impl Conflict {
+    /// Makes a conflict because of which our logs are not sent.
+    pub(super) fn of(found: String, why: &'static str, remedy: impl Into<String>) -> Self {
+        Conflict { found, why, remedy: remedy.into(), is_harmless: false }
+    }
+
+    /// Makes a conflict that leaves our logs alone.
+    pub(super) fn harmless(found: String, why: &'static str, remedy: impl Into<String>) -> Self {
+        Conflict { is_harmless: true, ..Conflict::of(found, why, remedy) }
+    }
+}
+
 impl std::fmt::Display for Conflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}, so {}; {}", self.found, self.why, self.remedy)

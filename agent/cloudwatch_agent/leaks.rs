@@ -66,23 +66,16 @@ fn sent<'a>(json: &'a Value, logfile: &str) -> Vec<(String, &'a str)> {
 
 fn of_entry(path: &str, what: &str, group: &str) -> Conflict {
     let group = if group.is_empty() { String::new() } else { format!(" to the log group {group}") };
-    Conflict {
-        found: format!("{path} sends {what}{group} with the CloudWatch agent's own lines"),
-        why: "the proxy's password leaves the instance in one of them",
-        remedy: format!(
-            "add {{\"type\": \"exclude\", \"expression\": \"{WORDS}\"}} to the `filters` of that entry in the image"
-        ),
-        is_harmless: true,
-    }
+    let found = format!("{path} sends {what}{group} with the CloudWatch agent's own lines");
+    let filter = format!("{{\"type\": \"exclude\", \"expression\": \"{WORDS}\"}}");
+    let remedy = format!("add {filter} to the `filters` of that entry in the image");
+    Conflict::harmless(found, "the proxy's password leaves the instance in one of them", remedy)
 }
 
 fn of_logfile(path: &str, log: &str) -> Conflict {
-    Conflict {
-        found: format!("{path} sets `agent.logfile` to {log}"),
-        why: "the CloudWatch agent writes the proxy's password there, for every user to read",
-        remedy: "leave `logfile` out of it, or make that file in the image, with mode 0600".to_owned(),
-        is_harmless: true,
-    }
+    let found = format!("{path} sets `agent.logfile` to {log}");
+    let why = "the CloudWatch agent writes the proxy's password there, for every user to read";
+    Conflict::harmless(found, why, "leave `logfile` out of it, or make that file in the image, with mode 0600")
 }
 
 /// Tells whether an entry for the journal reads the lines of the agent's own unit. The entry may name the unit without
