@@ -178,7 +178,7 @@ proptest! {
         prop_assert!(plan.steps.iter().all(|step| !step.actions.is_empty()));
 
         let ends: Vec<_> = actions(&plan).into_iter().map(|action| {
-            matches!(action, Action::WaitFor(Condition::Registered { .. } | Condition::UnitActive { .. }))
+            matches!(action, Action::WaitFor(wait) if !matches!(wait.condition, Condition::DevicePresent { .. }))
         }).collect();
         let last = ends.len() - 1;
         prop_assert!(ends.iter().enumerate().all(|(index, is_end)| !is_end || index == last), "{}", plan);

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use super::{Host, Life, UnitState};
 use crate::config::types::Device;
 use crate::ecs_agent::{EcsAgent, POLL, Seen};
-use crate::plan::Condition;
+use crate::plan::{Condition, Wait};
 use crate::report::Change;
 use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT};
 
@@ -43,24 +43,19 @@ pub struct Unmet {
 }
 
 impl Host {
-    pub(super) async fn wait_for(
-        &self,
-        condition: &Condition,
-        ecs_agent: &EcsAgent,
-        deadline: Instant,
-    ) -> Result<Change> {
-        let began = Instant::now();
+    pub(super) async fn wait_for(&self, wait: &Wait, ecs_agent: &EcsAgent, deadline: Instant) -> Result<Change> {
+        let (condition, began) = (&wait.condition, Instant::now());
         // The wait ends before the deadline, so that there is time to say what was last seen.
         let left = deadline.saturating_duration_since(began);
-        let ends = began + condition.timeout().min(left - LAST_WORDS.min(left / 4));
+        let ends = began + wait.timeout.min(left - LAST_WORDS.min(left / 4));
         let most = humantime::format_duration(whole_seconds(ends.saturating_duration_since(began)));
         let words = format!("waiting until {condition}, at most {most}");
         tracing::info!("{words}");
         self.say_status(&words);
         match condition {
-            Condition::DevicePresent { device, .. } => self.wait_for_device(device, began, ends).await,
-            Condition::UnitActive { unit, .. } => self.wait_for_unit(unit, began, ends).await,
-            Condition::Registered { cluster, .. } => {
+            Condition::DevicePresent { device } => self.wait_for_device(device, began, ends).await,
+            Condition::UnitActive { unit } => self.wait_for_unit(unit, began, ends).await,
+            Condition::Registered { cluster } => {
                 self.wait_for_registration(cluster.as_deref(), ecs_agent, began, ends).await
             }
         }

@@ -54,7 +54,7 @@ pub enum Action {
         mode: Mode,
         /// True if the directory gets the label of the host's SELinux policy when it is made. Parents that are made get
         /// theirs, too.
-        #[serde(skip_serializing_if = "is_false")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
         label: bool,
     },
     /// This directory exists, and has the label of the host's SELinux policy. A directory with content keeps its label.
@@ -78,7 +78,7 @@ pub enum Action {
         /// The directory.
         path: String,
         /// True if the directory gets a label, as for [`Action::EnsureDirectory`].
-        #[serde(skip_serializing_if = "is_false")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
         label: bool,
     },
     /// The mounted filesystem of this device is as large as the device.
@@ -136,7 +136,7 @@ pub enum Action {
         environment: Option<&'static str>,
     },
     /// This condition holds.
-    WaitFor(Condition),
+    WaitFor(Wait),
 }
 
 /// A file that only this agent writes.
@@ -163,6 +163,17 @@ pub enum Start {
     Queue,
 }
 
+/// A wait for a condition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Wait {
+    /// The condition.
+    #[serde(flatten)]
+    pub condition: Condition,
+    /// The longest time to wait.
+    #[serde(serialize_with = "as_seconds")]
+    pub timeout: Duration,
+}
+
 /// The conditions that can be waited for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "condition", rename_all = "snake_case")]
@@ -171,38 +182,18 @@ pub enum Condition {
     DevicePresent {
         /// The device that is waited for.
         device: Device,
-        /// The longest time to wait.
-        #[serde(serialize_with = "as_seconds")]
-        timeout: Duration,
     },
     /// The unit is active.
     UnitActive {
         /// The unit.
         unit: String,
-        /// The longest time to wait.
-        #[serde(serialize_with = "as_seconds")]
-        timeout: Duration,
     },
     /// The ECS agent is registered with this cluster.
     Registered {
         /// Name or ARN of the cluster; none where the ECS agent's settings name it.
         #[serde(skip_serializing_if = "Option::is_none")]
         cluster: Option<String>,
-        /// The longest time to wait.
-        #[serde(serialize_with = "as_seconds")]
-        timeout: Duration,
     },
-}
-
-impl Condition {
-    /// Returns the longest time to wait for the condition.
-    pub fn timeout(&self) -> Duration {
-        match self {
-            Condition::DevicePresent { timeout, .. }
-            | Condition::UnitActive { timeout, .. }
-            | Condition::Registered { timeout, .. } => *timeout,
-        }
-    }
 }
 
 /// Writes a single unit as text, and several as a list. Plans had text when a file had at most one reader.
@@ -212,10 +203,6 @@ fn one_or_list<S: serde::Serializer>(units: &[String], serializer: S) -> Result<
         [unit] => serializer.serialize_str(unit),
         units => units.serialize(serializer),
     }
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -252,7 +239,7 @@ impl fmt::Display for Action {
             Action::StartUnit { unit, start: Start::Queue } => write!(f, "queue the start of {unit}"),
             Action::NotifyReady => f.write_str("tell systemd that the host is configured"),
             Action::RunHook { name, .. } => write!(f, "run the hook {name}"),
-            Action::WaitFor(condition) => write!(f, "wait until {condition}"),
+            Action::WaitFor(wait) => write!(f, "wait until {}", wait.condition),
         }
     }
 }
@@ -264,15 +251,13 @@ fn with_label(label: bool) -> &'static str {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Condition::DevicePresent { device: Device::InstanceStore, .. } => {
-                f.write_str("the instance store is attached")
-            }
-            Condition::DevicePresent { device, .. } => write!(f, "{device} is attached"),
-            Condition::UnitActive { unit, .. } => write!(f, "{unit} is active"),
-            Condition::Registered { cluster: Some(cluster), .. } => {
+            Condition::DevicePresent { device: Device::InstanceStore } => f.write_str("the instance store is attached"),
+            Condition::DevicePresent { device } => write!(f, "{device} is attached"),
+            Condition::UnitActive { unit } => write!(f, "{unit} is active"),
+            Condition::Registered { cluster: Some(cluster) } => {
                 write!(f, "the ECS agent is registered with `{cluster}`")
             }
-            Condition::Registered { cluster: None, .. } => {
+            Condition::Registered { cluster: None } => {
                 write!(f, "the ECS agent is registered with the cluster that {ECS_CONFIG} names")
             }
         }

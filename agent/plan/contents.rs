@@ -14,6 +14,11 @@ pub enum Contents {
 }
 
 impl Contents {
+    /// Makes the contents of a file, which may be secret.
+    pub fn of(text: String, is_secret: bool) -> Self {
+        if is_secret { Contents::Secret(text) } else { Contents::Open(text) }
+    }
+
     /// The contents themselves.
     pub fn reveal(&self) -> &str {
         match self {

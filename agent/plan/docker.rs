@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::action::{Action, File};
+use super::containerd;
 use super::contents::Contents;
 use super::daemon_json::{image_daemon_json, merged, wanted};
 use super::planned::{Planned, open_file, planned, wanted_or_removed};
 use super::systemd::{mounts_path, path_in_list};
-use super::{containerd, proxy};
 use crate::config::Config;
+use crate::config::types::Mode;
 use crate::ecs_variables::holds_secret;
 use crate::instance::Instance;
 use crate::well_known::{DAEMON_JSON, DOCKER_DATA, DOCKER_UNIT, WRITTEN_BY_US};
@@ -36,13 +37,11 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         let json = Value::Object(json.clone());
         let text = format!("{json:#}\n");
         // A proxy may be named with its password, and a log driver with its token.
-        let secret = holds_secret(&json);
-        let contents = if secret { Contents::Secret(text) } else { Contents::Open(text) };
-        let mode = proxy::mode(&contents);
+        let is_secret = holds_secret(&json);
         Action::WriteFile(File {
             path: path.to_owned(),
-            contents,
-            mode,
+            contents: Contents::of(text, is_secret),
+            mode: Mode(if is_secret { 0o600 } else { 0o644 }),
             read_by: read_by.iter().map(|unit| (*unit).to_owned()).collect(),
         })
     };

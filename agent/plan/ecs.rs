@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::json;
 
-use super::action::{Action, Condition, Start};
+use super::action::{Action, Condition, Start, Wait};
 use super::contents::Contents;
 use super::edit::Edit;
 use super::planned::{Planned, planned};
@@ -54,24 +54,17 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
 /// Our lines of `ecs.config`.
 fn lines(ecs: &Ecs, config: &Config) -> Vec<(Cow<'static, str>, Contents)> {
     let mut lines: Vec<_> = ecs.cluster().map(|cluster| ("ECS_CLUSTER".to_owned(), cluster)).into_iter().collect();
-    let json = |entries: Vec<(String, String)>| {
-        let entries: Map<_, _> = entries.into_iter().map(|(key, value)| (key, Value::String(value))).collect();
-        Value::Object(entries).to_string()
-    };
     if !ecs.attributes.is_empty() {
-        let entries = ecs.attributes.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        lines.push(("ECS_INSTANCE_ATTRIBUTES".to_owned(), json(entries.collect())));
+        lines.push(("ECS_INSTANCE_ATTRIBUTES".to_owned(), json!(ecs.attributes).to_string()));
     }
     if !ecs.tags.is_empty() {
-        let entries = ecs.tags.iter().map(|(key, value)| (key.to_string(), value.to_string()));
-        lines.push(("ECS_CONTAINER_INSTANCE_TAGS".to_owned(), json(entries.collect())));
+        lines.push(("ECS_CONTAINER_INSTANCE_TAGS".to_owned(), json!(ecs.tags).to_string()));
     }
     lines.extend(ecs.config.0.iter().map(|(name, value)| (name.clone(), value.clone())));
     let own = lines.into_iter().map(|(name, value)| {
         let text = ecs_variables::written(&name, &value);
-        let contents =
-            if ecs_variables::is_secret(&name, &value) { Contents::Secret(text) } else { Contents::Open(text) };
-        (Cow::Owned(name), contents)
+        let is_secret = ecs_variables::is_secret(&name, &value);
+        (Cow::Owned(name), Contents::of(text, is_secret))
     });
     let proxy = config.proxy.iter().flat_map(|proxy| {
         proxy::variables(proxy).into_iter().map(|(name, value)| (name.into(), proxy::contents(proxy, value)))
@@ -100,8 +93,8 @@ fn starts_docker(config: &Config) -> bool {
 
 /// Plans the wait for Docker, for what comes before the ECS agent starts.
 pub fn wait_for_docker(config: &Config) -> Option<Planned> {
-    let condition = Condition::UnitActive { unit: DOCKER_UNIT.to_owned(), timeout: DOCKER_START };
-    starts_docker(config).then(|| planned(Action::WaitFor(condition), "the hooks before the ECS agent may use Docker"))
+    let wait = Wait { condition: Condition::UnitActive { unit: DOCKER_UNIT.to_owned() }, timeout: DOCKER_START };
+    starts_docker(config).then(|| planned(Action::WaitFor(wait), "the hooks before the ECS agent may use Docker"))
 }
 
 /// Plans the start of the units that an image without this agent has enabled.
@@ -122,15 +115,16 @@ fn queue(unit: &str, why: &str) -> Planned {
 }
 
 pub fn wait(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let condition = match &config.ecs {
+    let timeout = config.wait.timeout.0;
+    let (condition, timeout) = match &config.ecs {
         Some(_) if instance.is_warming() => return Vec::new(),
-        Some(ecs) => Condition::Registered { cluster: ecs.cluster(), timeout: config.wait.timeout.0 },
+        Some(ecs) => (Condition::Registered { cluster: ecs.cluster() }, timeout),
         None if config.docker.is_some() => {
-            Condition::UnitActive { unit: DOCKER_UNIT.to_owned(), timeout: DOCKER_START.min(config.wait.timeout.0) }
+            (Condition::UnitActive { unit: DOCKER_UNIT.to_owned() }, timeout.min(DOCKER_START))
         }
         None => return Vec::new(),
     };
-    vec![planned(Action::WaitFor(condition), "the run fails if this does not happen in time")]
+    vec![planned(Action::WaitFor(Wait { condition, timeout }), "the run fails if this does not happen in time")]
 }
 
 /// Says why no ECS agent starts with this configuration on this instance: it reserves more memory than there is.

@@ -46,17 +46,13 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     let logs = HostLogs { config, instance };
     let cloudwatch = (used == LogAgent::Cloudwatch).then_some(&logs);
     let awslogs = (used == LogAgent::Awslogs).then_some(&logs);
+    let file = |wanted, path, unit| wanted_or_removed(wanted, path, Some(unit), instance);
     let mut actions: Vec<Planned> = [
-        wanted_or_removed(cloudwatch.map(HostLogs::cloudwatch_json), CLOUDWATCH_JSON, Some(CLOUDWATCH_UNIT), instance),
-        wanted_or_removed(
-            cloudwatch.and_then(HostLogs::cloudwatch_yaml),
-            CLOUDWATCH_YAML,
-            Some(CLOUDWATCH_UNIT),
-            instance,
-        ),
+        file(cloudwatch.map(HostLogs::cloudwatch_json), CLOUDWATCH_JSON, CLOUDWATCH_UNIT),
+        file(cloudwatch.and_then(HostLogs::cloudwatch_yaml), CLOUDWATCH_YAML, CLOUDWATCH_UNIT),
         logs.proxy_edit(cloudwatch.is_some(), &CLOUDWATCH_PROXY),
-        wanted_or_removed(awslogs.map(HostLogs::awslogs_conf), AWSLOGS_CONF, Some(AWSLOGS_UNIT), instance),
-        wanted_or_removed(awslogs.map(HostLogs::awslogs_cli_conf), AWSLOGS_CLI_CONF, Some(AWSLOGS_UNIT), instance),
+        file(awslogs.map(HostLogs::awslogs_conf), AWSLOGS_CONF, AWSLOGS_UNIT),
+        file(awslogs.map(HostLogs::awslogs_cli_conf), AWSLOGS_CLI_CONF, AWSLOGS_UNIT),
         logs.proxy_edit(awslogs.is_some(), &AWSLOGS_PROXY),
     ]
     .into_iter()

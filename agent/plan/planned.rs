@@ -30,11 +30,9 @@ pub fn open_file(path: impl Into<String>, text: String, read_by: Vec<String>) ->
 
 /// Plans the edit if it has lines, or takes out the lines that an earlier run left, for the reason `restored`.
 pub fn edited_or_restored(edit: Edit, why: &str, restored: &str, instance: &Instance) -> Option<Planned> {
-    match (edit.lines.is_empty(), instance.ours.contains(&edit.path)) {
-        (false, _) => Some(planned(Action::EditFile(edit), why)),
-        (true, true) => Some(planned(Action::EditFile(edit), restored)),
-        (true, false) => None,
-    }
+    let why = if edit.lines.is_empty() { restored } else { why };
+    let is_due = !edit.lines.is_empty() || instance.ours.contains(&edit.path);
+    is_due.then(|| planned(Action::EditFile(edit), why))
 }
 
 /// Returns the wanted action for a file of ours, or the removal of the file that an earlier run left.

@@ -54,12 +54,7 @@ pub fn variables(proxy: &Proxy) -> Vec<(&'static str, String)> {
 
 /// Contents that name the proxy: secret where its URL has a password.
 pub fn contents(proxy: &Proxy, text: String) -> Contents {
-    if proxy.url.0.has_secret() { Contents::Secret(text) } else { Contents::Open(text) }
-}
-
-/// The mode of a file with such contents.
-pub fn mode(contents: &Contents) -> Mode {
-    Mode(if matches!(contents, Contents::Secret(_)) { 0o600 } else { 0o644 })
+    Contents::of(text, proxy.url.0.has_secret())
 }
 
 /// The file of the variables, in both spellings: the SSM agent reads the names in lower case.
@@ -95,14 +90,11 @@ pub fn drop_in_path(unit: &str) -> String {
 
 fn package_manager(config: &Config, instance: &Instance) -> Option<Planned> {
     let path = instance.image.package_manager.clone()?;
-    let lines = config.proxy.as_ref().map(package_manager_lines).unwrap_or_default();
+    // One line for dnf.conf(5) and yum.conf(5), credentials included. As separate options, dnf would take quotes away from
+    // credentials, and yum would fill in variables; in a URL, credentials are percent-encoded.
+    let line = |proxy: &Proxy| (Cow::Borrowed("proxy"), contents(proxy, proxy.url.for_programs()));
+    let lines = config.proxy.iter().map(line).collect();
     let set_aside = &["proxy_username", "proxy_password"];
     let edit = Edit { path, section: Some("main"), lines, set_aside, separator: "=", ..Edit::default() };
     edited_or_restored(edit, "the package manager goes through the proxy", NO_PROXY, instance)
-}
-
-/// Writes one line for dnf.conf(5) and yum.conf(5), credentials included. As separate options, dnf would take quotes away
-/// from credentials, and yum would fill in variables; in a URL, credentials are percent-encoded.
-fn package_manager_lines(proxy: &Proxy) -> Vec<(Cow<'static, str>, Contents)> {
-    vec![("proxy".into(), contents(proxy, proxy.url.for_programs()))]
 }

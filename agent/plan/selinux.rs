@@ -13,7 +13,7 @@ use super::daemon_json;
 use super::edit::Edit;
 use super::planned::{Planned, edited_or_restored, planned};
 use crate::config::{Config, Volume};
-use crate::instance::{Instance, Selinux};
+use crate::instance::Instance;
 use crate::well_known::{DOCKER_DATA, SELINUX_ENABLED, SUBSTITUTES};
 
 /// The consequence of `selinux-enabled` without labels for containers.
@@ -32,47 +32,39 @@ pub fn root(volume: &Volume) -> Planned {
 
 /// Plans the policy's line for a moved data root, or the removal of an earlier run's line.
 pub fn substitute(config: &Config, instance: &Instance) -> Option<Planned> {
-    let edit = substitutes(instance.image.selinux.as_ref()?, &moved(config, instance));
+    let selinux = instance.image.selinux.as_ref()?;
+    let line = |path: String| (path.into(), Contents::Open(DOCKER_DATA.to_owned()));
+    let edit = Edit {
+        path: format!("{}/{SUBSTITUTES}", selinux.file_contexts()),
+        lines: moved_data_root(config, instance).map(line).into_iter().collect(),
+        separator: " ",
+        ..Edit::default()
+    };
     let why = "the path gets the SELinux label of Docker's default data root, unless another line names it";
     edited_or_restored(edit, why, "the data root is no longer moved", instance)
 }
 
-/// Plans the labels of the moved directories.
-pub fn labels(config: &Config, instance: &Instance) -> Vec<Planned> {
-    if instance.image.selinux.is_none() {
-        return Vec::new();
-    }
-    let label = |(path, like): (String, &str)| {
-        let why = format!("before Docker starts: containers need the SELinux label of {like}");
-        planned(Action::EnsureLabel { path }, why)
-    };
-    moved(config, instance).into_iter().map(label).collect()
+/// Plans the label of a moved data root.
+pub fn label(config: &Config, instance: &Instance) -> Option<Planned> {
+    instance.image.selinux.as_ref()?;
+    let action = Action::EnsureLabel { path: moved_data_root(config, instance)? };
+    Some(planned(action, format!("before Docker starts: containers need the SELinux label of {DOCKER_DATA}")))
 }
 
-/// The directories that were moved, each with the one whose label it gets.
-fn moved(config: &Config, instance: &Instance) -> Vec<(String, &'static str)> {
+/// Returns Docker's data root, if it was moved and gets the label of the default one.
+fn moved_data_root(config: &Config, instance: &Instance) -> Option<String> {
     let data_root = daemon_json::data_root(config, &instance.image.daemon_json);
     let volume = config.volume_of(&data_root);
     // A data root of the image's own, on its own disk, has the label that the image gave it.
     let is_ours = volume.is_some() || config.data_root().is_some();
     let is_moved = is_ours && data_root != DOCKER_DATA && !has_blank(&data_root);
     let is_moved = is_moved && volume.is_none_or(|volume| is_labelled(volume, instance));
-    is_moved.then_some((data_root, DOCKER_DATA)).into_iter().collect()
+    is_moved.then_some(data_root)
 }
 
 /// A blank ends a path in the file of substitutes.
 fn has_blank(path: &str) -> bool {
     path.contains(char::is_whitespace)
-}
-
-fn substitutes(selinux: &Selinux, moved: &[(String, &'static str)]) -> Edit {
-    let line = |(path, like): &(String, &str)| (path.clone().into(), Contents::Open((*like).to_owned()));
-    Edit {
-        path: format!("{}/{SUBSTITUTES}", selinux.file_contexts()),
-        lines: moved.iter().map(line).collect(),
-        separator: " ",
-        ..Edit::default()
-    }
 }
 
 /// Tells a person of containers that can't start, or of a data root that can't be labelled.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::action::{Action, Condition, VolumeUser};
+use super::action::{Action, Condition, VolumeUser, Wait};
 use super::planned::{Planned, open_file, planned};
 use super::systemd::{self, mount_unit};
 use super::{containerd, daemon_json, docker, selinux};
@@ -33,7 +33,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         let user = if is_of_docker { VolumeUser::Docker } else { VolumeUser::Others };
         volume(entry, user, instance, containerd::before_volume(entry, config, instance))
     }));
-    actions.extend(selinux::labels(config, instance));
+    actions.extend(selinux::label(config, instance));
     // containerd's directory is made in the data root, which gets its label while it is empty.
     actions.extend(containerd::mounted(config, instance));
     actions
@@ -48,7 +48,7 @@ fn unit(volume: &Volume) -> Planned {
 
 fn volume(volume: &Volume, user: VolumeUser, instance: &Instance, before: Option<Planned>) -> Vec<Planned> {
     let (device, label, unit) = (&volume.device, volume.label(), mount_unit(volume.mount.as_str()));
-    let present = Condition::DevicePresent { device: device.clone(), timeout: ATTACHMENT };
+    let present = Wait { condition: Condition::DevicePresent { device: device.clone() }, timeout: ATTACHMENT };
     let filesystem =
         Action::EnsureFilesystem { device: device.clone(), filesystem: volume.filesystem, label: label.clone(), user };
     let is_labelled = selinux::is_labelled(volume, instance);

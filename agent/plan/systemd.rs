@@ -5,30 +5,18 @@ use crate::well_known::UNITS;
 /// Writes a value in double quotes, as systemd reads it: systemd.syntax(7). `%` is doubled, so that it begins no specifier:
 /// systemd.unit(5).
 pub fn quoted(value: &str) -> String {
-    let mut out = String::from("\"");
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '%' => out.push_str("%%"),
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+    format!("\"{}\"", with_backslashes(value, "\\\"").replace('%', "%%"))
 }
 
 /// Writes a line of a file for `EnvironmentFile=`, with its value in double quotes as in a shell. `%` begins no specifier
 /// there.
 pub fn assignment(name: &str, value: &str) -> String {
-    let mut out = format!("{name}=\"");
-    for c in value.chars() {
-        if "\"\\`$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push_str("\"\n");
-    out
+    format!("{name}=\"{}\"\n", with_backslashes(value, "\\\"`$"))
+}
+
+/// Puts a backslash before each of these characters.
+fn with_backslashes(value: &str, special: &str) -> String {
+    value.chars().flat_map(|c| special.contains(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 /// Names the unit that mounts a path.

@@ -9,7 +9,7 @@ use super::show::{Foreseen, Foresight};
 use crate::config::types::Mode;
 use crate::ecs_agent::{EcsAgent, Seen};
 use crate::host::{Edited, EndStateRefused, Host, UNIT_FILES, Wanted, is_unit_file};
-use crate::plan::{Action, Condition, Contents, Edit, Plan};
+use crate::plan::{Action, Condition, Contents, Edit, Plan, Wait};
 use crate::well_known::{CONFIGURED, ECS_UNIT};
 
 /// The changes that the earlier actions of the plan would have made.
@@ -103,17 +103,19 @@ async fn look_for(host: &Host, ecs_agent: &EcsAgent, action: &Action, changed: &
         // Commands that have run already are not in the plan.
         Action::RunHook { .. } => false,
         // The ECS agent that is registered now would be restarted first.
-        Action::WaitFor(Condition::Registered { .. }) if changed.marks.contains(ECS_UNIT) => false,
-        Action::WaitFor(condition) => is_met(host, ecs_agent, condition).await?,
+        Action::WaitFor(Wait { condition: Condition::Registered { .. }, .. }) if changed.marks.contains(ECS_UNIT) => {
+            false
+        }
+        Action::WaitFor(wait) => is_met(host, ecs_agent, &wait.condition).await?,
     };
     Ok(if holds { Foreseen::AlreadyDone } else { Foreseen::ToDo })
 }
 
 async fn is_met(host: &Host, ecs_agent: &EcsAgent, condition: &Condition) -> Result<bool> {
     Ok(match condition {
-        Condition::DevicePresent { device, .. } => !host.find_device(device)?.is_empty(),
-        Condition::UnitActive { unit, .. } => host.unit_state(unit).await?.is_active(),
-        Condition::Registered { cluster, .. } => {
+        Condition::DevicePresent { device } => !host.find_device(device)?.is_empty(),
+        Condition::UnitActive { unit } => host.unit_state(unit).await?.is_active(),
+        Condition::Registered { cluster } => {
             let cluster = host.cluster(cluster.as_deref())?;
             matches!(ecs_agent.look(&cluster).await, Seen::Registered { .. })
         }

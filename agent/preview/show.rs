@@ -169,7 +169,7 @@ fn details(action: &Action) -> String {
             format!(" ({lines}{NO_BREAK}line{plural},{NO_BREAK}{})", file.mode)
         }
         Action::RunHook { timeout, .. } => format!(", at most {}", humantime::format_duration(*timeout)),
-        Action::WaitFor(condition) => format!(", at most {}", humantime::format_duration(condition.timeout())),
+        Action::WaitFor(wait) => format!(", at most {}", humantime::format_duration(wait.timeout)),
         _ => String::new(),
     }
 }

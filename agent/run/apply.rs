@@ -14,7 +14,7 @@ use super::{lifecycle, log_agent};
 use crate::apply;
 use crate::config::Config;
 use crate::doctor;
-use crate::plan::{Action, Condition};
+use crate::plan::{Action, Condition, Wait};
 use crate::report::{Change, Outcome, StepReport};
 use crate::well_known::ECS_UNIT;
 
@@ -62,7 +62,7 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
     let mut warnings = Vec::new();
     let perform = async |action: &Action, deadline: Instant| {
         // What is read for it takes time, which there is before the ECS agent has registered and not after it.
-        if tells && matches!(action, Action::WaitFor(Condition::Registered { .. })) {
+        if tells && matches!(action, Action::WaitFor(Wait { condition: Condition::Registered { .. }, .. })) {
             let _ = run.client(config);
         }
         fail_point!("action");

@@ -46,14 +46,14 @@ pub fn text_of(text: &str, key: &str) -> Option<String> {
     reader.text.filter(|_| reader.error.is_none())
 }
 
-fn read<'t>(text: &'t str, table: &'t str) -> Reader<'t> {
+fn read<'t>(text: &str, table: &'t str) -> Reader<'t> {
     let source = Source::new(text);
     let mut events: Vec<Event> = Vec::new();
     let mut error: Option<ParseError> = None;
     let mut receiver = ValidateWhitespace::new(&mut events, source);
     parse_document(&source.lex().into_vec(), &mut RecursionGuard::new(&mut receiver, DEEPEST), &mut error);
-    let mut reader = Reader { error, ..Reader::new(source, table) };
-    events.iter().for_each(|event| reader.read(event));
+    let mut reader = Reader { table, error, ..Reader::default() };
+    events.iter().for_each(|event| reader.read(&source, event));
     reader
 }
 
@@ -65,16 +65,17 @@ pub fn is_same_in_go(one: &str, other: &str) -> bool {
 }
 
 /// The part of a document that is being read.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 enum At {
+    #[default]
     Between,
     Header,
     Key,
     Value,
 }
 
+#[derive(Default)]
 struct Reader<'t> {
-    source: Source<'t>,
     table: &'t str,
     error: Option<ParseError>,
     at: At,
@@ -94,25 +95,8 @@ struct Reader<'t> {
     text: Option<String>,
 }
 
-impl<'t> Reader<'t> {
-    fn new(source: Source<'t>, table: &'t str) -> Self {
-        Reader {
-            source,
-            table,
-            error: None,
-            at: At::Between,
-            header: Vec::new(),
-            keys: Vec::new(),
-            inline: Vec::new(),
-            begins: 0,
-            depth: 0,
-            defined: BTreeSet::new(),
-            found: Vec::new(),
-            text: None,
-        }
-    }
-
-    fn read(&mut self, event: &Event) {
+impl Reader<'_> {
+    fn read(&mut self, source: &Source<'_>, event: &Event) {
         let (kind, span) = (event.kind(), event.span());
         match (kind, self.at) {
             (EventKind::StdTableOpen | EventKind::ArrayTableOpen, At::Between) => self.begin(At::Header, span.start()),
@@ -129,9 +113,9 @@ impl<'t> Reader<'t> {
             }
             (EventKind::SimpleKey, At::Between) => {
                 self.begin(At::Key, span.start());
-                self.key(event);
+                self.key(source, event);
             }
-            (EventKind::SimpleKey, _) => self.key(event),
+            (EventKind::SimpleKey, _) => self.key(source, event),
             (EventKind::KeyValSep, At::Key) => {
                 self.define(whole(&self.header) + &whole(&self.keys), event);
                 self.at = At::Value;
@@ -142,7 +126,7 @@ impl<'t> Reader<'t> {
                 self.value_ends(span.end());
             }
             (EventKind::Scalar, At::Value) => {
-                if let Some(raw) = self.source.get(event) {
+                if let Some(raw) = source.get(event) {
                     // The kind of the value does not matter, only that the text is a value.
                     let mut text = String::new();
                     let _ = raw.decode_scalar(&mut text, &mut self.error);
@@ -164,9 +148,9 @@ impl<'t> Reader<'t> {
         self.inline.clear();
     }
 
-    fn key(&mut self, event: &Event) {
+    fn key(&mut self, source: &Source<'_>, event: &Event) {
         let mut key = String::new();
-        if let Some(raw) = self.source.get(event) {
+        if let Some(raw) = source.get(event) {
             raw.decode_key(&mut key, &mut self.error);
         }
         let keys = if self.at == At::Value { &mut self.inline } else { &mut self.keys };

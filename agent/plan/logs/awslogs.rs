@@ -43,12 +43,8 @@ impl HostLogs<'_> {
     pub(super) fn awslogs_cli_conf(&self) -> Planned {
         let region = self.region();
         let text = format!("{WRITTEN_BY_US}\n[plugins]\ncwlogs = cwlogs\n[default]\nregion = {region}\n");
-        self.file(
-            AWSLOGS_CLI_CONF,
-            text,
-            AWSLOGS_UNIT,
-            "the log agent would otherwise send the logs to us-east-1".to_owned(),
-        )
+        let why = "the log agent would otherwise send the logs to us-east-1".to_owned();
+        self.file(AWSLOGS_CLI_CONF, text, AWSLOGS_UNIT, why)
     }
 
     pub(super) fn awslogs_notes(&self) -> Vec<String> {

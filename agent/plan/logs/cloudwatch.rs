@@ -29,13 +29,6 @@ const NAMES_PROXY: &str = "_PROXY is set to";
 /// `awscloudwatchlogs` exporter doesn't know this number, and the agent doesn't start.
 const NO_RETENTION_OF_JOURNAL: i64 = 1096;
 
-/// A part of the journal to send: its own name, its log group, and its filter.
-struct JournalEntry {
-    name: &'static str,
-    group: &'static str,
-    filter: Value,
-}
-
 impl HostLogs<'_> {
     pub(super) fn cloudwatch_json(&self) -> Planned {
         let entries = self.entries(&self.names(&Placeholder::text));
@@ -69,10 +62,8 @@ impl HostLogs<'_> {
         set("timezone", entry.is_utc.then(|| "UTC".into()));
         set("publish_multi_logs", is_pattern(entry.path).then_some(true.into()));
         let file = entry.file;
-        set(
-            "multi_line_start_pattern",
-            file.and_then(|file| Some(file.multi_line_start_pattern.as_ref()?.as_str().into())),
-        );
+        let pattern = file.and_then(|file| file.multi_line_start_pattern.as_ref());
+        set("multi_line_start_pattern", pattern.map(|pattern| pattern.as_str().into()));
         set("encoding", file.and_then(|file| Some(file.encoding.as_ref()?.as_str().into())));
         set("blacklist", file.and_then(|file| Some(file.exclude.as_ref().map(RegularExpression::as_str)?.into())));
         let own = file.iter().flat_map(|file| &file.filters).map(|filter| json!(filter));
@@ -91,7 +82,7 @@ impl HostLogs<'_> {
         let fill_in = |placeholder| self.fill_in(placeholder);
         let names = self.names(&fill_in);
         let (mut receivers, mut exporters, mut pipelines) = (Map::new(), Map::new(), Map::new());
-        for JournalEntry { name, group, filter } in self.journal_entries() {
+        for (name, group, filter) in self.journal_parts() {
             let [receiver, exporter, pipeline] =
                 ["journald", "awscloudwatchlogs", "logs"].map(|kind| format!("{kind}/ecs-firstrun-{name}"));
             let mut reads = json!({ "start_at": "beginning", "storage": STORAGE, "priority": "debug" });
@@ -122,17 +113,14 @@ impl HostLogs<'_> {
         self.config.logs.journal && self.instance.cloudwatch_agent_reads_journal()
     }
 
-    fn journal_entries(&self) -> Vec<JournalEntry> {
-        let docker = JournalEntry { name: "docker", group: DOCKER_GROUP, filter: json!({ "units": [DOCKER_UNIT] }) };
-        if self.instance.image.rsyslog {
-            return vec![docker];
+    /// Lists the parts of the journal to send, each with its own name, its log group, and its filter.
+    fn journal_parts(&self) -> Vec<(&'static str, &'static str, Value)> {
+        let mut parts = vec![("docker", DOCKER_GROUP, json!({ "units": [DOCKER_UNIT] }))];
+        if !self.instance.image.rsyslog {
+            parts.push(("dmesg", KERNEL_GROUP, json!({ "matches": [{ "_TRANSPORT": "kernel" }] })));
+            parts.push(("messages", MESSAGES_GROUP, json!({})));
         }
-        let kernel = json!({ "matches": [{ "_TRANSPORT": "kernel" }] });
-        vec![
-            docker,
-            JournalEntry { name: "dmesg", group: KERNEL_GROUP, filter: kernel },
-            JournalEntry { name: "messages", group: MESSAGES_GROUP, filter: json!({}) },
-        ]
+        parts
     }
 
     fn journal_exporter(&self, names: &LogNames<'_>, group: &str) -> Value {
@@ -158,13 +146,11 @@ impl HostLogs<'_> {
     }
 
     pub(super) fn cloudwatch_notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        if self.config.logs.journal && !self.reads_journal() {
-            notes.push("the journal is not sent: the CloudWatch agent reads it from 1.300070 on".to_owned());
-        }
         if !self.reads_journal() {
-            return notes;
+            let note = "the journal is not sent: the CloudWatch agent reads it from 1.300070 on".to_owned();
+            return self.config.logs.journal.then_some(note).into_iter().collect();
         }
+        let mut notes = Vec::new();
         if self.config.logs.retention_days.map(i64::from) == Some(NO_RETENTION_OF_JOURNAL) {
             notes.push(format!(
                 "the journal's log groups keep events for ever: the CloudWatch agent takes {NO_RETENTION_OF_JOURNAL} days for files only"
