@@ -103,18 +103,12 @@ pub fn same_cluster(a: &str, b: &str) -> bool {
 }
 
 /// The ECS agent of this host.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct EcsAgent {
     client: reqwest::Client,
     url: Url,
     /// The address to try a connection with first; none for a host name, which only the HTTP client can resolve.
     probe: Option<SocketAddr>,
-}
-
-impl std::fmt::Debug for EcsAgent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EcsAgent").field("url", &self.url).finish_non_exhaustive()
-    }
 }
 
 impl EcsAgent {

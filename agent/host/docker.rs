@@ -9,11 +9,11 @@ use tokio::time::timeout;
 
 use super::Host;
 use crate::plan::{containerd_mount, toml_text};
-use crate::well_known::{
-    CONTAINERD_DATA, CONTAINERD_TOML, RUN_UNITS, STATE_DIRECTORY, UNITS, VENDOR_UNITS, WRITTEN_BY_US,
-};
+use crate::well_known::{CONTAINERD_DATA, CONTAINERD_TOML, RUN_UNITS, UNITS, VENDOR_UNITS, WRITTEN_BY_US};
 
 const DOCKERD: &str = "dockerd";
+/// The file of dockerd's version, in the state directory.
+const VERSION_FILE: &str = "docker-version";
 /// Time allowed for dockerd to tell its version. dockerd needs tens of milliseconds, and more if it is read from a new
 /// volume.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ impl Host {
     /// Returns the version of dockerd, such as `25.0.16`. The version that an earlier run kept counts, unless the program
     /// has changed since; then dockerd is asked. None if dockerd does not tell its version.
     pub async fn docker_version(&self) -> Option<String> {
-        let kept = self.read(&version_path()).ok().flatten().unwrap_or_default();
+        let kept = self.read(&self.state_path(VERSION_FILE)).ok().flatten().unwrap_or_default();
         if let Some(version) = self.dockerd_now().and_then(|now| kept.strip_suffix(&now)) {
             return Some(version.to_owned());
         }
@@ -49,7 +49,7 @@ impl Host {
     /// The error of the filesystem.
     pub fn keep_docker_version(&self, version: &str) -> Result<()> {
         let Some(now) = self.dockerd_now() else { return Ok(()) };
-        self.write_for_now(&version_path(), format!("{version}{now}").as_bytes(), 0o644).map(drop)
+        self.write_for_now(&self.state_path(VERSION_FILE), format!("{version}{now}").as_bytes(), 0o644).map(drop)
     }
 
     /// Returns the size and time of dockerd's file, which tell one dockerd from the next.
@@ -107,10 +107,6 @@ impl Host {
             below.iter().any(|folder| !names(&format!("{CONTAINERD_DATA}/{plugin}/{folder}")).is_empty())
         })
     }
-}
-
-fn version_path() -> String {
-    format!("{STATE_DIRECTORY}/docker-version")
 }
 
 #[cfg(test)]

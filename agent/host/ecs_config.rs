@@ -97,12 +97,12 @@ impl Host {
 
 /// Finds the last line of a file that sets `name`.
 fn last(path: &'static str, text: &str, name: &str) -> Option<Setting> {
-    let lines = text.lines().enumerate().collect::<Vec<_>>().into_iter().rev();
-    lines.map(|(at, line)| (at + 1, line.trim())).find_map(|(line, text)| {
-        let (found, value) = text.split_once('=')?;
-        let setting = || Setting { value: value.trim().to_owned(), path, line, text: text.to_owned() };
-        (found == name).then(setting)
-    })
+    let settings = text.lines().enumerate().filter_map(|(at, line)| {
+        let (found, value) = line.trim().split_once('=')?;
+        let (value, text) = (value.trim().to_owned(), line.trim().to_owned());
+        (found == name).then_some(Setting { value, path, line: at + 1, text })
+    });
+    settings.last()
 }
 
 #[cfg(test)]

@@ -46,16 +46,13 @@ impl Host {
 
     /// Returns the instance id without the network: from the firmware of Nitro, else from cloud-init's data of this boot.
     pub fn local_instance_id(&self) -> Option<String> {
-        ["/sys/class/dmi/id/board_asset_tag", "/var/lib/cloud/data/instance-id"].into_iter().find_map(|path| {
-            let id = self.read(path).ok()??;
-            Some(id.trim().to_owned()).filter(|id| id.starts_with("i-"))
-        })
+        let places = ["/sys/class/dmi/id/board_asset_tag", "/var/lib/cloud/data/instance-id"];
+        places.into_iter().find_map(|path| self.value_in(path).filter(|id| id.starts_with("i-")))
     }
 
     /// Tells whether the firmware says that this is an EC2 instance.
     pub fn is_ec2_instance(&self) -> bool {
-        let vendor = self.read("/sys/class/dmi/id/sys_vendor").ok().flatten();
-        vendor.is_some_and(|vendor| vendor.trim() == "Amazon EC2")
+        self.value_in("/sys/class/dmi/id/sys_vendor").is_some_and(|vendor| vendor == "Amazon EC2")
     }
 
     /// Returns the time since the host booted; zero where the host does not tell it, as in a scratch folder.

@@ -26,6 +26,11 @@ impl Host {
         text.with_context(|| format!("read {path}: it is no UTF-8 text"))
     }
 
+    /// Reads a file of one value, such as an attribute in sysfs, without the blanks around it. None if it can't be read.
+    pub(super) fn value_in(&self, path: &str) -> Option<String> {
+        Some(self.read(path).ok()??.trim().to_owned())
+    }
+
     /// Reads the bytes of a file, at most 4 MiB; none if the file does not exist.
     ///
     /// # Errors

@@ -12,6 +12,11 @@ const PAGE: usize = 4096;
 const VENDOR_DATA: usize = 3072;
 const VENDOR_NAME: usize = 32;
 
+/// The model of EBS volumes.
+pub const EBS: &str = "Amazon Elastic Block Store";
+/// The model of the disks of an instance store.
+pub const INSTANCE_STORE: &str = "Amazon EC2 NVMe Instance Storage";
+
 /// An NVMe disk.
 #[derive(Debug)]
 pub struct Disk {
@@ -22,26 +27,11 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Tells whether the disk is an EBS volume.
-    pub fn is_ebs(&self) -> bool {
-        self.model == "Amazon Elastic Block Store"
-    }
-
-    /// Tells whether the disk belongs to the instance store.
-    pub fn is_instance_store(&self) -> bool {
-        is_instance_store(&self.model)
-    }
-
     /// Returns the name under which the disk is attached, without `/dev/`; none if the disk does not tell it.
     pub fn attached_as(&self) -> Option<String> {
         let file = File::open(&self.node).ok()?;
         name_in(&identify(&file).ok()?)
     }
-}
-
-/// Tells whether disks of this model belong to an instance store.
-pub fn is_instance_store(model: &str) -> bool {
-    model == "Amazon EC2 NVMe Instance Storage"
 }
 
 /// Reads the name in the vendor's data of an identify page: with or without `/dev/`, padded with blanks or NULs.
@@ -61,20 +51,14 @@ pub struct AdminCommand {
     flags: u8,
     reserved: u16,
     nsid: u32,
-    cdw2: u32,
-    cdw3: u32,
+    cdw2_and_3: [u32; 2],
     metadata: u64,
     addr: u64,
     metadata_len: u32,
     data_len: u32,
     cdw10: u32,
-    cdw11: u32,
-    cdw12: u32,
-    cdw13: u32,
-    cdw14: u32,
-    cdw15: u32,
-    timeout_ms: u32,
-    result: u32,
+    /// `cdw11` to `cdw15`, `timeout_ms` and `result`.
+    rest: [u32; 7],
 }
 
 mod ioctl {

@@ -40,7 +40,7 @@ impl Host {
                 return Ok(Some(node));
             }
         }
-        let named = self.nvme_disks().into_iter().filter(|disk| disk.is_ebs()).find(|disk| {
+        let named = self.nvme_disks().into_iter().filter(|disk| disk.model == nvme::EBS).find(|disk| {
             let attached_as = disk.attached_as();
             attached_as.is_some_and(|name| names.contains(&format!("/dev/{name}")))
         });
@@ -52,22 +52,22 @@ impl Host {
     fn instance_store(&self) -> Vec<PathBuf> {
         let disks = self.nvme_disks();
         let is_waited_for = |controller: &String| {
-            let model = fs::read_to_string(self.at(&format!("/sys/class/nvme/{controller}/model")));
-            let is_ours = model.is_ok_and(|model| nvme::is_instance_store(model.trim()));
-            is_ours && !disks.iter().any(|disk| is_namespace_of(&kernel_name(&disk.node), controller))
+            let model = self.value_in(&format!("/sys/class/nvme/{controller}/model"));
+            model.is_some_and(|model| model == nvme::INSTANCE_STORE)
+                && !disks.iter().any(|disk| is_namespace_of(&kernel_name(&disk.node), controller))
         };
         if self.names("/sys/class/nvme").unwrap_or_default().iter().any(is_waited_for) {
             return Vec::new();
         }
-        disks.into_iter().filter(nvme::Disk::is_instance_store).map(|disk| disk.node).collect()
+        disks.into_iter().filter(|disk| disk.model == nvme::INSTANCE_STORE).map(|disk| disk.node).collect()
     }
 
     /// Lists the NVMe disks that the kernel knows.
     fn nvme_disks(&self) -> Vec<nvme::Disk> {
         let names = self.names("/sys/block").unwrap_or_default().into_iter().filter(|name| is_disk_name(name));
         let disk = |name: String| {
-            let model = fs::read_to_string(self.at(&format!("/sys/block/{name}/device/model"))).ok()?;
-            Some(nvme::Disk { node: self.at(&format!("/dev/{name}")), model: model.trim().to_owned() })
+            let model = self.value_in(&format!("/sys/block/{name}/device/model"))?;
+            Some(nvme::Disk { node: self.at(&format!("/dev/{name}")), model })
         };
         names.filter_map(disk).collect()
     }
@@ -80,7 +80,7 @@ impl Host {
             let disk = nvme.iter().find(|disk| kernel_name(&disk.node) == name);
             let attached_as = disk.and_then(nvme::Disk::attached_as).or_else(|| self.linked_as(&name));
             match disk {
-                Some(disk) if disk.is_instance_store() => format!("/dev/{name} (instance store)"),
+                Some(disk) if disk.model == nvme::INSTANCE_STORE => format!("/dev/{name} (instance store)"),
                 _ => match attached_as {
                     Some(attached_as) => format!("/dev/{name} (attached as /dev/{attached_as})"),
                     None => format!("/dev/{name}"),
@@ -93,12 +93,10 @@ impl Host {
             Device::Named(_) => "attach the volume, or name another one as `device`",
             Device::InstanceStore => "choose an instance type that has an instance store, or name a volume as `device`",
         };
-        let there = if names.is_empty() {
-            "no disk is there".to_owned()
-        } else {
-            format!("the disks are {}", names.join(", "))
-        };
-        format!("{there}; {remedy}")
+        match names.as_slice() {
+            [] => format!("no disk is there; {remedy}"),
+            names => format!("the disks are {}; {remedy}", names.join(", ")),
+        }
     }
 
     /// Finds udev's link to a disk: its name in the block device mapping, by the rules of amazon-ec2-utils.

@@ -46,14 +46,12 @@ impl Host {
     }
 
     fn id_of(&self, node: &Path) -> Option<String> {
-        let attribute = |name: &str| {
-            let text = self.read(&format!("/sys/class/block/{}/{name}", kernel_name(node))).ok()??;
-            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-        };
+        let folder = format!("/sys/class/block/{}", kernel_name(node));
+        let attribute = |name: &str| self.value_in(&format!("{folder}/{name}")).filter(|text| !text.is_empty());
         let serial = ["wwid", "device/wwid", "serial", "device/serial"].into_iter().find_map(attribute);
         let attachment = || {
-            let boot = self.read("/proc/sys/kernel/random/boot_id").ok()??;
-            Some(format!("attachment {} of boot {}", attribute("diskseq")?, boot.trim()))
+            let boot = self.value_in("/proc/sys/kernel/random/boot_id")?;
+            Some(format!("attachment {} of boot {boot}", attribute("diskseq")?))
         };
         serial.or_else(attachment)
     }

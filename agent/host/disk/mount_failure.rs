@@ -14,33 +14,34 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Seconds by which the kernel's clock may differ from the uptime.
 const SLACK: f64 = 1.0;
 
-/// Words of mount(8) and of the kernel, and the cause that they name.
-const CAUSES: [(&[&str], MountFailure); 6] = [
-    (&["duplicate UUID"], MountFailure::Copy),
-    (&["exceeds size of device", "last sector read failed", "beyond end of device"], MountFailure::Cut),
+/// Words of mount(8) and of the kernel, and the remedy for the cause that they name. The remedy has `NODE` for the disk, and
+/// `REPAIR` for the command that mends its filesystem.
+const REMEDIES: [(&[&str], &str); 6] = [
+    (
+        &["duplicate UUID"],
+        "it is a copy of a disk that is mounted: set `options: [nouuid]` in `storage`; or run `mount -o nouuid NODE /mnt \
+         && umount /mnt && xfs_admin -U generate NODE`",
+    ),
+    (
+        &["exceeds size of device", "last sector read failed", "beyond end of device"],
+        "the volume is smaller than its filesystem: give it at least the size that it was made with",
+    ),
     (
         &["unsupported", "unknown filesystem type", "unknown incompatible", "unknown read-only", " V4 "],
-        MountFailure::Kernel,
+        "this kernel can't read that filesystem: use an image with another kernel, or choose another device",
     ),
-    (&["write-protected", "read-only"], MountFailure::ReadOnly),
-    (&["needs cleaning", "orrupt", "xfs_repair", "read superblock", "CRC", "e2fsck", "fsck"], MountFailure::Damage),
-    (&["already mounted", "busy"], MountFailure::Use),
+    (&["write-protected", "read-only"], "run `blockdev --setrw NODE`; or set `options: [ro]` in `storage`"),
+    (
+        &["needs cleaning", "orrupt", "xfs_repair", "read superblock", "CRC", "e2fsck", "fsck"],
+        "it is damaged: run `REPAIR NODE`; or take a volume from a snapshot of before",
+    ),
+    (&["already mounted", "busy"], "end what uses NODE, or choose another device"),
 ];
 /// Words of the kernel, by release, before the name of an option that it refuses.
 const BEFORE_OPTION: [&str; 4] =
     ["Unknown parameter '", "Bad value for '", "Unrecognized mount option \"", "unknown mount option ["];
 /// Words of the kernel about a mount that succeeds, or ends.
 const OF_SUCCESS: [&str; 3] = ["ounting ", "mounted filesystem", "clean mount"];
-
-#[derive(Clone, Copy)]
-enum MountFailure {
-    Copy,
-    Cut,
-    ReadOnly,
-    Kernel,
-    Damage,
-    Use,
-}
 
 impl Host {
     /// Adds a remedy, and the words of mount(8) and of the kernel, to the error of a mount unit. Words from before `began`
@@ -114,31 +115,12 @@ fn said(error: &str, unit: &str, mount: Option<&str>, kernel: Option<&str>) -> S
 
 /// Chooses the remedy for a mount that failed with these words.
 fn remedy(words: &str, unit: &str, node: &Path, kind: Option<&str>) -> String {
-    let node = node.display();
     if let Some(option) = refused_option(words) {
         return format!("take `{option}` out of `options` in `storage`, or write it as mount(8) has it");
     }
-    let cause = CAUSES.iter().find(|(signs, _)| signs.iter().any(|sign| words.contains(sign)));
-    match cause.map(|(_, cause)| cause) {
-        Some(MountFailure::Copy) => format!(
-            "it is a copy of a disk that is mounted: set `options: [nouuid]` in `storage`; or run `mount -o nouuid \
-            {node} /mnt && umount /mnt && xfs_admin -U generate {node}`"
-        ),
-        Some(MountFailure::Cut) => {
-            "the volume is smaller than its filesystem: give it at least the size that it was made with".to_owned()
-        }
-        Some(MountFailure::ReadOnly) => format!("run `blockdev --setrw {node}`; or set `options: [ro]` in `storage`"),
-        Some(MountFailure::Kernel) => {
-            "this kernel can't read that filesystem: use an image with another kernel, or choose another device"
-                .to_owned()
-        }
-        Some(MountFailure::Damage) if kind == Some("xfs") => {
-            format!("it is damaged: run `xfs_repair {node}`; or take a volume from a snapshot of before")
-        }
-        Some(MountFailure::Damage) => {
-            format!("it is damaged: run `e2fsck -fy {node}`; or take a volume from a snapshot of before")
-        }
-        Some(MountFailure::Use) => format!("end what uses {node}, or choose another device"),
+    let repair = if kind == Some("xfs") { "xfs_repair" } else { "e2fsck -fy" };
+    match REMEDIES.iter().find(|(signs, _)| signs.iter().any(|sign| words.contains(sign))) {
+        Some((_, remedy)) => remedy.replace("REPAIR", repair).replace("NODE", &node.to_string_lossy()),
         None => format!("`journalctl -u {unit}` and `dmesg` may say more"),
     }
 }

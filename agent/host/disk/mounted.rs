@@ -66,10 +66,8 @@ impl Host {
     /// Names the node of a block device, by the device's number.
     fn name_of_device(&self, number: u64) -> String {
         let number = format!("{}:{}", major(number), minor(number));
-        let has_number = |name: &String| {
-            let found = fs::read_to_string(self.at(&format!("/sys/class/block/{name}/dev")));
-            found.is_ok_and(|found| found.trim() == number)
-        };
+        let has_number =
+            |name: &String| self.value_in(&format!("/sys/class/block/{name}/dev")).is_some_and(|found| found == number);
         let name = self.names("/sys/class/block").unwrap_or_default().into_iter().find(has_number);
         name.map_or_else(|| format!("the device {number}"), |name| format!("/dev/{name}"))
     }

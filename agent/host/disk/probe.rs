@@ -51,11 +51,6 @@ impl DeviceContents {
         *self == DeviceContents::default()
     }
 
-    /// Tells whether blkid(8) found anything.
-    pub(super) fn has_signature(&self) -> bool {
-        self.kind.is_some() || self.partition_table.is_some()
-    }
-
     /// Returns the name of the array that the device is a member of, without the name of its host.
     pub(super) fn array(&self) -> Option<&str> {
         let label = self.label.as_deref().filter(|_| self.kind.as_deref() == Some("linux_raid_member"))?;

@@ -35,7 +35,8 @@ pub(super) fn of_contents(found: &DeviceContents, wanted: &Wanted<'_>, node: &Pa
         Filesystem::Ext4 => ("-F", ""),
     };
     // Both are needed: mkfs leaves signatures that lie far from the ends, and wipefs(8) leaves data without a signature.
-    let wipe = if found.has_signature() { format!("wipefs -a {node} && ") } else { String::new() };
+    let has_signature = found.kind.is_some() || found.partition_table.is_some();
+    let wipe = if has_signature { format!("wipefs -a {node} && ") } else { String::new() };
     let make = format!("{wipe}mkfs.{} {force} {ftype}-L {label} {node}", filesystem.name());
     let kept = kept.map(|kept| format!("{kept}; or ")).unwrap_or_default();
     format!("{kept}choose another device; or, if nothing on this one is needed, run `{make}`")

@@ -111,8 +111,8 @@ impl Host {
         let folder = format!("/sys/class/block/{disk}");
         let partitions = self.names(&folder).unwrap_or_default().into_iter().filter(|name| name.starts_with(disk));
         let numbered = partitions.filter_map(|name| {
-            let number = self.read(&format!("{folder}/{name}/dev")).ok()??;
-            Some((Some(name), number.trim().to_owned()))
+            let number = self.value_in(&format!("{folder}/{name}/dev"))?;
+            Some((Some(name), number))
         });
         let devices: Vec<_> = std::iter::once((None, number.to_owned())).chain(numbered).collect();
         // proc(5): the third field of mountinfo is the device's number, the fifth the mount point.
