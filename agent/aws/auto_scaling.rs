@@ -45,10 +45,7 @@ impl From<Status> for ActionResult {
 
 impl fmt::Display for ActionResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Continue => "CONTINUE",
-            Self::Abandon => "ABANDON",
-        })
+        self.serialize(f)
     }
 }
 
@@ -106,7 +103,12 @@ impl Caller {
 
     /// Completes the lifecycle action: repeats the request until a final answer or the deadline.
     pub async fn complete(&self, result: ActionResult, deadline: Instant) -> Delivery {
-        persist(Method::LifecycleHook, deadline, async || self.not_too_early(self.try_to_complete(result).await)).await
+        let result = result.to_string();
+        persist(Method::LifecycleHook, deadline, async || {
+            let parameters = [("LifecycleActionResult", result.as_str())];
+            self.not_too_early(self.call("CompleteLifecycleAction", &parameters).await)
+        })
+        .await
     }
 
     /// Keeps the hook from timing out, for as long as this future is polled. A lost heartbeat is logged and is no failure:
@@ -114,7 +116,7 @@ impl Caller {
     pub async fn keep_waiting(&self) {
         let mut last = None;
         loop {
-            let sent = timeout(TRY, self.heartbeat()).await;
+            let sent = timeout(TRY, self.call("RecordLifecycleActionHeartbeat", &[])).await;
             let outcome = sent.unwrap_or_else(|_| Attempt::again("no answer in time".to_owned()));
             let (why, ends) = match self.not_too_early(outcome) {
                 Attempt::Accepted => (None, false),
@@ -131,15 +133,6 @@ impl Caller {
             last = why;
             sleep(HEARTBEAT).await;
         }
-    }
-
-    async fn try_to_complete(&self, result: ActionResult) -> Attempt {
-        let result = result.to_string();
-        self.call("CompleteLifecycleAction", &[("LifecycleActionResult", &result)]).await
-    }
-
-    async fn heartbeat(&self) -> Attempt {
-        self.call("RecordLifecycleActionHeartbeat", &[]).await
     }
 
     /// Sends a request: <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CompleteLifecycleAction.html>

@@ -17,6 +17,7 @@ use url::Url;
 pub use self::request::{SignalRequest, Status, Target};
 pub use crate::aws::delivery::{CredentialsSource, Delivery, Over, Refusal};
 use crate::aws::delivery::{Method, exchange, persist};
+use crate::aws::sdk::Sdk;
 use crate::config::Auth;
 use crate::http::RESERVED;
 use crate::secrets::redact;
@@ -99,12 +100,11 @@ impl Courier<'_> {
     }
 
     async fn by_iam(&self, stack: &str, resource: &str) -> Delivery {
-        let sender = iam::Sender::new(self.signal, self.client, self.credentials);
-        let sender = match sender {
-            Ok(sender) => sender,
+        let sdk = match Sdk::new(&self.signal.region, self.client, self.credentials) {
+            Ok(sdk) => sdk,
             Err(error) => return Delivery::Undelivered(format!("{error:#}")),
         };
-        persist(Method::Iam, self.deadline, async || sender.signal(self.signal, stack, resource).await).await
+        persist(Method::Iam, self.deadline, async || iam::send(&sdk, self.signal, stack, resource).await).await
     }
 
     /// Sends the signal to a wait handle. The body has exactly the keys that cfn-signal sends. There is no `Content-Type`:

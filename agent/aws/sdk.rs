@@ -159,15 +159,9 @@ pub(crate) fn outcome<E: std::error::Error + 'static>(method: Method, error: &Sd
 /// Makes the SDK's HTTP client out of ours.
 fn http_client(outbound: reqwest::Client, imds_endpoint: Option<String>) -> Result<SharedHttpClient> {
     let direct = http::direct()?;
-    let metadata = metadata_origins();
+    let connector = Connector { outbound, direct, metadata: metadata_origins(), imds_endpoint, timeout: None };
     Ok(http_client_fn(move |settings: &HttpConnectorSettings, _| {
-        SharedHttpConnector::new(Connector {
-            outbound: outbound.clone(),
-            direct: direct.clone(),
-            metadata: metadata.clone(),
-            imds_endpoint: imds_endpoint.clone(),
-            timeout: settings.read_timeout(),
-        })
+        SharedHttpConnector::new(Connector { timeout: settings.read_timeout(), ..connector.clone() })
     }))
 }
 

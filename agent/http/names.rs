@@ -72,13 +72,9 @@ async fn ask(resolvers: Resolvers, name: &str) -> Result<Vec<SocketAddr>, NetErr
     // By the search list, the two lookups may have found different names.
     let other = other.filter(|other| other.query().name() == first.query().name());
     let addresses = [Some(&first), other.as_ref()].into_iter().flatten().flat_map(LookupIp::iter);
-    Ok(ipv6_first(addresses.map(|ip| (ip, 0).into()).collect()))
-}
-
-fn ipv6_first(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let (mut ordered, ipv4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
-    ordered.extend(ipv4);
-    ordered
+    let mut addresses: Vec<SocketAddr> = addresses.map(|ip| (ip, 0).into()).collect();
+    addresses.sort_by_key(SocketAddr::is_ipv4);
+    Ok(addresses)
 }
 
 /// Makes the client answer for the names in `file`, which has the form of `/etc/hosts`, from that file alone.
@@ -105,7 +101,7 @@ fn addresses(text: &str) -> BTreeMap<String, Vec<SocketAddr>> {
             addresses.push((address, 0).into());
         }
     }
-    found.values_mut().for_each(|addresses| *addresses = ipv6_first(std::mem::take(addresses)));
+    found.values_mut().for_each(|addresses| addresses.sort_by_key(SocketAddr::is_ipv4));
     found
 }
 

@@ -20,10 +20,7 @@ pub enum Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Success => "SUCCESS",
-            Self::Failure => "FAILURE",
-        })
+        self.serialize(f)
     }
 }
 

@@ -114,16 +114,13 @@ const OF_HANDLES: [(&str, &str, &str); 7] = [
          cloudformation-waitcondition-REGION",
     ),
 ];
+const ANY_HANDLE: &str =
+    "the URL of the wait condition handle must be complete, and it expires; create the stack again";
 const EXPIRED: &str = "the URL of the wait condition handle is too old: create the stack again";
 const CHANGED: &str = "the URL was changed on its way here: give it as CloudFormation made it, each % and & in it too";
 
-/// Remedies for requests that are signed here, in the same form as `OF_HANDLES`.
-const OF_SIGNATURES: [(&str, &str, &str); 3] = [
-    ("SignatureDoesNotMatch", "", MISSIGNED),
-    ("IncompleteSignature", "", MISSIGNED),
-    ("MissingAuthenticationToken", "", MISSIGNED),
-];
-const MISSIGNED: &str = "the secret key must be that of the access key, and no proxy may change the request's headers";
+/// The beginnings of codes for a request whose signature, made here, is wrong.
+const MISSIGNED: [&str; 3] = ["SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken"];
 
 /// Judges an answer with this status and body.
 ///
@@ -213,18 +210,14 @@ impl AwsError {
         if let Some(denial) = Denial::of(&self.message) {
             return denial.remedy();
         }
-        let remedies: &[_] = match method {
-            Method::WaitHandle => &OF_HANDLES,
-            Method::Iam | Method::LifecycleHook => &OF_SIGNATURES,
-            Method::InstanceIdentity => &[],
-        };
-        let fits = |code: &str, text: &str| self.code.starts_with(code) && self.message.contains(text);
-        if let Some((.., remedy)) = remedies.iter().find(|(code, text, _)| fits(code, text)) {
-            return (*remedy).to_owned();
-        }
         let remedy = match (method, self.code.as_str()) {
-            (Method::WaitHandle, _) => {
-                "the URL of the wait condition handle must be complete, and it expires; create the stack again"
+            (Method::WaitHandle, code) => {
+                let mut known = OF_HANDLES.iter();
+                let fits = |begins: &str, text: &str| code.starts_with(begins) && self.message.contains(text);
+                known.find(|(begins, text, _)| fits(begins, text)).map_or(ANY_HANDLE, |(.., remedy)| remedy)
+            }
+            (Method::Iam | Method::LifecycleHook, code) if MISSIGNED.iter().any(|begins| code.starts_with(begins)) => {
+                "the secret key must be that of the access key, and no proxy may change the request's headers"
             }
             (Method::LifecycleHook, "ValidationError") => {
                 "check signal.lifecycle_hook: the group must exist in the instance's region, and have a hook of that \
