@@ -6,13 +6,13 @@ use crate::report::Outcome;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// All is done: 0.
-    Done,
+    Done = 0,
     /// Something failed, and that was reported: 1.
-    Failed,
+    Failed = 1,
     /// The configuration was refused, and that was reported: 2.
-    Refused,
+    Refused = 2,
     /// The outcome could not be reported: 3.
-    Unreported,
+    Unreported = 3,
 }
 
 impl Ending {
@@ -28,12 +28,7 @@ impl Ending {
 
     /// Returns the exit code.
     pub fn code(self) -> u8 {
-        match self {
-            Ending::Done => 0,
-            Ending::Failed => 1,
-            Ending::Refused => 2,
-            Ending::Unreported => 3,
-        }
+        self as u8
     }
 }
 

@@ -1,7 +1,6 @@
 //! The gathering of what a run works with: its configuration, and the identity of the instance.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -22,6 +21,7 @@ use crate::document::decode::{Document, decode_for};
 use crate::host::Host;
 use crate::instance::Instance;
 use crate::plan::asks_for_docker_version;
+use crate::streams::{eprint, read_input};
 use crate::well_known::DOCUMENTS;
 
 /// Time that the instance metadata may take on the first boot; cloud-init waits as long.
@@ -161,7 +161,7 @@ fn local(host: &Host, options: &Options) -> Gathered {
         Err(error) => gathered.error = Some(error),
     }
     if let Some(path) = &options.user_data {
-        match crate::streams::read_input(path) {
+        match read_input(path) {
             Ok(bytes) => gathered.user_data = Some(bytes),
             Err(error) => gathered.error = gathered.error.or(Some(error)),
         }
@@ -198,16 +198,9 @@ async fn from_imds(gathered: &mut Gathered, options: &Options, patience: Duratio
         None => imds.user_data().await.context("can't read the user data"),
         given => Ok(given),
     };
-    let mut trouble = Ok(());
-    match user_data {
-        Ok(user_data) => gathered.user_data = user_data,
-        Err(error) => trouble = Err(error),
-    }
-    match identity {
-        Ok(identity) => gathered.identity = identity,
-        Err(error) => trouble = Err(error),
-    }
-    trouble
+    let user_data = user_data.map(|user_data| gathered.user_data = user_data);
+    let identity = identity.map(|identity| gathered.identity = identity);
+    identity.and(user_data)
 }
 
 /// Gathers what a dry run needs, without instance metadata where the user data and the facts come from files.
@@ -259,10 +252,8 @@ pub async fn for_doctor(host: &Host, options: &Options) -> (Gathered, Metadata) 
 /// A file of the image that can't be read.
 pub fn facts_or_example(host: &Host, gathered: &Gathered) -> Result<Instance> {
     if gathered.identity.instance_id.is_empty() {
-        // Where it can't be written, the plan is still what was asked for.
-        let _ = writeln!(
-            std::io::stderr(),
-            "note: this machine has no instance metadata; the plan is for an example instance (--facts FILE gives the facts of yours)"
+        eprint(
+            "note: this machine has no instance metadata; the plan is for an example instance (--facts FILE gives the facts of yours)\n",
         );
         return Ok(Instance::example());
     }

@@ -50,11 +50,8 @@ pub struct HandedOver {
 impl HandedOver {
     /// Reads the settings that were handed over on this instance; empty if there are none that can be used.
     pub fn load(host: &Host) -> Self {
-        let read = || -> Result<Option<Self>> {
-            let Some(text) = host.read(&host.state_path(HANDED_OVER_FILE))? else { return Ok(None) };
-            Ok(Some(Self::parse(&text)?))
-        };
-        let found = read().unwrap_or_else(|error| {
+        let read = host.read(&host.state_path(HANDED_OVER_FILE));
+        let found = read.and_then(|text| text.map(|text| Self::parse(&text)).transpose()).unwrap_or_else(|error| {
             tracing::warn!(
                 "the settings of an `ecs-firstrun run` inside cloud-init are ignored: {HANDED_OVER_FILE}: {error:#}"
             );

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::one_run::Run;
 use super::options::Options;
 use super::recipients::HookRecipient;
-use crate::aws::auto_scaling::Caller;
+use crate::aws::auto_scaling::{Caller, Hook};
 use crate::aws::imds::{Imds, is_of_a_warm_pool};
 use crate::config::Config;
 
@@ -24,25 +25,22 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) fn heartbeats(run: &Run<'_>, config: &Config, hook: Option<&HookRecipient>) -> JoinSet<()> {
     let mut task = JoinSet::new();
     let Some(HookRecipient::Known(hook)) = hook else { return task };
-    let (hook, client, begins_by) = (hook.clone(), run.client(config), action_begins_by(run));
-    let credentials = run.options.credentials();
-    task.spawn(async move {
-        let caller = match client {
-            Ok(client) => Caller::new(hook, &client, &credentials, begins_by),
-            Err(why) => Err(anyhow::Error::msg(why)),
-        };
-        match caller {
-            Ok(caller) => caller.keep_waiting().await,
-            Err(error) => tracing::warn!("no heartbeat goes to the lifecycle hook: {error:#}"),
-        }
-    });
+    match caller(run, config, hook.clone()) {
+        Ok(caller) => drop(task.spawn(async move { caller.keep_waiting().await })),
+        Err(error) => tracing::warn!("no heartbeat goes to the lifecycle hook: {error:#}"),
+    }
     task
 }
 
-/// Tells until when it may be too early for the lifecycle action.
-pub(super) fn action_begins_by(run: &Run<'_>) -> Instant {
+/// Makes the caller of Auto Scaling for a hook, which knows until when it may be too early for the lifecycle action.
+///
+/// # Errors
+/// No client for AWS, or none of the SDK.
+pub(super) fn caller(run: &Run<'_>, config: &Config, hook: Hook) -> Result<Caller> {
     let past = if run.has_left_the_pool { Duration::ZERO } else { run.host.uptime() };
-    run.began + BEGINS.saturating_sub(past)
+    let begins_by = run.began + BEGINS.saturating_sub(past);
+    let client = run.client(config).map_err(anyhow::Error::msg)?;
+    Caller::new(hook, &client, &run.options.credentials(), begins_by)
 }
 
 /// Returns when Auto Scaling brings the instance somewhere else than to a warm pool. As long as the instance metadata

@@ -37,7 +37,14 @@ pub(super) async fn prepare(run: &Run<'_>, record: &mut Record, known: &mut Know
         return Err(Ended::Failed { reason, config: Box::new(parsed.config) });
     }
     let is_of_others = parsed.is_of_others();
-    let Some(config) = accepted(parsed)? else { return unconfigured(is_of_others) };
+    let Some(config) = accepted(parsed)? else {
+        // User data that names this agent may call it later: then Docker must not run yet, and the run ends here.
+        if !is_of_others {
+            return Err(Ended::Nothing { started: false });
+        }
+        let (config, plan) = (Box::default(), plan_without_configuration());
+        return Ok(Prepared { config, plan, recipients: Recipients::default() });
+    };
     record.report.cluster = config.ecs.as_ref().and_then(Ecs::cluster);
     match facts(run, record, known, &config).await {
         Ok(instance) => {
@@ -86,16 +93,6 @@ fn accepted(parsed: Parsed) -> Result<Option<Box<Config>>, Ended> {
         return Err(Ended::Refused { reason, config: Box::new(parsed.config) });
     }
     Ok(parsed.found.then(|| Box::new(parsed.config)))
-}
-
-/// Plans the start of Docker and the ECS agent, as in an image without this agent. User data that names this agent may call
-/// it later: then Docker must not run yet, and the run ends here.
-fn unconfigured(is_of_others: bool) -> Result<Prepared, Ended> {
-    if !is_of_others {
-        return Err(Ended::Nothing { started: false });
-    }
-    let (config, plan) = (Box::default(), plan_without_configuration());
-    Ok(Prepared { config, plan, recipients: Recipients::default() })
 }
 
 /// Looks up the facts of the instance.

@@ -9,7 +9,8 @@ use crate::config::{Config, LifecycleHook, Signal};
 
 /// The tag that Auto Scaling puts on its instances.
 const GROUP_TAG: &str = "aws:autoscaling:groupName";
-const NO_GROUP: &str = "the name of its Auto Scaling group is not known (set signal.lifecycle_hook.group, or \
+/// The reason for not telling a lifecycle hook, with its remedy.
+pub(super) const NO_GROUP: &str = "the name of its Auto Scaling group is not known (set signal.lifecycle_hook.group, or \
                         InstanceMetadataTags: enabled in the metadata options of the launch template)";
 
 /// The recipients of the outcome of a run.
@@ -28,13 +29,8 @@ pub(super) struct Recipients {
 pub(super) enum HookRecipient {
     /// It can be told.
     Known(Hook),
-    /// It can't be told.
-    Unknown {
-        /// The hook's name in the configuration.
-        name: String,
-        /// The reason, with its remedy.
-        why: &'static str,
-    },
+    /// It can't be told: the group's name is not known. Holds the hook's name in the configuration.
+    Unknown(String),
 }
 
 impl Recipients {
@@ -74,7 +70,7 @@ impl HookRecipient {
                 region: identity.region.clone(),
                 partition_domain: identity.partition_domain.clone(),
             }),
-            None => HookRecipient::Unknown { name, why: NO_GROUP },
+            None => HookRecipient::Unknown(name),
         }
     }
 }
@@ -83,7 +79,7 @@ impl std::fmt::Display for HookRecipient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             HookRecipient::Known(hook) => hook.fmt(f),
-            HookRecipient::Unknown { name, .. } => write!(f, "lifecycle hook {name}"),
+            HookRecipient::Unknown(name) => write!(f, "lifecycle hook {name}"),
         }
     }
 }
@@ -148,7 +144,7 @@ mod tests {
         assert!(!recipients.nobody() && recipients.target.is_none());
         let hook = recipients.hook.unwrap();
         assert_eq!(hook.to_string(), "lifecycle hook ready");
-        assert_eq!(hook, HookRecipient::Unknown { name: "ready".to_owned(), why: NO_GROUP });
+        assert_eq!(hook, HookRecipient::Unknown("ready".to_owned()));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 use super::decide::Conclusion;
 use super::known::Known;
-use super::lifecycle::action_begins_by;
+use super::lifecycle;
 use super::one_run::Run;
-use super::recipients::{HookRecipient, Recipients};
+use super::recipients::{HookRecipient, NO_GROUP, Recipients};
 use super::record::{Record, step};
 use super::state::Decision;
-use crate::aws::auto_scaling::{ActionResult, Caller};
+use crate::aws::auto_scaling::ActionResult;
 use crate::aws::cloudformation::{self, SignalRequest, Status, Target};
 use crate::aws::delivery::{ALREADY_THERE, Delivery, Over, TOO_LATE};
 use crate::config::Config;
@@ -106,7 +106,7 @@ async fn send(
 ) -> Deliveries {
     // However late it is, and however long the certificates took to read, there is time for some tries.
     let deadline = (run.began + config.time_left(known.uptime)).max(Instant::now() + LEAST);
-    let (host, stage, begins_by) = (run.host, known.stage(), action_begins_by(run));
+    let (host, stage) = (run.host, known.stage());
     let of_target = |target: &Target| signal_request(run, known, &record.state.instance_id, target, config, &decision);
     let signal = recipients.target.as_ref().map(of_target);
     let state = RefCell::new(&mut record.state);
@@ -137,7 +137,7 @@ async fn send(
         if let Some(message) = &decision.hook_settled {
             return Some(told_earlier(target, result.to_string(), message));
         }
-        let delivery = complete(run, config, hook, result, (begins_by, deadline)).await;
+        let delivery = complete(run, config, hook, result, deadline).await;
         let report = told(delivery, target, result.to_string(), "no lifecycle action waits for it");
         if is_settled(&report) {
             keep(&|decision| decision.hook_settled = Some(report.message.clone()));
@@ -169,17 +169,10 @@ async fn complete(
     config: &Config,
     hook: &HookRecipient,
     result: ActionResult,
-    (begins_by, deadline): (Instant, Instant),
+    deadline: Instant,
 ) -> Delivery {
-    let hook = match hook {
-        HookRecipient::Known(hook) => hook.clone(),
-        HookRecipient::Unknown { why, .. } => return Delivery::Refused((*why).to_owned().into()),
-    };
-    let client = match run.client(config) {
-        Ok(client) => client,
-        Err(why) => return Delivery::Undelivered(why),
-    };
-    match Caller::new(hook, &client, &run.options.credentials(), begins_by) {
+    let HookRecipient::Known(hook) = hook else { return Delivery::Refused(NO_GROUP.to_owned().into()) };
+    match lifecycle::caller(run, config, hook.clone()) {
         Ok(caller) => caller.complete(result, deadline).await,
         Err(error) => Delivery::Undelivered(format!("{error:#}")),
     }
@@ -252,7 +245,7 @@ mod tests {
 
     fn recipients() -> Recipients {
         let target = Target::Resource { stack: "web".to_owned(), resource: "Instances".to_owned() };
-        let hook = HookRecipient::Unknown { name: "ready".to_owned(), why: "no group" };
+        let hook = HookRecipient::Unknown("ready".to_owned());
         Recipients { target: Some(target), hook: Some(hook), may_be_others: false }
     }
 
