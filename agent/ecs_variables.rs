@@ -3,6 +3,7 @@
 //! From the agent's README and `agent/config/parse.go`, version 1.105. A name is refused here if another key of our
 //! configuration sets the same variable, so that each setting has one place.
 
+mod form;
 mod line;
 mod values;
 
@@ -13,38 +14,21 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
+use self::form::EVER;
+pub use self::form::{Items, VariableKind};
 pub use self::line::written;
 use crate::secrets::is_secret_key;
 use crate::text::did_you_mean;
 
-/// The form that the value of a variable must have.
-#[derive(Clone, Copy, Debug)]
-pub enum VariableKind {
-    /// Any text of one line.
-    Text,
-    /// Text that is never shown.
-    Secret,
-    /// `true` or `false`, in the spellings of Go's `strconv.ParseBool`.
-    Bool,
-    /// A whole number, not negative.
-    Number,
-    /// A number, not negative, that may have a fraction.
-    Decimal,
-    /// A span of time as Go writes it, such as `1h30m`.
-    Duration,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-    /// A level of the agent's log, in any case.
-    Level,
-    /// A JSON list.
-    List,
-    /// A JSON object.
-    Object,
-    /// A JSON object that is never shown.
-    SecretObject,
-    /// Another key of the configuration, with this name, sets the variable.
-    Elsewhere(&'static str),
-}
+/// A number without a bound.
+const NUMBER: VariableKind = VariableKind::Number(0, u64::MAX);
+/// The most processes that the kernel can have: `PID_MAX_LIMIT` of its `linux/threads.h`.
+const MOST_PROCESSES: u64 = 4_194_304;
+/// A span of time without a bound.
+const DURATION: VariableKind = VariableKind::Duration(0.0, f64::INFINITY);
+/// `LoggingDriverMinimumVersion` of the agent's `dockerclient/logging_drivers.go`.
+const LOGGING_DRIVERS: &[&str] =
+    &["awslogs", "fluentd", "gelf", "journald", "json-file", "logentries", "none", "splunk", "sumologic", "syslog"];
 
 /// The levels of `ecs-agent/logger/log.go`.
 pub(super) const LEVELS: &[&str] = &["crit", "error", "warn", "info", "debug", "none"];
@@ -60,7 +44,7 @@ const VARIABLES: &[(&str, VariableKind)] = &[
     ("AWS_EC2_METADATA_V1_DISABLED", VariableKind::Bool),
     ("AWS_ENDPOINT_URL", VariableKind::Text),
     ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", VariableKind::Bool),
-    ("AWS_MAX_ATTEMPTS", VariableKind::Number),
+    ("AWS_MAX_ATTEMPTS", NUMBER),
     ("AWS_REGION", VariableKind::Text),
     ("AWS_RETRY_MODE", VariableKind::OneOf(&["standard", "adaptive"])),
     ("AWS_SECRET_ACCESS_KEY", VariableKind::Secret),
@@ -81,27 +65,27 @@ const VARIABLES: &[(&str, VariableKind)] = &[
     ("ECS_APPARMOR_CAPABLE", VariableKind::Bool),
     ("ECS_AUDIT_LOGFILE", VariableKind::Text),
     ("ECS_AUDIT_LOGFILE_DISABLED", VariableKind::Bool),
-    ("ECS_AVAILABLE_LOGGING_DRIVERS", VariableKind::List),
-    ("ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", VariableKind::List),
+    ("ECS_AVAILABLE_LOGGING_DRIVERS", VariableKind::List(Items::SomeOf(LOGGING_DRIVERS))),
+    ("ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", VariableKind::List(Items::Networks)),
     ("ECS_AWSVPC_BLOCK_IMDS", VariableKind::Bool),
     ("ECS_BACKEND_HOST", VariableKind::Text),
-    ("ECS_CGROUP_CPU_PERIOD", VariableKind::Duration),
+    ("ECS_CGROUP_CPU_PERIOD", VariableKind::Duration(0.008, 0.1)),
     ("ECS_CGROUP_PATH", VariableKind::Text),
     ("ECS_CHECKPOINT", VariableKind::Bool),
     ("ECS_CLUSTER", VariableKind::Elsewhere("ecs.cluster")),
     ("ECS_CNI_PLUGINS_PATH", VariableKind::Text),
-    ("ECS_CONTAINER_CREATE_TIMEOUT", VariableKind::Duration),
+    ("ECS_CONTAINER_CREATE_TIMEOUT", VariableKind::Duration(60.0, EVER)),
     ("ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM", VariableKind::OneOf(&["none", "ec2_instance"])),
     ("ECS_CONTAINER_INSTANCE_TAGS", VariableKind::Elsewhere("ecs.tags")),
-    ("ECS_CONTAINER_START_TIMEOUT", VariableKind::Duration),
-    ("ECS_CONTAINER_STOP_TIMEOUT", VariableKind::Duration),
+    ("ECS_CONTAINER_START_TIMEOUT", VariableKind::Duration(45.0, EVER)),
+    ("ECS_CONTAINER_STOP_TIMEOUT", VariableKind::Duration(1.0, EVER)),
     ("ECS_DATADIR", VariableKind::Text),
     ("ECS_DISABLE_DOCKER_HEALTH_CHECK", VariableKind::Bool),
     ("ECS_DISABLE_IMAGE_CLEANUP", VariableKind::Bool),
     ("ECS_DISABLE_METRICS", VariableKind::Bool),
     ("ECS_DISABLE_PRIVILEGED", VariableKind::Bool),
     ("ECS_DISABLE_TASK_METADATA_AZ", VariableKind::Bool),
-    ("ECS_DYNAMIC_HOST_PORT_RANGE", VariableKind::Text),
+    ("ECS_DYNAMIC_HOST_PORT_RANGE", VariableKind::PortRange),
     ("ECS_EBSTA_SUPPORTED", VariableKind::Bool),
     ("ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE", VariableKind::Bool),
     ("ECS_ENABLE_CONTAINER_METADATA", VariableKind::Bool),
@@ -119,18 +103,18 @@ const VARIABLES: &[(&str, VariableKind)] = &[
     ("ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP", VariableKind::Bool),
     ("ECS_ENGINE_AUTH_DATA", VariableKind::SecretObject),
     ("ECS_ENGINE_AUTH_TYPE", VariableKind::OneOf(&["dockercfg", "docker"])),
-    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", VariableKind::Duration),
-    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER", VariableKind::Duration),
+    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", VariableKind::Duration(1.0, EVER)),
+    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION_JITTER", DURATION),
     ("ECS_EXCLUDE_IPV6_PORTBINDING", VariableKind::Bool),
     ("ECS_EXCLUDE_UNTRACKED_IMAGE", VariableKind::Text),
     ("ECS_EXTERNAL", VariableKind::Bool),
     ("ECS_GMSA_SUPPORTED", VariableKind::Bool),
     ("ECS_HOST_DATA_DIR", VariableKind::Text),
-    ("ECS_IMAGE_CLEANUP_INTERVAL", VariableKind::Duration),
-    ("ECS_IMAGE_MINIMUM_CLEANUP_AGE", VariableKind::Duration),
+    ("ECS_IMAGE_CLEANUP_INTERVAL", VariableKind::Duration(600.0, EVER)),
+    ("ECS_IMAGE_MINIMUM_CLEANUP_AGE", DURATION),
     ("ECS_IMAGE_PULL_BEHAVIOR", VariableKind::OneOf(&["default", "always", "once", "prefer-cached"])),
-    ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", VariableKind::Duration),
-    ("ECS_IMAGE_PULL_TIMEOUT", VariableKind::Duration),
+    ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", VariableKind::Duration(60.0, EVER)),
+    ("ECS_IMAGE_PULL_TIMEOUT", DURATION),
     ("ECS_INIT_DOCKER_LOG_FILE_NUM", VariableKind::Text),
     ("ECS_INIT_DOCKER_LOG_FILE_SIZE", VariableKind::Text),
     ("ECS_INSTANCE_ATTRIBUTES", VariableKind::Elsewhere("ecs.attributes")),
@@ -140,35 +124,35 @@ const VARIABLES: &[(&str, VariableKind)] = &[
     ("ECS_LOGLEVEL_ON_INSTANCE", VariableKind::Level),
     ("ECS_LOG_DRIVER", VariableKind::OneOf(&["awslogs", "fluentd", "gelf", "json-file", "journald", "logentries", "syslog", "splunk"])),
     ("ECS_LOG_MAX_FILE_SIZE_MB", VariableKind::Decimal),
-    ("ECS_LOG_MAX_ROLL_COUNT", VariableKind::Number),
+    ("ECS_LOG_MAX_ROLL_COUNT", NUMBER),
     ("ECS_LOG_OPTS", VariableKind::Object),
     ("ECS_LOG_OUTPUT_FORMAT", VariableKind::OneOf(&["logfmt", "json"])),
     ("ECS_LOG_ROLLOVER_TYPE", VariableKind::OneOf(&["size", "hourly"])),
-    ("ECS_MANIFEST_PULL_TIMEOUT", VariableKind::Duration),
-    ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", VariableKind::Number),
+    ("ECS_MANIFEST_PULL_TIMEOUT", VariableKind::Duration(30.0, EVER)),
+    ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", VariableKind::Number(1, u32::MAX as u64)),
     ("ECS_NVIDIA_RUNTIME", VariableKind::Text),
     ("ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME", VariableKind::Text),
     ("ECS_PAUSE_LABELS", VariableKind::Object),
-    ("ECS_POLLING_METRICS_WAIT_DURATION", VariableKind::Duration),
+    ("ECS_POLLING_METRICS_WAIT_DURATION", VariableKind::Duration(5.0, 20.0)),
     ("ECS_POLL_METRICS", VariableKind::Bool),
     ("ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2", VariableKind::Bool),
     ("ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT", VariableKind::Bool),
-    ("ECS_RESERVED_MEMORY", VariableKind::Number),
-    ("ECS_RESERVED_PORTS", VariableKind::List),
-    ("ECS_RESERVED_PORTS_UDP", VariableKind::List),
+    ("ECS_RESERVED_MEMORY", VariableKind::Number(0, u16::MAX as u64)),
+    ("ECS_RESERVED_PORTS", VariableKind::List(Items::Ports)),
+    ("ECS_RESERVED_PORTS_UDP", VariableKind::List(Items::Ports)),
     ("ECS_SELINUX_CAPABLE", VariableKind::Bool),
     ("ECS_SHARED_VOLUME_MATCH_FULL_CONFIG", VariableKind::Bool),
     ("ECS_SKIP_LOCALHOST_TRAFFIC_FILTER", VariableKind::Bool),
-    ("ECS_TASK_METADATA_RPS_LIMIT", VariableKind::Text),
-    ("ECS_TASK_PIDS_LIMIT", VariableKind::Number),
+    ("ECS_TASK_METADATA_RPS_LIMIT", VariableKind::RateAndBurst),
+    ("ECS_TASK_PIDS_LIMIT", VariableKind::Number(1, MOST_PROCESSES)),
     ("ECS_UPDATES_ENABLED", VariableKind::Bool),
     ("ECS_UPDATE_DOWNLOAD_DIR", VariableKind::Text),
-    ("ECS_VOLUME_PLUGIN_CAPABILITIES", VariableKind::List),
+    ("ECS_VOLUME_PLUGIN_CAPABILITIES", VariableKind::List(Items::Texts)),
     ("ECS_WARM_POOLS_CHECK", VariableKind::Bool),
     ("HTTPS_PROXY", VariableKind::Elsewhere("proxy.url")),
     ("HTTP_PROXY", VariableKind::Elsewhere("proxy.url")),
-    ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", VariableKind::Number),
-    ("NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE", VariableKind::Duration),
+    ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", VariableKind::Number(1, u32::MAX as u64)),
+    ("NON_ECS_IMAGE_MINIMUM_CLEANUP_AGE", DURATION),
     ("NO_PROXY", VariableKind::Elsewhere("proxy.no_proxy")),
 ];
 
@@ -239,7 +223,12 @@ pub fn render(kind: VariableKind, value: &Value) -> Result<String, String> {
     }
     let json = || serde_json::from_str::<Value>(&text).ok();
     match kind {
-        VariableKind::Text | VariableKind::Secret => plain(value, text),
+        VariableKind::Text | VariableKind::Secret | VariableKind::RateAndBurst | VariableKind::PortRange => {
+            match value.is_array() || value.is_object() {
+                true => Err("the value is a list or a mapping, but text is expected".to_owned()),
+                false => Ok(text),
+            }
+        }
         VariableKind::Bool => match text.as_str() {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok("true".to_owned()),
             "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok("false".to_owned()),
@@ -251,18 +240,18 @@ pub fn render(kind: VariableKind, value: &Value) -> Result<String, String> {
         }
         VariableKind::Level if LEVELS.contains(&text.to_lowercase().as_str()) => Ok(text),
         VariableKind::Level => Err(format!("the ECS agent has no such level\nwrite one of {}", LEVELS.join(", "))),
-        VariableKind::Number if text.len() < 20 && text.chars().all(|c| c.is_ascii_digit()) => Ok(text),
-        VariableKind::Number => Err("the value is not a whole number\nwrite digits only".to_owned()),
-        VariableKind::Duration if values::seconds(&text).is_some() => Ok(text),
-        VariableKind::Duration => {
+        VariableKind::Number(..) if text.len() < 20 && text.chars().all(|c| c.is_ascii_digit()) => Ok(text),
+        VariableKind::Number(..) => Err("the value is not a whole number\nwrite digits only".to_owned()),
+        VariableKind::Duration(..) if values::seconds(&text).is_some() => Ok(text),
+        VariableKind::Duration(..) => {
             Err("the value is not a duration\nwrite numbers with units, such as 30s, 5m or 1h30m".to_owned())
         }
         VariableKind::OneOf(words) if words.contains(&text.as_str()) => Ok(text),
         VariableKind::OneOf(words) => {
             Err(format!("the value is not one that the ECS agent accepts\nwrite one of {}", words.join(", ")))
         }
-        VariableKind::List if json().is_some_and(|json| json.is_array()) => Ok(text),
-        VariableKind::List => Err("the value is not a list\nwrite a list, or a JSON array as a string".to_owned()),
+        VariableKind::List(_) if json().is_some_and(|json| json.is_array()) => Ok(text),
+        VariableKind::List(_) => Err("the value is not a list\nwrite a list, or a JSON array as a string".to_owned()),
         VariableKind::Object | VariableKind::SecretObject if json().is_some_and(|json| json.is_object()) => Ok(text),
         VariableKind::Object | VariableKind::SecretObject => {
             Err("the value is not a mapping\nwrite a mapping, or a JSON object as a string".to_owned())
@@ -275,13 +264,6 @@ pub fn render(kind: VariableKind, value: &Value) -> Result<String, String> {
 fn is_decimal(text: &str) -> bool {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     plain && text.len() < 20 && text.parse().is_ok_and(f64::is_finite)
-}
-
-fn plain(value: &Value, text: String) -> Result<String, String> {
-    match value.is_array() || value.is_object() {
-        true => Err("the value is a list or a mapping, but text is expected".to_owned()),
-        false => Ok(text),
-    }
 }
 
 /// Variables of the ECS agent, as `ecs.config` holds them; each name and value was checked.
@@ -351,8 +333,7 @@ impl<'de> DeserializeSeed<'de> for VariableValue<'_> {
         let value = serde_json::Value::deserialize(deserializer)?;
         let VariableName(name, kind) = self.0;
         let text = render(*kind, &value).map_err(D::Error::custom)?;
-        values::check(name, &text).map_err(D::Error::custom)?;
-        line::check(name, &text).map_err(D::Error::custom)?;
+        values::check(*kind, &text).and_then(|()| line::check(name, &text)).map_err(D::Error::custom)?;
         Ok(text)
     }
 }

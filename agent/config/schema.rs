@@ -353,7 +353,9 @@ fn variable(kind: VariableKind) -> Value {
         schema.to_value()
     };
     match kind {
-        VariableKind::Text | VariableKind::Elsewhere(_) => any_of("Text of one line.", one_line),
+        VariableKind::Text | VariableKind::RateAndBurst | VariableKind::PortRange | VariableKind::Elsewhere(_) => {
+            any_of("Text of one line.", one_line)
+        }
         VariableKind::Secret => any_of("Text of one line, which is never shown.", one_line),
         VariableKind::Bool => json!({
             "description": "true or false.",
@@ -368,16 +370,16 @@ fn variable(kind: VariableKind) -> Value {
             let written = text("^([0-9]+\\.?[0-9]*|\\.[0-9]+)$", "digits and a point", &[]);
             any_of("A number, which may have a fraction.", json!([{ "type": "number", "minimum": 0 }, written]))
         }
-        VariableKind::Number => {
+        VariableKind::Number(..) => {
             let number = json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
             any_of("A whole number.", json!([number, text("^[0-9]{1,19}$", "digits only", &[])]))
         }
-        VariableKind::Duration => {
+        VariableKind::Duration(..) => {
             let form = "numbers with units, as 30s, 5m or 1h30m";
             described("A duration.", text(GO_DURATION, form, &["30s", "5m", "1h30m"]))
         }
         VariableKind::OneOf(words) => json!({ "description": "One of these words.", "type": "string", "enum": words }),
-        VariableKind::List => any_of("A list, or a JSON array as a string.", list),
+        VariableKind::List(_) => any_of("A list, or a JSON array as a string.", list),
         VariableKind::Object => any_of("A mapping, or a JSON object as a string.", mapping),
         VariableKind::SecretObject => any_of("A mapping, or a JSON object as a string; never shown.", mapping),
     }

@@ -7,121 +7,58 @@
 use ipnet::IpNet;
 use serde_json::Value;
 
-/// The form that a value must have.
-#[derive(Clone, Copy)]
-enum Grammar {
-    /// A whole number from the first to the second.
-    Number(u64, u64),
-    /// A span of time from the first to the second, in seconds.
-    Seconds(f64, f64),
-    /// A list of some of these words.
-    SomeOf(&'static [&'static str]),
-    /// A list of texts.
-    Texts,
-    /// A list of the numbers of ports.
-    Ports,
-    /// A list of networks, each an address and the length of its prefix.
-    Networks,
-    /// A mapping to texts.
-    ToTexts,
-    /// `RATE,BURST`, neither of them 0.
-    RateAndBurst,
-    /// `FIRST-LAST`, two ports.
-    PortRange,
-}
-
-use Grammar::{Networks, Number, PortRange, Ports, RateAndBurst, Seconds, SomeOf, Texts, ToTexts};
-
-/// `LoggingDriverMinimumVersion` of the agent's `dockerclient/logging_drivers.go`.
-const LOGGING_DRIVERS: &[&str] =
-    &["awslogs", "fluentd", "gelf", "journald", "json-file", "logentries", "none", "splunk", "sumologic", "syslog"];
-
-/// The most processes that the kernel can have: `PID_MAX_LIMIT` of its `linux/threads.h`.
-const MOST_PROCESSES: u64 = 4_194_304;
-/// No bound, in seconds: the agent can't hold a longer span.
-const EVER: f64 = 9e9;
-
-/// The grammars by the names of the variables.
-#[rustfmt::skip]
-const GRAMMARS: &[(&str, Grammar)] = &[
-    ("ECS_AGENT_LABELS", ToTexts),
-    ("ECS_AVAILABLE_LOGGING_DRIVERS", SomeOf(LOGGING_DRIVERS)),
-    ("ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", Networks),
-    ("ECS_CGROUP_CPU_PERIOD", Seconds(0.008, 0.1)),
-    ("ECS_CONTAINER_CREATE_TIMEOUT", Seconds(60.0, EVER)),
-    ("ECS_CONTAINER_START_TIMEOUT", Seconds(45.0, EVER)),
-    ("ECS_CONTAINER_STOP_TIMEOUT", Seconds(1.0, EVER)),
-    ("ECS_DYNAMIC_HOST_PORT_RANGE", PortRange),
-    ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", Seconds(1.0, EVER)),
-    ("ECS_IMAGE_CLEANUP_INTERVAL", Seconds(600.0, EVER)),
-    ("ECS_IMAGE_PULL_INACTIVITY_TIMEOUT", Seconds(60.0, EVER)),
-    ("ECS_LOG_OPTS", ToTexts),
-    ("ECS_MANIFEST_PULL_TIMEOUT", Seconds(30.0, EVER)),
-    ("ECS_NUM_IMAGES_DELETE_PER_CYCLE", Number(1, u32::MAX as u64)),
-    ("ECS_PAUSE_LABELS", ToTexts),
-    ("ECS_POLLING_METRICS_WAIT_DURATION", Seconds(5.0, 20.0)),
-    ("ECS_RESERVED_MEMORY", Number(0, u16::MAX as u64)),
-    ("ECS_RESERVED_PORTS", Ports),
-    ("ECS_RESERVED_PORTS_UDP", Ports),
-    ("ECS_TASK_METADATA_RPS_LIMIT", RateAndBurst),
-    ("ECS_TASK_PIDS_LIMIT", Number(1, MOST_PROCESSES)),
-    ("ECS_VOLUME_PLUGIN_CAPABILITIES", Texts),
-    ("NONECS_NUM_CONTAINERS_DELETE_PER_CYCLE", Number(1, u32::MAX as u64)),
-];
+use super::form::{EVER, Items, VariableKind};
 
 /// Checks a value of the right kind.
 ///
 /// # Errors
 /// The fault of the value and, on a second line, the remedy.
-pub fn check(name: &str, text: &str) -> Result<(), String> {
-    match GRAMMARS.iter().find(|(known, _)| *known == name) {
-        Some((_, grammar)) => grammar.check(text),
-        None => Ok(()),
-    }
-}
-
-impl Grammar {
-    fn check(self, text: &str) -> Result<(), String> {
-        match self {
-            Number(least, most) => match text.parse().is_ok_and(|number: u64| (least..=most).contains(&number)) {
+pub fn check(kind: VariableKind, text: &str) -> Result<(), String> {
+    match kind {
+        VariableKind::Number(least, most) => {
+            match text.parse().is_ok_and(|number: u64| (least..=most).contains(&number)) {
                 true => Ok(()),
                 false => Err(format!("`{text}` is out of range\nwrite a number from {least} to {most}")),
-            },
-            Seconds(least, most) => match seconds(text).is_some_and(|span| (least..=most).contains(&span)) {
-                true => Ok(()),
-                false if most == EVER => Err(format!("`{text}` is too short\nwrite {} or more", span(least))),
-                false => Err(format!("`{text}` is out of range\nwrite {} to {}", span(least), span(most))),
-            },
-            SomeOf(words) => {
-                let is_known = |item: &Value| item.as_str().is_some_and(|word| words.contains(&word));
-                let fault = |item| format!("the ECS agent doesn't know {item} here\nit knows {}", words.join(", "));
-                each_item(text, is_known, fault)
             }
-            Texts => each_item(text, Value::is_string, |item| format!("{item} is not text\nwrite a list of texts")),
-            Ports => {
-                let is_port = |item: &Value| item.as_u64().is_some_and(|port| port <= u64::from(u16::MAX));
-                each_item(text, is_port, |item| format!("{item} is not a port\nwrite numbers from 0 to 65535"))
-            }
-            Networks => {
-                let is_network = |item: &Value| item.as_str().is_some_and(|text| text.parse::<IpNet>().is_ok());
-                let remedy = "write an address and its prefix, as 10.1.0.0/16";
-                each_item(text, is_network, |item| format!("{item} is not a network\n{remedy}"))
-            }
-            ToTexts => match entries(text).into_iter().find(|(_, value)| !value.is_string()) {
-                // The value may be a secret: it is not shown.
-                Some((key, _)) => Err(format!("the value of `{key}` is not text\nput it in quotes")),
-                None => Ok(()),
-            },
-            RateAndBurst => match pair(text, ',').is_some_and(|(rate, burst)| rate > 0 && burst > 0) {
-                true => Ok(()),
-                false => Err(format!("`{text}` is not a rate and a burst\nwrite two numbers, as 40,60")),
-            },
-            PortRange => match pair(text, '-').is_some_and(|(first, last)| 0 < first && first <= last && last <= 65535)
-            {
+        }
+        VariableKind::Duration(least, most) => match seconds(text).is_some_and(|span| (least..=most).contains(&span)) {
+            true => Ok(()),
+            false if most == EVER => Err(format!("`{text}` is too short\nwrite {} or more", span(least))),
+            false => Err(format!("`{text}` is out of range\nwrite {} to {}", span(least), span(most))),
+        },
+        VariableKind::List(Items::SomeOf(words)) => {
+            let is_known = |item: &Value| item.as_str().is_some_and(|word| words.contains(&word));
+            let fault = |item| format!("the ECS agent doesn't know {item} here\nit knows {}", words.join(", "));
+            each_item(text, is_known, fault)
+        }
+        VariableKind::List(Items::Texts) => {
+            each_item(text, Value::is_string, |item| format!("{item} is not text\nwrite a list of texts"))
+        }
+        VariableKind::List(Items::Ports) => {
+            let is_port = |item: &Value| item.as_u64().is_some_and(|port| port <= u64::from(u16::MAX));
+            each_item(text, is_port, |item| format!("{item} is not a port\nwrite numbers from 0 to 65535"))
+        }
+        VariableKind::List(Items::Networks) => {
+            let is_network = |item: &Value| item.as_str().is_some_and(|text| text.parse::<IpNet>().is_ok());
+            let remedy = "write an address and its prefix, as 10.1.0.0/16";
+            each_item(text, is_network, |item| format!("{item} is not a network\n{remedy}"))
+        }
+        VariableKind::Object => match entries(text).into_iter().find(|(_, value)| !value.is_string()) {
+            // The value may be a secret: it is not shown.
+            Some((key, _)) => Err(format!("the value of `{key}` is not text\nput it in quotes")),
+            None => Ok(()),
+        },
+        VariableKind::RateAndBurst => match pair(text, ',').is_some_and(|(rate, burst)| rate > 0 && burst > 0) {
+            true => Ok(()),
+            false => Err(format!("`{text}` is not a rate and a burst\nwrite two numbers, as 40,60")),
+        },
+        VariableKind::PortRange => {
+            match pair(text, '-').is_some_and(|(first, last)| 0 < first && first <= last && last <= 65535) {
                 true => Ok(()),
                 false => Err(format!("`{text}` is not a range of ports\nwrite the first and the last, as 32768-60999")),
-            },
+            }
         }
+        _ => Ok(()),
     }
 }
 
@@ -168,13 +105,10 @@ fn span(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kind;
-    use super::*;
+    use crate::ecs_variables::kind;
 
-    #[test]
-    fn every_name_is_that_of_a_variable() {
-        assert!(GRAMMARS.is_sorted_by(|(a, _), (b, _)| a < b));
-        GRAMMARS.iter().for_each(|(name, _)| assert!(kind(name).is_some(), "{name}"));
+    fn check(name: &str, text: &str) -> Result<(), String> {
+        super::check(kind(name).unwrap(), text)
     }
 
     #[test]
