@@ -183,21 +183,21 @@ impl Instance {
     /// Returns the major and minor version of Docker, if known. The text after them differs by distribution, as in
     /// `25.0.16-ce`.
     pub fn docker_version(&self) -> Option<(u32, u32)> {
-        let mut numbers = self.image.docker.as_deref()?.trim_start_matches('v').split(|c: char| !c.is_ascii_digit());
-        let major = numbers.next()?.parse().ok()?;
-        Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or_default()))
+        numbers_of(self.image.docker.as_deref()?.trim_start_matches('v'))
     }
 
     /// Tells whether the installed CloudWatch agent reads the journal. The agent does since 1.300070.0; an older agent does
     /// not start with that part in its configuration.
     pub fn cloudwatch_agent_reads_journal(&self) -> bool {
-        let numbers = |version: &str| -> Vec<u64> {
-            let digits =
-                |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
-            version.trim().split('.').take(2).map(digits).collect()
-        };
-        self.image.cloudwatch_agent.as_deref().is_some_and(|version| numbers(version) >= vec![1, 300_070])
+        self.image.cloudwatch_agent.as_deref().and_then(numbers_of) >= Some((1, 300_070))
     }
+}
+
+/// Reads the major and the minor number of a version; the minor is 0 where there is none.
+fn numbers_of(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.trim().split(|c: char| !c.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or_default()))
 }
 
 #[cfg(test)]
