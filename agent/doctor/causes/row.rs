@@ -96,12 +96,12 @@ impl CauseKind {
 }
 
 /// A row of a table.
-pub(in crate::doctor) struct Row {
-    pub(in crate::doctor) kind: CauseKind,
+pub struct Row {
+    pub kind: CauseKind,
     /// Alternatives, separated by `|`. Of each text, a line of the log contains one.
     pub(super) words: &'static [&'static str],
-    pub(in crate::doctor) what: &'static str,
-    pub(in crate::doctor) remedy: &'static str,
+    pub what: &'static str,
+    pub remedy: &'static str,
 }
 
 impl Row {
@@ -111,7 +111,7 @@ impl Row {
 
     /// Returns a line of a log for each of the alternatives.
     #[cfg(test)]
-    pub(in crate::doctor) fn examples(&self) -> Vec<String> {
+    pub fn examples(&self) -> Vec<String> {
         let all = self.words.iter().fold(vec![String::new()], |before, any| {
             before.iter().flat_map(|before| any.split('|').map(move |words| format!("{before} {words}"))).collect()
         });
