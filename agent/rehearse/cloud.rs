@@ -21,7 +21,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpSocket;
@@ -29,14 +28,12 @@ use tokio::net::TcpSocket;
 pub use auto_scaling::AutoScalingAnswer;
 pub use cloudformation::CfnAnswer;
 pub use docker::DockerSocket;
+use docker::TICK;
 pub use ecs::{RegisteredAs, Registration};
 pub use http::{Request, Server};
 pub use imds::{IdentityDouble, ImdsFaults};
 pub use proxy::ProxyCredentials;
 pub use received::{LifecycleCall, ReceivedSignal, SignalAuth};
-
-/// Time between two looks for a start of units, or for the end of the cloud.
-const TICK: Duration = Duration::from_millis(5);
 
 /// The settings of the fake cloud.
 #[derive(Debug, Clone, Default)]
@@ -255,12 +252,19 @@ async fn serve(
         auto_scaling: sockets.auto_scaling.local_addr()?,
     };
     let (credentials, drops) = (options.proxy_credentials.clone(), options.proxy_drops);
-    let agent = ecs::Agent::new(&options);
+    let agent = ecs::Agent::new(&options.registration, &options.identity);
     let registration = options.registration.clone();
-    let formation = cloudformation::CloudFormation::new(&options, Arc::clone(&log));
-    let scaling = auto_scaling::AutoScaling::new(&options, Arc::clone(&log));
+    let formation =
+        cloudformation::CloudFormation::new(&options.identity, options.cloudformation.clone(), Arc::clone(&log));
+    let scaling = auto_scaling::AutoScaling::new(options.auto_scaling.clone(), Arc::clone(&log));
     let docker = docker::serve(options.docker.clone());
-    let metadata = imds::ImdsDouble::new(options, state);
+    let contents = imds::Contents {
+        identity: options.identity,
+        tags: options.tags,
+        role: options.iam_role,
+        user_data: options.user_data,
+    };
+    let metadata = imds::ImdsDouble::new(contents, options.imds_faults, state);
     let introspection = async {
         watch.until_begun().await;
         ecs::serve(sockets.ecs, &registration, agent, Arc::clone(&log)).await

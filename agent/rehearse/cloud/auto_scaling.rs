@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use super::CloudOptions;
 use super::cloudformation::page;
 use super::http::{CloudLog, Double, Reply, Request, Server, held};
 use super::query::{ApiError, REQUEST_ID, action, error_in_xml, parameters, path_of, required, signed_for};
@@ -42,8 +41,8 @@ pub(super) struct AutoScaling {
 }
 
 impl AutoScaling {
-    pub(super) fn new(options: &CloudOptions, log: Arc<CloudLog>) -> Self {
-        Self { answers: Mutex::new(options.auto_scaling.clone()), log }
+    pub(super) fn new(answers: VecDeque<AutoScalingAnswer>, log: Arc<CloudLog>) -> Self {
+        Self { answers: Mutex::new(answers), log }
     }
 
     /// Reads a call, which must be signed and known to the API.

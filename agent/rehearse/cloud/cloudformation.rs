@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::CloudOptions;
 use super::http::{CloudLog, Double, Reply, Request, Server, held};
+use super::imds::IdentityDouble;
 use super::query::{
     ApiError, Parameters, REQUEST_ID, action, error_in_xml, escaped, parameters, path_of, required, signed_for,
 };
@@ -54,12 +54,8 @@ pub(super) struct CloudFormation {
 }
 
 impl CloudFormation {
-    pub(super) fn new(options: &CloudOptions, log: Arc<CloudLog>) -> Self {
-        Self {
-            authorization: options.identity.authorization(),
-            answers: Mutex::new(options.cloudformation.clone()),
-            log,
-        }
+    pub(super) fn new(identity: &IdentityDouble, answers: VecDeque<CfnAnswer>, log: Arc<CloudLog>) -> Self {
+        Self { authorization: identity.authorization(), answers: Mutex::new(answers), log }
     }
 
     /// Checks the authentication of a request, and tells which of the two kinds was used.

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use tokio::net::UnixListener;
 
-use super::TICK;
+/// Time between two looks for a start of units, or for the end of the cloud.
+pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// Docker's socket, and the condition for its appearance.
 #[derive(Debug, Clone, PartialEq, Eq)]

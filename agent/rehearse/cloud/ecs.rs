@@ -8,9 +8,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::net::TcpSocket;
 
-use super::CloudOptions;
 use super::http::{self, CloudLog, Double, Reply, Request, Server};
-use super::imds::ACCOUNT;
+use super::imds::{ACCOUNT, IdentityDouble};
 
 const CONTAINER_INSTANCE: &str = "5b0d3c7e9a1f4d62b8c4e07f6a2d1b93";
 const VERSION: &str = "Amazon ECS Agent - v1.105.1 (*8dfceca6c)";
@@ -43,12 +42,12 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(options: &CloudOptions) -> Self {
-        let cluster = match &options.registration {
+    pub(super) fn new(registration: &Registration, identity: &IdentityDouble) -> Self {
+        let cluster = match registration {
             Registration::After(_, known) => known.cluster.as_str(),
             Registration::Never => "",
         };
-        let region = &options.identity.region;
+        let region = &identity.region;
         let name = cluster.rsplit('/').next().unwrap_or_default();
         let arn = format!("arn:aws:ecs:{region}:{ACCOUNT}:container-instance/{name}/{CONTAINER_INSTANCE}");
         let metadata = json!({"Cluster": cluster, "ContainerInstanceArn": arn, "Version": VERSION});

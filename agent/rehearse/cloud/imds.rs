@@ -10,7 +10,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::CloudOptions;
 use super::http::{Double, Reply, Request, Server, held, reason};
 
 const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
@@ -118,6 +117,14 @@ pub(super) type LifecycleState = Arc<Mutex<Option<String>>>;
 
 const LIFECYCLE_STATE: &str = "meta-data/autoscaling/target-lifecycle-state";
 
+/// The contents of the metadata; [`CloudOptions`](super::CloudOptions) says more.
+pub(super) struct Contents {
+    pub(super) identity: IdentityDouble,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) role: Option<String>,
+    pub(super) user_data: Option<Vec<u8>>,
+}
+
 /// The metadata service.
 pub(super) struct ImdsDouble {
     tree: BTreeMap<String, Vec<u8>>,
@@ -128,10 +135,9 @@ pub(super) struct ImdsDouble {
 }
 
 impl ImdsDouble {
-    pub(super) fn new(options: CloudOptions, state: LifecycleState) -> Self {
-        let faults = options.imds_faults.clone();
+    pub(super) fn new(contents: Contents, faults: ImdsFaults, state: LifecycleState) -> Self {
         Self {
-            tree: tree(options),
+            tree: tree(contents),
             state,
             unavailable: AtomicUsize::new(faults.unavailable),
             faults,
@@ -245,8 +251,8 @@ fn error(status: u16) -> Reply {
 }
 
 /// Returns everything that the service knows, by its path below the version.
-fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
-    let CloudOptions { identity, .. } = &options;
+fn tree(contents: Contents) -> BTreeMap<String, Vec<u8>> {
+    let Contents { identity, .. } = &contents;
     let mut tree: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut put = |path: &str, value: &str| tree.insert(path.to_owned(), value.as_bytes().to_vec());
     put("dynamic/instance-identity/document", &identity.document());
@@ -266,13 +272,13 @@ fn tree(options: CloudOptions) -> BTreeMap<String, Vec<u8>> {
     for (name, device) in BLOCK_DEVICES {
         put(&format!("meta-data/block-device-mapping/{name}"), device);
     }
-    for (key, value) in &options.tags {
+    for (key, value) in &contents.tags {
         put(&format!("meta-data/tags/instance/{key}"), value);
     }
-    if let Some(role) = &options.iam_role {
+    if let Some(role) = &contents.role {
         put(&format!("meta-data/iam/security-credentials/{role}"), &credentials());
     }
-    if let Some(user_data) = options.user_data {
+    if let Some(user_data) = contents.user_data {
         tree.insert("user-data".into(), user_data);
     }
     tree
