@@ -43,8 +43,13 @@ enum Place {
     Left(String),
     /// containerd's data stay where they are, on the volume that is mounted here.
     OnVolume(String),
-    /// containerd's data are mounted from this directory of a volume, for this reason.
-    Bound(String, String),
+    /// containerd's data are mounted from a directory of a volume.
+    Bound {
+        /// The directory of the volume.
+        source: String,
+        /// The reason why Docker keeps images in containerd.
+        why: String,
+    },
 }
 
 fn place(config: &Config, instance: &Instance) -> Place {
@@ -70,7 +75,7 @@ fn place(config: &Config, instance: &Instance) -> Place {
                 "{why}, and containerd's data stay in {own}, not on the volume {volume}: {obstacle}{rest}"
             ))
         }
-        None => Place::Bound(source, why),
+        None => Place::Bound { source, why },
     }
 }
 
@@ -118,7 +123,7 @@ pub fn asks_for_version(config: &Config, instance: &Instance) -> bool {
 
 /// Returns containerd's directory, if the plan mounts it from a volume.
 pub fn bound(config: &Config, instance: &Instance) -> Option<String> {
-    matches!(place(config, instance), Place::Bound(..)).then(|| CONTAINERD_DATA.to_owned())
+    matches!(place(config, instance), Place::Bound { .. }).then(|| CONTAINERD_DATA.to_owned())
 }
 
 /// Tells a person that containerd's data are not on the volume of Docker's data.
@@ -132,7 +137,7 @@ pub fn note(config: &Config, instance: &Instance) -> Option<String> {
 /// Plans the unit files of the mount and of containerd, or the removal of earlier ones.
 pub fn units(config: &Config, instance: &Instance) -> Vec<Planned> {
     let (mount, needed) = match place(config, instance) {
-        Place::Bound(source, why) => (Some(mount_file(&source, why)), Some(CONTAINERD_DATA.to_owned())),
+        Place::Bound { source, why } => (Some(mount_file(&source, why)), Some(CONTAINERD_DATA.to_owned())),
         Place::OnVolume(mount) => (None, Some(mount)),
         _ => (None, None),
     };
@@ -176,7 +181,7 @@ fn unit_file(path: String, text: &str, read_by: Vec<String>) -> Action {
 
 /// Plans the mount itself, once the volumes are there.
 pub fn mounted(config: &Config, instance: &Instance) -> Vec<Planned> {
-    let Place::Bound(source, _) = place(config, instance) else { return Vec::new() };
+    let Place::Bound { source, .. } = place(config, instance) else { return Vec::new() };
     let unit = mount_unit(CONTAINERD_DATA);
     let is_labelled = config.volume_of(&source).is_some_and(|volume| selinux::is_labelled(volume, instance));
     let label = planned(
@@ -241,7 +246,7 @@ mod tests {
         ] {
             let document = format!("{DATA}{{data_root: /data/docker, daemon: {daemon}}}");
             let found = place_of(&document, version, serde_json::json!({}));
-            assert_eq!(matches!(found, Place::Bound(..)), is_bound, "{version} {daemon}: {found:?}");
+            assert_eq!(matches!(found, Place::Bound { .. }), is_bound, "{version} {daemon}: {found:?}");
         }
     }
 
@@ -258,7 +263,7 @@ mod tests {
             ("", serde_json::json!({}), None),
         ] {
             let found = match place_of(&format!("{storage}{document}"), "29.0.0", daemon_json) {
-                Place::Bound(source, _) => Some(source),
+                Place::Bound { source, .. } => Some(source),
                 _ => None,
             };
             assert_eq!(found.as_deref(), source, "{document}");
