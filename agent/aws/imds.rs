@@ -74,8 +74,8 @@ impl Session {
 
 /// A request without a usable answer, by what follows from it.
 enum FailedRequest {
-    /// Another try may succeed. Holds the endpoint that failed, and its failure.
-    Again((usize, String)),
+    /// Another try may succeed; this endpoint has failed.
+    Again { endpoint: usize, failure: String },
     /// The token is missing or has expired.
     Unauthorized,
     /// No other try will succeed.
@@ -156,7 +156,7 @@ impl Imds {
                     renewed = true;
                     continue;
                 }
-                Err(FailedRequest::Again(failure)) => self.note(failure),
+                Err(FailedRequest::Again { endpoint, failure }) => self.note(endpoint, failure),
             }
             tries += 1;
             let round_over = self.session().answered || tries % self.endpoints.len() == 0;
@@ -169,7 +169,7 @@ impl Imds {
     }
 
     /// Keeps the failure of a try, and logs a new failure: a boot may wait minutes for this service.
-    fn note(&self, (endpoint, failure): (usize, String)) {
+    fn note(&self, endpoint: usize, failure: String) {
         let mut session = self.session();
         session.move_on_from(endpoint);
         let Some(last) = session.failures.get_mut(endpoint) else { return };
@@ -257,11 +257,12 @@ impl Imds {
         let left = self.left();
         if left.is_zero() {
             let known = self.session().failures.get(endpoint).cloned().flatten();
-            return Err(FailedRequest::Again((endpoint, known.unwrap_or_else(|| "no time was left".to_owned()))));
+            let failure = known.unwrap_or_else(|| "no time was left".to_owned());
+            return Err(FailedRequest::Again { endpoint, failure });
         }
         let url = format!("{}{path}", self.endpoints.get(endpoint).map_or("", String::as_str));
         let answer = request(url).timeout(left.min(REQUEST)).send().await;
-        let response = answer.map_err(|error| FailedRequest::Again((endpoint, http::explain(error))))?;
+        let response = answer.map_err(|error| FailedRequest::Again { endpoint, failure: http::explain(error) })?;
         self.session().settle(endpoint);
         Ok((endpoint, response))
     }
@@ -275,7 +276,7 @@ impl Imds {
     ) -> Result<Vec<u8>, FailedRequest> {
         http::read_body(response, limit).await.map_err(|error| match error {
             BodyError::TooLong(_) => FailedRequest::Final(malformed(path, &error.to_string())),
-            BodyError::Broken(_) => FailedRequest::Again((endpoint, error.to_string())),
+            BodyError::Broken(_) => FailedRequest::Again { endpoint, failure: error.to_string() },
         })
     }
 
@@ -301,7 +302,7 @@ impl Imds {
 /// Judges a status: throttling and the service's own errors are temporary, any other status is final.
 fn failure(path: &str, endpoint: usize, status: StatusCode) -> FailedRequest {
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return FailedRequest::Again((endpoint, format!("HTTP {} for {path}", status.as_u16())));
+        return FailedRequest::Again { endpoint, failure: format!("HTTP {} for {path}", status.as_u16()) };
     }
     FailedRequest::Final(refused(path, status))
 }
