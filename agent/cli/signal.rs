@@ -27,6 +27,9 @@ const METADATA: Duration = Duration::from_secs(20);
 /// Time allowed for the delivery to CloudFormation; cfn-signal gives up after five tries of a minute each.
 const DELIVERY: Duration = Duration::from_secs(300);
 
+/// The provider of given credentials, as the SDK names it.
+const PROVIDER: &str = "cfn-signal";
+
 /// The resource to signal, and the signal.
 #[derive(Args, Clone)]
 pub struct SignalArguments {
@@ -161,16 +164,15 @@ fn target(arguments: &SignalArguments) -> Result<Target> {
 }
 
 fn credentials(arguments: &SignalArguments) -> Result<CredentialsSource> {
-    let (id, secret) = match (&arguments.access_key, &arguments.secret_key, &arguments.credential_file) {
-        (Some(id), Some(secret), _) => (id.clone(), secret.clone()),
+    let given = match (&arguments.access_key, &arguments.secret_key, &arguments.credential_file) {
+        (Some(id), Some(secret), _) => Credentials::new(id, secret, None, None, PROVIDER),
         (_, _, Some(path)) => read_credentials(path)?,
         _ => return Ok(CredentialsSource::Host { imds_endpoint: imds_endpoint(arguments).map(str::to_owned) }),
     };
-    let given = Credentials::new(id, secret, None, None, "cfn-signal");
     Ok(CredentialsSource::Given(SharedCredentialsProvider::new(given)))
 }
 
-fn read_credentials(path: &Path) -> Result<(String, String)> {
+fn read_credentials(path: &Path) -> Result<Credentials> {
     use std::os::unix::fs::PermissionsExt as _;
     let shown = path.display();
     let mode = std::fs::metadata(path).with_context(|| format!("read {shown}"))?.permissions().mode();
@@ -182,7 +184,7 @@ fn read_credentials(path: &Path) -> Result<(String, String)> {
         let line = text.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix('='));
         line.map(|value| value.trim().to_owned()).with_context(|| format!("{shown} has no line {name}=…"))
     };
-    Ok((value("AWSAccessKeyId")?, value("AWSSecretKey")?))
+    Ok(Credentials::new(value("AWSAccessKeyId")?, value("AWSSecretKey")?, None, None, PROVIDER))
 }
 
 fn imds_endpoint(arguments: &SignalArguments) -> Option<&str> {

@@ -60,9 +60,9 @@ pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity)
     let wanted = configured(host, config);
     let clusters = clusters_of(&database, &instance);
     match (wanted, clusters.first()) {
-        (Some((wanted, place)), Some(found)) if !clusters.contains(&wanted) => Finding::problem(
+        (Some(wanted), Some(found)) if !clusters.contains(&wanted.cluster) => Finding::problem(
             check,
-            format!("the ECS agent has saved the state of another cluster, `{found}`; {place}"),
+            format!("the ECS agent has saved the state of another cluster, `{found}`; {}", wanted.in_words),
             "it gives up (exit code 5) when its saved cluster is not, letter by letter, the one in /etc/ecs/ecs.config",
             REMEDY,
         )
@@ -72,15 +72,24 @@ pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity)
     }
 }
 
-/// Returns the cluster that the ECS agent is configured for, and the place of that setting. A line of the agent's settings
-/// counts first. Else the configuration counts, whose run has not come as far as to write such a line.
-fn configured(host: &Host, config: Option<&Config>) -> Option<(String, String)> {
+/// The cluster that the ECS agent is configured for.
+struct ConfiguredCluster {
+    cluster: String,
+    /// The setting, with its place.
+    in_words: String,
+}
+
+/// Returns the cluster that the ECS agent is configured for. A line of the agent's settings counts first. Else the
+/// configuration counts, whose run has not come as far as to write such a line.
+fn configured(host: &Host, config: Option<&Config>) -> Option<ConfiguredCluster> {
     if let Some(line) = host.configured_cluster().ok().flatten() {
         let cluster = if line.value.is_empty() { DEFAULT_CLUSTER } else { line.value.as_str() };
-        return Some((cluster.to_owned(), format!("it is configured for `{cluster}`: {line}")));
+        let in_words = format!("it is configured for `{cluster}`: {line}");
+        return Some(ConfiguredCluster { cluster: cluster.to_owned(), in_words });
     }
     let cluster = config?.ecs.as_ref()?.cluster()?;
-    Some((cluster.clone(), format!("it is configured for `{cluster}`")))
+    let in_words = format!("it is configured for `{cluster}`");
+    Some(ConfiguredCluster { cluster: cluster.clone(), in_words })
 }
 
 /// Returns the clusters in the pages of this instance. If there is no such page, returns all saved clusters.
