@@ -48,12 +48,16 @@ enum ErrorKind {
     Custom(String),
 }
 
-/// A kind of value, and the text or number when that helps.
+/// The value that was found, with its text or number when that helps.
 #[derive(Debug)]
 enum FoundValue {
-    Kind(&'static str),
-    Text(String),
+    Nothing,
+    Bool,
     Number(String),
+    Text(String),
+    List,
+    Mapping,
+    Other,
 }
 
 impl Error {
@@ -171,17 +175,20 @@ impl Error {
     fn mistyped(&self, found: &FoundValue, expected: &str) -> (String, Option<String>) {
         let wanted = plain_words(expected);
         let is = match found {
-            FoundValue::Kind("nothing") => "has no value".to_string(),
-            FoundValue::Kind(kind) => format!("is {kind}"),
-            FoundValue::Text(_) => "is text".into(),
-            FoundValue::Number(number) if wanted.contains("number") => format!("is {number}"),
-            FoundValue::Number(_) => "is a number".into(),
+            FoundValue::Nothing => "has no value",
+            FoundValue::Bool => "is true or false",
+            FoundValue::Number(number) if wanted.contains("number") => &format!("is {number}"),
+            FoundValue::Number(_) => "is a number",
+            FoundValue::Text(_) => "is text",
+            FoundValue::List => "is a list",
+            FoundValue::Mapping => "is a mapping",
+            FoundValue::Other => "is something else",
         };
         let remedy = match (found, wanted.as_str()) {
-            (FoundValue::Kind("nothing"), _) => Some("give it one, or leave the key out"),
+            (FoundValue::Nothing, _) => Some("give it one, or leave the key out"),
             (_, "a duration") => Some(DURATION_REMEDY),
             (_, "a command") => Some(COMMAND_REMEDY),
-            (FoundValue::Number(_) | FoundValue::Kind("true or false"), "text") => Some("put it in quotes"),
+            (FoundValue::Number(_) | FoundValue::Bool, "text") => Some("put it in quotes"),
             (FoundValue::Text(text), "true or false") => match text.to_ascii_lowercase().as_str() {
                 "yes" | "on" | "y" => Some("write `true`"),
                 "no" | "off" | "n" => Some("write `false`"),
@@ -199,7 +206,7 @@ impl Error {
                 Some("write `KEY: value`, with a space behind the `:`")
             }
             (FoundValue::Text(_), "a list") => Some("write `[...]` around it"),
-            (FoundValue::Kind("a mapping"), "a list") => Some("begin each item with `- `"),
+            (FoundValue::Mapping, "a list") => Some("begin each item with `- `"),
             _ => None,
         };
         (format!("{} {is}, but {wanted} is expected", self.subject()), remedy.map(Into::into))
@@ -252,14 +259,14 @@ impl de::Error for Error {
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let found = match found {
-            Unexpected::Bool(_) => FoundValue::Kind("true or false"),
+            Unexpected::Bool(_) => FoundValue::Bool,
             Unexpected::Signed(number) => FoundValue::Number(number.to_string()),
             Unexpected::Float(number) => FoundValue::Number(number.to_string()),
             Unexpected::Str(text) => FoundValue::Text(text.into()),
-            Unexpected::Seq => FoundValue::Kind("a list"),
-            Unexpected::Map => FoundValue::Kind("a mapping"),
-            Unexpected::Unit | Unexpected::Option => FoundValue::Kind("nothing"),
-            _ => FoundValue::Kind("something else"),
+            Unexpected::Seq => FoundValue::List,
+            Unexpected::Map => FoundValue::Mapping,
+            Unexpected::Unit | Unexpected::Option => FoundValue::Nothing,
+            _ => FoundValue::Other,
         };
         Self::new(ErrorKind::Mistyped(found, expected.to_string()))
     }
