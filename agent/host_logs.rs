@@ -1,6 +1,6 @@
 //! The logs of the host that are sent to CloudWatch Logs, and their log groups.
 
-use crate::well_known::{ECS_AGENT_LOG, LOG_FILE, RUNS_FILE};
+use crate::well_known::{ECS_AGENT_LOG, ECS_INIT_LOG, LOG_FILE, RUNS_FILE};
 
 /// The writer of a log of the host.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +33,7 @@ const ISO: Option<&str> = Some("%Y-%m-%dT%H:%M:%SZ");
 pub const ALL_HOST_LOGS: [HostLog; 7] = [
     HostLog { path: "/var/log/dmesg", group: "/var/log/dmesg", timestamp_format: None, origin: Origin::BootMessages },
     HostLog { path: "/var/log/messages", group: "/var/log/messages", timestamp_format: Some("%b %d %H:%M:%S"), origin: Origin::Syslog },
-    HostLog { path: "/var/log/ecs/ecs-init.log", group: "/var/log/ecs/ecs-init", timestamp_format: ISO, origin: Origin::Program },
+    HostLog { path: ECS_INIT_LOG, group: "/var/log/ecs/ecs-init", timestamp_format: ISO, origin: Origin::Program },
     HostLog { path: ECS_AGENT_LOG, group: "/var/log/ecs/ecs-agent", timestamp_format: ISO, origin: Origin::Program },
     HostLog { path: "/var/log/ecs/audit.log", group: "/var/log/ecs/audit.log", timestamp_format: ISO, origin: Origin::Program },
     HostLog { path: LOG_FILE, group: "/var/log/ecs-firstrun", timestamp_format: ISO, origin: Origin::Program },

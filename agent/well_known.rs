@@ -44,6 +44,8 @@ pub const ECS_DATA: &str = "/var/lib/ecs/data";
 pub const ECS_LOGS: &str = "/var/log/ecs";
 /// The ECS agent's own log.
 pub const ECS_AGENT_LOG: &str = "/var/log/ecs/ecs-agent.log";
+/// The log of ecs-init, which runs the ECS agent.
+pub const ECS_INIT_LOG: &str = "/var/log/ecs/ecs-init.log";
 /// The ECS agent's introspection endpoint, which answers once the agent has registered.
 pub const ECS_ENDPOINT: &str = "http://127.0.0.1:51678";
 /// The address at which the ECS agent gives tasks their credentials.

@@ -12,14 +12,10 @@ use crate::config::Config;
 use crate::ecs_agent::{EcsAgent, Seen};
 use crate::host::{Host, START_ANEW, Space};
 use crate::plan::{RESERVED_MEMORY, docker_data_root, more_than_memory};
-use crate::well_known::{CONTAINERD_DATA, ECS_LOGS};
+use crate::well_known::{CONTAINERD_DATA, ECS_AGENT_LOG, ECS_INIT_LOG, ECS_LOGS};
 
 /// The longest that the checks without the network may take when a run has failed.
 pub(super) const LOCAL: Duration = Duration::from_secs(2);
-/// The ECS agent's own log.
-const AGENT_LOG: &str = "ecs-agent.log";
-/// The log of ecs-init, which runs the ECS agent.
-const INIT_LOG: &str = "ecs-init.log";
 /// Bytes that are read from a log's end. An attempt to register takes some ten kilobytes.
 const LOG_TAIL: u64 = 128 << 10;
 /// Number of files of a log that are read: one may just have been rotated.
@@ -30,21 +26,21 @@ const LEAST_SPACE: u64 = 100 << 20;
 
 /// Finds the cause that the logs of the ECS agent name.
 pub(super) async fn agent_log(host: &Host, ecs_agent: &EcsAgent, config: Option<&Config>) -> Result<Vec<Finding>> {
-    let (agent, init) = (log_tail(host, AGENT_LOG)?, log_tail(host, INIT_LOG)?);
+    let (agent, init) = (log_tail(host, ECS_AGENT_LOG)?, log_tail(host, ECS_INIT_LOG)?);
     let since = since(host);
     let cluster = cluster_in_words(config);
     // An obstacle that kept ecs-init from starting the ECS agent is gone once the agent starts.
     let started = agent_log::started(&agent).filter(|started| *started > since.as_str()).unwrap_or(&since);
-    let of_init = agent_log::cause(&init, started, &cluster).map(|cause| (INIT_LOG, cause));
+    let of_init = agent_log::cause(&init, started, &cluster).map(|cause| (ECS_INIT_LOG, cause));
     let of_agent = match ecs_agent.look("").await {
         Seen::Registered { .. } | Seen::WrongCluster { .. } => agent_log::cause_if_registered(&agent, &since, &cluster),
         _ => agent_log::cause(&agent, &since, &cluster),
     };
-    let of_agent = of_agent.map(|cause| (AGENT_LOG, cause));
+    let of_agent = of_agent.map(|cause| (ECS_AGENT_LOG, cause));
     let is_named = |cause: &(&str, agent_log::Cause)| cause.1.kind != agent_log::CauseKind::Other;
     let found = of_init.clone().filter(is_named).or(of_agent).or(of_init);
     Ok(vec![match found {
-        Some((name, cause)) => of_cause(name, &cause),
+        Some((log, cause)) => of_cause(log, &cause),
         None if agent.is_empty() && init.is_empty() => {
             Finding::unknown(Check::AgentLog, format!("the ECS agent has written no log in {ECS_LOGS}"))
         }
@@ -58,8 +54,8 @@ pub(super) fn since(host: &Host) -> String {
 }
 
 /// Reads the end of a log.
-pub(super) fn log_tail(host: &Host, name: &str) -> Result<String> {
-    let files = host.by_age(ECS_LOGS, name)?;
+pub(super) fn log_tail(host: &Host, log: &str) -> Result<String> {
+    let files = host.by_age(ECS_LOGS, file_name(log))?;
     let latest = &files[files.len().saturating_sub(LOG_FILES)..];
     let mut text = String::new();
     for path in latest {
@@ -68,10 +64,14 @@ pub(super) fn log_tail(host: &Host, name: &str) -> Result<String> {
     Ok(text)
 }
 
+fn file_name(log: &str) -> &str {
+    log.rsplit('/').next().unwrap_or(log)
+}
+
 fn of_cause(log: &str, cause: &agent_log::Cause) -> Finding {
     let at = cause.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
-    let found = format!("{}: {log} says `{}`", cause.what, cause.quoted);
-    let why = format!("the ECS agent itself gives this reason, in {ECS_LOGS}/{log}{at}");
+    let found = format!("{}: {} says `{}`", cause.what, file_name(log), cause.quoted);
+    let why = format!("the ECS agent itself gives this reason, in {log}{at}");
     let finding = Finding::problem(Check::AgentLog, found, why, cause.remedy.as_str());
     // If the log names a symptom, the check of its cause comes first.
     if cause.kind.is_symptom() { finding.ranked(Check::Docker) } else { finding }
@@ -97,7 +97,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Result<Vec<Finding>> {
             return Finding::ok(check, words);
         }
         let why = "ECS places no task on an instance that is not registered";
-        let remedy = "remove the other causes; /var/log/ecs/ecs-agent.log says more";
+        let remedy = format!("remove the other causes; {ECS_AGENT_LOG} says more");
         // This problem follows from the others.
         Finding::problem(check, format!("the ECS agent is not registered with `{cluster}`: {what}"), why, remedy)
             .ranked(Check::State)
@@ -126,7 +126,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Result<Vec<Finding>> {
 
 /// Tells whether the ECS agent's log says, after the last registration, that the instance was deregistered.
 fn is_deregistered(host: &Host) -> bool {
-    let log = log_tail(host, AGENT_LOG).unwrap_or_default();
+    let log = log_tail(host, ECS_AGENT_LOG).unwrap_or_default();
     agent_log::cause_if_registered(&log, &since(host), "").is_some_and(|cause| cause.kind == CauseKind::Deregistered)
 }
 

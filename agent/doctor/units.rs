@@ -9,7 +9,9 @@ use crate::aws::imds::Identity;
 use crate::config::Config;
 use crate::ecs_agent::{EcsAgent, Seen};
 use crate::host::{HELD_UP, Host, Life, UnitState};
-use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_LOGS, ECS_UNIT, OUR_UNIT};
+use crate::well_known::{
+    CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_AGENT_LOG, ECS_EXIT_TERMINAL, ECS_INIT_LOG, ECS_LOGS, ECS_UNIT, OUR_UNIT,
+};
 
 /// Returns a finding for each unit, and one on whether `ecs.service` waits for a cloud-init that doesn't end.
 pub(super) async fn findings(
@@ -53,14 +55,13 @@ async fn exit_of_agent(host: &Host, ecs_agent: &EcsAgent, unit: Life) -> Option<
     if ecs_agent.look("").await != Seen::Refused {
         return None;
     }
-    let words = agent_exit::last(&log_tail(host, "ecs-init.log").ok()?, &since(host))?;
+    let words = agent_exit::last(&log_tail(host, ECS_INIT_LOG).ok()?, &since(host))?;
     let why = match unit {
         Life::Running => "ecs.service is active as long as ecs-init runs, whatever the ECS agent does",
         _ => "systemd forgets how a unit ended that is not enabled",
     };
-    let remedy = format!(
-        "{ECS_LOGS}/ecs-agent.log says what it did last; remove the cause, then `systemctl restart {ECS_UNIT}`"
-    );
+    let remedy =
+        format!("{ECS_AGENT_LOG} says what it did last; remove the cause, then `systemctl restart {ECS_UNIT}`");
     Some(Finding::problem(Check::Units, words, why, remedy).ranked(Check::Endpoints))
 }
 
@@ -108,7 +109,7 @@ fn trouble(unit: &str, state: &UnitState, said: Option<&str>) -> (String, &'stat
     let ending = said.map_or_else(|| ended.clone(), |said| format!("{ended}: Docker says `{said}`"));
     let remedy = match (unit, said) {
         (DOCKER_UNIT, Some(said)) => of_docker(said),
-        (ECS_UNIT, _) => format!("{ECS_LOGS}/ecs-init.log says why"),
+        (ECS_UNIT, _) => format!("{ECS_INIT_LOG} says why"),
         _ => format!("`journalctl -u {unit}` says why"),
     };
     match state.life() {
@@ -119,7 +120,7 @@ fn trouble(unit: &str, state: &UnitState, said: Option<&str>) -> (String, &'stat
         Life::Failed if unit == ECS_UNIT && state.exited_with(ECS_EXIT_TERMINAL) => (
             format!("{unit} failed with exit code {ECS_EXIT_TERMINAL}, so the ECS agent gave up for good"),
             "systemd doesn't start it again after this code",
-            "remove the cause that /var/log/ecs/ecs-agent.log names, then `systemctl start ecs.service`".to_owned(),
+            format!("remove the cause that {ECS_AGENT_LOG} names, then `systemctl start ecs.service`"),
         ),
         Life::Failed => (ending, why, remedy),
         Life::Ended => (

@@ -11,7 +11,7 @@ use crate::config::types::Device;
 use crate::ecs_agent::{EcsAgent, POLL, Seen};
 use crate::plan::{Condition, Wait};
 use crate::report::Change;
-use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT};
+use crate::well_known::{CLOUD_FINAL_UNIT, DOCKER_UNIT, ECS_AGENT_LOG, ECS_EXIT_TERMINAL, ECS_INIT_LOG, ECS_UNIT};
 
 // Each look at units runs systemctl, which costs a booting host CPU time.
 /// The interval between checks of the units while the agent waits for registration.
@@ -153,7 +153,7 @@ impl Host {
                 let states = states.unwrap_or_else(|_| "systemctl did not show the units' state in time".to_owned());
                 let set_by = if configured.is_none() { format!(" ({})", self.cluster_set_by()) } else { String::new() };
                 let seen = format!("the ECS agent was not registered with `{cluster}`{set_by} within {spent}");
-                let hint = format!(": {last}; {states}; /var/log/ecs/ecs-agent.log says more");
+                let hint = format!(": {last}; {states}; {ECS_AGENT_LOG} says more");
                 return Err(Unmet { seen, hint }.into());
             }
             sleep(POLL).await;
@@ -184,7 +184,7 @@ impl Host {
             let passing = match state.life() {
                 Life::Failed | Life::Ended => {
                     let seen = format!("{unit} {}", state.ending());
-                    return Err(Unmet { seen, hint: hint(unit, state).to_owned() }.into());
+                    return Err(Unmet { seen, hint: hint(unit, state) }.into());
                 }
                 Life::Repeating => format!("{unit} {}, and systemd starts it again", state.ending()),
                 Life::Stopped => format!("{unit} was stopped, by hand or by a script"),
@@ -207,16 +207,20 @@ impl Host {
 }
 
 /// Names the place that tells why a unit ended.
-fn hint(unit: &str, state: &UnitState) -> &'static str {
+fn hint(unit: &str, state: &UnitState) -> String {
     match unit {
-        DOCKER_UNIT => ", and `journalctl -u docker.service` says why",
+        DOCKER_UNIT => ", and `journalctl -u docker.service` says why".to_owned(),
         _ if state.life() == Life::Ended => {
-            ", so the ECS agent has ended, and systemd does not start it again after this code; /var/log/ecs/ecs-agent.log says what it did last"
+            format!(
+                ", so the ECS agent has ended, and systemd does not start it again after this code; {ECS_AGENT_LOG} says what it did last"
+            )
         }
         _ if state.exited_with(ECS_EXIT_TERMINAL) => {
-            ", so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and /var/log/ecs/ecs-agent.log says which"
+            format!(
+                ", so the ECS agent gave up for good; the cluster does not exist, or an attribute or the saved state is wrong, and {ECS_AGENT_LOG} says which"
+            )
         }
-        _ => ", and /var/log/ecs/ecs-init.log says why",
+        _ => format!(", and {ECS_INIT_LOG} says why"),
     }
 }
 

@@ -7,10 +7,11 @@ use crate::config::{Config, LogAgent, LogNames};
 use crate::host_logs::{ALL_HOST_LOGS, groups};
 use crate::instance::Instance;
 use crate::text::is_path_match;
+use crate::well_known::ECS_LOGS;
 
 /// Folders of every host; a log agent sends files only.
 const FOLDERS: [&str; 10] =
-    ["/etc", "/home", "/opt", "/root", "/run", "/tmp", "/var", "/var/lib", "/var/log", "/var/log/ecs"];
+    ["/etc", "/home", "/opt", "/root", "/run", "/tmp", "/var", "/var/lib", "/var/log", ECS_LOGS];
 
 /// Warns of files that are not sent, of times that are not read, and of two logs in one stream.
 pub(super) fn check(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
