@@ -89,40 +89,40 @@ pub fn conflicts(files: &[(String, Vec<u8>)], region: &str) -> Vec<Conflict> {
     conflicts
 }
 
-/// The conflict with an image that lacks the package's `common-config.toml`, which the agent's start program always opens.
+/// Describes an image without the package's `common-config.toml`, which the CloudWatch agent's start program always opens.
 pub fn without_common_config() -> Conflict {
     let found = format!("{CLOUDWATCH_COMMON} is missing");
-    Conflict::of(found, DOES_NOT_START, "make it in the image; an empty file is enough")
+    Conflict::of(found, DOES_NOT_START, "create it in the image; an empty file is enough")
 }
 
-/// The conflict with a host on which an entry of `logs.files` is a folder.
+/// Describes a host on which an entry of `logs.files` is a folder.
 pub fn a_folder(path: &str) -> Conflict {
     let (found, remedy) =
         (format!("{path} in `logs.files` is a folder"), format!("name its files, such as {path}/*.log"));
     Conflict::harmless(found, "the CloudWatch agent sends nothing of it", remedy)
 }
 
-/// The conflict with a region for all logs that the image sets, and not our configuration.
+/// Finds a region that a file of the image sets for all logs, if that region is not the instance's.
 fn elsewhere(merged: &Merged, region: &str) -> Option<Conflict> {
     let (file, value) = merged.values.get("agent.region")?;
     let other = value.as_str().filter(|other| !region.is_empty() && *other != region && file != CLOUDWATCH_JSON)?;
     let found = format!("{file} sets `agent.region` to {other}, and the instance is in {region}");
-    let remedy = format!("take it out of {file} in the image");
+    let remedy = format!("remove it from {file} in the image");
     Some(Conflict::harmless(found, "the CloudWatch agent sends all logs to that region", remedy))
 }
 
-/// The conflict with a file of the agent's collector that is not YAML.
+/// Reports a file of the CloudWatch agent's collector that is not YAML.
 fn broken_yaml(path: &str, text: &[u8]) -> Option<Conflict> {
     let text = String::from_utf8_lossy(text);
     let error = saphyr_parser::Parser::new_from_str(&text).find_map(Result::err)?;
-    let found = format!("{path} is no YAML (line {})", error.marker().line());
+    let found = format!("{path} is not valid YAML (line {})", error.marker().line());
     Some(Conflict::of(found, DOES_NOT_START, REMEDY))
 }
 
-/// The conflict with a file that is not JSON. The end of the file's name does not matter: the agent also reads `notes.txt`
-/// and `x.json.bak`.
+/// Describes a file that is not JSON. The end of the file's name does not matter: the CloudWatch agent also reads
+/// `notes.txt` and `x.json.bak`.
 fn broken(path: &str, error: &str, is_ours_read: bool) -> Conflict {
-    let found = format!("{path} is no JSON object ({error})");
+    let found = format!("{path} is not a JSON object ({error})");
     match (path == MAIN_FILE, is_ours_read) {
         (true, _) => Conflict::of(found, DOES_NOT_START, REMEDY),
         (_, true) => Conflict::harmless(found, "the CloudWatch agent reads no file after it", REMEDY),
@@ -195,7 +195,7 @@ impl Merged {
             true => format!("{file} gives two values for {words}"),
             false => format!("{other} and {file} give different values for {words}"),
         };
-        let remedy = format!("take it out of {of_image} in the image");
+        let remedy = format!("remove it from {of_image} in the image");
         let conflict = Conflict::of(found, DOES_NOT_START, remedy);
         if !self.conflicts.contains(&conflict) {
             self.conflicts.push(conflict);

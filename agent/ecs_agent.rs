@@ -119,7 +119,7 @@ impl EcsAgent {
     pub fn new(endpoint: &str) -> Result<Self> {
         let text = format!("{}/v1/metadata", endpoint.trim_end_matches('/'));
         let url: Url =
-            text.parse().with_context(|| format!("the ECS agent's endpoint {:?} is no URL", redact(endpoint)))?;
+            text.parse().with_context(|| format!("the ECS agent's endpoint {:?} is not a URL", redact(endpoint)))?;
         ensure!(url.scheme() == "http", "the ECS agent's endpoint {:?} must start with http://", redact(endpoint));
         let port = url.port_or_known_default().unwrap_or(80);
         let probe = match url.host() {

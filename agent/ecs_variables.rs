@@ -156,12 +156,12 @@ const VARIABLES: &[(&str, VariableKind)] = &[
     ("NO_PROXY", VariableKind::Elsewhere("proxy.no_proxy")),
 ];
 
-/// The variables that a configuration may use, with their kinds.
+/// Lists the variables that a configuration may use, with their kinds.
 pub fn usable() -> impl Iterator<Item = &'static (&'static str, VariableKind)> {
     VARIABLES.iter().filter(|(_, kind)| !matches!(kind, VariableKind::Elsewhere(_)))
 }
 
-/// The names that a configuration may use.
+/// Lists the names of the variables that a configuration may use.
 pub fn names() -> impl Iterator<Item = &'static str> {
     usable().map(|(name, _)| *name)
 }

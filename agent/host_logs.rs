@@ -47,7 +47,7 @@ pub const KERNEL_GROUP: &str = "/var/log/dmesg";
 /// The log group of the host's messages.
 pub const MESSAGES_GROUP: &str = "/var/log/messages";
 
-/// The names of all log groups of a host, without the prefix.
+/// Lists the names of all log groups of a host, without the prefix.
 pub fn groups() -> impl Iterator<Item = &'static str> {
     let of_journal = [DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP];
     ALL_HOST_LOGS.iter().map(|log| log.group).chain(of_journal)

@@ -164,13 +164,13 @@ fn add_bundle(store: &mut RootCertStore, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The error and its causes in one line, without the URL: a presigned URL is a secret.
+/// Returns the error and its causes in one line, without the URL: a presigned URL is a secret.
 #[must_use]
 pub fn explain(error: reqwest::Error) -> String {
     redact(&causes(&error.without_url()))
 }
 
-/// An error and its causes in one line.
+/// Returns an error and its causes in one line.
 #[must_use]
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -135,7 +135,7 @@ pub mod leftovers {
         UNITS, YUM_CONF,
     };
 
-    /// Files whose names say that they are ours.
+    /// Lists the files whose names say that they are ours.
     pub fn own_paths() -> Vec<String> {
         let drop_ins = [DOCKER_UNIT, ECS_UNIT, SSM_AGENT_UNIT].map(proxy::drop_in_path);
         let others = [
@@ -149,7 +149,7 @@ pub mod leftovers {
         drop_ins.into_iter().chain(others).collect()
     }
 
-    /// The folders of all files that a plan can write.
+    /// Lists the folders of all files that a plan can write.
     pub fn folders() -> BTreeSet<String> {
         let shared = shared_paths();
         let always = [DAEMON_JSON.to_owned(), format!("{UNITS}/x.mount")];
@@ -158,7 +158,7 @@ pub mod leftovers {
         all.filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned())).collect()
     }
 
-    /// Files of other programs. Each says by itself whether the file, or some of its lines, are ours.
+    /// Lists files of other programs. Each file shows by its contents whether the file, or some of its lines, are ours.
     pub fn shared_paths() -> impl Iterator<Item = String> {
         let edited = [
             CLOUDWATCH_COMMON,

@@ -71,7 +71,7 @@ pub struct RehearseArguments {
     run_hooks: bool,
 }
 
-/// Rehearses, and shows what happened. `paint` is for the result, `progress` for the messages before the result.
+/// Rehearses a boot and shows its result. `paint` is for the result, `progress` for the messages before the result.
 ///
 /// # Errors
 /// The scratch host or the fake cloud can't be made.

@@ -110,7 +110,7 @@ pub fn hanging(beginning: &str, text: &str) -> String {
     format!("{beginning}{}\n", wrap(text, COLUMNS - indent).join(&format!("\n{:indent$}", "")))
 }
 
-/// A text of at most so many characters, of which the last is `…` where more follow.
+/// Cuts a text to at most `most` characters. The last character is `…` if the text was longer.
 pub fn shortened(text: &str, most: usize) -> String {
     match text.chars().count() > most {
         true => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),

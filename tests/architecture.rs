@@ -49,7 +49,7 @@ fn each_module_uses_only_those_after_it_in_the_map() {
     for file in files {
         let path = file.to_string_lossy();
         let own = module_of(&file);
-        // What the fuzz targets reach is no part of the program, and the front page names all.
+        // `fuzzing` is only for the fuzz targets, and `lib` names all modules.
         if path.contains("tests") || ["fuzzing", "lib"].contains(&own.as_str()) {
             continue;
         }

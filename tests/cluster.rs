@@ -133,7 +133,10 @@ fn a_boot_that_ends_in_another_cluster_is_no_success() {
     move_to(&mut host, registered_with("green", Duration::ZERO));
     assert_eq!(host.run().code, Some(0));
     let ours = host.text(ECS_CONFIG);
-    assert_has(&host.report().to_string(), &["note: the host is configured", "is not waited for on this boot"]);
+    assert_has(
+        &host.report().to_string(),
+        &["note: the host is configured", "does not wait for its registration on this boot"],
+    );
     append(&host, "ECS_CLUSTER=green");
     let words = ["registered with `green`, not with `production`; `ECS_CLUSTER=green` in line 5"];
     until(|| status(&host).code == Some(1));
@@ -180,7 +183,10 @@ fn an_instance_that_was_deregistered_is_a_problem_though_its_agent_still_answers
     host.put("/var/log/ecs/ecs-agent.log", &format!("{registered}{gone}"));
     let ended = doctor(&host);
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
-    assert_has(ended.stdout.lines().next().unwrap(), &["deregistered", "delete /var/lib/ecs/data, start it again"]);
+    assert_has(
+        ended.stdout.lines().next().unwrap(),
+        &["deregistered", "delete /var/lib/ecs/data, start ecs.service again"],
+    );
     let cluster = || findings(&host, &host.rehearsal.cloud.cloudformation_endpoint(), "cluster").remove(0);
     assert_has(
         cluster()["found"].as_str().unwrap(),

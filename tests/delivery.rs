@@ -79,7 +79,7 @@ fn each_text_of_a_validation_error_is_told_apart_by_both_ways_of_authentication(
     let failed = ["ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"].map(in_state);
     let mut table: Vec<(&str, Vec<CfnAnswer>, DeliveryState, i32, &str)> = Vec::new();
     for auth in ["instance_identity", "iam"] {
-        table.extend(done.iter().map(|text| (auth, invalid(text), NotWaitedFor, 0, "does not wait for it")));
+        table.extend(done.iter().map(|text| (auth, invalid(text), NotWaitedFor, 0, "does not wait for this signal")));
         table.extend(failed.iter().map(|text| (auth, invalid(text), TooLate, 0, "the signal came too late")));
         table.extend([
             (auth, invalid("Stack 'web' does not exist"), Refused, 3, "check signal.stack, signal.resource"),
@@ -113,7 +113,7 @@ fn each_text_of_a_validation_error_is_told_apart_by_both_ways_of_authentication(
         assert!(report.message.contains(message), "{auth} {answers:?}: {}", report.message);
         let sent = answers.len() + usize::from(*delivery == Accepted);
         assert_eq!(host.requests(Server::CloudFormation).len(), sent, "{auth} {answers:?}");
-        // What nobody waits for, and what was refused, leaves nothing: the one is done, the other is tried by each run.
+        // CloudFormation keeps no status that nobody waits for or that it refused. Each run sends a refused status again.
         assert_eq!(host.statuses().len(), usize::from(*delivery == Accepted), "{auth} {answers:?}");
         assert_eq!(host.decision(), Some(("SUCCESS".to_owned(), *delivery != Refused)), "{auth} {answers:?}");
     };
@@ -143,7 +143,11 @@ fn a_signal_that_is_there_already_is_settled_in_each_way_of_authentication() {
         assert_eq!(ended.code, Some(0), "{auth} {is_lost}: {}", ended.stderr);
         let told = host.report().signal.unwrap();
         assert_eq!(told.delivery, DeliveryState::Accepted, "{auth} {is_lost}: {}", told.message);
-        assert!(told.message.starts_with("accepted before: a signal with this id is there"), "{}", told.message);
+        assert!(
+            told.message.starts_with("accepted before: CloudFormation already has a signal with this ID"),
+            "{}",
+            told.message
+        );
         assert_eq!(host.rehearsal.cloud.signals().len(), 1, "{auth} {is_lost}");
         assert_eq!(host.requests(Server::CloudFormation).len(), 2, "{auth} {is_lost}");
         assert_eq!(host.run().code, Some(0));

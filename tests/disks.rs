@@ -91,14 +91,14 @@ fn a_filesystem_grows_with_its_volume() {
         assert_eq!(machine.made().last(), grown.last());
         assert!(capacity() > 3 * size * 3 / 4, "{kind}: {}", capacity());
 
-        // Where nothing is to be grown, no program is run.
+        // No program is run if nothing has to grow.
         machine.program("xfs_growfs", "#!/bin/sh\nexit 1\n");
         machine.program("resize2fs", "#!/bin/sh\nexit 1\n");
         assert_eq!(machine.made(), Vec::<String>::new());
     }
 }
 
-/// Whether the kernel lets this process resize a mounted ext4: it asks for CAP_SYS_RESOURCE.
+/// Tells whether the kernel lets this process resize a mounted ext4, which needs CAP_SYS_RESOURCE.
 fn may_resize() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
@@ -190,7 +190,7 @@ fn what_a_mount_hides_is_told_and_stays() {
     machine.host.put("/var/lib/docker/volumes/db/_data/table", "old");
     let ended = machine.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let hidden = "the volume hides what was already in /var/lib/docker (entries: 1)";
+    let hidden = "the volume hides the files that were already in /var/lib/docker (entries: 1)";
     assert!(ended.stderr.contains(hidden), "{}", ended.stderr);
     assert!(ended.stderr.contains("Docker's data is in /srv/docker now"), "{}", ended.stderr);
     assert!(!machine.host.at("/var/lib/docker/volumes").exists());

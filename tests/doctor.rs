@@ -11,7 +11,7 @@ use crate::support::host::Host;
 use crate::support::repository;
 use crate::support::user_data::{SMALLEST, UNSIGNALLED};
 
-/// What the agent's process does: it gives up with 5, or is started again for ever, its unit active.
+/// The ECS agent's behaviour. It gives up with exit code 5, or is restarted again and again while its unit is active.
 #[derive(Clone, Copy, PartialEq)]
 enum Agent {
     GivesUp,
@@ -295,7 +295,7 @@ fn what_the_ecs_agent_has_saved_of_another_instance_is_no_cause() {
     for (database, verdict, found) in [
         ("other", "problem", "belongs to another instance, `i-00000000000000001`"),
         ("rejoined", "problem", "belongs to another instance, `i-00000000000000001`"),
-        ("own", "ok", "it is of this instance"),
+        ("own", "ok", "the saved state belongs to this instance"),
     ] {
         put_agent_state(&host, database);
         let state = findings(&host, &host.rehearsal.cloud.cloudformation_endpoint(), "state").remove(0);
@@ -312,7 +312,7 @@ fn what_the_ecs_agent_has_saved_of_another_instance_is_no_cause() {
     assert!(reason.contains("was not registered with `production`") && !reason.contains("saved"), "{reason}");
 }
 
-/// What is another at each run, as the document has it.
+/// Replaces the times and sizes that differ from run to run by the values in the document.
 fn as_documented(text: &str, report: &ecs_firstrun::report::Report) -> String {
     let text = text.replace(&report.started, "2026-11-23T14:31:56Z");
     let lines = text.lines().map(|line| {

@@ -157,7 +157,7 @@ fn a_clock_that_is_wrong_is_found() {
     let at = |time| server(answer(&format!("403 Forbidden\r\nContent-Type: text/xml\r\nDate: {}", date(time)), error));
     let hour = Duration::from_secs(3600);
     for (time, words) in
-        [(SystemTime::now() + hour, "behind that of AWS"), (SystemTime::now() - hour, "ahead of that of AWS")]
+        [(SystemTime::now() + hour, "behind AWS's clock"), (SystemTime::now() - hour, "ahead of AWS's clock")]
     {
         let ended = doctor_at(&host, &at(time));
         assert_eq!(ended.code, Some(1), "{}", ended.stdout);
@@ -237,7 +237,7 @@ fn without_a_configuration_the_proxy_is_that_of_the_ecs_agent() {
 #[test]
 fn a_disk_that_is_full_is_the_cause() {
     let host = host_that_fails("denied");
-    // Where the image has it, and containerd keeps Docker's images.
+    // A root that the image sets for containerd, which keeps Docker's images.
     host.put("/etc/containerd/config.toml", "root = '/srv/containerd'\n");
     for path in ["/var/lib/docker", "/srv/containerd"] {
         let small = host.at(path);

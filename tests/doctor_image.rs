@@ -131,7 +131,7 @@ fn an_image_as_it_is_baked_is_right_and_the_check_changes_nothing() {
     let ended = image.check(&[]);
     assert_has(
         &ended.stdout,
-        &["nothing wrong was found", "binary static, for x86_64, as the image is", "1.300070.0b123"],
+        &["nothing wrong was found", "binary static, and for x86_64, like the image", "1.300070.0b123"],
     );
     assert!(ended.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ended.stdout);
 }
@@ -172,7 +172,7 @@ fn settings_of_the_ecs_agent_are_told_and_their_values_not_shown() {
     image.put("/etc/ecs/ecs.config", text);
     let told = image.check(&[]);
     assert_eq!(told.code, Some(0), "{}", told.stdout);
-    let words = "/etc/ecs/ecs.config sets ECS_CLUSTER, ECS_ENGINE_AUTH_DATA: that stays, and wins";
+    let words = "/etc/ecs/ecs.config sets ECS_CLUSTER, ECS_ENGINE_AUTH_DATA: that setting stays on each instance, and overrides";
     let flat = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flat.contains(words), "{}", told.stdout);
     assert!(!told.stdout.contains("hunter2canary") && !image.check(&["--json"]).stdout.contains("hunter2"));

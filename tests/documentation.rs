@@ -22,7 +22,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/user-data-of-others.md",
     "CONTRIBUTING.md",
 ];
-/// What follows it in `docs/configuration.md` is generated.
+/// The line in `docs/configuration.md` after which the text is generated.
 const GENERATED: &str = "<!-- What follows is made from the types: UPDATE=1 make test -->\n";
 
 #[test]
@@ -72,7 +72,7 @@ fn rows(part: &Value, above: &str, text: &mut String) {
     }
 }
 
-/// What a key means, and the form of its value, as far as its description has these.
+/// Splits a key's description into the meaning and, if given, the form of the value.
 fn meaning_and_form(value: &Value) -> (&str, Option<&str>) {
     let text = value["description"].as_str().unwrap_or_default();
     text.split_once(FORM).map_or((text, None), |(meaning, form)| (meaning.trim_end(), Some(form)))
@@ -91,7 +91,7 @@ fn described(value: &Value) -> String {
     text.replace('|', "\\|")
 }
 
-/// What a value looks like, in words.
+/// Describes the form of a value in words.
 fn kind(value: &Value) -> String {
     let words = |values: &[Value]| {
         let shown = values.iter().filter(|value| !value.is_null());
@@ -161,7 +161,7 @@ fn blocks() -> Vec<Block> {
     blocks
 }
 
-/// What a command prints on standard output and then on standard error.
+/// Returns the command's standard output, followed by its standard error.
 fn printed(command: &str) -> String {
     let mut words = command.split(' ');
     assert_eq!(words.next(), Some("ecs-firstrun"), "{command}");
@@ -191,7 +191,7 @@ fn masked(line: &str) -> String {
     kept.join(" ")
 }
 
-/// Whether lines are those that are shown, where `…` stands for any number of them.
+/// Tells whether the lines match the shown lines, in which `…` matches any number of lines.
 fn fits(shown: &[String], lines: &[String]) -> bool {
     match shown.split_first() {
         None => lines.is_empty(),

@@ -118,7 +118,7 @@ fn images_that_are_there_already_stay_and_are_told_and_what_was_only_started_is_
     machine.host.put(blob, "layer");
     let ended = machine.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let told = "containerd's data stay in /var/lib/containerd, not on the volume /data: it holds images or containers";
+    let told = "containerd's data stays in /var/lib/containerd, not on the volume /data: it holds images or containers";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     assert_eq!(machine.host.text(blob), "layer");
     assert_ne!(containerd(&machine), volume(&machine));
@@ -128,14 +128,14 @@ fn images_that_are_there_already_stay_and_are_told_and_what_was_only_started_is_
     machine.host.put("/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db", "");
     let ended = machine.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("stay in"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("stays in"), "{}", ended.stderr);
     assert_eq!(containerd(&machine), volume(&machine));
     machine.host.put(blob, "on the volume");
     assert!(
         Path::new(&machine.host.at("/data/docker/ecs-firstrun-containerd/io.containerd.content.v1.content")).exists()
     );
 
-    // What is mounted there is no content of the root disk: neither now nor after a reboot.
+    // A mounted directory's contents do not count as the root disk's, neither now nor after a reboot.
     assert!(machine.made().is_empty());
     assert!(machine.unmount());
     assert_eq!(machine.made(), ["start data.mount", &format!("start {MOUNT}")]);

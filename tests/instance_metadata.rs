@@ -17,7 +17,7 @@ fn the_instance_metadata_are_read_with_one_token_and_each_once() {
     let requests = host.requests(Server::Imds);
     let mut sequence: Vec<_> =
         requests.iter().map(|request| format!("{} {}", request.method, request.path_and_query)).collect();
-    // What follows the identity document is asked for at once, in no order.
+    // The requests after the identity document are sent at once, so their order varies.
     sequence[2..8].sort();
     assert_eq!(
         sequence,

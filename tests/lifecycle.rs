@@ -252,7 +252,7 @@ fn what_fails_in_a_warm_pool_is_abandoned_and_no_business_of_the_stack() {
     });
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(host.requests(Server::CloudFormation).is_empty());
-    // Where Auto Scaling lets it go into service all the same, that is an outcome of its own.
+    // If Auto Scaling puts the instance into service all the same, the next run has its own outcome.
     host.remove_mistake();
     host.rehearsal.cloud.bring_to("InService");
     let Ended { code, stderr, .. } = host.run();

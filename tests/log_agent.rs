@@ -111,7 +111,7 @@ fn logs_that_are_required_and_not_sent_are_a_failure() {
     assert_eq!(host.run().code, Some(1));
     assert_has(
         host.report().reason.as_deref().unwrap(),
-        &["logs: start amazon-cloudwatch-agent.service: ", "/aa.json is no JSON"],
+        &["logs: start amazon-cloudwatch-agent.service: ", "/aa.json is not a JSON object"],
     );
     assert!(host.started().is_empty(), "{:?}", host.started());
 
@@ -150,13 +150,13 @@ fn files_of_the_image_that_contradict_ours_are_told_before_the_start_and_by_doct
         the CloudWatch agent does not start";
     let warnings = host.report().warnings;
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert_has(&warnings.join(" "), &[own, "zz.txt is no JSON object (", "reads no file after it"]);
+    assert_has(&warnings.join(" "), &[own, "zz.txt is not a JSON object (", "reads no file after it"]);
     let log = host.text("/var/log/ecs-firstrun.log");
     let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("{words}: {log}"));
     assert!(at("own.json give different") < at("logs: done"), "{log}");
     let ended = doctor(&host);
     assert_eq!(ended.code, Some(1));
-    assert_has(&ended.stdout, &["problem: log agent", "own.json give different values", "zz.txt is no JSON object"]);
+    assert_has(&ended.stdout, &["problem: log agent", "own.json give different values", "zz.txt is not a JSON object"]);
 }
 
 /// Files of an image that show the proxy's URL: one sends the journal, one writes it for every user.
@@ -171,7 +171,7 @@ fn files_of_the_image_that_show_the_password_of_the_proxy_are_told() {
         "own.json sends the journal to the log group shop with the CloudWatch agent's own lines",
         "add {\"type\": \"exclude\", \"expression\": \"_PROXY is set to\"} to the `filters`",
         "logfile.json sets `agent.logfile` to /srv/agent.log",
-        "leave `logfile` out of it",
+        "remove `logfile` from it",
     ];
     for (document, common, is_told) in [
         ("logs: {required: true}\nproxy: {url: 'http://me:hunter2canary@127.0.0.1:9'}\n", "", true),
@@ -293,14 +293,14 @@ fn a_common_config_that_is_no_toml_is_named_with_its_line_and_left_as_it_is() {
         &reason,
         &[
             "logs: set http_proxy, https_proxy, no_proxy in",
-            "common-config.toml is no TOML (line 2: ",
+            "common-config.toml is not valid TOML (line 2: ",
             "correct it in the image, or empty it there",
         ],
     );
     assert!(!reason.contains("hunter2"), "{reason}");
     assert_eq!(host.text(&common), text);
-    assert_has(&host.call(&["plan"], &[]).stdout, &["common-config.toml is no TOML (line 2: "]);
-    assert_has(&doctor(&host).stdout, &["common-config.toml is no TOML (line 2: "]);
+    assert_has(&host.call(&["plan"], &[]).stdout, &["common-config.toml is not valid TOML (line 2: "]);
+    assert_has(&doctor(&host).stdout, &["common-config.toml is not valid TOML (line 2: "]);
 }
 
 #[test]

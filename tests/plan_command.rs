@@ -24,7 +24,7 @@ fn plan(host: &Host, arguments: &[&str]) -> String {
     ended.stdout
 }
 
-/// What a plan in JSON foresees, by action: `(step, foreseen)`.
+/// Returns the preview of each action in a plan's JSON, as `(step, foreseen)`.
 fn foreseen(host: &Host) -> Vec<(String, String)> {
     let json: Value = serde_json::from_str(&plan(host, &["--json"])).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

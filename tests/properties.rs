@@ -200,7 +200,7 @@ proptest! {
         // For all volumes at once.
         let reloads = |step: &Step| step.actions.iter().filter(|planned| planned.action == Action::ReloadUnits).count();
         prop_assert!(plan.steps.iter().all(|step| reloads(step) <= 1), "{}", plan);
-        // Where no proxy is asked for, nothing names one.
+        // Without a configured proxy, no file names a proxy.
         if config.proxy.is_none() {
             prop_assert!(plan.files().all(|(_, file)| !file.contents.reveal().to_uppercase().contains("HTTPS_PROXY=")));
         }

@@ -24,7 +24,7 @@ fn each_scenario_shows_what_it_is_about() {
         ("late-device", 0, "waiting until /dev/xvdcy is attached"),
         ("warm-pool", 0, "SUCCESS for web Instances"),
         ("throttled", 0, "CloudFormation  400  GET /?Action=SignalResource (3 times)\n"),
-        ("not-waited-for", 0, "the stack does not wait for it"),
+        ("not-waited-for", 0, "the stack does not wait for this signal"),
         ("foreign-disk", 1, "somebody-else"),
     ] {
         let ended = rehearse(&["--scenario", scenario]);

@@ -61,7 +61,7 @@ fn a_failure_on_a_new_root_volume_is_told_and_a_first_failure_stays() {
     replace_root_volume(&failed);
     let ended = failed.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(failed.report().signal.unwrap().message.contains("perhaps of another status"));
+    assert!(failed.report().signal.unwrap().message.contains("perhaps with another status"));
     assert_eq!(told(&failed), (words(&["FAILURE"]), words(&["ABANDON", "CONTINUE"])));
 }
 

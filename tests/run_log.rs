@@ -168,7 +168,7 @@ fn a_hand_over_has_the_line_of_the_unit_alone() {
     host.put("/proc/self/cgroup", "0::/system.slice/ecs-firstrun.service\n");
     assert_eq!(host.run().code, Some(0));
     assert_eq!(all(&host, "outcome"), ["success"]);
-    // Where there is nobody to hand over to, that is the run.
+    // Without a unit to hand over to, this process does the run, and the run has a line.
     let host = Host::in_cloud(SMALLEST, |_| {});
     host.put("/proc/self/cgroup", "0::/system.slice/cloud-final.service\n");
     assert_eq!(host.run().code, Some(1));

@@ -77,7 +77,7 @@ fn run(host: &Host) -> Ended {
 }
 
 fn assert_same(scenario: Scenario, before: &Tree, after: &Tree) {
-    // What was still to be restarted is started by the boot itself.
+    // The notes of units to restart are gone after a boot, which starts all units anyway.
     let paths = before.keys().chain(after.keys()).filter(|path| !path.starts_with("run/ecs-firstrun/changed/"));
     let differing: Vec<_> = paths.filter(|path| before.get(*path) != after.get(*path)).collect();
     assert!(differing.is_empty(), "{scenario:?}: the second run changed {differing:?}");

@@ -159,13 +159,13 @@ fn signal_stands_in_for_cfn_signal() {
     // One that is there already is no news.
     let ended = send(&[&["-e", "0"], &to_stack[..]].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stdout.contains("a signal with this id is there"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("already has a signal with this ID"), "{}", ended.stdout);
     assert_eq!(host.rehearsal.cloud.signals().len(), 4);
     let handle = host.rehearsal.cloud.wait_handle_url();
     let ended = send(&["-e", "1", "-r", "no disk", "-d", "more", &handle]);
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
-        (Some(0), "CloudFormation took the signal FAILURE\n"),
+        (Some(0), "CloudFormation accepted the signal FAILURE\n"),
         "{}",
         ended.stderr
     );
@@ -176,7 +176,7 @@ fn signal_stands_in_for_cfn_signal() {
     );
     for (arguments, code, message) in [
         (&["--stack", "web"][..], 1, "--stack needs --resource"),
-        (&["no-url"], 1, "no http:// or https:// URL"),
+        (&["no-url"], 1, "not an http:// or https:// URL"),
         (&["--success", "maybe"], 2, "invalid value 'maybe'"),
         (&["--credential-file", "/no/such", "--stack", "web", "--resource", "R"], 1, "read /no/such"),
     ] {
@@ -192,7 +192,7 @@ fn the_address_that_is_given_for_all_of_aws_is_that_of_cloudformation_too() {
     let mut command = std::process::Command::new(BINARY);
     command.args(["signal", "--stack", "web", "--resource", "Instances", "--region", "eu-central-1", "-e", "0"]);
     command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", host.rehearsal.cloud.imds_endpoint());
-    // What is empty is as good as left out.
+    // An empty variable counts as unset.
     command.env("AWS_ENDPOINT_URL_CLOUDFORMATION", "");
     command.env("AWS_ENDPOINT_URL", host.rehearsal.cloud.cloudformation_endpoint());
     let mut signal = command.spawn().unwrap();

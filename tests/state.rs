@@ -145,7 +145,7 @@ fn a_state_that_cannot_be_read_is_left_as_it_is_and_the_outcome_holds_on_this_bo
     std::fs::create_dir_all(host.at(STATE).parent().unwrap()).unwrap();
     std::os::unix::fs::symlink("state.json", host.at(STATE)).unwrap();
     let ended = host.run();
-    for words in [&format!("make {STATE} readable, or move it away")[..], "kept until the next boot only"] {
+    for words in [&format!("make {STATE} readable, or move it away")[..], "kept only until the next boot"] {
         assert!(ended.stderr.contains(words), "no {words} in {}", ended.stderr);
     }
     host.remove_mistake();
@@ -170,7 +170,7 @@ fn a_state_that_cannot_be_parsed_is_never_lost() {
     };
     let host = damaged();
     let ended = host.run();
-    assert!(ended.stderr.contains(&format!("can't be parsed, is kept as {aside}")), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("can't be parsed and is kept as {aside}")), "{}", ended.stderr);
     assert!(is_kept(&host));
     next_run_tells(&host, &["FAILURE"]);
     if lacks_strace() {

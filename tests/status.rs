@@ -194,7 +194,7 @@ fn what_is_no_report_is_refused_in_a_sentence() {
         (&whole[..whole.len() / 2], "not a complete report of ecs-firstrun"),
         (
             "{\"version\": 9, \"something\": 1}",
-            "a newer ecs-firstrun wrote it (version 9 of the report, this one reads 1)",
+            "a newer ecs-firstrun wrote it (report version 9; this ecs-firstrun reads version 1)",
         ),
     ] {
         let ended = status_of(text, &[]);

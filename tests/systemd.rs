@@ -63,7 +63,7 @@ fn loaded(config: &Config) -> String {
     let units = folder.path().join("units");
     std::fs::create_dir(&units).unwrap();
     std::fs::write(units.join("docker.service"), "[Service]\nExecStart=/bin/true\n").unwrap();
-    // What is wanted only may lack what it needs: there are no other units here.
+    // A unit in `Wants=` may fail to load: the units that docker.service needs are missing here.
     std::fs::write(units.join("test.target"), "[Unit]\nWants=docker.service\n").unwrap();
     for (_, file) in plan(config, &Instance::example()).files() {
         if let Some(name) = file.path.strip_prefix("/etc/systemd/system/") {

@@ -138,7 +138,7 @@ fn an_ecs_config_that_is_no_text_is_left_and_told() {
     let host = Host::in_cloud(SMALLEST, |_| {});
     std::fs::write(host.at("/etc/ecs/ecs.config"), b"ECS_CLUSTER=\xff\n").unwrap();
     assert_eq!(host.run().code, Some(1));
-    assert!(host.reason().contains("/etc/ecs/ecs.config: it is no UTF-8 text"), "{}", host.reason());
+    assert!(host.reason().contains("/etc/ecs/ecs.config: it is not UTF-8 text"), "{}", host.reason());
     assert_eq!(std::fs::read(host.at("/etc/ecs/ecs.config")).unwrap(), b"ECS_CLUSTER=\xff\n");
     host.one_signal("FAILURE");
 }

@@ -84,7 +84,7 @@ fn a_file_of_conf_d_is_checked_by_its_place_or_when_it_is_called_one() {
     assert_eq!(validate_in(&folder, &["40-wrong.yaml"]).code, Some(2));
     write("50.yml", OF_AN_IMAGE);
     let ended = validate_in(&folder, &["50.yml"]);
-    assert!(ended.code == Some(0) && ended.stderr.contains("only *.yaml is read"), "{}", ended.stderr);
+    assert!(ended.code == Some(0) && ended.stderr.contains("only *.yaml files in"), "{}", ended.stderr);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn of_a_folder_what_is_for_ecs_firstrun_is_checked() {
 fn a_folder_of_templates_is_checked_without_those_that_have_no_user_data() {
     let ended = validate(&["examples/cloudformation"]);
     assert_eq!(ended.code, Some(0));
-    // What dnf makes of exceptions is said of the one with a proxy.
+    // One warning, about the template with a proxy: dnf ignores `no_proxy`.
     assert!(ended.stderr.contains("proxy.yaml") && ended.stderr.lines().count() == 1, "{}", ended.stderr);
     let templates = repository("examples/cloudformation").read_dir().unwrap().count();
     assert_eq!(ended.stdout.lines().count(), templates - 2, "{}", ended.stdout);

@@ -65,7 +65,7 @@ impl Courier<'_> {
         let Delivery::Refused(refusal) = first else {
             return first;
         };
-        tracing::info!(%refusal, "the instance identity was refused; trying IAM credentials");
+        tracing::info!(%refusal, "can't signal by instance identity; trying IAM credentials");
         match self.by_iam(stack, resource).await {
             Delivery::Accepted { by, attempts } => Delivery::Accepted {
                 by,
@@ -141,7 +141,8 @@ impl Courier<'_> {
             percent_encoded(&signal.unique_id),
         );
         let url = format!("{}/?{query}", endpoint.trim_end_matches('/'));
-        url.parse().map_err(|error| format!("the CloudFormation endpoint {:?} is no URL: {error}", redact(&endpoint)))
+        url.parse()
+            .map_err(|error| format!("the CloudFormation endpoint {:?} is not a URL: {error}", redact(&endpoint)))
     }
 }
 

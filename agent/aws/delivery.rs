@@ -28,10 +28,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 const LAST_TRY: Duration = Duration::from_secs(1);
 
 /// Says [`Over::AlreadyThere`], before AWS's text.
-pub(crate) const ALREADY_THERE: &str = "accepted before: a signal with this id is there, perhaps of another status";
+pub(crate) const ALREADY_THERE: &str =
+    "accepted before: CloudFormation already has a signal with this ID, perhaps with another status";
 /// Says [`Over::TooLate`], before AWS's text.
 pub(crate) const TOO_LATE: &str =
-    "the signal came too late (the stack's timeout is shorter than the boot, or something else ended it)";
+    "the signal came too late (the stack's timeout is shorter than the boot, or the stack operation had already ended)";
 
 /// The outcome of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl Asy
         let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(after);
         sleep(pause.min(spare)).await;
     }
-    Delivery::Undelivered(format!("gave up after {attempts} tries; the last: {last}"))
+    Delivery::Undelivered(format!("gave up after {attempts} tries; the last error: {last}"))
 }
 
 /// Sends one request, and judges the answer.

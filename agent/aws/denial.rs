@@ -49,7 +49,7 @@ impl Denial {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self.is_explicit {
-            true => format!("take the deny out of {}: no allow elsewhere outweighs it", self.policy),
+            true => format!("remove the deny from {}: it overrides every allow", self.policy),
             false => format!("allow the action in {}", self.policy),
         }
     }
@@ -81,7 +81,7 @@ mod tests {
         ] {
             let denied = Denial::of(&format!("{USER} with an explicit deny in {named}")).unwrap();
             let remedy = denied.remedy();
-            assert!(denied.is_explicit && remedy.contains(policy) && remedy.starts_with("take the deny"), "{remedy}");
+            assert!(denied.is_explicit && remedy.contains(policy) && remedy.starts_with("remove the deny"), "{remedy}");
             let bare = named.split_once(' ').unwrap().1.split(':').next().unwrap();
             let not_allowed = Denial::of(&format!("{USER} because no {bare} allows the ecs:Poll action"));
             let expected = Some(Denial { is_explicit: false, ..denied }).filter(|_| bare != "identity-based policy");

@@ -18,7 +18,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// The name in hosts and in signatures.
+    /// Returns the service's name, as host names and signatures have it.
     pub fn name(self) -> &'static str {
         match self {
             Self::CloudFormation => "cloudformation",

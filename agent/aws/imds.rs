@@ -110,7 +110,7 @@ impl Imds {
         let endpoints = match endpoint {
             None => IMDS_ENDPOINTS.map(String::from).to_vec(),
             Some(text) => {
-                let url: url::Url = text.parse().with_context(|| format!("the IMDS endpoint {text:?} is no URL"))?;
+                let url: url::Url = text.parse().with_context(|| format!("the IMDS endpoint {text:?} is not a URL"))?;
                 anyhow::ensure!(url.scheme() == "http", "the IMDS endpoint {text:?} must start with http://");
                 vec![text.trim_end_matches('/').to_owned()]
             }

@@ -194,7 +194,7 @@ impl HttpConnector for Connector {
 impl Connector {
     /// Converts the request for reqwest, and tells whether the request goes to the metadata service.
     fn converted(&self, request: &HttpRequest) -> Result<(reqwest::RequestBuilder, bool)> {
-        let mut url: Url = request.uri().parse().context("the SDK asks for something that is no URL")?;
+        let mut url: Url = request.uri().parse().context("the SDK asks for something that is not a URL")?;
         let method = reqwest::Method::from_bytes(request.method().as_bytes())?;
         let body = request.body().bytes().context("the SDK streams a body")?.to_vec();
         let direct = self.metadata.contains(&url.origin());
@@ -229,7 +229,7 @@ async fn exchanged(request: reqwest::RequestBuilder, direct: bool) -> Result<Htt
     let body = body.map_err(|error| ConnectorError::io(error.into()))?;
     // The SDK takes any 2xx for an accepted signal; a captive portal's page is none.
     if !direct && status.is_success() && is_web_page(&body) {
-        return Err(ConnectorError::io("a web page: something in between answers in AWS's place".into()));
+        return Err(ConnectorError::io("a web page: something between the instance and AWS answered, not AWS".into()));
     }
     let mut converted = HttpResponse::new(status, SdkBody::from(body));
     for (name, value) in &headers {

@@ -129,7 +129,7 @@ pub async fn signal(arguments: SignalArguments) -> Result<Option<String>> {
     match cloudformation::send(&signal, proof, &credentials, &client, Instant::now() + DELIVERY).await {
         Delivery::Accepted { .. } => {
             let to_a_handle = matches!(signal.target, Target::WaitHandle(_));
-            Ok(to_a_handle.then(|| format!("CloudFormation took the signal {status}\n")))
+            Ok(to_a_handle.then(|| format!("CloudFormation accepted the signal {status}\n")))
         }
         Delivery::Over(Over::AlreadyThere, text) => Ok(Some(format!("{ALREADY_THERE}: {text}\n"))),
         Delivery::Over(Over::TooLate, text) => bail!("{TOO_LATE}: {text}"),
@@ -160,7 +160,7 @@ fn target(arguments: &SignalArguments) -> Result<Target> {
     let url = [Some(text.to_owned()), decoded()].into_iter().flatten().find_map(|text| text.trim().parse::<Url>().ok());
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
     // The URL is a secret, so the message does not quote the text.
-    url.map(Target::WaitHandle).ok_or_else(|| anyhow!("the wait condition handle is no http:// or https:// URL"))
+    url.map(Target::WaitHandle).ok_or_else(|| anyhow!("the wait condition handle is not an http:// or https:// URL"))
 }
 
 fn credentials(arguments: &SignalArguments) -> Result<CredentialsSource> {
@@ -177,7 +177,7 @@ fn read_credentials(path: &Path) -> Result<Credentials> {
     let shown = path.display();
     let mode = std::fs::metadata(path).with_context(|| format!("read {shown}"))?.permissions().mode();
     if mode & 0o077 != 0 {
-        bail!("{shown} is open to others than its owner (mode {:04o}); chmod 0600 it", mode & 0o7777);
+        bail!("other users have access to {shown} (mode {:04o}); run `chmod 0600 {shown}`", mode & 0o7777);
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("read {shown}"))?;
     let value = |name: &str| {
@@ -226,7 +226,9 @@ fn unique_id(arguments: &SignalArguments, identity: &Identity) -> Result<String>
     };
     match id.len() {
         1..=64 => Ok(id),
-        length => bail!("the unique id has {length} characters; CloudFormation takes 1 to 64, give one with --id"),
+        length => bail!(
+            "the unique ID has {length} characters, and CloudFormation accepts 1 to 64; give another ID with --id"
+        ),
     }
 }
 
@@ -235,5 +237,5 @@ fn proxy(arguments: &SignalArguments) -> Result<Option<http::ProxyRoute>> {
     let Some(text) = given else { return Ok(None) };
     let route = http::ProxyRoute::of_variables(text, &arguments.no_proxy);
     // The message does not quote the text, which may hold a password.
-    route.map(Some).map_err(|error| anyhow!("the proxy is no URL: {error}"))
+    route.map(Some).map_err(|error| anyhow!("the proxy is not a URL: {error}"))
 }

@@ -96,7 +96,7 @@ fn check_by_place(path: &Path) -> Checked {
     }
     let mut checked = check_file(path, check_of_conf_d);
     if path.extension().is_none_or(|end| end != "yaml") {
-        let problem = Problem::general(format!("{}: of {CONF_D}, only *.yaml is read", path.display()));
+        let problem = Problem::general(format!("{}: only *.yaml files in {CONF_D} are read", path.display()));
         checked.verdict.warnings.push(problem.remedy("give it a name that ends in .yaml"));
     }
     checked
@@ -121,7 +121,7 @@ fn check_folder(folder: &Path) -> Vec<Checked> {
     match checked.is_empty() {
         true => failed(
             format!("no file in the folder {name} holds ecs-firstrun configuration"),
-            "files that end in .yaml, .yml, .json, .mime, .b64 and .template are looked at, not those in folders below",
+            "only files that end in .yaml, .yml, .json, .mime, .b64 or .template are checked, and none in subfolders",
         ),
         false => checked,
     }

@@ -38,7 +38,7 @@ impl std::fmt::Display for Conflict {
     }
 }
 
-/// The files that the CloudWatch agent reads, in its order.
+/// Returns the files that the CloudWatch agent reads, in the order in which it reads them.
 pub(super) fn in_order(files: &[(String, Vec<u8>)]) -> Vec<&(String, Vec<u8>)> {
     let mut files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with(".tmp")).collect();
     files.sort_unstable_by_key(|(path, _)| (path != MAIN_FILE, path.split('/').collect::<Vec<_>>()));

@@ -69,13 +69,13 @@ fn of_entry(path: &str, what: &str, group: &str) -> Conflict {
     let found = format!("{path} sends {what}{group} with the CloudWatch agent's own lines");
     let filter = format!("{{\"type\": \"exclude\", \"expression\": \"{WORDS}\"}}");
     let remedy = format!("add {filter} to the `filters` of that entry in the image");
-    Conflict::harmless(found, "the proxy's password leaves the instance in one of them", remedy)
+    Conflict::harmless(found, "the proxy's password leaves the instance in one of these lines", remedy)
 }
 
 fn of_logfile(path: &str, log: &str) -> Conflict {
     let found = format!("{path} sets `agent.logfile` to {log}");
     let why = "the CloudWatch agent writes the proxy's password there, for every user to read";
-    Conflict::harmless(found, why, "leave `logfile` out of it, or make that file in the image, with mode 0600")
+    Conflict::harmless(found, why, "remove `logfile` from it, or create that log file in the image with mode 0600")
 }
 
 /// Tells whether an entry for the journal reads the lines of the agent's own unit. The entry may name the unit without
@@ -147,7 +147,7 @@ mod tests {
             told[0].to_string(),
             format!(
                 "{FOLDER}/shop.json sends the journal to the log group j with the CloudWatch agent's own lines, so the proxy's \
-                 password leaves the instance in one of them; add {{\"type\": \"exclude\", \"expression\": \"_PROXY is set to\"}} \
+                 password leaves the instance in one of these lines; add {{\"type\": \"exclude\", \"expression\": \"_PROXY is set to\"}} \
                  to the `filters` of that entry in the image"
             )
         );

@@ -77,12 +77,12 @@ fn values_that_differ_are_named_with_both_files() {
         after.to_string(),
         format!(
             "{CLOUDWATCH_JSON} and {FOLDER}/own.json give different values for `retention_in_days` of the log group \
-             Shop/Messages, so the CloudWatch agent does not start; take it out of {FOLDER}/own.json in the image"
+             Shop/Messages, so the CloudWatch agent does not start; remove it from {FOLDER}/own.json in the image"
         )
     );
     assert!(!after.is_harmless);
     let before = one("a.json", retention);
-    assert_eq!(before.remedy, format!("take it out of {FOLDER}/a.json in the image"));
+    assert_eq!(before.remedy, format!("remove it from {FOLDER}/a.json in the image"));
 }
 
 #[test]
@@ -159,10 +159,16 @@ fn what_is_no_json_keeps_those_after_it_from_being_read() {
         let conflict = one(name, text);
         assert!(conflict.why.ends_with(why), "{name}: {conflict}");
         assert_eq!(conflict.is_harmless, is_harmless, "{name}");
-        assert!(conflict.found.contains(" is no JSON object (") && !conflict.found.contains("hunter2"), "{conflict}");
+        assert!(
+            conflict.found.contains(" is not a JSON object (") && !conflict.found.contains("hunter2"),
+            "{conflict}"
+        );
     }
     let yaml = one("otel.yaml", "a: 1\nreceivers: [\n");
-    assert!(yaml.found.ends_with("otel.yaml is no YAML (line 3)") && yaml.why.ends_with("does not start"), "{yaml}");
+    assert!(
+        yaml.found.ends_with("otel.yaml is not valid YAML (line 3)") && yaml.why.ends_with("does not start"),
+        "{yaml}"
+    );
     // The files before a broken file are compared all the same.
     let both = found(&[
         ("a.json", r#"{"agent": {"region": "a"}}"#),

@@ -36,8 +36,8 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
 
 impl Checks<'_> {
     fn signal(&mut self, signal: &Signal) {
-        let both = "`signal` wants `stack` and `resource`, or `wait_handle`";
-        let any = "`signal` wants `stack` and `resource`, or `wait_handle`, or `lifecycle_hook`";
+        let both = "`signal` needs `stack` and `resource`, or `wait_handle`";
+        let any = "`signal` needs `stack` and `resource`, or `wait_handle`, or `lifecycle_hook`";
         // Where the text breaks off, the target may have been meant to follow.
         if self.root.get("signal").is_none_or(|signal| signal.cut) {
             return;
@@ -49,7 +49,7 @@ impl Checks<'_> {
             [true, false, _] => self.report(
                 &["signal", "stack"],
                 "the signal has a stack, but no resource",
-                "add `resource`: the logical id of the Auto Scaling group or instance in the template",
+                "add `resource`: the logical ID of the Auto Scaling group or instance in the template",
             ),
             [false, true, _] => self.report(
                 &["signal", "resource"],
@@ -138,7 +138,7 @@ impl Checks<'_> {
             let (message, remedy) = match mount_options::fault(option.as_str(), volume.filesystem) {
                 Some(Fault::Never) => (
                     format!("no volume can be mounted with `{option}`"),
-                    "leave it out: a volume is a disk, and is mounted itself",
+                    "leave it out: a volume's disk is mounted directly",
                 ),
                 Some(Fault::OfOther(other)) => {
                     let (other, own) = (other.name(), volume.filesystem.name());

@@ -84,7 +84,7 @@ impl Findings {
             return self.unknown(entry);
         }
         let name = entry.key_span.shown(&entry.key);
-        let message = format!("Docker ignores `{name}`, which is no directive of daemon.json");
+        let message = format!("Docker ignores `{name}`, which is not a directive of daemon.json");
         self.warn(&entry.value, message, "move its contents up one level");
     }
 
@@ -186,7 +186,7 @@ impl Findings {
         let options = get("exec-opts").map_or(&[][..], Node::items);
         for node in options.iter().filter(|node| !values::is_cgroup_driver(&node.value)) {
             let message =
-                "Docker ignores each of `exec-opts` but `native.cgroupdriver`, and from version 29 on refuses it";
+                "Docker ignores `exec-opts` other than `native.cgroupdriver`, and refuses them from version 29 on";
             self.warn(node, message, "write it as `native.cgroupdriver=systemd`, or leave it out");
         }
     }

@@ -1,4 +1,4 @@
-//! `logs`: what is sent to CloudWatch Logs, and under which names.
+//! `logs`: the logs that are sent to CloudWatch Logs, and the names of their groups and streams.
 
 use serde::{Deserialize, Serialize};
 

@@ -92,7 +92,8 @@ fn print(value: &Value, indent: usize, text: &mut String) {
     text.push_str(&brackets[1..]);
 }
 
-/// The schema of a mapping with these keys, and without those. An editor offers it under its title.
+/// Makes the schema of a mapping that has the keys `given` and lacks the keys `missing`. An editor offers the schema by its
+/// title.
 fn with(given: &[&str], missing: &[&str]) -> Value {
     let kind = |key| if key == "lifecycle_hook" { "object" } else { "string" };
     let kinds = given.iter().map(|key| (key, kind(*key))).chain(missing.iter().map(|key| (key, "null")));
@@ -148,7 +149,7 @@ const JSON_OBJECT: &str = concat!(r"^\{[^", control!(), r"]*\}$");
 /// As Go writes a span of time.
 const GO_DURATION: &str = r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+$";
 
-/// Text with a pattern and its form in words, which [`tidy`] puts into the description.
+/// Makes the schema of text with a pattern. [`tidy`] puts the form, in words, into the description.
 fn text(pattern: &str, form: &str, examples: &[&str]) -> Schema {
     let mut schema = json_schema!({ "type": "string", "pattern": closed(pattern), "$comment": form });
     if !examples.is_empty() {
@@ -234,14 +235,14 @@ texts! {
         "the value of !Ref for the WaitConditionHandle", [];
 }
 
-/// The names of log groups or streams whose plain characters are those of a class.
+/// Returns the pattern of the names of log groups or streams; `class` lists the plain characters.
 fn log_name(class: &str) -> String {
     let placeholders = "instance_id|hostname|local_hostname|ip_address|aws_region|account_id|date";
     let dollar = if class.contains('$') { r"|\$(?!\$?\{|[A-Za-z0-9_])" } else { "" };
     format!(r"^([{class}]{dollar}|\$\{{(stack|resource|region|account|cluster)\}}|\{{({placeholders})\}})+$")
 }
 
-/// The spans of time that `humantime` reads, with all its names of units.
+/// Returns the pattern of the spans of time that `humantime` reads, with all its names of units.
 fn time_span() -> String {
     let units = "nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|\
                  hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y";
@@ -264,7 +265,7 @@ schemas! {
 /// Points to the names of dockerd's directives in the schema.
 const DIRECTIVE_NAMES: &str = "#/properties/docker/properties/daemon/additionalProperties/propertyNames";
 
-/// The schema of `docker.daemon`. dockerd looks into a mapping that it does not know for directives.
+/// Makes the schema of `docker.daemon`. dockerd also reads directives inside a mapping whose name it does not know.
 fn daemon_json() -> Value {
     let names = json!({ "enum": DIRECTIVES.iter().map(|(name, _)| *name).collect::<Vec<_>>() });
     let of_name = |(name, kind): &(&str, Type)| {
@@ -284,7 +285,7 @@ fn daemon_json() -> Value {
     })
 }
 
-/// The schema of a directive of dockerd. Null leaves Docker's default.
+/// Makes the schema of a directive of dockerd. Null leaves Docker's default.
 fn directive(kind: Type) -> Value {
     // Go's decoder matches the names of a structure's fields in any case.
     let in_any_case = |name: &str| closed(&format!("^{}$", any_case(name)));
@@ -332,7 +333,7 @@ fn variables() -> Schema {
     })
 }
 
-/// A pattern for a word in any case, without the flags that patterns of other languages have for that.
+/// Returns a pattern that matches a word in any case. JSON Schema's patterns have no flag for case.
 fn any_case(word: &str) -> String {
     let letter = |c: char| match c.is_ascii_alphabetic() {
         true => format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase()),
@@ -341,7 +342,7 @@ fn any_case(word: &str) -> String {
     word.chars().map(letter).collect()
 }
 
-/// The schema of a variable of the ECS agent. Numbers and lists may be written as text too, as `ecs.config` has them.
+/// Makes the schema of a variable of the ECS agent. Numbers and lists may be text too, as in `ecs.config`.
 fn variable(kind: VariableKind) -> Value {
     let any_of = |description: &str, forms: Value| json!({ "description": description, "anyOf": forms });
     let one_line =

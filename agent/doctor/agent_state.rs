@@ -32,27 +32,29 @@ const CLUSTER: &str = "cluster-name";
 const APART: usize = 1024;
 
 const REMEDY: &str =
-    "stop ecs.service, delete /var/lib/ecs/data, start it again; and delete that directory when an image is baked";
+    "stop ecs.service, delete /var/lib/ecs/data, start ecs.service again; and bake images without that directory";
 
 /// Tells whether the ECS agent's saved state belongs to this instance and its cluster.
 pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity) -> Finding {
     let check = Check::State;
     let database = match host.head(&format!("{ECS_DATA}/{DATABASE}"), READ) {
         Ok(Some((bytes, _))) => bytes,
-        Ok(None) => return Finding::ok(check, "it has saved nothing yet"),
+        Ok(None) => return Finding::ok(check, "the ECS agent has saved nothing yet"),
         Err(error) => return Finding::not_made(check, &error),
     };
     let instances = values(&database, INSTANCE);
-    let Some(first) = instances.first() else { return Finding::ok(check, "it has saved nothing yet of an instance") };
+    let Some(first) = instances.first() else {
+        return Finding::ok(check, "the ECS agent has saved nothing yet about an instance");
+    };
     let known = Some(identity.instance_id.clone()).filter(|id| !id.is_empty()).or_else(|| host.local_instance_id());
     let Some(instance) = known else {
-        return Finding::ok(check, "there is one; whether it is of this instance is not known");
+        return Finding::ok(check, "there is a saved state; whether it belongs to this instance is not known");
     };
     if !instances.contains(&instance) {
         return Finding::problem(
             check,
             format!("the saved state of the ECS agent belongs to another instance, `{first}`"),
-            "it came with the image or a volume; the ECS agent drops it when it starts, and has not come that far",
+            "the state came with the image or a volume; the ECS agent discards it at its start, and has not got that far",
             REMEDY,
         )
         .that_causes_nothing();
@@ -63,12 +65,12 @@ pub(super) fn finding(host: &Host, config: Option<&Config>, identity: &Identity)
         (Some(wanted), Some(found)) if !clusters.contains(&wanted.cluster) => Finding::problem(
             check,
             format!("the ECS agent has saved the state of another cluster, `{found}`; {}", wanted.in_words),
-            "it gives up (exit code 5) when its saved cluster is not, letter by letter, the one in /etc/ecs/ecs.config",
+            "the ECS agent gives up (exit code 5) unless its saved cluster is exactly the one in /etc/ecs/ecs.config",
             REMEDY,
         )
         // The agent's own log says more about this.
         .ranked(Check::AgentLog),
-        _ => Finding::ok(check, "it is of this instance"),
+        _ => Finding::ok(check, "the saved state belongs to this instance"),
     }
 }
 

@@ -63,7 +63,7 @@ async fn docker(host: &Host) -> Finding {
         return Finding::problem(
             Check::Docker,
             format!("{:#}", error.root_cause()),
-            "Docker does not start with it, nor can the user data's `docker.daemon` be merged into it",
+            "Docker does not start with this file, and the user data's `docker.daemon` can't be merged into it",
             format!("{error}"),
         );
     }
@@ -82,7 +82,7 @@ async fn docker(host: &Host) -> Finding {
 fn images_of_containerd(host: &Host) -> Option<Finding> {
     (host.containerd_data() == Some(CONTAINERD_FILLED)).then(|| {
         let words = format!(
-            "containerd has images or containers in {CONTAINERD_DATA}: its data stay there on each instance, also where \
+            "containerd has images or containers in {CONTAINERD_DATA}: its data stays there on each instance, even if \
              `docker.data_root` is on a volume"
         );
         Finding::ok(Check::Docker, words)
@@ -101,7 +101,7 @@ fn log_agent(host: &Host, wanted: LogAgent) -> Finding {
         Finding::problem(
             check,
             found,
-            "no log would leave the instance, so nobody could tell why one has failed",
+            "no log would leave the instance, so nobody could tell why a boot failed",
             "install amazon-cloudwatch-agent (builder-scripts/packages.sh does), or bake a document with \
              `logs: {agent: none}`",
         )
@@ -116,7 +116,9 @@ fn log_agent(host: &Host, wanted: LogAgent) -> Finding {
         }
         (LogAgent::Auto | LogAgent::Awslogs, _, true) => Finding::ok(check, "awslogs"),
         (LogAgent::Auto, None, false) => missing("there is no log agent"),
-        (LogAgent::Cloudwatch, None, _) => missing("the CloudWatch agent is missing, which the image asks for"),
-        (LogAgent::Awslogs, _, false) => missing("awslogs is missing, which the image asks for"),
+        (LogAgent::Cloudwatch, None, _) => {
+            missing("the image's documents ask for the CloudWatch agent, which is not installed")
+        }
+        (LogAgent::Awslogs, _, false) => missing("the image's documents ask for awslogs, which is not installed"),
     }
 }

@@ -16,7 +16,7 @@ const ENDED: &str = "ended without a failure";
 /// Checks whether there is a configuration that a run accepts.
 pub(super) fn configuration(configured: &Configured) -> Finding {
     let check = Check::Configuration;
-    let why = "nothing is set up or started without it";
+    let why = "without a valid configuration, nothing is set up or started";
     match configured {
         Configured::Right => Finding::ok(check, "there are no mistakes in it"),
         Configured::Others => Finding::ok(
@@ -27,7 +27,7 @@ pub(super) fn configuration(configured: &Configured) -> Finding {
             check,
             "there is no ecs-firstrun configuration, but the user data names ecs-firstrun",
             why,
-            "put one into the user data; its first line is `#ecs-firstrun`",
+            "put a document into the user data; its first line is `#ecs-firstrun`",
         ),
         Configured::Refused(summary) => Finding::problem(
             check,
@@ -61,7 +61,7 @@ fn of_report(report: &Report) -> Finding {
         Outcome::Interrupted => Finding::problem(
             check,
             format!("the run of {began} was stopped before it was complete"),
-            "the steps after that were not done, and nothing was signalled",
+            "the steps after that were not done, and no signal was sent",
             "`systemctl restart ecs-firstrun`, or reboot: the next run continues",
         ),
         Outcome::Failure | Outcome::Refused => {

@@ -84,7 +84,7 @@ pub(super) async fn cluster(subject: &Subject<'_>) -> Result<Vec<Finding>> {
         let set_by = subject.host.cluster_set_by();
         let words = match subject.ecs_agent.look("").await {
             Seen::Registered { cluster, .. } | Seen::WrongCluster { found: cluster, .. } => {
-                format!("the ECS agent is registered with `{cluster}`; which one is wanted is not known ({set_by})")
+                format!("the ECS agent is registered with `{cluster}`; the wanted cluster is not known ({set_by})")
             }
             _ => format!("no cluster is configured ({set_by}), and the ECS agent is not registered"),
         };
@@ -166,7 +166,7 @@ pub(super) fn memory(host: &Host, config: Option<&Config>) -> Option<Finding> {
         .flatten()
         .find_map(|(reserved, place)| Some((place, more_than_memory(&reserved, memory_mib)?)))?;
     let (found, remedy) = words.rsplit_once("; ")?;
-    let why = "the ECS agent ends with exit code 1 and is started again for ever";
+    let why = "the ECS agent ends with exit code 1 and is restarted again and again";
     Some(Finding::problem(Check::EcsConfig, format!("{place}: {found}"), why, remedy).ranked(Check::Cluster))
 }
 

@@ -42,7 +42,7 @@ const IGNORED: [&str; 4] = [
     "Cannot translate JSON",
     "configuration validation first phase failed",
 ];
-const WHY: &str = "no log leaves the instance, so nobody could tell from outside why it has failed";
+const WHY: &str = "no log leaves the instance, so nobody could tell from outside why a boot failed";
 
 /// Judges the log agent of a host with this configuration.
 pub(super) async fn findings(host: &Host, config: Option<&Config>, identity: &Identity) -> Result<Vec<Finding>> {
@@ -84,7 +84,7 @@ pub(super) fn of_files(host: &Host, ours: Option<&str>, config: &Config, region:
     };
     let common = host.read(CLOUDWATCH_COMMON).ok().flatten();
     findings.extend(common.and_then(|text| toml_error(&text)).map(|why| {
-        let found = format!("{CLOUDWATCH_COMMON} is no TOML ({why})");
+        let found = format!("{CLOUDWATCH_COMMON} is not valid TOML ({why})");
         let remedy = "correct it in the image, or empty it there";
         Finding::problem(check, found, "the CloudWatch agent does not start", remedy)
     }));
@@ -119,7 +119,7 @@ fn ending(unit: &str, state: &UnitState, uptime: Duration) -> Option<String> {
     Some(match state.life() {
         _ if state.load == "not-found" => format!("{unit} is not installed"),
         Life::Running if again > 0 && is_new => {
-            format!("{unit} does not stay up: systemd has started it again, {again} times until now")
+            format!("{unit} does not stay up: systemd has restarted it {again} times so far")
         }
         Life::Running | Life::Starting => return None,
         Life::Repeating => format!("{ended}, and systemd starts it again"),

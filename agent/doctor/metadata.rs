@@ -75,11 +75,14 @@ async fn of_role(imds: &Imds) -> Result<Finding, ImdsError> {
     };
     if found.code != "Success" {
         let found = format!("there are no credentials for the role {role}: {} {}", found.code, found.message);
-        return Ok(problem(found, "let ec2.amazonaws.com assume the role (its trust policy), and see that it exists"));
+        return Ok(problem(
+            found,
+            "let ec2.amazonaws.com assume the role (its trust policy), and check that the role exists",
+        ));
     }
     let is_over = humantime::parse_rfc3339(&found.expiration).is_ok_and(|end| end < std::time::SystemTime::now());
     if is_over {
-        let found = format!("the credentials for the role {role} ran out at {}", found.expiration);
+        let found = format!("the credentials for the role {role} expired at {}", found.expiration);
         return Ok(problem(found, "check the clock; else detach the instance profile and attach it again"));
     }
     Ok(Finding::ok(Check::Credentials, format!("of the role {role}, good until {}", found.expiration)))

@@ -114,7 +114,7 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
     for (service, name, own, assumed) in wanted {
         let assumed = assumed && everywhere.is_none();
         let text = own.or_else(|| everywhere.clone()).unwrap_or_else(|| format!("https://{name}.{region}.{domain}"));
-        let url = text.parse().map_err(|error| format!("the endpoint {:?} is no URL: {error}", redact(&text)))?;
+        let url = text.parse().map_err(|error| format!("the endpoint {:?} is not a URL: {error}", redact(&text)))?;
         targets.push(Endpoint { service, url, assumed });
     }
     // The query of a wait handle is a secret, and its signature is for another method.
@@ -161,17 +161,17 @@ fn seconds_ahead(headers: &reqwest::header::HeaderMap) -> Option<i64> {
 /// Compares the host's clock with those of the services. The smallest difference counts, since caches return old dates.
 fn clock(probes: &[Probe]) -> Finding {
     let Some(ahead) = probes.iter().filter_map(|probe| probe.ahead).min_by_key(|ahead| ahead.unsigned_abs()) else {
-        return Finding::unknown(Check::Clock, "no endpoint was reached whose time it could be compared with");
+        return Finding::unknown(Check::Clock, "no endpoint answered with a time to compare the host's clock with");
     };
     let off = ahead.unsigned_abs();
     if off <= LARGEST_SKEW {
-        return Finding::ok(Check::Clock, format!("within {} s of that of AWS", off.max(1)));
+        return Finding::ok(Check::Clock, format!("within {} s of AWS's clock", off.max(1)));
     }
     let direction = if ahead > 0 { "behind" } else { "ahead of" };
     let amount = humantime::format_duration(Duration::from_secs(off));
     Finding::problem(
         Check::Clock,
-        format!("the host's clock is {amount} {direction} that of AWS"),
+        format!("the host's clock is {amount} {direction} AWS's clock"),
         "AWS refuses requests whose signature is more than five minutes off, and certificates seem not to be valid",
         "start chronyd with 169.254.169.123 as its server, then `chronyc makestep`",
     )

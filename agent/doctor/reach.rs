@@ -100,7 +100,7 @@ fn of_group(outcome: Reachability, unsure: bool, group: &[&Probe], proxy: Option
     let (hosts, services) = (hosts.join(", "), services.join(", "));
     let via = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
     if unsure {
-        let words = "; no problem if ECS gives the ECS agent other numbers when it registers";
+        let words = "; harmless if ECS gives the ECS agent hosts with other numbers at its registration";
         return Finding::unknown(Check::Endpoints, format!("{hosts} do not resolve{words}"));
     }
     let Some((what, remedy)) = words(outcome, &via) else {

@@ -60,7 +60,7 @@ fn no_labels(host: &Host, selinux: &Selinux) -> Finding {
             "Docker has `{SELINUX_ENABLED}: true`, and the policy `{}` has no labels for containers",
             selinux.policy
         ),
-        format!("where SELinux enforces, {NO_CONTAINERS}"),
+        format!("where SELinux is enforcing, {NO_CONTAINERS}"),
         format!("install container-selinux in the image, or take `{SELINUX_ENABLED}` out"),
     );
     if host.selinux_enforces() { finding } else { finding.that_causes_nothing() }
@@ -68,7 +68,7 @@ fn no_labels(host: &Host, selinux: &Selinux) -> Finding {
 
 async fn binary(host: &Host) -> Option<Finding> {
     let problem = |found: String| {
-        let why = "where SELinux enforces, systemd can't run it: 203/EXEC";
+        let why = "where SELinux is enforcing, systemd can't run it: 203/EXEC";
         let remedy = format!("`restorecon -v {BINARY}`; install files with install(1): mv(1) keeps the label of /tmp");
         Some(Finding::problem(CHECK, found, why, remedy))
     };
@@ -88,12 +88,12 @@ async fn binary(host: &Host) -> Option<Finding> {
 async fn data_root_finding(host: &Host, config: Option<&Config>, data_root: &str, is_enabled: bool) -> Option<Finding> {
     let problem = |found: String| {
         let why = match is_enabled {
-            true => format!("where SELinux enforces, {NO_CONTAINERS}"),
+            true => format!("where SELinux is enforcing, {NO_CONTAINERS}"),
             false => format!("containers run there only as long as Docker has no `{SELINUX_ENABLED}`"),
         };
         let remedy = format!(
-            "replace the instance and its volume; or stop Docker, and run `restorecon -R {data_root}`, which labels \
-             the volumes of containers anew"
+            "replace the instance and its volume; or stop Docker, and run `restorecon -R {data_root}`, which \
+             relabels the volumes of containers"
         );
         let finding = Finding::problem(CHECK, found, why, remedy);
         Some(if is_enabled && host.selinux_enforces() { finding } else { finding.that_causes_nothing() })

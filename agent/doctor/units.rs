@@ -30,7 +30,7 @@ pub(super) async fn findings(
     {
         Ok(states) => states,
         Err(error) => {
-            let not_known = "systemd doesn't answer, so whether it holds ecs.service up is not known";
+            let not_known = "systemd doesn't answer, so it is not known whether cloud-init holds ecs.service up";
             return Ok(vec![Finding::not_made(Check::Units, &error), Finding::unknown(Check::CloudInit, not_known)]);
         }
     };
@@ -58,7 +58,7 @@ async fn exit_of_agent(host: &Host, ecs_agent: &EcsAgent, unit: Life) -> Option<
     let words = agent_exit::last(&log_tail(host, ECS_INIT_LOG).ok()?, &since(host))?;
     let why = match unit {
         Life::Running => "ecs.service is active as long as ecs-init runs, whatever the ECS agent does",
-        _ => "systemd forgets how a unit ended that is not enabled",
+        _ => "systemd forgets how a unit ended if the unit is not enabled",
     };
     let remedy =
         format!("{ECS_AGENT_LOG} says what it did last; remove the cause, then `systemctl restart {ECS_UNIT}`");
@@ -148,7 +148,7 @@ fn trouble(unit: &str, state: &UnitState, said: Option<&str>) -> (String, &'stat
         ),
         Life::Repeating | Life::Running | Life::Starting => {
             let times = Some(state.restarts.as_str()).filter(|times| !times.is_empty());
-            let times = times.map(|times| format!(", {times} times until now")).unwrap_or_default();
+            let times = times.map(|times| format!(", {times} times so far")).unwrap_or_default();
             (format!("{ending}; systemd starts it again and again{times}"), why, remedy)
         }
     }
@@ -168,7 +168,7 @@ fn of_docker(said: &str) -> String {
 
 fn cloud_init(holds_up: bool) -> Finding {
     if !holds_up {
-        return Finding::ok(Check::CloudInit, "it doesn't hold ecs.service up");
+        return Finding::ok(Check::CloudInit, "cloud-init doesn't hold ecs.service up");
     }
     Finding::problem(
         Check::CloudInit,

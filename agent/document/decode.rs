@@ -53,7 +53,9 @@ pub fn decode_for(name: &str, bytes: &[u8], launch_index: Option<u32>) -> Decode
         Err((message, remedy)) => walk.refuse(name, message, remedy),
     }
     if !walk.found.launch_indices.is_empty() {
-        let note = format!("{name}: the launch index of the instance isn't known, so the parts for each are read");
+        let note = format!(
+            "{name}: the launch index of the instance isn't known, so the parts for every launch index are read"
+        );
         walk.found.notes.push(Note::Elsewhere(note));
     }
     walk.found
@@ -131,7 +133,7 @@ impl Walk<'_> {
     fn unpacked(&mut self, label: String, entity: &Entity<'_>, unpacked: Result<Vec<u8>, Trouble>) {
         self.unpacked += unpacked.as_ref().map_or(0, Vec::len);
         if self.unpacked > MAX_BYTES {
-            let message = "the parts are longer than 1 MiB in all; from here on they aren't read".to_owned();
+            let message = "the parts are longer than 1 MiB in total; parts from here on aren't read".to_owned();
             return self.refuse(&label, message, "move large files elsewhere");
         }
         match unpacked {
@@ -199,7 +201,7 @@ impl Walk<'_> {
             .find(|key| embedded && loaded.root.as_ref().is_some_and(|root| root.get(key).is_some()));
         if let Some(how) = entity.merge_type.then_some("X-Merge-Type").or(of_document) {
             let note = format!(
-                "{label}: `{how}` has no effect on the configuration of ecs-firstrun, whose mappings alone are merged"
+                "{label}: `{how}` has no effect on ecs-firstrun's configuration, of which only mappings are merged"
             );
             self.found.notes.push(Note::Missed(note));
         }

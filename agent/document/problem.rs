@@ -60,8 +60,8 @@ impl Problem {
         Self { span: None, message: message.into(), remedy: None, related: None, extent: Extent::Value }
     }
 
-    /// The last problem, in place of all problems from the [`MOST`] on. Where problems are costly to find, this problem
-    /// comes earlier.
+    /// Makes the last problem, which stands in place of all problems from the [`MOST`] on. Where problems are costly to
+    /// find, this problem comes earlier.
     pub fn too_many() -> Self {
         Self::general("there are more problems; the others aren't shown")
     }
@@ -94,12 +94,12 @@ impl Problem {
         self.span.as_ref().map(place).unwrap_or_default()
     }
 
-    /// The line in its document, from 1.
+    /// Returns the problem's line in its document, from 1.
     pub fn line(&self) -> Option<usize> {
         Some(self.span.as_ref()?.position().0)
     }
 
-    /// The column in its line, in characters, from 1.
+    /// Returns the problem's column in its line, in characters, from 1.
     pub fn column(&self) -> Option<usize> {
         Some(self.span.as_ref()?.position().1)
     }

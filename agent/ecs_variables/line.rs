@@ -32,8 +32,8 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
     let swallows = value.starts_with(['"', '\'']) || open % 2 == 1;
     let differs = OF_BOTH.contains(&name) && (swallows || value.contains('\\'));
     if differs || swallows && !OF_ECS_INIT.contains(&name) {
-        return Err("systemd, which reads /etc/ecs/ecs.config too, would misread the value and what follows it\n\
-            begin it with another character than a quote, and end it without a backslash"
+        return Err("systemd, which also reads /etc/ecs/ecs.config, would misread the value and the lines after it\n\
+            the value must not begin with a quote or end with a backslash"
             .to_owned());
     }
     match name.len() + 1 + value.len() < LONGEST_LINE {

@@ -98,7 +98,7 @@ pub fn seconds(text: &str) -> Option<f64> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// Seconds as a person writes them.
+/// Formats seconds as a person writes a duration, such as `1m 30s`.
 fn span(seconds: f64) -> String {
     humantime::format_duration(std::time::Duration::from_secs_f64(seconds)).to_string()
 }

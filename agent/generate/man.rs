@@ -39,7 +39,7 @@ const PROGRAM: More = More {
     exit_status: &[
         ("0", "Done."),
         ("2", "Wrong usage, or input that can't be read or is refused."),
-        ("others", "As the page of the command has them."),
+        ("others", "See the page of the command."),
     ],
     environment: &[],
     files: &[
@@ -55,7 +55,7 @@ const PROGRAM: More = More {
 
 const RUN: More = More {
     exit_status: &[
-        ("0", "Done: what was asked for holds, and CloudFormation was told so."),
+        ("0", "Done: the host is as configured, and the success was reported."),
         ("1", "Failed, and the failure was reported."),
         ("2", "Wrong usage, or a configuration that was refused; the latter was reported."),
         (
@@ -71,7 +71,8 @@ const RUN: More = More {
         ("/var/lib/ecs-firstrun/state.json", "The outcome of this instance, and what a reboot without network needs."),
         ("/var/log/ecs-firstrun.log", "The log, which is sent to CloudWatch Logs, too."),
         ("/var/log/ecs-firstrun-runs.log", "One line of JSON for each run, sent there as well."),
-        ("/etc/ecs/ecs.config, /etc/docker/daemon.json", "Written whole; the image's daemon.json is merged into it."),
+        ("/etc/ecs/ecs.config", "A block of lines at the top is written; all other lines stay."),
+        ("/etc/docker/daemon.json", "Written whole; the image's daemon.json is merged into it."),
         (
             "/etc/systemd/system",
             "A mount unit for each volume, and drop-ins of Docker, the ECS agent and the SSM agent.",
@@ -80,7 +81,7 @@ const RUN: More = More {
 };
 
 const DOCTOR: More = More {
-    exit_status: &[("0", "Nothing is wrong."), ("1", "Something is."), ("2", "Wrong usage.")],
+    exit_status: &[("0", "Nothing is wrong."), ("1", "Something is wrong."), ("2", "Wrong usage.")],
     environment: &[
         ("AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_ECS, AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "Endpoints other than AWS's own."),
         NO_COLOR,
@@ -103,21 +104,25 @@ fn more(command: &str) -> More {
             ..PLAIN
         },
         "validate" => More {
-            exit_status: &[("0", "Nothing is wrong."), ("2", "Something is, or the input can't be read.")],
+            exit_status: &[("0", "Nothing is wrong."), ("2", "Something is wrong, or the input can't be read.")],
             environment: &[NO_COLOR],
             ..PLAIN
         },
         "status" => More {
             exit_status: &[
                 ("0", "The last run succeeded, or goes on."),
-                ("1", "It failed."),
+                ("1", "The last run failed."),
                 ("2", "Wrong usage, or there was no run yet."),
             ],
             files: &[("/var/lib/ecs-firstrun/report.json", "The report that is shown.")],
             ..PLAIN
         },
         "signal" => More {
-            exit_status: &[("0", "The signal was accepted."), ("1", "It was not."), ("2", "Wrong usage.")],
+            exit_status: &[
+                ("0", "The signal was accepted."),
+                ("1", "The signal was not accepted."),
+                ("2", "Wrong usage."),
+            ],
             environment: &[CA_BUNDLE],
             ..PLAIN
         },
@@ -167,7 +172,7 @@ fn without_exit_codes(command: Command) -> Command {
 fn environment(roff: &mut Roff, command: &Command, more: &[Entry]) {
     let options = command.get_arguments().filter_map(|argument| {
         let option = argument.get_long()?;
-        Some((argument.get_env()?.to_str()?, format!("What --{option} is, where that isn't given.")))
+        Some((argument.get_env()?.to_str()?, format!("The value of --{option}, if that option isn't given.")))
     });
     let reads_user_data = command.get_arguments().any(|argument| argument.get_id() == "user_data");
     let variables = SHELL_VARIABLES.iter().filter(|_| reads_user_data).map(|(name, path)| {
@@ -189,7 +194,7 @@ fn entries(roff: &mut Roff, title: &str, entries: &[(&str, impl AsRef<str>)]) {
     }
 }
 
-/// The other pages, and those of the programs that an administrator of this one needs.
+/// Adds the section SEE ALSO: our other pages, and pages of programs that an administrator of ecs-firstrun needs.
 fn see_also<'a>(roff: &mut Roff, others: impl Iterator<Item = &'a str>) {
     let of_system = ["cloud-init", "journalctl", "systemctl"].map(|name| (name, "1"));
     let pages = others.map(|name| (name, SECTION)).chain(of_system);

@@ -56,8 +56,8 @@ impl Host {
         let entries = fs::read_dir(&at).with_context(context)?.count();
         if !is_mounted && entries > 0 {
             tracing::warn!(
-                "the volume hides what was already in {path} (entries: {entries}); it stays on the disk below: \
-                `mount --bind / DIRECTORY` shows it there"
+                "the volume hides the files that were already in {path} (entries: {entries}); they stay on the \
+                disk below, where `mount --bind / DIRECTORY` shows them"
             );
         }
         Ok(Change::AlreadyDone)

@@ -105,7 +105,7 @@ impl Host {
         if let Err(error) = made {
             if error.to_string().contains(TOO_SMALL_FOR_XFS) {
                 let size = size_of(node)? >> 20;
-                let what = format!("mkfs.xfs makes no filesystem of less than 300 MB, and it has {size} MiB");
+                let what = format!("mkfs.xfs makes no filesystem of less than 300 MB, and the device has {size} MiB");
                 let remedy = "set `filesystem: ext4` in `storage`, or give the volume at least 1 GiB";
                 return Err(refusal(&wanted.device.to_string(), node, &what, remedy));
             }

@@ -36,9 +36,7 @@ impl Host {
         // As cobra prints it: `Docker version 25.0.16, build 1234567`.
         let version = said.trim().strip_prefix("Docker version ").and_then(|rest| rest.split(',').next());
         if version.is_none() {
-            tracing::warn!(
-                "`{DOCKERD} --version` does not tell the version, so containerd's data stay where they were"
-            );
+            tracing::warn!("`{DOCKERD} --version` does not tell the version, so containerd's data stays where it was");
         }
         version.map(str::to_owned)
     }

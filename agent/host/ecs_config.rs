@@ -18,7 +18,7 @@ const FILES: [&str; 2] = [ECS_CONFIG, "/var/lib/ecs/ecs.config"];
 const CLUSTER: &str = "ECS_CLUSTER";
 
 /// The remedy for an ECS agent that keeps to its saved state.
-pub const START_ANEW: &str = "stop ecs.service, delete /var/lib/ecs/data, start it again";
+pub const START_ANEW: &str = "stop ecs.service, delete /var/lib/ecs/data, start ecs.service again";
 
 /// A setting that counts, and the place of its line.
 #[derive(Clone, Debug, PartialEq, Eq)]

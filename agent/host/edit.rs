@@ -73,8 +73,8 @@ impl Host {
         let keys = edit.other_spellings(&text).map_err(|why| no_toml(&edit.path, &why))?;
         let words = || {
             format!(
-                "{} sets {} in the image, which would win over ecs-firstrun's lines and stands there as a comment now; \
-                 take it out of the image, or `proxy` out of the configuration",
+                "{} sets {} in the image; that would override ecs-firstrun's lines, so it is commented out now; remove \
+                 it from the image, or `proxy` from the configuration",
                 edit.path,
                 keys.join(", ")
             )
@@ -98,7 +98,7 @@ impl Host {
 
 /// Returns the error for a file that is no TOML, so that its own program can't read it either.
 fn no_toml(path: &str, why: &str) -> anyhow::Error {
-    EndStateRefused(format!("{path} is no TOML ({why}); correct it in the image, or empty it there")).into()
+    EndStateRefused(format!("{path} is not valid TOML ({why}); correct it in the image, or empty it there")).into()
 }
 
 /// The result of an edit.

@@ -23,7 +23,7 @@ impl Host {
     /// A file that can't be read, is not UTF-8, or is larger than 4 MiB.
     pub fn read(&self, path: &str) -> Result<Option<String>> {
         let text = self.read_bytes(path)?.map(String::from_utf8).transpose();
-        text.with_context(|| format!("read {path}: it is no UTF-8 text"))
+        text.with_context(|| format!("read {path}: it is not UTF-8 text"))
     }
 
     /// Reads a file of one value, such as an attribute in sysfs, without the blanks around it. None if it can't be read.
@@ -44,7 +44,7 @@ impl Host {
             Err(error) => return Err(error).with_context(|| format!("read {path}")),
         };
         if file.metadata().with_context(|| format!("read {path}"))?.file_type().is_fifo() {
-            bail!("read {path}: it is a pipe, and no file");
+            bail!("read {path}: it is a pipe, not a file");
         }
         let mut bytes = Vec::new();
         let read = match file.take(LARGEST_FILE + 1).read_to_end(&mut bytes) {

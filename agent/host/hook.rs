@@ -148,7 +148,8 @@ fn unit_of(name: &HookName) -> String {
     format!("ecs-firstrun-hook-{name}.service")
 }
 
-/// The arguments of systemd-run(1). The unit stays until its state is read, and a stop of this agent's unit ends it, too.
+/// Returns the arguments of systemd-run(1). The unit stays until its state is read, and a stop of this agent's unit ends the
+/// hook's unit, too.
 fn arguments(wanted: &Wanted<'_>, unit: &str, allowed: Duration) -> Vec<String> {
     let mut arguments = vec![
         format!("--unit={unit}"),

@@ -101,7 +101,7 @@ impl Host {
                 seen += 1;
                 if seen > MOST_BELOW {
                     bail!(
-                        "there are more than {MOST_BELOW} files below {folder}; move out what is not for its program"
+                        "there are more than {MOST_BELOW} files below {folder}; move out the files that its program does not need"
                     );
                 }
                 if fs::symlink_metadata(self.at(&path)).is_ok_and(|found| found.is_dir()) {
@@ -219,7 +219,7 @@ impl Host {
         let answer = ask.await.with_context(|| format!("ask Docker at {path}"))?;
         let line = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
         if line.split(' ').nth(1) != Some("200") {
-            bail!("what listens on {path} answers {:?}", redact(&line));
+            bail!("the program that listens on {path} answers {:?}", redact(&line));
         }
         Ok(())
     }

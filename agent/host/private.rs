@@ -24,7 +24,7 @@ impl Host {
             Err(error) => return Err(error).with_context(|| format!("look at {path}")),
         };
         if !found.is_file() {
-            let what = if found.is_symlink() { "a symbolic link" } else { "no regular file" };
+            let what = if found.is_symlink() { "a symbolic link" } else { "not a regular file" };
             let words = format!("{path} is {what}, so other users might read what is written there; remove it");
             return Err(EndStateRefused(words).into());
         }
@@ -56,7 +56,7 @@ impl Host {
         let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(self.at(path))?;
         match file.metadata()?.is_file() {
             true => file.set_permissions(Permissions::from_mode(PRIVATE)).map(|()| file),
-            false => Err(std::io::Error::other("it is no regular file")),
+            false => Err(std::io::Error::other("it is not a regular file")),
         }
     }
 
@@ -144,11 +144,11 @@ mod tests {
         assert_eq!(found(&host, "/etc/elsewhere"), ("of others".to_owned(), 0o644));
         host.remove(LOG).unwrap();
         nix::unistd::mkfifo(&host.at(LOG), nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
-        refused("is no regular file");
+        refused("is not a regular file");
         assert!(host.close(LOG).is_err());
         host.remove(LOG).unwrap();
         fs::create_dir(host.at(LOG)).unwrap();
-        refused("is no regular file");
+        refused("is not a regular file");
         assert!(host.close(LOG).is_err());
     }
 

@@ -31,7 +31,7 @@ impl Host {
         let line = text.replace('\n', " ");
         notify(sd_notify::NotifyState::Status(&line));
         if let Err(error) = self.write(STATUS, format!("{line}\n").as_bytes(), 0o644) {
-            tracing::debug!("what is done now is not kept: {error:#}");
+            tracing::debug!("the run's status can't be saved: {error:#}");
         }
     }
 
@@ -51,6 +51,6 @@ impl Host {
 /// Sends a state to systemd, if systemd listens.
 fn notify(state: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!("systemd was not told: {error}");
+        tracing::debug!("systemd was not notified: {error}");
     }
 }

@@ -32,8 +32,10 @@ impl Host {
             let is_ours = name.starts_with('.') && name.ends_with(ENDING) && Path::new(&*name) != of_others;
             if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 match fs::remove_file(entry.path()) {
-                    Ok(()) => tracing::info!("{} was left by a run that was killed: removed", entry.path().display()),
-                    Err(error) => tracing::warn!("{} is left: {error}", entry.path().display()),
+                    Ok(()) => tracing::info!("removed {}, which a killed run had left", entry.path().display()),
+                    Err(error) => {
+                        tracing::warn!("can't remove {}, which a killed run left: {error}", entry.path().display())
+                    }
                 }
             }
         }

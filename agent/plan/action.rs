@@ -96,7 +96,7 @@ pub enum Action {
     StartUnit {
         /// The unit.
         unit: String,
-        /// Tells whether to wait until the unit has started.
+        /// The kind of start: awaited, or only queued.
         start: Start,
     },
     /// These units don't run, unless this mount is there: they would keep open the files that the mount hides.

@@ -29,7 +29,7 @@ const IF_ASKED: (u32, u32) = (23, 0);
 /// The first version of Docker with a containerd of its own, below the data root.
 const EMBEDDED: (u32, u32) = (29, 7);
 
-/// The unit that mounts containerd's directory from the volume.
+/// Returns the path of the unit that mounts containerd's directory from the volume.
 pub fn mount_path() -> String {
     format!("{UNITS}/{}", mount_unit(CONTAINERD_DATA))
 }
@@ -37,11 +37,11 @@ pub fn mount_path() -> String {
 /// The place for containerd's data.
 #[derive(Debug, PartialEq)]
 enum Place {
-    /// containerd's data stay where they are; this agent has no part in that.
+    /// containerd's data stays where it is; this agent has no part in that.
     AsItIs,
-    /// containerd's data stay where they are for this reason, though Docker's are on a volume.
+    /// containerd's data stays where it is for this reason, though Docker's data is on a volume.
     Left(String),
-    /// containerd's data stay where they are, on the volume that is mounted here.
+    /// containerd's data stays where it is, on the volume that is mounted here.
     OnVolume(String),
     /// containerd's data are mounted from a directory of a volume.
     Bound {
@@ -67,12 +67,12 @@ fn place(config: &Config, instance: &Instance) -> Place {
     match obstacle {
         Some(obstacle) => {
             let rest = match instance.ours.contains(&mount_path()) {
-                true => format!("; what an earlier run had it keep in {source} stays there, unused"),
+                true => format!("; data that containerd kept in {source} after an earlier run stays there, unused"),
                 false => String::new(),
             };
             let volume = &volume.mount;
             Place::Left(format!(
-                "{why}, and containerd's data stay in {own}, not on the volume {volume}: {obstacle}{rest}"
+                "{why}, and containerd's data stays in {own}, not on the volume {volume}: {obstacle}{rest}"
             ))
         }
         None => Place::Bound { source, why },
@@ -91,7 +91,7 @@ fn kept_in_containerd(directives: &Map<String, Value>, instance: &Instance) -> O
     match feature("containerd-snapshotter") {
         Some(true) => {
             return is_from(IF_ASKED).then(|| {
-                "`features.containerd-snapshotter` has Docker keep images and containers in containerd".into()
+                "`features.containerd-snapshotter` makes Docker keep images and containers in containerd".into()
             });
         }
         None if text("userns-remap").is_none()
@@ -100,7 +100,7 @@ fn kept_in_containerd(directives: &Map<String, Value>, instance: &Instance) -> O
     }
     match (version, &instance.image.docker) {
         (Some(version), Some(name)) if version >= BY_DEFAULT => Some(format!(
-            "Docker {name} keeps images and containers in containerd, unless its data root has those of an older one"
+            "Docker {name} keeps images and containers in containerd, unless its data root has images or containers of an older Docker"
         )),
         // Without a version, the finding of an earlier run is the best that is known.
         (None, _) if instance.ours.contains(&mount_path()) => {
@@ -126,7 +126,7 @@ pub fn bound(config: &Config, instance: &Instance) -> Option<String> {
     matches!(place(config, instance), Place::Bound { .. }).then(|| CONTAINERD_DATA.to_owned())
 }
 
-/// Tells a person that containerd's data are not on the volume of Docker's data.
+/// Tells a person that containerd's data is not on the volume of Docker's data.
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     match place(config, instance) {
         Place::Left(why) => Some(why),

@@ -19,7 +19,7 @@ impl Contents {
         if is_secret { Contents::Secret(text) } else { Contents::Open(text) }
     }
 
-    /// The contents themselves.
+    /// Returns the contents, secret or not.
     pub fn reveal(&self) -> &str {
         match self {
             Contents::Open(text) | Contents::Secret(text) => text,

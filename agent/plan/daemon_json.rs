@@ -10,7 +10,7 @@ pub fn image_daemon_json() -> String {
     format!("{STATE_DIRECTORY}/image/daemon.json")
 }
 
-/// The directives that are asked for.
+/// Returns dockerd's directives from the configuration: `docker.data_root` and `docker.daemon`.
 pub fn wanted(config: &Config) -> Map<String, Value> {
     let mut wanted = Map::new();
     if let Some(docker) = &config.docker {

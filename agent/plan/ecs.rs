@@ -19,7 +19,7 @@ use crate::well_known::{DOCKER_UNIT, ECS_CONFIG, ECS_UNIT};
 pub const RESERVED_MEMORY: &str = "ECS_RESERVED_MEMORY";
 /// Says what a run does where nobody asked for this agent.
 pub const WITHOUT_CONFIGURATION: &str = "there is no ecs-firstrun configuration: Docker and the ECS agent are started as \
-    on an image without ecs-firstrun; nothing is waited for, nothing is signalled";
+    on an image without ecs-firstrun; ecs-firstrun waits for nothing and sends no signal";
 /// The reason for not waiting until the ECS agent's unit has started.
 const BESIDE_CLOUD_INIT: &str = "queued with --no-block: the unit may be ordered after cloud-final.service";
 /// Time allowed for Docker to become active where the ECS agent's registration is not what is waited for.
@@ -51,7 +51,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     config.ecs.as_ref().and_then(edit).into_iter().collect()
 }
 
-/// Our lines of `ecs.config`.
+/// Returns our lines of `ecs.config`.
 fn lines(ecs: &Ecs, config: &Config) -> Vec<(Cow<'static, str>, Contents)> {
     let mut lines: Vec<_> = ecs.cluster().map(|cluster| ("ECS_CLUSTER".to_owned(), cluster)).into_iter().collect();
     if !ecs.attributes.is_empty() {
@@ -153,7 +153,7 @@ fn waits_by_itself(ecs: &Ecs) -> bool {
 pub fn note(config: &Config, instance: &Instance) -> Option<String> {
     match &config.ecs {
         Some(ecs) if instance.is_warming() => Some(format!(
-            "the instance is in a warm pool: the ECS agent {} when it goes into service, which is not waited for",
+            "the instance is in a warm pool: the ECS agent {} when the instance goes into service; this run does not wait for that",
             if waits_by_itself(ecs) { "registers" } else { "is started" }
         )),
         Some(Ecs { cluster: None, .. }) => Some(format!(

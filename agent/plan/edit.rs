@@ -50,7 +50,7 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// The keys of the lines.
+    /// Returns the keys of the lines.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(|(key, _)| key.as_ref())
     }

@@ -46,18 +46,18 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
     actions
 }
 
-/// The variables that programs read a proxy from, in both spellings: Go programs read either, others one of them.
+/// Returns the variables from which programs read a proxy, named in upper case.
 pub fn variables(proxy: &Proxy) -> Vec<(&'static str, String)> {
     let url = proxy.url.for_programs();
     vec![("HTTP_PROXY", url.clone()), ("HTTPS_PROXY", url), ("NO_PROXY", proxy.no_proxy().join(","))]
 }
 
-/// Contents that name the proxy: secret where its URL has a password.
+/// Makes contents that name the proxy. The contents are secret if the proxy's URL has a password.
 pub fn contents(proxy: &Proxy, text: String) -> Contents {
     Contents::of(text, proxy.url.0.has_secret())
 }
 
-/// The file of the variables, in both spellings: the SSM agent reads the names in lower case.
+/// Plans the file of the variables, in upper and lower case: the SSM agent reads the names in lower case.
 fn environment(proxy: &Proxy, readers: &[&str]) -> Planned {
     let variables = variables(proxy);
     let lower = variables.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
@@ -72,7 +72,7 @@ fn environment(proxy: &Proxy, readers: &[&str]) -> Planned {
     planned(Action::WriteFile(file), format!("{} go through the proxy {}", readers.join(", "), proxy.url.0))
 }
 
-/// The drop-in that gives a unit the proxy, or the removal of an earlier one.
+/// Plans the drop-in that gives a unit the proxy, or the removal of an earlier drop-in.
 fn drop_in(unit: &str, proxy: Option<&Proxy>, instance: &Instance) -> Option<Planned> {
     let path = drop_in_path(unit);
     let write = |_| {

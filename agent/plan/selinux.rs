@@ -62,7 +62,7 @@ fn moved_data_root(config: &Config, instance: &Instance) -> Option<String> {
     is_moved.then_some(data_root)
 }
 
-/// A blank ends a path in the file of substitutes.
+/// Tells whether a path has a blank, which would end the path in the file of substitutes.
 fn has_blank(path: &str) -> bool {
     path.contains(char::is_whitespace)
 }

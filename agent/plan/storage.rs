@@ -54,16 +54,16 @@ fn volume(volume: &Volume, user: VolumeUser, instance: &Instance, before: Option
     let is_labelled = selinux::is_labelled(volume, instance);
     let mut actions = vec![
         planned(Action::WaitFor(present), "a volume may be attached after the boot began"),
-        planned(filesystem, "the same filesystem is kept; anything else on the device is refused"),
+        planned(filesystem, "a filesystem of this type and label is kept; anything else on the device is refused"),
         planned(
             Action::EnsureMountPoint { path: volume.mount.to_string(), label: instance.image.selinux.is_some() },
-            "files already in the directory are hidden by the mount, and a warning is logged",
+            "the mount hides files that are already in the directory; a warning is then logged",
         ),
     ];
     actions.extend(before);
     actions.push(planned(
         Action::Mount { unit, device: device.clone(), label, mount: volume.mount.to_string() },
-        format!("{} must be there before Docker", volume.mount),
+        format!("{} must be mounted before Docker starts", volume.mount),
     ));
     actions.extend(is_labelled.then(|| selinux::root(volume)));
     actions.extend(growth(volume));

@@ -24,7 +24,7 @@ pub fn mount_unit(path: &str) -> String {
     format!("{}.mount", escaped_path(path))
 }
 
-/// The name of the unit for a path, as systemd-escape(1) `--path` makes it.
+/// Returns the path as a unit's name has it, escaped as by `systemd-escape --path`.
 pub fn escaped_path(path: &str) -> String {
     let trimmed = path.trim_matches('/');
     if trimmed.is_empty() {

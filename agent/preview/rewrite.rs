@@ -53,7 +53,7 @@ impl Rewrite {
     pub fn diff(&self, paint: Paint) -> String {
         let head = |what: &str| format!("{}\n  {}\n", paint.paint(STRONG, &self.path), paint.paint(FAINT, what));
         if matches!(self.before, Before::Unreadable) {
-            return head("changes, not shown: it can't be read, or is no text");
+            return head("changes, not shown: it can't be read, or is not text");
         }
         let shown: fn(&str) -> String = match (self.path == ECS_CONFIG, self.may_hold_secrets()) {
             (true, _) => shown_variable,

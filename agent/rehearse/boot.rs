@@ -45,14 +45,14 @@ impl Rehearsal {
         let new = || report().filter(|text| Some(text) != before.as_ref());
         let parsed = || new().and_then(|text| Report::parse(&text).ok());
         let mut child = command.stderr(Stdio::piped()).spawn().context("run this program")?;
-        let stderr = child.stderr.take().context("read what this program says")?;
+        let stderr = child.stderr.take().context("read the output of this program")?;
         let mut lines = BufReader::new(stderr).lines();
         let mut ticks = tokio::time::interval(LOOK);
         let mut follow = Follow::on(std::io::stderr(), paint);
         let began = Instant::now();
         loop {
             tokio::select! {
-                line = lines.next_line() => match line.context("read what this program says")? {
+                line = lines.next_line() => match line.context("read the output of this program")? {
                     Some(line) if !line.starts_with(" INFO") => follow.line(&line),
                     Some(_) => {}
                     None => break,

@@ -57,7 +57,7 @@ fn with_wait(user_data: &[u8], parsed: &Parsed, wait: Duration) -> Option<Scaled
     let words = |span: Duration| humantime::format_duration(span).to_string();
     let given = parsed.config.wait.timeout.0;
     let note = match wait == given {
-        true => format!("the registration is waited for as long as on an instance, {}", words(wait)),
+        true => format!("the run waits for the registration as long as on an instance, {}", words(wait)),
         false => format!(
             "the user data is served with one more document: `wait.timeout` is {}, not {}",
             words(wait),

@@ -203,7 +203,7 @@ impl Report {
         let versioned: Versioned = serde_json::from_str(text).map_err(broken)?;
         if versioned.version > VERSION {
             return Err(format!(
-                "a newer ecs-firstrun wrote it (version {} of the report, this one reads {VERSION}); read it with that one",
+                "a newer ecs-firstrun wrote it (report version {}; this ecs-firstrun reads version {VERSION}); read it with the newer one",
                 versioned.version
             ));
         }

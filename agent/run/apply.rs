@@ -46,7 +46,7 @@ pub(super) async fn apply(run: &Run<'_>, record: &mut Record, known: &mut Known,
 async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepared: &Prepared) -> Result<()> {
     let Prepared { config, plan, recipients } = prepared;
     let allowed = config.time_allowed(known.uptime);
-    tracing::debug!("{} are left for the run", humantime::format_duration(allowed));
+    tracing::debug!("the run has {} left", humantime::format_duration(allowed));
     let tells = record.state.decided(known.stage()).is_none() && !recipients.nobody();
     let (region, started) = (known.gathered.identity.region.as_str(), &mut known.started);
     let Record { report, state } = record;

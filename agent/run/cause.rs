@@ -35,7 +35,7 @@ pub(super) fn with_remedy(error: anyhow::Error) -> anyhow::Error {
         }
         Some(Errno::EIO) => "the disk fails: `dmesg` says more; replace the instance, or the volume",
         Some(Errno::EACCES | Errno::EPERM) => {
-            "run this agent as root; root is refused by SELinux (`ausearch -m avc`) or by an attribute of the file (`lsattr`)"
+            "run ecs-firstrun as root; SELinux (`ausearch -m avc`) or an attribute of the file (`lsattr`) can refuse root, too"
         }
         _ => return error,
     };
@@ -58,7 +58,7 @@ mod tests {
             (Errno::ENOSPC, "write /etc/docker/daemon.json: No space left on device (os error 28); make room"),
             (Errno::EROFS, "Read-only file system (os error 30); that filesystem is mounted read-only"),
             (Errno::EIO, "Input/output error (os error 5); the disk fails"),
-            (Errno::EACCES, "Permission denied (os error 13); run this agent as root"),
+            (Errno::EACCES, "Permission denied (os error 13); run ecs-firstrun as root"),
         ] {
             assert!(failed(answer).contains(remedy), "{}", failed(answer));
         }

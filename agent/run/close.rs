@@ -41,7 +41,7 @@ pub(super) fn end_interrupted(run: &Run<'_>, record: &mut Record, why: &str) -> 
     for step in record.report.steps.iter_mut().filter(|step| step.outcome != Outcome::Success) {
         step.outcome = Outcome::Interrupted;
     }
-    let reason = format!("{why}; nothing was signalled, and the next run continues");
+    let reason = format!("{why}; no signal was sent, and the next run continues");
     end(run, record, Outcome::Interrupted, reason)
 }
 

@@ -13,7 +13,7 @@ use crate::plan::WITHOUT_CONFIGURATION;
 use crate::report::Outcome;
 
 const NOTHING_STARTED: &str = "there is no ecs-firstrun configuration, but the user data names ecs-firstrun: nothing was \
-                               started, nothing is signalled; a script that calls `ecs-firstrun run` goes on from here";
+                               started, and no signal is sent; the run goes on when a script calls `ecs-firstrun run`";
 
 /// The outcome of a run, and those who are to be told.
 pub(super) struct Conclusion {
@@ -80,7 +80,7 @@ impl Judgement {
                 let state = known.identity().target_lifecycle_state.as_deref().unwrap_or_default();
                 let what = format!(
                     "Auto Scaling terminates the instance (its target lifecycle state is {state}): the ECS agent is not \
-                     started, nothing is signalled"
+                     started, and no signal is sent"
                 );
                 of(Outcome::Success, Some(what), Box::default())
             }
@@ -99,10 +99,10 @@ impl Judgement {
 fn left_to_do(stage: Stage, joined: Option<&str>) -> Option<String> {
     let text = match (stage, joined) {
         (Stage::WarmPool, _) => {
-            "the instance is ready in its warm pool; when it goes into service, the run goes on, and CloudFormation is told"
+            "the instance is ready in its warm pool; when it goes into service, the run goes on and signals CloudFormation"
         }
         (Stage::Service, Some(_)) => {
-            "the host is configured, and the ECS agent is started; its registration is not waited for on this boot"
+            "the host is configured, and the ECS agent is started; the run does not wait for its registration on this boot"
         }
         (Stage::Service, None) => return None,
     };
@@ -173,7 +173,7 @@ mod tests {
         let complete = || Ended::Complete(configured());
         assert_eq!(reason(complete(), &in_state("InService"), None), None);
         let later = reason(complete(), &in_state("InService"), Some("production")).unwrap();
-        assert!(later.contains("not waited for on this boot"));
+        assert!(later.contains("does not wait for its registration on this boot"));
         for joined in [None, Some("production")] {
             let warm = reason(complete(), &in_state("Warmed:Stopped"), joined).unwrap();
             assert!(warm.contains("ready in its warm pool"));

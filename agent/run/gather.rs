@@ -140,7 +140,7 @@ async fn for_run(host: &Host, options: &Options, state: &State, gathered: &mut G
         }
         Err(error) => match same_instance {
             Some(kept) => {
-                tracing::warn!("using what an earlier boot of this instance kept: {error:#}");
+                tracing::warn!("using the instance metadata and user data that an earlier boot kept: {error:#}");
                 gathered.use_kept(kept);
             }
             None => gathered.error = gathered.error.take().or(Some(error)),

@@ -37,7 +37,7 @@ pub(super) fn look_at_image(
                         warn(conflict.to_string());
                     }
                 }
-                Err(error) => warn(format!("the files of the CloudWatch agent can't be looked at: {error:#}")),
+                Err(error) => warn(format!("the files of the CloudWatch agent can't be checked: {error:#}")),
             }
         }
         _ => {}

@@ -105,7 +105,7 @@ async fn facts(run: &Run<'_>, record: &Record, known: &Known, config: &Config) -
     ask_for_docker_version(run.host, config, &mut instance).await;
     let kept = instance.image.docker.as_ref().map(|version| run.host.keep_docker_version(version));
     if let Some(Err(error)) = kept {
-        tracing::debug!("the version of Docker is not kept: {error:#}");
+        tracing::debug!("the version of Docker can't be saved: {error:#}");
     }
     obstacle(config, &instance).map_or(Ok(instance), |obstacle| Err(anyhow!(obstacle)))
 }

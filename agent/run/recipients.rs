@@ -10,7 +10,7 @@ use crate::config::{Config, LifecycleHook, Signal};
 /// The tag that Auto Scaling puts on its instances.
 const GROUP_TAG: &str = "aws:autoscaling:groupName";
 /// The reason for not telling a lifecycle hook, with its remedy.
-pub(super) const NO_GROUP: &str = "the name of its Auto Scaling group is not known (set signal.lifecycle_hook.group, or \
+pub(super) const NO_GROUP: &str = "the name of the instance's Auto Scaling group is not known (set signal.lifecycle_hook.group, or \
                         InstanceMetadataTags: enabled in the metadata options of the launch template)";
 
 /// The recipients of the outcome of a run.

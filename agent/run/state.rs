@@ -131,7 +131,7 @@ impl State {
             Err(error) if error.chain().any(|cause| cause.is::<std::io::Error>()) => {
                 tracing::warn!(
                     "starting from scratch, since the saved state can't be read: {:#}; make {path} readable, or move it \
-                    away: until then it is left as it is, and what a run decides is kept until the next boot only",
+                    away; until then, the file is not changed, and a run's outcome is kept only until the next boot",
                     with_remedy(error)
                 );
                 (None, OnDisk::Unreadable)
@@ -142,7 +142,7 @@ impl State {
             }
         };
         let in_memory = Self::read(host, STATE_IN_MEMORY).unwrap_or_else(|error| {
-            tracing::warn!("what was decided on this boot is not known: {error:#}");
+            tracing::warn!("the outcome of an earlier run on this boot is not known: {error:#}");
             None
         });
         let is_known = in_memory.as_ref().is_some_and(|state| !state.apart);
@@ -269,7 +269,7 @@ impl State {
             OnDisk::Damaged => {
                 let aside = format!("{path}.unreadable");
                 host.rename(&path, &aside).context("keep the saved state that can't be parsed")?;
-                tracing::warn!("{path}, which can't be parsed, is kept as {aside}, in place of an earlier one");
+                tracing::warn!("{path} can't be parsed and is kept as {aside}, replacing an earlier copy");
                 self.on_disk = OnDisk::Known;
             }
             OnDisk::Unreadable => return Err(anyhow!("{path} can't be read, so it is not overwritten")),

@@ -124,7 +124,7 @@ async fn send(
             return Some(told_earlier(target, status, message));
         }
         let delivery = send_signal(run, known, config, &signal, deadline).await;
-        let report = told(delivery, target, status, "the stack does not wait for it");
+        let report = told(delivery, target, status, "the stack does not wait for this signal");
         if is_settled(&report) {
             keep(&|decision| decision.settled = Some(report.message.clone()));
         }
@@ -138,7 +138,7 @@ async fn send(
             return Some(told_earlier(target, result.to_string(), message));
         }
         let delivery = complete(run, config, hook, result, deadline).await;
-        let report = told(delivery, target, result.to_string(), "no lifecycle action waits for it");
+        let report = told(delivery, target, result.to_string(), "no lifecycle action waits for this instance");
         if is_settled(&report) {
             keep(&|decision| decision.hook_settled = Some(report.message.clone()));
         }

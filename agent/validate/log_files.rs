@@ -30,7 +30,7 @@ pub(super) fn check(config: &Config, warn: &mut impl FnMut(&[&str], String, &str
             warn(&["logs", "files", &index, "path"], message, remedy);
         }
         if config.logs.agent == LogAgent::Awslogs && is_pattern(file.path.as_str()) {
-            let message = format!("of the files that match {} the awslogs agent sends the newest alone", file.path);
+            let message = format!("the awslogs agent sends only the newest of the files that match {}", file.path);
             warn(&["logs", "files", &index, "path"], message, "list each file, or use the CloudWatch agent");
         }
     }
@@ -52,8 +52,8 @@ fn never_sent(config: &Config, path: &str) -> Option<(String, &'static str)> {
     // Without `**` the pattern is one of Go's filepath.Glob, which has no alternatives.
     // A variable that nothing fills in has its own warning.
     (path.contains(['{', '}']) && !path.contains("**") && !path.contains("${")).then(|| {
-        let message = format!("the CloudWatch agent takes the braces in {path} for signs of a file's name");
-        (message, "list each path by itself: alternatives work beside ** only")
+        let message = format!("the CloudWatch agent reads the braces in {path} as part of the file's name");
+        (message, "list each path by itself: braces work only in patterns with **")
     })
 }
 
@@ -69,9 +69,10 @@ fn sent_twice(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
             continue;
         }
         if let Some(other) = listed().chain(of_host()).find(found) {
-            let message =
-                format!("{pattern} also finds {other}, which is sent anyway: twice, and not whole after a restart");
-            let remedy = "leave it out with `exclude`, a regular expression of its name";
+            let message = format!(
+                "{pattern} also matches {other}, which is sent anyway: its lines are sent twice, and not all of them after a restart"
+            );
+            let remedy = "leave that file out with `exclude`, a regular expression for its name";
             warn(&["logs", "files", &index.to_string(), "path"], message, remedy);
         }
     }

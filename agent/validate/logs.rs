@@ -67,11 +67,11 @@ fn retention(permissions: &Permissions, prefix: &str, group: &str) -> Option<(St
         (true, true) => return None,
         (true, false) => (
             "logs:DescribeLogGroups, so log groups that exist don't get `retention_days`".to_owned(),
-            "allow `logs:DescribeLogGroups` for `*`: IAM asks for it of no single log group",
+            "allow `logs:DescribeLogGroups` for `*`: IAM checks this action for no single log group",
         ),
         (false, false) => (
             "logs:PutRetentionPolicy and logs:DescribeLogGroups, so log groups don't get `retention_days`".to_owned(),
-            "allow `logs:PutRetentionPolicy` where `logs:CreateLogGroup` is, and `logs:DescribeLogGroups` for `*`",
+            "allow `logs:PutRetentionPolicy` in the statement with `logs:CreateLogGroup`, and `logs:DescribeLogGroups` for `*`",
         ),
         (false, true) => (
             format!("logs:PutRetentionPolicy for those under {prefix}/, so log groups don't get `retention_days`"),

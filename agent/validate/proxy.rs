@@ -24,8 +24,8 @@ pub(super) fn warnings(config: &Config, documents: &[Document]) -> Vec<Problem> 
         warn(&["proxy", "url"], message, "write the host itself; in a template `Fn::Sub` fills in parameters");
     }
     if url.scheme() == "https" {
-        let message = "the ECS agent reaches no proxy by https://: it registers, but gets no tasks, since its WebSocket knows http:// only";
-        let remedy = "write http://, which is how most proxies are reached, for the requests by HTTPS too";
+        let message = "the ECS agent gets no tasks through an https:// proxy: it registers, but its WebSocket supports only http:// proxies";
+        let remedy = "write http://: most proxies are reached by HTTP, also for HTTPS requests";
         warn(&["proxy", "url"], message.to_owned(), remedy);
     }
     if let Some(port) = port_left_out(documents) {
@@ -48,7 +48,7 @@ pub(super) fn note(config: &Config) -> Option<String> {
     let is_name = |entry: &str| entry != "*" && !entry.contains('/') && entry.parse::<IpAddr>().is_err();
     let names = config.proxy.iter().flat_map(|proxy| &proxy.no_proxy).map(|entry| entry.as_str());
     names.into_iter().any(is_name).then(|| {
-        "dnf and yum have no list as `proxy.no_proxy`: where a host in it has a repository, put `proxy=_none_` into the \
+        "dnf and yum don't read `proxy.no_proxy`: if a host in it has a repository, put `proxy=_none_` into that \
          repository's file"
             .to_owned()
     })
@@ -91,7 +91,7 @@ fn matches_nothing(entry: &str) -> Option<(String, &'static str)> {
     }
     if entry.contains('/') {
         let remedy = "write a host, or a network as 10.0.0.0/16";
-        return entry.parse::<IpNet>().is_err().then(|| (nothing("it is no network"), remedy));
+        return entry.parse::<IpNet>().is_err().then(|| (nothing("it is not a network"), remedy));
     }
     if entry.strip_prefix("*.").unwrap_or(entry).contains(['*', '?']) {
         return Some((
@@ -107,7 +107,7 @@ fn matches_nothing(entry: &str) -> Option<(String, &'static str)> {
         && host.chars().all(|c| c.is_ascii_digit() || ".-".contains(c))
         && host.contains('.');
     if is_numeric && host.parse::<IpAddr>().is_err() {
-        return Some((nothing("it is no address"), "write an address, as 10.0.0.1, or a network, as 10.0.0.0/16"));
+        return Some((nothing("it is not an address"), "write an address, as 10.0.0.1, or a network, as 10.0.0.0/16"));
     }
     None
 }

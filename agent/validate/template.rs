@@ -47,7 +47,7 @@ pub(super) fn check(name: &str, text: &str) -> Validation {
     };
     let has_resources = root.get("Resources").is_some_and(|node| matches!(node.value, Value::Mapping(_)));
     if !has_resources && loaded.problems.is_empty() {
-        let message = format!("{name} is no CloudFormation template: it has no `Resources`");
+        let message = format!("{name} is not a CloudFormation template: it has no `Resources`");
         checker.verdict.errors.push(Problem::general(message).remedy("for user data alone leave out --template"));
         return checker.finish();
     }

@@ -21,7 +21,7 @@ pub(super) fn options(config: &Config, warn: &mut impl FnMut(&[&str], String, &s
                 ),
                 Some(Fault::Unknown(nearest)) => (
                     format!(
-                        "`{option}` is no known option of {name}, and a kernel that doesn't know it mounts nothing"
+                        "`{option}` is not a known option of {name}, and a kernel that doesn't know it refuses the mount"
                     ),
                     match nearest {
                         Some(nearest) => format!("did you mean `{nearest}`?"),
@@ -54,7 +54,7 @@ pub(super) fn of_the_image(config: &Config, around: &Surroundings, warn: &mut im
         if !is_mapped {
             let message = format!(
                 "the launch template does not map {device}; if the image does, updates of `{group}` fail: a root volume \
-                 replacement needs an image with a root volume alone"
+                 replacement needs an image with only a root volume"
             );
             let remedy = "map it in `BlockDeviceMappings`, and bake the image with `root_volume_alone=true`";
             warn(&["storage", &at.to_string(), "device"], message, remedy);

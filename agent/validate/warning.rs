@@ -3,7 +3,7 @@
 use crate::document::decode::Document;
 use crate::document::problem::{Problem, Span};
 
-/// A warning at the place of a value, or of what is nearest to it.
+/// Makes a warning at the place of a value, or of the nearest key above the value.
 pub(super) fn warning(documents: &[Document], path: &[&str], message: String) -> Problem {
     match place(documents, path) {
         Some(place) => Problem::at(&place, place.shown_in_backticks(&message)),

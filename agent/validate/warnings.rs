@@ -37,8 +37,8 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
 pub(super) fn size(name: &str, bytes: usize) -> Option<Problem> {
     let message = match bytes {
         0..MANY_BYTES => return None,
-        MANY_BYTES..=MOST_BYTES => format!("{name}: with {bytes} bytes it is near the {MOST_BYTES} that EC2 takes"),
-        _ => format!("{name}: with {bytes} bytes it is longer than the {MOST_BYTES} that EC2 takes"),
+        MANY_BYTES..=MOST_BYTES => format!("{name}: with {bytes} bytes it is near EC2's limit of {MOST_BYTES}"),
+        _ => format!("{name}: with {bytes} bytes it exceeds EC2's limit of {MOST_BYTES}"),
     };
     Some(Problem::general(message).remedy("compress it: `gzip -9 <user-data | base64 -w0`, and leave out `Fn::Base64`"))
 }

@@ -10,7 +10,7 @@ use crate::cloud::{self, KEYS};
 use crate::host::Host;
 use crate::repository;
 
-/// Where a scenario is played.
+/// The scratch host and the folder in which a scenario is played.
 pub struct Bench {
     pub host: Host,
     /// Packer's working folder: manifest.json is written there.
@@ -19,7 +19,7 @@ pub struct Bench {
     endpoint: String,
 }
 
-/// How a bake ended, and all that Packer said.
+/// The result of a bake, with all of Packer's output.
 pub struct Ended {
     pub success: bool,
     pub output: String,
@@ -28,7 +28,7 @@ pub struct Ended {
 impl Bench {
     pub fn set_up(name: &str, port: u16, endpoint: String) -> Result<Self> {
         let folder = repository("target/bake/runs").join(name);
-        // What an earlier run left; there may be none.
+        // The folder of an earlier run; it may be missing.
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
         let key = folder.join("key");

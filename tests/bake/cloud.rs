@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::repository;
 
 const PORT: u16 = 5555;
-/// What the double takes as an account; anything will do.
+/// The credentials of an account, of which the double accepts any.
 pub const KEYS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", "testing"), ("AWS_SECRET_ACCESS_KEY", "testing"), ("AWS_EC2_METADATA_DISABLED", "true")];
 

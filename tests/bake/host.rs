@@ -12,7 +12,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use crate::cloud::await_port;
 use crate::repository;
 
-/// Where the host keeps what belongs to the test: sshd's configuration and keys.
+/// The host's folder for the test's own files: sshd's configuration and keys.
 const OURS: &str = "opt/test";
 
 pub struct Host {
@@ -85,12 +85,12 @@ impl Host {
         std::fs::read_to_string(self.root.join(path)).with_context(|| path.to_owned())
     }
 
-    /// Whether there is something of that name, a link to nowhere included.
+    /// Tells whether the path exists. A link to nowhere exists too.
     pub fn has(&self, path: &str) -> bool {
         self.root.join(path).symlink_metadata().is_ok()
     }
 
-    /// What `systemctl is-enabled` says.
+    /// Returns the output of `systemctl is-enabled`.
     pub fn state_of(&self, unit: &str) -> Result<String> {
         let output = self.try_run(&format!("systemctl is-enabled {unit}"))?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

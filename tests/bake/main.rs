@@ -21,7 +21,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::cloud::Cloud;
 
-/// What stands in for what a Debian host has nothing of; shown with each run.
+/// The stand-ins for the things that a Debian host lacks; shown with each run.
 const STAND_INS: &str = "standing in:
   dnf                      Debian's packages of the same names, installed before; tests/bake/host/usr/local/bin/dnf
   amazon-cloudwatch-agent  its unit, version file and common-config.toml, from tests/bake/host/usr/local/share/dnf
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-/// Why nothing can be baked here.
+/// Returns the reason why nothing can be baked here, if there is a reason.
 fn missing() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("this takes root, for the scratch host".to_owned());

@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::repository;
 use crate::scenarios::{UNITS, installed};
 
-/// Where a package may have more than install.sh installs: documentation, and what dpkg or rpm keeps for itself.
+/// Folders in which a package may have more than install.sh installs: documentation, and records of dpkg or rpm.
 const BESIDE: [&str; 7] = [
     "usr/share/man",
     "usr/share/bash-completion",
@@ -89,7 +89,7 @@ pub fn rpm(bench: &Bench) -> Result<()> {
     is_gone(&bench.host)
 }
 
-/// What a package leaves when it goes: nothing of ours, and Docker and ECS disabled.
+/// Checks a host after the removal of a package: our files are gone, and ECS is disabled.
 fn is_gone(host: &Host) -> Result<()> {
     for path in [
         "usr/bin/ecs-firstrun",
@@ -149,12 +149,12 @@ fn tree(host: &Host) -> Result<BTreeMap<PathBuf, String>> {
     Ok(tree)
 }
 
-/// Whether a path lies below a folder, or leads to it.
+/// Tells whether a path is below a folder or above the folder.
 fn is_beside(path: &Path, folder: &Path) -> bool {
     path.starts_with(folder) || folder.starts_with(path)
 }
 
-/// What is new, or not as before; what is gone has no content.
+/// Returns the paths that are new, changed or gone. A path that is gone has an empty text.
 fn changes(before: &BTreeMap<PathBuf, String>, after: &BTreeMap<PathBuf, String>) -> BTreeMap<PathBuf, String> {
     let mut changes: BTreeMap<_, _> = after.clone();
     changes.retain(|path, about| before.get(path) != Some(about));

@@ -39,7 +39,7 @@ pub const UNITS: &[(&str, &str)] = &[
     ("amazon-cloudwatch-agent.service", "disabled"),
     ("rsyslog.service", "disabled"),
 ];
-/// What must not be shared by the instances of an image.
+/// Paths that the instances of an image must not share.
 const GONE: &[&str] = &[
     "var/lib/ecs/data/agent.db",
     "var/log/ecs/ecs-agent.log",
@@ -124,7 +124,7 @@ fn paths_below(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What EC2 and manifest.json hold.
+/// Checks the image in EC2 and in manifest.json.
 fn registered(bench: &Bench) -> Result<()> {
     let (images, running) = bench.images()?;
     std::fs::write(bench.folder.join("images.json"), Value::from(images.clone()).to_string())?;
@@ -234,7 +234,10 @@ fn no_cloud_init(bench: &Bench) -> Result<()> {
 fn baked_setting(bench: &Bench) -> Result<()> {
     bench.host.run("printf 'ECS_CLUSTER=of-the-builder\\nECS_LOGLEVEL=debug\\n' >/etc/ecs/ecs.config")?;
     let output = bench.bake_well(&[])?;
-    ensure!(output.contains("/etc/ecs/ecs.config sets ECS_LOGLEVEL: that stays"), "the setting was not told: {output}");
+    ensure!(
+        output.contains("/etc/ecs/ecs.config sets ECS_LOGLEVEL: that setting stays"),
+        "the setting was not told: {output}"
+    );
     let kept = bench.host.read("etc/ecs/ecs.config")?;
     ensure!(kept == "ECS_LOGLEVEL=debug\n", "ecs.config: {kept}");
     Ok(())

@@ -15,10 +15,10 @@ use super::{AGENT, spread};
 
 const RUNS: usize = 10;
 const USER_DATA: &str = include_str!("../../examples/user-data/smallest.yaml");
-/// Where `make setup-bench` puts the AWS CLI.
+/// The folder into which `make setup-bench` puts the AWS CLI.
 const AWS_CLI: &str = "target/bench/venv/bin";
 
-/// Who does the job.
+/// The program that does the job.
 #[derive(Clone, Copy)]
 enum Worker {
     Agent,
@@ -50,7 +50,7 @@ pub fn table() {
     };
     row("registration to signal", "ms", |boot| boot.signalled.as_secs_f64() * 1e3);
     row("time without the wait", "ms", |boot| boot.own.as_secs_f64() * 1e3);
-    row("processor time", "ms", |boot| boot.cost.processor.as_secs_f64() * 1e3);
+    row("CPU time", "ms", |boot| boot.cost.processor.as_secs_f64() * 1e3);
     row("largest process", "MiB", |boot| boot.cost.memory as f64 / 1024.0);
     if is_cold {
         row("read from disk", "MiB", |boot| boot.cost.read as f64 / f64::from(1 << 20));

@@ -15,9 +15,9 @@ use super::{AGENT, spread};
 const RUNS: usize = 20;
 const USER_DATA: &str = include_str!("../../examples/user-data/smallest.yaml");
 
-/// What one run of the agent cost.
+/// The cost of one run of the agent.
 struct Cost {
-    /// Processor time of the agent alone.
+    /// CPU time of the agent alone.
     cpu: Duration,
     /// The most memory it held, in KiB.
     memory: u64,
@@ -26,9 +26,9 @@ struct Cost {
 pub fn table() {
     let mut table = vec![("static binary", format!("{:.2} MB", size(AGENT) as f64 / 1e6), "8 MB")];
     let plans: Vec<_> = (0..RUNS).map(|_| plan()).collect();
-    table.push(("plan, processor time", milliseconds(plans.iter().map(|cost| cost.cpu)), "10 ms"));
+    table.push(("plan, CPU time", milliseconds(plans.iter().map(|cost| cost.cpu)), "10 ms"));
     let (runs, signals): (Vec<_>, Vec<_>) = (0..RUNS).map(first_boot).unzip();
-    table.push(("run, its own processor time", milliseconds(runs.iter().map(|cost| cost.cpu)), "50 ms"));
+    table.push(("run, its own CPU time", milliseconds(runs.iter().map(|cost| cost.cpu)), "50 ms"));
     let memory = runs.iter().map(|cost| cost.memory).max().unwrap_or_default();
     table.push(("run, peak memory", format!("{:.1} MiB", memory as f64 / 1024.0), "16 MiB"));
     table.push(("registration visible to signal received", milliseconds(signals.into_iter()), "150 ms"));
@@ -105,7 +105,7 @@ fn quiet(host: &Host) -> Command {
     command
 }
 
-/// Runs a command to its end. It has one thread, whose processor time the kernel tells until the process is reaped.
+/// Runs a command to its end. Its process has one thread, whose CPU time the kernel reports until the process is reaped.
 fn cost(mut command: Command) -> Cost {
     use nix::sys::wait::{Id, WaitPidFlag, waitid};
     let mut child = command.spawn().unwrap();

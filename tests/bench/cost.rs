@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
 
-/// What a program cost.
+/// The cost of a program.
 #[derive(Serialize, Deserialize)]
 pub struct Cost {
     /// From its start to its end.
     pub wall: Duration,
-    /// Processor time of all its processes.
+    /// CPU time of all the program's processes.
     pub processor: Duration,
     /// The most memory that one of its processes held, in KiB.
     pub memory: i64,
-    /// What its processes read from disk, in bytes.
+    /// Bytes that the program's processes read from disk.
     pub read: i64,
 }
 
@@ -62,7 +62,7 @@ pub fn forget_files() -> bool {
     std::fs::write("/proc/sys/vm/drop_caches", "3").is_ok()
 }
 
-/// How many processes a command starts, itself included.
+/// Counts the processes that a command starts, with the command's own process.
 pub fn processes(command: &Command, folder: &Path) -> Option<usize> {
     let trace = folder.join("trace");
     let mut traced = Command::new("strace");

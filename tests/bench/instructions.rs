@@ -7,7 +7,7 @@ use std::process::Command;
 use super::AGENT;
 use super::support::repository;
 
-/// How much more than recorded is too much. Another processor takes other ways through libc, which is some percent.
+/// The share by which a count may exceed the recorded count. Another CPU takes other paths through libc: some percent.
 const TOLERANCE: f64 = 0.05;
 /// The largest binary, in bytes.
 const LARGEST: u64 = 8_000_000;
@@ -15,7 +15,7 @@ const RECORDED: &str = "tests/bench/instructions.json";
 const USER_DATA: &str = "examples/user-data/complete.yaml";
 const FACTS: &str = "examples/facts/amazon-linux-2023.json";
 
-/// What is counted.
+/// The commands whose instructions are counted.
 const COMMANDS: [(&str, &[&str]); 2] =
     [("plan", &["plan", "--user-data", USER_DATA, "--facts", FACTS]), ("validate", &["validate", USER_DATA])];
 

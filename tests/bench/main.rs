@@ -17,7 +17,7 @@ mod instructions;
 #[allow(dead_code, reason = "shared with the tests")]
 mod support;
 
-/// What `make build` makes.
+/// The binary that `make build` makes.
 const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/ecs-firstrun");
 
 fn main() {

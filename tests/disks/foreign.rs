@@ -4,7 +4,7 @@
 use super::{EXT4, EXT4_SIZE, XFS, XFS_SIZE, remedies};
 use crate::support::disks::{Loop, Machine, OWN_MOUNTS, can_run, shell};
 
-/// What is on the disk, how many MiB it has, the program that is needed, the command, and what the refusal says.
+/// The disk's contents, its size in MiB, the program that is needed, the command, and the refusal's words.
 type Case = (&'static str, u64, &'static str, &'static str, &'static str);
 
 const FILESYSTEMS: [Case; 25] = [

@@ -112,7 +112,7 @@ fn a_damaged_filesystem_is_repaired() {
         let (machine, reason) = failed(storage, &disk);
         let node = disk.node.display().to_string();
         let way = format!(
-            "it is damaged: run `{}`; or take a volume from a snapshot of before",
+            "it is damaged: run `{}`; or restore the volume from an earlier snapshot",
             command.replace("DEV", &node)
         );
         let said = "mount(2) system call failed: Structure needs cleaning; the kernel says `";

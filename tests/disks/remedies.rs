@@ -1,4 +1,4 @@
-//! Each remedy of a refusal, carried out as it is written: the next run succeeds, and the data stay where that is said.
+//! Carries out each remedy of a refusal as written. The next run succeeds, and the data stays where the remedy says so.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -201,7 +201,7 @@ fn a_disk_that_is_too_small_for_xfs_takes_ext4() {
     let (machine, disk) = (Machine::with_storage(XFS), Loop::of(200));
     machine.attach("xvdcy", &disk);
     let reason = machine.reason();
-    if reason.contains("mkfs.xfs makes no filesystem of less than 300 MB, and it has 200 MiB; ") {
+    if reason.contains("mkfs.xfs makes no filesystem of less than 300 MB, and the device has 200 MiB; ") {
         let ways = ways(&reason);
         assert_eq!(ways, ["set `filesystem: ext4` in `storage`, or give the volume at least 1 GiB"]);
         let machine = Machine::with_storage(&with_settings(XFS, &ways[0]));

@@ -59,14 +59,14 @@ fn a_file_that_keeps_the_log_agent_from_its_work_is_refused() {
     is_refused(
         put("README.txt", "nothing to see\n"),
         "log_agent",
-        &["/README.txt is no JSON object (", "correct it in the image"],
+        &["/README.txt is not a JSON object (", "correct it in the image"],
     );
-    is_refused(put("sub/x.json", "{\"agent\": "), "log_agent", &["/sub/x.json is no JSON object ("]);
-    is_refused(put("otel.yaml", "receivers: ["), "log_agent", &["/otel.yaml is no YAML (line "]);
+    is_refused(put("sub/x.json", "{\"agent\": "), "log_agent", &["/sub/x.json is not a JSON object ("]);
+    is_refused(put("otel.yaml", "receivers: ["), "log_agent", &["/otel.yaml is not valid YAML (line "]);
     let main = |image: &Image| image.put("/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.json", "");
-    is_refused(main, "log_agent", &["/amazon-cloudwatch-agent.json is no JSON object ("]);
+    is_refused(main, "log_agent", &["/amazon-cloudwatch-agent.json is not a JSON object ("]);
     let common = |image: &Image| image.put("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml", "[proxy\n");
-    is_refused(common, "log_agent", &["common-config.toml is no TOML (line 1: ", "or empty it there"]);
+    is_refused(common, "log_agent", &["common-config.toml is not valid TOML (line 1: ", "or empty it there"]);
     let missing = |image: &Image| image.remove("/opt/aws/amazon-cloudwatch-agent/etc/common-config.toml");
     is_refused(missing, "log_agent", &["common-config.toml is missing", "an empty file is enough"]);
     let retention = |image: &Image| {

@@ -42,7 +42,7 @@ impl Machine {
         Ok((ready - started) / 1000)
     }
 
-    /// What a healthy boot has: no unit that failed but these, and no ordering cycle.
+    /// Checks that no unit failed but these, and that systemd reports no ordering cycle.
     pub fn is_healthy_but_for(&mut self, meant_to_fail: &[&str]) -> Result<()> {
         let listed = self.sh("systemctl list-units --state=failed --plain --no-legend | cut -d' ' -f1")?;
         let mut failed: Vec<_> = listed.lines().collect();

@@ -11,21 +11,21 @@ use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, IdentityDouble, Receive
 use crate::image::Image;
 use crate::machine::{Machine, console_text};
 
-/// Where CloudFormation is in the machine's network, unless a scenario puts it behind a proxy.
+/// CloudFormation's address in the machine's network, unless a scenario puts CloudFormation behind a proxy.
 const CLOUDFORMATION: &str = "169.254.169.252";
-/// Where the machine's network has the proxy.
+/// The proxy's address in the machine's network.
 pub const PROXY: &str = "169.254.169.253:3128";
 
-/// Drivers of what is of no use here: loading them takes a good part of the boot, in software.
+/// Drivers that are not needed here: loading them takes a good part of the boot, in software.
 const UNUSED_MODULES: &str = "kvm,kvm_amd,ccp,aesni_intel,ghash_clmulni_intel,sha512_ssse3,crct10dif_pclmul,\
     crc32_pclmul,polyval_clmulni,ata_piix,ata_generic,libata,drm,bochs,floppy,psmouse,evdev,button,pcspkr,i2c_piix4,\
     parport_pc,parport,serio_raw,joydev,powernow_k8,qemu_fw_cfg,configfs,fuse";
 
-/// What a scenario is given: its image, and a folder of its own for disks and logs.
+/// The image of a scenario, and the scenario's own folder for disks and logs.
 pub struct Stage<'a> {
     pub image: &'a Image,
     pub folder: PathBuf,
-    /// What is worth a place in the table: a figure, or why it failed.
+    /// The remark in the table: a figure, or the reason of a failure.
     pub remark: Cell<String>,
 }
 
@@ -48,7 +48,7 @@ impl Stage<'_> {
     pub fn remove_disks(&self) {
         let files = std::fs::read_dir(&self.folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
         for file in files.filter(|file| file.extension().is_none_or(|kind| kind != "log")) {
-            // What can't be removed now is removed before the next run.
+            // A file that can't be removed now is removed before the next run.
             let _ = std::fs::remove_file(file);
         }
     }
@@ -63,7 +63,7 @@ pub struct Lab<'a> {
     boots: Cell<usize>,
 }
 
-/// How a life of the machine differs from a usual one.
+/// Settings in which a life of the machine differs from a usual life.
 #[derive(Default)]
 pub struct Life<'a> {
     /// More arguments of the kernel.

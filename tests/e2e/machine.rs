@@ -79,7 +79,7 @@ impl Machine {
         Ok((status, answer.get("text").and_then(Value::as_str).unwrap_or_default().trim_end().to_owned()))
     }
 
-    /// What a command in the machine prints; it must succeed.
+    /// Runs a command in the machine and returns its output. The command must succeed.
     pub fn sh(&mut self, command: &str) -> Result<String> {
         let (status, text) = self.run(command, COMMAND)?;
         ensure!(status == 0, "`{command}` ended with {status}: {text}");
@@ -99,7 +99,7 @@ impl Machine {
         }
     }
 
-    /// What was printed on the serial console so far.
+    /// Returns the text that the serial console has shown so far.
     pub fn console(&self) -> String {
         console_text(&self.console)
     }

@@ -21,9 +21,9 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use crate::image::{Image, repository};
 use crate::lab::Stage;
 
-/// How many machines run at once: in software each takes more than one processor.
+/// The number of machines that run at once: in software each takes more than one CPU.
 const AT_ONCE: usize = 2;
-/// So much of the console is shown when a scenario fails.
+/// The number of the console's last lines that are shown when a scenario fails.
 const TAIL: usize = 60;
 
 /// A row of the table.
@@ -68,7 +68,7 @@ fn note(table: &Mutex<Vec<Row>>, row: Row) {
 /// Plays a scenario, in a folder of its own; its logs stay there, its disks don't.
 fn play(name: &str, scenario: fn(&Stage) -> Result<()>, image: &Image) -> (Result<(), Failed>, String) {
     let folder = repository("target/e2e/logs").join(name);
-    // What an earlier run left; there may be none.
+    // The folder of an earlier run; it may be missing.
     let _ = std::fs::remove_dir_all(&folder);
     if let Err(error) = std::fs::create_dir_all(&folder) {
         return (Err(Failed::from(format!("{}: {error}", folder.display()))), String::new());

@@ -23,18 +23,18 @@ impl Chance {
         Duration::from_millis(self.below(longest.as_millis() as u64))
     }
 
-    /// Whether a request fails, and how: one of these.
+    /// Chooses one of these faults for a request, or none.
     pub fn fault(&mut self, kinds: &[Fault]) -> Option<Fault> {
         (self.below(FAULTS) == 0).then(|| kinds[self.below(kinds.len() as u64) as usize])
     }
 
-    /// How late an answer is, at most so late.
+    /// Chooses the delay of an answer, at most `longest`, or none.
     pub fn delay(&mut self, longest: Duration) -> Option<Duration> {
         (self.below(SLOW) == 0).then(|| self.span(longest))
     }
 }
 
-/// How a request fails.
+/// The way in which a request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// 500.

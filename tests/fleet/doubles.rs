@@ -32,7 +32,7 @@ const PAGE: &str = "<html><head><title>Proxy</title></head><body>Please wait.</b
 /// The servers that stand for all of the fleet's.
 pub const SERVERS: [Server; 3] = [Server::Imds, Server::Ecs, Server::CloudFormation];
 
-/// How a request can fail: only what is not on the instance itself has something in between.
+/// Lists the faults of a request. Only a server that is not on the instance can have another host in between.
 fn faults(server: Server) -> &'static [Fault] {
     match server {
         Server::Imds => &[Fault::ServerError, Fault::Busy, Fault::Reset],
@@ -41,19 +41,19 @@ fn faults(server: Server) -> &'static [Fault] {
     }
 }
 
-/// The longest that an answer takes. Some of these are too long for who waits.
+/// Returns the longest delay of an answer. Some delays are longer than the agent waits.
 fn slowest(server: Server) -> Duration {
     Duration::from_millis(if server == Server::CloudFormation { 5000 } else { 2500 })
 }
 
-/// What CloudFormation was told by an instance.
+/// The signals that CloudFormation received from an instance.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     pub accepted: Vec<String>,
     pub not_waited_for: u32,
 }
 
-/// What the doubles have seen.
+/// The requests and faults that the doubles have seen.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// By the number of the instance.
@@ -140,7 +140,7 @@ impl Double for Served {
 }
 
 impl World {
-    /// How late the answer to a request is, and what it is.
+    /// Returns the delay of the answer to a request, and the answer.
     fn meet(&self, request: &Request) -> (Duration, Option<Reply>) {
         let server = request.server;
         let (fault, delay) = {

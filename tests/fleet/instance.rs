@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::chance::Chance;
 use super::doubles::Doubles;
 
-/// What `make build` makes.
+/// The binary that `make build` makes.
 const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/ecs-firstrun");
 /// The argument that makes this program the one that watches over an agent.
 pub const CELL: &str = "--watch-over";
@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// The ECS agent registers at the latest so long after its start.
 const REGISTERS: Duration = Duration::from_secs(4);
 
-/// What an instance comes to.
+/// The outcome that an instance will have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Right,
@@ -71,7 +71,7 @@ pub struct Instance {
     folder: PathBuf,
 }
 
-/// How a boot went.
+/// The result of a boot.
 pub struct Boot {
     pub number: u64,
     pub code: Option<i32>,
@@ -82,18 +82,18 @@ pub struct Boot {
     pub last_words: String,
 }
 
-/// What an agent cost.
+/// The cost of an agent.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Cost {
     code: Option<i32>,
-    /// Processor time of the agent alone, in nanoseconds.
+    /// CPU time of the agent alone, in nanoseconds.
     pub own: u64,
-    /// Processor time with that of the programs that it started, in microseconds.
+    /// CPU time of the agent and of the programs that it started, in microseconds.
     pub all: u64,
     /// The most memory that it had, in KiB.
     pub memory: i64,
-    /// The same of the one that watched: the kernel counts a process's from that of the one that started it, so that less
-    /// can't be told.
+    /// The most memory of the watching process, in KiB. The kernel counts a process's memory from its parent's, so a lower
+    /// value can't be measured.
     pub least: i64,
 }
 
@@ -184,7 +184,7 @@ pub fn watch(agent: &str) {
         std::thread::sleep(LIMIT);
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
     });
-    // Of a process that has ended, but was not waited for, the kernel still tells the processor time. It has one thread.
+    // The kernel still reports the CPU time of a process that has ended and was not waited for. The process has one thread.
     waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     let scheduled = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
     let own = scheduled.split(' ').next().unwrap().parse().unwrap();

@@ -21,7 +21,7 @@ use chance::Chance;
 use doubles::Doubles;
 use instance::{Fate, Instance};
 
-/// What an instance may take of memory: the agent's budget.
+/// The memory that an instance may take: the agent's budget.
 const MEMORY: u64 = 16 << 20;
 
 fn main() {

@@ -18,10 +18,10 @@ pub fn print(took: Duration, ended: &[Boot], seen: &Seen) {
     let accepted: Vec<_> = seen.told.iter().map(|told| told.accepted.len()).filter(|count| *count > 0).collect();
     let signals: usize = accepted.iter().sum();
     row("wall time", format!("{seconds:.1} s"));
-    row("processor time, agents alone", format!("{:.1} s", own.iter().sum::<f64>() / 1e3));
-    row("processor time, with their programs", format!("{:.1} s", all.iter().sum::<f64>() / 1e3));
-    row("processor time per agent, alone", format!("{} ms        (median, 99th percentile, maximum)", spread(own)));
-    row("processor time per agent, with programs", format!("{} ms", spread(all)));
+    row("CPU time, agents alone", format!("{:.1} s", own.iter().sum::<f64>() / 1e3));
+    row("CPU time, with their programs", format!("{:.1} s", all.iter().sum::<f64>() / 1e3));
+    row("CPU time per agent, alone", format!("{} ms        (median, 99th percentile, maximum)", spread(own)));
+    row("CPU time per agent, with programs", format!("{} ms", spread(all)));
     row("peak memory per agent", format!("{} MiB (nothing below {least:.1} is told)", spread(memory)));
     row("requests", format!("{requests}, {:.0} a second", requests as f64 / seconds));
     for server in SERVERS {

@@ -42,7 +42,7 @@ thread_local! {
     static DEAREST: RefCell<Dearest> = const { RefCell::new(Dearest { cost: Cost { time: Duration::ZERO, memory: 0 }, length: 0 }) };
 }
 
-/// What the dearest of all inputs cost.
+/// The cost of the most expensive of all inputs.
 struct Dearest {
     cost: Cost,
     /// The length of the slowest, in bytes.
@@ -67,18 +67,18 @@ impl Dearest {
     }
 }
 
-/// What `validate` says of mistakes.
+/// Renders problems as `validate` shows them.
 pub fn rendered(problems: &[Problem]) {
     problems.iter().for_each(|problem| drop(problem.render(true)));
 }
 
-/// What a run says of them: in its log, and to CloudFormation.
+/// Formats problems as a run reports them: in its log, and to CloudFormation.
 pub fn logged(problems: &[Problem]) {
     problems.iter().for_each(|problem| drop(problem.to_string()));
     ecs_firstrun::config::summary(problems);
 }
 
-/// Reads user data as a run does: what is wrong is logged, and the rest planned.
+/// Reads user data as a run does: problems are logged, and the rest is planned.
 pub fn run(input: &[u8], user_data: &[u8]) {
     let parsed = within_bounds(input, || {
         let parsed = documents("user data", user_data);

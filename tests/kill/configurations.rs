@@ -47,9 +47,9 @@ pub const ALL: &[Configuration] = &[
     Configuration { name: "refused", set_up: refused, meanwhile: None, check: None },
     Configuration { name: "awslogs, store", set_up: awslogs, meanwhile: None, check: Some("xfs_repair -n $DEV") },
     Configuration { name: "script, conf.d", set_up: script, meanwhile: None, check: None },
-    // What an earlier run left is taken away again.
+    // The files of an earlier run are removed again.
     Configuration { name: "proxy gone", set_up: proxy_gone, meanwhile: None, check: None },
-    // What the disturbed run writes is not asked for any more when the next one comes.
+    // The next run's configuration no longer asks for the files that the disturbed run writes.
     Configuration { name: "other next time", set_up: with_proxy, meanwhile: Some(without_proxy), check: None },
 ];
 
@@ -117,10 +117,10 @@ impl Bench {
         tree::read(self.root())
     }
 
-    /// What is wrong with the filesystem on the device. It is unmounted for that.
+    /// Unmounts the filesystem on the device and checks it. Returns the damage, if any.
     pub fn disk_damage(&self) -> Option<String> {
         let (disk, check) = (self.disk.as_ref()?, self.check?);
-        // What another thread is just starting has a copy of all open files for a moment.
+        // A process that another thread is just starting has a copy of all open files for a moment.
         let busy = (0..50).all(|_| {
             std::thread::sleep(std::time::Duration::from_millis(5));
             !self.machine.unmount()
@@ -183,7 +183,7 @@ fn awslogs() -> Bench {
     bench
 }
 
-/// In the place of the shell original: the user data are a script, which cloud-init runs.
+/// A bench in place of the shell original: the user data is a script, which cloud-init runs.
 fn script() -> Bench {
     let mut bench = in_cloud("#!/bin/sh\necsfirstrun\n");
     bench.put("/etc/ecs-firstrun/conf.d/10-image.yaml", "logs: {retention_days: 7}\ndocker: {daemon: {debug: true}}\n");

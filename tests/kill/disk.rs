@@ -17,7 +17,7 @@ impl Disk {
         self.error().0
     }
 
-    /// What the reason of a run must say.
+    /// Returns the words that the reason of a run must have.
     pub fn words(self) -> Vec<&'static str> {
         vec![self.error().1, self.error().2]
     }

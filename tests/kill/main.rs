@@ -33,7 +33,7 @@ use nix::sched::{CloneFlags, unshare};
 use crate::support::disks::which;
 use crate::trials::Trial;
 
-/// How many runs there are at once: each has a program or a double to wait for now and then.
+/// The number of runs at once: each run sometimes waits for a program or a double.
 const AT_ONCE: usize = 6;
 const PROGRAMS: &[&str] = &[
     "strace",
@@ -99,8 +99,8 @@ fn missing() -> Option<String> {
     (!missing.is_empty()).then(|| format!("{} missing; on Debian `make setup-disks` installs that", missing.join(", ")))
 }
 
-/// Where all scratch hosts are, in memory: not in the machine's own folder for what is temporary, which may hold this
-/// repository and its programs.
+/// The folder of all scratch hosts, in memory. The machine's own temporary folder may hold this repository and its
+/// programs.
 const SCRATCH: &str = "/mnt";
 
 /// Leaves the mounts of this machine, and puts all scratch hosts into memory.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What may change something. Those that a processor doesn't have are left out by the question mark.
+/// System calls that may change something. strace ignores a name with `?` if the CPU architecture lacks the call.
 const CALLS: &[&str] = &[
     "openat",
     "write",
@@ -134,10 +134,10 @@ pub fn counted(trace: &str, root: &Path) -> Counted {
     counted
 }
 
-/// Whether a call is to fail with this one of so many errors. Of the calls of one kind on one file the first fails with each,
-/// since what is written again and again, as the report is after each step, fails in the same way each time; the others,
-/// and connections, with one, in turn. What is written to a connection does not fail: by its number alone it can't be told
-/// from the runtime's writes to itself, which never fail.
+/// Tells whether a call has to fail with the error number `error` of `errors`. The first of the calls of one kind on one
+/// file fails with each error: a file that is written again and again, as the report is after each step, fails in the same
+/// way each time. The other calls, and connections, fail with one error, in turn. Writes to a connection do not fail: by
+/// its number alone, such a write can't be told from the runtime's writes to itself, which never fail.
 pub fn fails(points: &[Point], index: usize, error: usize, errors: usize) -> bool {
     let point = &points[index];
     let is_same = |other: &Point| (&other.call, &other.path) == (&point.call, &point.path);

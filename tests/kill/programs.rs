@@ -65,7 +65,7 @@ pub fn all(configuration: &Configuration) -> Vec<Disturbed> {
     all
 }
 
-/// How many writes such a run of mkfs makes.
+/// Counts the writes of the `n`th program, an mkfs.
 fn writes(configuration: &Configuration, n: usize) -> usize {
     let bench = configuration.bench();
     Disturbed { n, command: String::new(), how: How::AtWrite(usize::from(u16::MAX) - 1) }.prepare(&bench);
@@ -85,7 +85,7 @@ impl Disturbed {
         matches!(self.how, How::BeforeWithAgent | How::AfterWithAgent)
     }
 
-    /// Whether the run came so far.
+    /// Tells whether the run started as many programs as `n`.
     pub fn was_reached(&self, bench: &Bench) -> bool {
         let runs = std::fs::read_to_string(bench.beside(RUNS)).unwrap_or_default();
         runs.lines().count() >= self.n

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-/// What tells of each run, and so differs from one to the next: that it is there, with its mode, is compared.
+/// Files that report on each run, and so differ from run to run. Only their presence and mode are compared.
 const TOLD: &[&str] = &[
     "var/lib/ecs-firstrun/report.json",
     "var/log/ecs-firstrun.log",
@@ -14,7 +14,7 @@ const TOLD: &[&str] = &[
     "dev/console",
 ];
 pub const STATE: &str = "var/lib/ecs-firstrun/state.json";
-/// What a run keeps for the next one while something is unfinished.
+/// Records that a run keeps for the next run while something is unfinished.
 const RECORDS: &[&str] = &[
     "run/ecs-firstrun/changed/",
     "var/lib/ecs-firstrun/making/",
@@ -38,7 +38,7 @@ pub struct Entry {
 
 pub type Tree = BTreeMap<String, Entry>;
 
-/// The tree below a folder. Devices are not of it: their links lead to another loop device each time.
+/// Reads the tree below a folder, without devices: their links lead to another loop device each time.
 pub fn read(root: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut folders = vec![root.to_owned()];
@@ -65,13 +65,13 @@ pub fn read(root: &Path) -> Tree {
     tree
 }
 
-/// Whether a name is that of a file which is not in its place yet.
+/// Tells whether a file is temporary: it is written, but not renamed to its final name yet.
 pub fn is_temporary(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.starts_with('.') && name.ends_with(".ecs-firstrun")
 }
 
-/// What two trees are compared by.
+/// The detail in which two trees are compared.
 #[derive(Clone, Copy, PartialEq)]
 pub enum By {
     /// Each byte.
@@ -134,7 +134,7 @@ fn outcome_compared(kind: &Kind, by: By) -> Vec<u8> {
     state.to_string().into_bytes()
 }
 
-/// What is neither as it was before a run nor as a whole run leaves it.
+/// Lists the files that are neither as before a run nor as a complete run leaves them.
 pub fn half_written(before: &Tree, after: &Tree, now: &Tree) -> Vec<String> {
     let files = now.iter().filter(|(path, entry)| matches!(entry.kind, Kind::File(_)) && !is_temporary(path));
     let of_a_run =

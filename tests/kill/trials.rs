@@ -95,7 +95,7 @@ pub fn all(wanted: &[String]) -> (Vec<Trial>, Table) {
         let counted = points::counted(&std::fs::read_to_string(trace).unwrap(), bench.root());
         table.left_out(&counted);
         let effects = [Effect::Kill].into_iter().chain((0..ERRORS.len()).map(Effect::Error));
-        // What the next run finds is another configuration: there is nothing that it could converge to after an error.
+        // With another configuration in the next run, there is no result to compare with after an error.
         let effects = effects.filter(|effect| configuration.meanwhile.is_none() || *effect == Effect::Kill);
         let points = |effect: Effect| {
             let points = &counted.points;

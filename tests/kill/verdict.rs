@@ -110,7 +110,7 @@ impl Reference {
     }
 }
 
-/// What is kept and told of a run; none of it is something that the configuration asks for.
+/// Tells whether a difference is only in a run's own records, which the configuration does not ask for.
 fn is_told_only(what: &str) -> bool {
     let path = what.split(' ').next().unwrap_or_default();
     let below = ["/var/lib/ecs-firstrun", "/run/ecs-firstrun", "/var/log", "/dev/console"];

@@ -28,7 +28,7 @@ pub enum Canary {
     ShellPart,
     /// The `#cloud-config` in which our part is embedded.
     CloudConfig,
-    /// What somebody else has put into the image, for root alone.
+    /// Settings that somebody else put into the image, for root alone.
     ImageDocker,
     ImageEcs,
     ImageDnf,
@@ -44,7 +44,7 @@ const PROXY: [&str; 4] = [
     "opt/aws/amazon-cloudwatch-agent/etc/common-config.toml",
 ];
 
-/// What a boot without instance metadata goes by: the user data, as they are.
+/// The state, from which a boot without instance metadata takes the user data.
 pub const STATE: &str = "var/lib/ecs-firstrun/state.json";
 
 impl Canary {
@@ -86,7 +86,7 @@ impl Canary {
         }
     }
 
-    /// Whether it belongs to the user data, which the state keeps.
+    /// Tells whether the canary belongs to the user data, which the state keeps.
     fn is_of_user_data(self) -> bool {
         !matches!(self, Self::ImageDocker | Self::ImageEcs | Self::ImageDnf | Self::SignalSecret)
     }
@@ -106,7 +106,7 @@ impl Canary {
     }
 }
 
-/// How a word can be written.
+/// The encoded forms of a word.
 struct Forms {
     in_lower_case: [String; 3],
     base64: [String; 3],
@@ -120,7 +120,7 @@ impl Forms {
     }
 }
 
-/// What base64 makes of a text that has this in it, at each of the three offsets: the digits that follow from it alone.
+/// Returns the base64 digits that depend on the word alone, for each of its three offsets in a text.
 fn in_base64(word: &str) -> [String; 3] {
     [0, 1, 2].map(|offset| {
         let encoded = STANDARD.encode(format!("{}{word}", "x".repeat(offset)));
@@ -137,19 +137,19 @@ pub fn files(root: &Path) -> Tree {
     files
 }
 
-/// What was seen somewhere, to be searched.
+/// The canaries that were found in the texts searched so far.
 #[derive(Default)]
 pub struct Seen {
     found: Vec<String>,
 }
 
 impl Seen {
-    /// What everybody may see.
+    /// Searches a text that everybody may see.
     pub fn open(&mut self, place: &str, bytes: impl AsRef<[u8]>) {
         self.but(place, bytes, &[]);
     }
 
-    /// What may have these canaries in it, and no others.
+    /// Searches a text that may have these canaries in it, and no others.
     pub fn but(&mut self, place: &str, bytes: impl AsRef<[u8]>, may_have: &[Canary]) {
         let bytes = bytes.as_ref();
         for canary in Canary::shown_in(bytes).into_iter().filter(|canary| !may_have.contains(canary)) {
@@ -160,13 +160,13 @@ impl Seen {
         }
     }
 
-    /// What a command said.
+    /// Searches the output of a command.
     pub fn ended(&mut self, place: &str, ended: &Ended) {
         self.open(&format!("{place}, standard output"), &ended.stdout);
         self.open(&format!("{place}, standard error"), &ended.stderr);
     }
 
-    /// The files of a host: each canary in those that are there for it, which are readable by root alone, and in no others.
+    /// Searches the files of a host. Each canary may be in its own files only, and these must be readable by root alone.
     pub fn tree(&mut self, place: &str, root: &Tree) {
         for (path, (mode, bytes)) in root {
             let may_have = |canary: &Canary| {

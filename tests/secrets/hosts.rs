@@ -85,7 +85,7 @@ fn run(host: &Host, scenario: Scenario, options: &[&str]) -> Ended {
     }
 }
 
-/// What a server was told. The proxy alone learns the credentials that are for it, in the one field that is for them.
+/// Searches the requests to servers. Only the proxy may see its credentials, and only in the header field for them.
 fn told(seen: &mut Seen, place: &str, requests: &[Request], may_have: &[Canary]) {
     for Request { server, path_and_query, headers, body, .. } in requests {
         let place = format!("{place}, a request to {server:?}");

@@ -117,7 +117,7 @@ fn a_run_that_is_refused_for_the_line_of_a_secret_tells_nobody_the_secret() {
         let host = Host::in_cloud(&document(*canary, text), |_| {});
         let options: &[&str] = if index % 2 == 0 { &["-v"] } else { &["--log-format", "json", "-v"] };
         let ended = host.call(&[&["run"], options].concat(), &[]);
-        // Where the target is what is wrong, or the parser did not come as far as it, nobody can be told.
+        // No signal can be sent if the target itself is wrong, or if the parser did not reach the target.
         assert!(matches!(ended.code, Some(2 | 3)), "{text}: {}", ended.stderr);
         let place = |what: &str| format!("{text:?}, {what}");
         let plan = host.call(&["plan"], &[]);

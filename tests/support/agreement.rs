@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const TAG_KEY: &str = "is not a key that AWS allows for a tag";
 const TAG_VALUE: &str = "is not a value that AWS allows for a tag";
 
-/// What the parser refuses and the schema cannot: what its message says, and a document that it says it of.
+/// Mistakes that only the parser refuses, not the schema: words of the message, and a document with the mistake.
 pub const DIFFERENCES: &[(&str, &str)] = &[
     // Two values that must not be the same, or must fit together.
     (
@@ -39,7 +39,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ("nothing registers here", r#"{"hooks": {"after_registration": [{"name": "a", "run": "x"}]}}"#),
     // The first item of a list has a rule of its own, which drafts of JSON Schema spell differently.
     ("the hook has no program", r#"{"hooks": {"before_docker": [{"name": "a", "run": [""]}]}}"#),
-    // What the kernels allow, which is written down once, in `mount_options`.
+    // Mount options of the kernels, which are written down once, in `mount_options`.
     ("no volume can be mounted with", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["bind"]}]}"#),
     ("is an option of", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["commit=9"]}]}"#),
     ("is listed twice", r#"{"logs": {"files": [{"path": "/a"}, {"path": "/a", "encoding": "utf-16"}]}}"#),
@@ -57,7 +57,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ),
     // Names whose length depends on what is filled in.
     ("the name of the log", "\"long name\""),
-    // What the CloudWatch agent reads, whose grammars are written down once, in `types/log_formats` and `types/regular_expression`.
+    // The CloudWatch agent's grammars, which are written down once, in `types/log_formats` and `types/regular_expression`.
     ("can't stand in a format", r#"{"logs": {"files": [{"path": "/a", "timestamp_format": "Monday %d %m"}]}}"#),
     ("names archives", r#"{"logs": {"files": [{"path": "/a.gz"}]}}"#),
     ("is not a pattern of paths", r#"{"logs": {"files": [{"path": "/[a"}]}}"#),
@@ -69,7 +69,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         r#"{"signal": {"stack": "arn:aws:cloudformation:us-east-1:1:stack/web/1", "resource": "A", "region": "eu-west-1"}}"#,
     ),
     ("has no value here", r#"{"logs": {"group": "${stack}"}}"#),
-    // What the host and the ECS agent allow, which is written down once, in `mount_points` and `ecs_variables/values`.
+    // Rules of the host and the ECS agent, which are written down once, in `mount_points` and `ecs_variables/values`.
     ("a volume can't be mounted on", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/usr/x"}]}"#),
     (
         "the ECS agent doesn't know",
@@ -84,7 +84,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ("is not a rate and a burst", r#"{"ecs": {"cluster": "a", "config": {"ECS_TASK_METADATA_RPS_LIMIT": "40"}}}"#),
     ("is not a range of ports", r#"{"ecs": {"cluster": "a", "config": {"ECS_DYNAMIC_HOST_PORT_RANGE": "9-8"}}}"#),
     ("is too short", r#"{"ecs": {"cluster": "a", "config": {"ECS_CONTAINER_START_TIMEOUT": "30s"}}}"#),
-    // What systemd reads in a line.
+    // systemd's rules for a line.
     ("would misread the value", r#"{"ecs": {"cluster": "a", "config": {"ECS_BACKEND_HOST": "'"}}}"#),
     // Texts that dockerd reads, whose grammars are written down once, in `daemon_json/values`.
     ("an IP address is expected", r#"{"docker": {"daemon": {"dns": ["10.0.0"]}}}"#),
@@ -101,7 +101,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ("a domain is expected", r#"{"docker": {"daemon": {"dns-search": ["corp_example"]}}}"#),
     ("a user is expected", r#"{"docker": {"daemon": {"userns-remap": "a:b:c"}}}"#),
     ("` without `tls", r#"{"docker": {"daemon": {"tlsverify": true}}}"#),
-    // What a document is for.
+    // A document that configures nothing.
     ("nothing is configured", r#"{"storage": []}"#),
     // Numbers and lengths within text.
     ("is out of range", r#"{"wait": {"timeout": "13h"}}"#),
@@ -133,7 +133,7 @@ pub fn validator() -> &'static Validator {
     VALIDATOR.get_or_init(|| jsonschema::validator_for(&schema()).unwrap())
 }
 
-/// What the parser says to a document.
+/// Returns the messages of the parser's problems with a document.
 pub fn problems(document: &Value) -> Vec<String> {
     let parsed = documents("user data", format!("#ecs-firstrun\n{document}\n").as_bytes());
     parsed.problems.iter().map(|problem| problem.message.clone()).collect()

@@ -16,7 +16,7 @@ impl Bucket {
         Bucket { tokens: burst, burst, rate, filled: Duration::ZERO }
     }
 
-    /// Whether there is a token, at this time since the bucket was made.
+    /// Takes a token, if there is a token at this time since the bucket was made.
     pub fn take(&mut self, now: Duration) -> bool {
         self.tokens = (self.tokens + self.rate * (now - self.filled).as_secs_f64()).min(self.burst);
         self.filled = now;

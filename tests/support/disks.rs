@@ -10,7 +10,7 @@ use ecs_firstrun::report::Change;
 use super::host::{Ended, Host};
 use super::skip;
 
-/// What systemd does with a mount unit, by the real mount(8). Labels are looked for on the disks of this host alone.
+/// A systemctl that mounts a unit as systemd does, by the real mount(8). It looks for labels on the disks of this host alone.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 verb= unit=
 for argument; do
@@ -48,7 +48,7 @@ const JOURNALCTL: &str = r#"#!/bin/sh
 case $* in *_SYSTEMD_UNIT=*) cat FOLDER/journal ;; esac
 "#;
 
-/// Whether a test on real disks can be run here; says so if it can't.
+/// Tells whether a test on real disks can be run here, and notes the skipped test if it can't.
 pub fn can_run(programs: &[&str]) -> bool {
     let missing = programs.iter().chain(&["losetup", "blkid"]).find(|program| which(program).is_none());
     let why = match missing {
@@ -144,7 +144,7 @@ impl Loop {
         std::fs::read(&self.node).unwrap()
     }
 
-    /// What blkid(8) says of it.
+    /// Returns a tag of the disk, such as `LABEL`, as blkid(8) reads it.
     pub fn value(&self, name: &str) -> String {
         shell(&format!("blkid -p -s {name} -o value $DEV || true"), &self.node).trim().to_owned()
     }
@@ -238,7 +238,7 @@ impl Machine {
         made.map(|action| action.action).collect()
     }
 
-    /// What a reboot does to mounts. Whether nothing is mounted any more.
+    /// Unmounts all mounts, as a reboot does. Tells whether nothing is mounted any more.
     pub fn unmount(&self) -> bool {
         for place in self.mounts().iter().rev() {
             let _ = Command::new("umount").arg(place).stderr(std::process::Stdio::null()).status();

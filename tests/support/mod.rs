@@ -56,7 +56,7 @@ pub fn lacks_strace() -> bool {
     lacks
 }
 
-/// What could not be tested, and why: `make test` counts these and shows them at its end.
+/// The file of the skipped tests and the reasons: `make test` counts these and shows them at its end.
 const SKIPPED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/skipped");
 
 /// Says what a test leaves untested here, under its name. Not through `eprintln`, which the harness shows for failed

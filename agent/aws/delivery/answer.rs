@@ -103,7 +103,7 @@ const TEMPORARY_IAM: [&str; 5] =
 const OF_HANDLES: [(&str, &str, &str); 7] = [
     ("", "has expired", EXPIRED),
     ("ExpiredToken", "", EXPIRED),
-    ("", "Query-string authentication", "the URL was cut short: give it whole, in quotes, for it has & in it"),
+    ("", "Query-string authentication", "the URL was cut short: give the complete URL in quotes, since it contains &"),
     ("SignatureDoesNotMatch", "", CHANGED),
     ("InvalidAccessKeyId", "", CHANGED),
     ("NoSuchBucket", "", "the host of the URL must be as CloudFormation made it, with the stack's own region"),
@@ -117,7 +117,8 @@ const OF_HANDLES: [(&str, &str, &str); 7] = [
 const ANY_HANDLE: &str =
     "the URL of the wait condition handle must be complete, and it expires; create the stack again";
 const EXPIRED: &str = "the URL of the wait condition handle is too old: create the stack again";
-const CHANGED: &str = "the URL was changed on its way here: give it as CloudFormation made it, each % and & in it too";
+const CHANGED: &str =
+    "the URL was changed on its way here: give it exactly as CloudFormation made it, with every % and &";
 
 /// The beginnings of codes for a request whose signature, made here, is wrong.
 const MISSIGNED: [&str; 3] = ["SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken"];
@@ -130,12 +131,16 @@ pub(crate) fn judge(method: Method, status: u16, after: Option<Duration>, body: 
     let again = |why| Attempt::Again { why, after };
     if (200..300).contains(&status) {
         return match is_web_page(body) {
-            true => again(format!("HTTP {status} with a web page: something in between answers in AWS's place")),
+            true => again(format!(
+                "HTTP {status} with a web page: something between the instance and AWS answered, not AWS"
+            )),
             false => Attempt::Accepted,
         };
     }
     let Some(error) = AwsError::read(body) else {
-        return again(format!("HTTP {status} without an AWS error: something in between may have answered"));
+        return again(format!(
+            "HTTP {status} without an AWS error: something between the instance and AWS may have answered"
+        ));
     };
     if let Some(over) = error.over(method) {
         return Attempt::Over(over, error.message);
@@ -217,7 +222,7 @@ impl AwsError {
                 known.find(|(begins, text, _)| fits(begins, text)).map_or(ANY_HANDLE, |(.., remedy)| remedy)
             }
             (Method::Iam | Method::LifecycleHook, code) if MISSIGNED.iter().any(|begins| code.starts_with(begins)) => {
-                "the secret key must be that of the access key, and no proxy may change the request's headers"
+                "the secret key must belong to the access key, and no proxy may change the request's headers"
             }
             (Method::LifecycleHook, "ValidationError") => {
                 "check signal.lifecycle_hook: the group must exist in the instance's region, and have a hook of that \
@@ -226,7 +231,7 @@ impl AwsError {
             (_, "ValidationError") if self.message.contains("does not exist") => {
                 "check signal.stack, signal.resource and signal.region"
             }
-            (Method::Iam, "ValidationError") => "check that signal.resource is a logical id in signal.stack",
+            (Method::Iam, "ValidationError") => "check that signal.resource is a logical ID in signal.stack",
             (Method::Iam | Method::LifecycleHook, _) => {
                 return format!("the instance's role must permit {}", method.permission());
             }

@@ -141,7 +141,7 @@ async fn text(get: &impl AsyncFn(&str) -> CategoryData, path: &str) -> Result<Op
     let Some(bytes) = get(path).await? else {
         return Ok(None);
     };
-    let text = String::from_utf8(bytes).map_err(|_| malformed(path, "it is no UTF-8 text"))?;
+    let text = String::from_utf8(bytes).map_err(|_| malformed(path, "it is not UTF-8 text"))?;
     Ok(Some(text))
 }
 

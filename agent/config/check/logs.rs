@@ -15,7 +15,7 @@ const MOST_FILES: usize = 10_000;
 
 pub(super) fn check(config: &Config, checks: &mut Checks<'_>) {
     if config.logs.required && config.logs.agent == LogAgent::None {
-        let message = "`logs.required` asks for a log agent that stays up, and `logs.agent` for none";
+        let message = "`logs.required` needs a log agent, but `logs.agent` is `none`";
         checks.report(&["logs", "required"], message, "leave one of them out");
     }
     let indices = checks.indices(&["logs", "files"]);
@@ -46,7 +46,7 @@ pub(super) fn check(config: &Config, checks: &mut Checks<'_>) {
 fn check_times(file: &LogFile, at: &[&str], checks: &mut Checks<'_>) {
     let ends_in_z = file.timestamp_format.as_ref().is_some_and(|format| format.ends_in_z());
     if ends_in_z && file.timezone == Some(LogTimeZone::Local) {
-        let message = "a format that ends in Z is of times in UTC";
+        let message = "a format that ends in Z means that times are in UTC";
         checks.report(&[at, &["timezone"]].concat(), message, "leave `timezone` out, or the Z");
     }
     let starts_with_time = file
@@ -86,7 +86,11 @@ fn check_lengths<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile, 
         if is_too_long {
             let message =
                 format!("the name of the log {what} can have {length} characters, more than {LONGEST_LOG_NAME}");
-            checks.report(at, message, "shorten it: variables, placeholders and what follows the prefix count as well");
+            checks.report(
+                at,
+                message,
+                "shorten it: variables, placeholders and the part after the prefix count as well",
+            );
         }
         is_too_long
     };

@@ -100,7 +100,7 @@ fn what_dockerd_ignores_or_refuses_in_some_versions_is_a_warning() {
         ("label: [a=b]", "3:12 Docker ignores `label` in daemon.json: it is the name of a flag (write `labels`)"),
         (
             "foo: {mtu: 1400}",
-            "3:10 Docker ignores `foo`, which is no directive of daemon.json (move its contents up one level)",
+            "3:10 Docker ignores `foo`, which is not a directive of daemon.json (move its contents up one level)",
         ),
         (
             "runtimes: {x: {run-time-type: y}}",
@@ -124,7 +124,7 @@ fn what_dockerd_ignores_or_refuses_in_some_versions_is_a_warning() {
         ),
         (
             "exec-opts: [cgroupdriver]",
-            "3:17 Docker ignores each of `exec-opts` but `native.cgroupdriver`, and from version 29 on refuses it (write it as `native.cgroupdriver=systemd`, or leave it out)",
+            "3:17 Docker ignores `exec-opts` other than `native.cgroupdriver`, and refuses them from version 29 on (write it as `native.cgroupdriver=systemd`, or leave it out)",
         ),
     ] {
         assert_eq!(told(daemon), (vec![], vec![warning.to_owned()]), "{daemon}");

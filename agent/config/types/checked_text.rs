@@ -17,7 +17,7 @@ macro_rules! checked_text {
         pub struct $name(String);
 
         impl $name {
-            /// The text as it was written.
+            /// Returns the text as it was written.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -75,7 +75,7 @@ checked_text! {
 }
 
 impl ClusterName {
-    /// The name alone, also when the cluster was given as an ARN.
+    /// Returns the name alone, also when the cluster was given as an ARN.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
@@ -100,7 +100,7 @@ checked_text! {
 }
 
 impl StackName {
-    /// The name alone, also when the stack was given as an ARN.
+    /// Returns the name alone, also when the stack was given as an ARN.
     pub fn name(&self) -> &str {
         match self.0.split_once(":stack/") {
             Some((_, tail)) => tail.split('/').next().unwrap_or(tail),
@@ -108,7 +108,7 @@ impl StackName {
         }
     }
 
-    /// The region, where the stack was given as an ARN.
+    /// Returns the region, if the stack was given as an ARN.
     pub fn region(&self) -> Option<&str> {
         self.0.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
     }
@@ -117,7 +117,7 @@ impl StackName {
 checked_text! {
     /// A logical id in a template: letters and digits.
     LogicalId, |text| (1..=255).contains(&text.len()) && is_word(text, ""),
-    "`{text}` is not a logical id\nwrite the name that the resource has in the template (letters and digits only), not the id of the resource itself"
+    "`{text}` is not a logical ID\nwrite the name that the resource has in the template (letters and digits only), not the id of the resource itself"
 }
 
 checked_text! {
@@ -248,7 +248,7 @@ fn is_id(text: &str) -> bool {
 }
 
 impl Owner {
-    /// The user id and the group id.
+    /// Returns the user ID and the group ID.
     pub fn ids(&self) -> (u32, u32) {
         let (user, group) = self.0.split_once(':').unwrap_or(("0", "0"));
         (user.parse().unwrap_or(0), group.parse().unwrap_or(0))

@@ -65,7 +65,7 @@ fn check_timestamp_format(text: &str) -> Result<(), String> {
     match has(&['d']) && has(&['m', 'b', 'B']) {
         true => Ok(()),
         false => Err(format!(
-            "`{text}` has no date: the CloudWatch agent takes each line for one of 1 January\nadd the month and the day, as %m and %d; {EXAMPLE}"
+            "`{text}` has no date: the CloudWatch agent dates each line 1 January\nadd the month and the day, as %m and %d; {EXAMPLE}"
         )),
     }
 }
@@ -77,9 +77,9 @@ pub(super) fn check_length(text: &str, what: &str) -> Result<(), String> {
     OneLine::try_from(text.to_owned())?;
     match text.chars().count() <= LONGEST {
         true => Ok(()),
-        false => {
-            Err(format!("the {what} is longer than {LONGEST} characters\nthe CloudWatch agent takes no longer one"))
-        }
+        false => Err(format!(
+            "the {what} is longer than {LONGEST} characters\nshorten it: the CloudWatch agent accepts no more"
+        )),
     }
 }
 
@@ -129,18 +129,18 @@ pub fn timestamp_pitfall(format: &str) -> Option<(&'static str, &'static str)> {
     let pitfalls = [
         (
             "%z",
-            "the CloudWatch agent takes +0100 for `%z`, not +01:00 and not Z: other lines get no time",
-            "let the program write its offset so; where it writes Z, write Z instead of %z",
+            "for `%z` the CloudWatch agent reads +0100, but not +01:00 or Z: lines with those get no time",
+            "let the program write offsets in that form; if it writes Z, write Z instead of %z",
         ),
         (
             "%Z",
-            "the CloudWatch agent takes three letters for `%Z`, and knows only those of UTC and of the instance's own zone",
+            "for `%Z` the CloudWatch agent reads three letters, and knows only those of UTC and of the instance's own time zone",
             "let the program write its offset, and use %z",
         ),
         (
             "%B",
-            "the CloudWatch agent takes only names of seven letters for `%B`: January and October",
-            "let the program write the month short, and use %b, or as a number, and use %m",
+            "for `%B` the CloudWatch agent reads only names of seven letters: January and October",
+            "let the program abbreviate the month, and use %b, or write it as a number, and use %m",
         ),
     ];
     pitfalls
@@ -156,7 +156,7 @@ const ARCHIVES: [&str; 6] = [".gz", ".zip", ".bz2", ".tar", ".zst", ".rar"];
 fn check_log_path(text: &str) -> Result<(), String> {
     AbsolutePath::try_from(text.to_owned())?;
     if text == "/" {
-        return Err("`/` is no file\nname a file, or a pattern such as /var/log/app/*.log".to_owned());
+        return Err("`/` is not a file\nname a file, or a pattern such as /var/log/app/*.log".to_owned());
     }
     if let Some(ending) = ARCHIVES.into_iter().find(|ending| text.ends_with(ending)) {
         return Err(format!(

@@ -118,7 +118,7 @@ impl TryFrom<String> for LogGroupName {
     fn try_from(text: String) -> Result<Self, String> {
         if text.starts_with("aws/") {
             return Err(format!(
-                "`{text}` begins with aws/, which CloudWatch Logs keeps for AWS\nbegin it otherwise, as with /"
+                "`{text}` begins with aws/, which CloudWatch Logs reserves for AWS\nbegin it with something else, such as /"
             ));
         }
         let rule = "letters, digits and - _ / . #";
@@ -151,7 +151,7 @@ impl NameTemplate {
             let (name, tail) = braces
                 .strip_prefix('{')
                 .and_then(|braces| braces.split_once('}'))
-                .ok_or_else(|| format!("`{text}` has a brace without the other\nplaceholders are {PLACEHOLDERS}"))?;
+                .ok_or_else(|| format!("`{text}` has an unmatched brace\nplaceholders are {PLACEHOLDERS}"))?;
             rest = tail;
             let (literal, segment) = match before.strip_suffix('$') {
                 Some(literal) => (literal, Segment::Variable(variable(name)?)),

@@ -40,7 +40,7 @@ fn check_regular_expression(text: &str) -> Result<(), String> {
         .map_err(|what| format!("`{text}` has {what}, which is not of Go's syntax\n{GO}"))
 }
 
-const GO: &str = "the CloudWatch agent reads the syntax of Go (RE2); \\ before a sign makes it plain";
+const GO: &str = "the CloudWatch agent reads the syntax of Go (RE2); \\ makes the sign after it literal";
 
 /// The greatest size of a regular expression, in signs. This size is well below Go's limit: 128 MiB of instructions of 40
 /// bytes (`regexp/syntax/parse.go`).
@@ -66,7 +66,7 @@ impl ast::Visitor for OfRust {
     fn visit_pre(&mut self, ast: &Ast) -> Result<(), String> {
         self.size = self.size.saturating_add(self.times());
         if self.size > MOST_SIGNS {
-            return Err(format!("more than {MOST_SIGNS} signs, each as often as it is repeated"));
+            return Err(format!("more than {MOST_SIGNS} signs, with repetitions counted"));
         }
         match ast {
             Ast::Flags(set) => of_go_flags(&set.flags),

@@ -110,7 +110,7 @@ fn check_user_info(text: &str) -> Result<(), String> {
     match found.is_empty() {
         true => Ok(()),
         false => Err(format!(
-            "the user or the password in the URL of the proxy holds {}, which a URL takes for the end of its host\nwrite {}",
+            "the user or the password in the URL of the proxy holds {}, which ends the host part of a URL\nwrite {}",
             list(&|c| format!("`{c}`")),
             list(&|c| format!("{c} as %{:02X}", u32::from(c)))
         )),

@@ -13,7 +13,7 @@ const REFUSALS: &str = "InvalidParameterException|ClientException";
 
 /// The remedy that makes the ECS agent register anew, and keeps the agent's state out of the image.
 const AS_NEW_AND_BAKE: &str =
-    "stop ecs.service, delete /var/lib/ecs/data, start it again; an image must be baked without that directory";
+    "stop ecs.service, delete /var/lib/ecs/data, start ecs.service again; bake images without that directory";
 
 /// The rows, from the particular to the general; the first that fits counts.
 pub(super) const ALL: &[Row] = &[
@@ -35,8 +35,8 @@ pub(super) const ALL: &[Row] = &[
         kind: CauseKind::InstanceTypeChanged,
         words: &["Container instance type changes are not supported|instance type mismatch|\
             does not match the registered instance type"],
-        what: "the instance has another type than when it was registered",
-        remedy: "deregister the container instance, stop ecs.service, delete /var/lib/ecs/data, start it again",
+        what: "the instance type has changed since the instance was registered",
+        remedy: "deregister the container instance, stop ecs.service, delete /var/lib/ecs/data, start ecs.service again",
     },
     Row {
         kind: CauseKind::Deregistered,
@@ -82,7 +82,7 @@ pub(super) const ALL: &[Row] = &[
     Row {
         kind: CauseKind::WrongClock,
         words: &["certificate has expired or is not yet valid", CALLS],
-        what: "by the host's clock the certificate is not valid",
+        what: "the certificate is not valid at the host's time",
         remedy: CLOCK,
     },
     Row {
@@ -102,36 +102,36 @@ pub(super) const ALL: &[Row] = &[
         kind: CauseKind::ServiceFails,
         words: &["ServerException|InternalFailure|InternalServerError|ServiceUnavailableException"],
         what: "ECS answers with an internal failure",
-        remedy: "wait: the ECS agent tries again; the AWS Health Dashboard tells of disturbances",
+        remedy: "wait: the ECS agent tries again; the AWS Health Dashboard shows disruptions",
     },
     Row {
         kind: CauseKind::BadTag,
         words: &["Tag| tag", REFUSALS],
-        what: "ECS does not take a tag of the container instance",
+        what: "ECS refuses a tag of the container instance",
         remedy: "correct it in `ecs.tags`: keys must not begin with `aws:`, and no more than 50 are allowed",
     },
     Row {
         kind: CauseKind::BadAttribute,
         words: &["Error registering attributes|Attribute validation failed|invalid attribute"],
-        what: "ECS does not take an attribute of the container instance",
+        what: "ECS refuses an attribute of the container instance",
         remedy: ATTRIBUTE,
     },
     Row {
         kind: CauseKind::BadAttribute,
         words: &["ttribute", REFUSALS],
-        what: "ECS does not take an attribute of the container instance",
+        what: "ECS refuses an attribute of the container instance",
         remedy: ATTRIBUTE,
     },
     Row {
         kind: CauseKind::BadCluster,
         words: &["luster name|luster ARN|luster reference|nvalid cluster|dentifier", REFUSALS],
-        what: "ECS does not take the name of the cluster",
+        what: "ECS refuses the name of the cluster",
         remedy: "correct `ecs.cluster`",
     },
     Row {
         kind: CauseKind::Deregistered,
         words: &["re-registration attempt with client performing invalid action"],
-        what: "ECS does not take the container instance that the ECS agent has saved",
+        what: "ECS refuses the container instance that the ECS agent has saved",
         remedy: START_ANEW,
     },
     Row {
@@ -143,7 +143,7 @@ pub(super) const ALL: &[Row] = &[
     Row {
         kind: CauseKind::BadSetting,
         words: &["failed to resolve service endpoint|Invalid Configuration|MissingRegion|UnknownEndpoint"],
-        what: "the ECS agent can't tell the name of ECS's endpoint",
+        what: "the ECS agent can't determine ECS's endpoint",
         remedy: "correct AWS_DEFAULT_REGION and ECS_BACKEND_HOST in `ecs.config`",
     },
     Row {
@@ -156,7 +156,7 @@ pub(super) const ALL: &[Row] = &[
     Row {
         kind: CauseKind::ProxyScheme,
         words: &["proxy: unknown scheme"],
-        what: "the ECS agent's WebSocket takes no https:// proxy",
+        what: "the ECS agent's WebSocket supports no https:// proxy",
         remedy: "write `proxy.url` with http://",
     },
     Row {
@@ -174,7 +174,7 @@ pub(super) const ALL: &[Row] = &[
     Row {
         kind: CauseKind::Untrusted,
         words: &["x509:|tls: failed to verify|tls: unknown certificate", CALLS],
-        what: "the ECS agent does not trust the certificate that it is shown",
+        what: "the ECS agent does not trust the certificate that it receives",
         remedy: "put the CA of an inspecting proxy into the host's trust store, or let the proxy pass ecs, ecs-a-* and \
             ecs-t-* of the region as they are; check the clock",
     },

@@ -26,9 +26,9 @@ pub(super) const ALL: &[Row] = &[
     Row {
         kind: CauseKind::SavedState,
         words: &["Error checking compatibility with previously saved state"],
-        what: "the tasks that the ECS agent has saved don't go with its settings",
+        what: "the ECS agent's saved tasks don't fit its settings",
         remedy: "set ECS_ENABLE_TASK_CPU_MEM_LIMIT back in `ecs.config`; or stop ecs.service, delete /var/lib/ecs/data, \
-            start it again",
+            start ecs.service again",
     },
     Row {
         kind: CauseKind::NoMetadata,
@@ -94,7 +94,7 @@ pub(super) const ALL: &[Row] = &[
         kind: CauseKind::WarmPool,
         words: &["Could not determine target lifecycle of instance"],
         what: "the ECS agent can't tell when the instance goes into service",
-        remedy: "take ECS_WARM_POOLS_CHECK out of `ecs.config` where no Auto Scaling group with a warm pool has the instance",
+        remedy: "remove ECS_WARM_POOLS_CHECK from `ecs.config` unless the instance belongs to an Auto Scaling group with a warm pool",
     },
     Row {
         kind: CauseKind::TaskEni,

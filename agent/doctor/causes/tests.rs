@@ -132,12 +132,12 @@ fn a_denial_is_mended_where_the_policy_is() {
         (
             "with an explicit deny in an identity-based policy",
             "a policy of the instance's role denies",
-            "take the deny",
+            "remove the deny",
         ),
         (
             "with an explicit deny in a service control policy",
             "a service control policy of the org",
-            "take the deny out",
+            "remove the deny from",
         ),
         (
             "because no VPC endpoint policy allows the ecs:Poll action",
@@ -147,7 +147,7 @@ fn a_denial_is_mended_where_the_policy_is() {
         (
             "with an explicit deny in a permissions boundary",
             "the permissions boundary of the instance's",
-            "take the deny",
+            "remove the deny",
         ),
     ] {
         let user =

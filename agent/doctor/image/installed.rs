@@ -33,7 +33,7 @@ pub const INSTALLED: [(&str, &str); 8] = [
 pub fn binary(host: &Host) -> Finding {
     let check = Check::Binary;
     let problem = |found: String, remedy: &str| {
-        Finding::problem(check, found, format!("{OUR_UNIT} starts it, and it does everything else"), remedy)
+        Finding::problem(check, found, format!("{OUR_UNIT} runs this binary, which does all the work"), remedy)
     };
     let (head, executable) = match host.head(BINARY, elf::HEAD) {
         Ok(Some(found)) => found,
@@ -51,19 +51,20 @@ pub fn binary(host: &Host) -> Finding {
     if !is_static {
         return problem(
             format!("{BINARY} needs a dynamic linker"),
-            "install the static one that `make build` makes: it runs whatever the C library of the image is",
+            "install the static binary that `make build` makes, which needs no C library of the image",
         );
     }
     let systemd = SYSTEMD.into_iter().find_map(|path| elf::read(&host.head(path, elf::HEAD).ok()??.0));
     match systemd {
         Some(systemd) if systemd.machine != machine => problem(
             format!("{BINARY} is made for {machine}, and the image for {}", systemd.machine),
-            "build it for the image's processor: `make build ARCH=x86_64`, or ARCH=arm64",
+            "build it for the image's architecture: `make build ARCH=x86_64`, or ARCH=arm64",
         ),
-        Some(_) => Finding::ok(check, format!("static, for {machine}, as the image is")),
-        None => {
-            Finding::unknown(check, format!("it is static, for {machine}; there is no systemd to compare that with"))
-        }
+        Some(_) => Finding::ok(check, format!("static, and for {machine}, like the image")),
+        None => Finding::unknown(
+            check,
+            format!("it is static, for {machine}; the image has no systemd to compare that with"),
+        ),
     }
 }
 
@@ -73,7 +74,7 @@ pub fn files(host: &Host) -> Vec<Finding> {
     let mut findings: Vec<_> = INSTALLED.iter().filter_map(|(path, text)| differs(host, path, text)).collect();
     if findings.is_empty() {
         let names = INSTALLED.iter().filter_map(|(path, _)| path.rsplit('/').next());
-        findings.push(Finding::ok(check, format!("{} files as of this version, {OUR_UNIT} first", names.count())));
+        findings.push(Finding::ok(check, format!("{} files match this version, among them {OUR_UNIT}", names.count())));
     }
     findings
 }

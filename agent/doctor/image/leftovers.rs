@@ -4,7 +4,7 @@ use super::super::finding::{Check, Finding};
 use crate::host::Host;
 use crate::well_known::{ECS_CONFIG, ECS_DATA, LOG_FILE, RUNS_FILE, STATE_DIRECTORY};
 
-const CLEANUP: &str = "builder-scripts/cleanup.sh removes it; it comes last before this check";
+const CLEANUP: &str = "builder-scripts/cleanup.sh removes it; run that script last, just before this check";
 /// The state that cloud-init keeps about the instance that it ran on, and about its runs.
 const CLOUD_INIT_STATE: [&str; 4] =
     ["/var/lib/cloud/instance", "/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem"];
@@ -14,10 +14,10 @@ const UNINITIALIZED: &str = "uninitialized";
 /// Returns a finding for each kind of leftover.
 pub fn findings(host: &Host) -> Vec<Finding> {
     let looks = [
-        (Check::State, ecs_agent(host), "it has saved nothing"),
+        (Check::State, ecs_agent(host), "the ECS agent has saved nothing"),
         (Check::LastRun, own_state(host), "ecs-firstrun has not run here"),
         (Check::EcsConfig, ecs_config(host), "it sets nothing"),
-        (Check::Identity, machine_id(host), "there is no machine id"),
+        (Check::Identity, machine_id(host), "there is no machine ID"),
         (Check::Identity, host_keys(host), "there are no SSH host keys"),
         (Check::CloudInit, cloud_init(host), "it has left no state"),
         (Check::SshKeys, authorized_keys(host), "no authorized_keys are left"),
@@ -48,7 +48,7 @@ fn own_state(host: &Host) -> Look {
     let state = host.names(STATE_DIRECTORY)?.into_iter().next().map(|name| format!("{STATE_DIRECTORY}/{name}"));
     let log = [LOG_FILE, RUNS_FILE].into_iter().find(|path| host.has(path)).map(str::to_owned);
     let Some(path) = state.or(log).or(host.ours()?.into_iter().next()) else { return Ok(None) };
-    let why = "ecs-firstrun has run on this host, and every instance of the image would find what it wrote here";
+    let why = "ecs-firstrun has run on this host, and every instance of the image would find the files that it wrote";
     let remedy = "bake from a host on which it has not run, or remove what it wrote: builder-scripts/cleanup.sh does, \
                   except lines in other programs' files";
     Ok(Some(Finding::problem(Check::LastRun, format!("{path} is left"), why, remedy)))
@@ -62,7 +62,10 @@ fn ecs_config(host: &Host) -> Look {
     if names.is_empty() {
         return Ok(None);
     }
-    let found = format!("{ECS_CONFIG} sets {}: that stays, and wins over the configuration", names.join(", "));
+    let found = format!(
+        "{ECS_CONFIG} sets {}: that setting stays on each instance, and overrides the configuration",
+        names.join(", ")
+    );
     Ok(Some(Finding::ok(Check::EcsConfig, found)))
 }
 
@@ -93,7 +96,7 @@ fn host_keys(host: &Host) -> Look {
 
 fn cloud_init(host: &Host) -> Look {
     match CLOUD_INIT_STATE.into_iter().find(|path| host.has(path)) {
-        Some(path) => left(Check::CloudInit, path, "cloud-init may take the instance for the one that was baked"),
+        Some(path) => left(Check::CloudInit, path, "cloud-init may mistake the instance for the one that was baked"),
         None => Ok(None),
     }
 }

@@ -235,7 +235,7 @@ impl Error {
         let (message, remedy) = end.map_or((text, None), |end| (&text[..end], Some(text[end + 1..].to_owned())));
         // serde's words for an enum whose forms are told apart by their content; ours name no types.
         if message.starts_with("data did not match any variant of untagged enum") {
-            return (format!("{} has none of the forms it can have", self.subject()), remedy);
+            return (format!("{} has none of the accepted forms", self.subject()), remedy);
         }
         match self.path.as_str() {
             "" => (message.to_string(), remedy),

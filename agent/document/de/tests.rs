@@ -124,7 +124,7 @@ fn each_mistake_is_said_in_plain_words() {
         ("agent: cloudwach", "`cloudwach` isn't a possible value of `agent`; did you mean `cloudwatch`?"),
         ("agent: x", "`x` isn't a possible value of `agent`; the values here are auto, cloudwatch"),
         ("agent: 1", "`agent` is a number, but text is expected; put it in quotes"),
-        ("options: {a: b}", "`options` has none of the forms it can have"),
+        ("options: {a: b}", "`options` has none of the accepted forms"),
         ("journal: yes", "`journal` is text, but true or false is expected; write `true`"),
         ("journal: No", "`journal` is text, but true or false is expected; write `false`"),
         ("journal: 'True'", "`journal` is text, but true or false is expected; remove the quotes"),

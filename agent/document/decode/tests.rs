@@ -233,7 +233,7 @@ fn messages_are_bounded() {
     let large = gzip(vec![b'#'; MAX_BYTES]);
     let large = ("Content-Type: application/gzip", &large[..]);
     assert_eq!(notes(multipart(&[large])), ["user data, part 1 (application/gzip) is left to cloud-init"]);
-    assert!(problems(multipart(&[large, ours, ours])).contains("part 2: the parts are longer than 1 MiB in all"));
+    assert!(problems(multipart(&[large, ours, ours])).contains("part 2: the parts are longer than 1 MiB in total"));
     let mut deep = String::from("MIME-Version: 1.0\n");
     for n in 0..50 {
         deep.push_str(&format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n"));

@@ -10,7 +10,7 @@ fn tree(text: &str) -> Node {
     root.unwrap()
 }
 
-/// The messages of the problems, each with its line, and the partial tree.
+/// Returns the partial tree, and the messages of the problems, each with its line.
 fn refused(text: &str) -> (Option<Node>, Vec<(Option<usize>, String)>) {
     let Loaded { root, problems, .. } = load(&Source::new("test", text));
     let said = problems.into_iter().map(|problem| (problem.line(), problem.message)).collect();
@@ -283,7 +283,7 @@ fn deep_and_long_documents_end_early() {
     }
 }
 
-/// CPU time of this thread, however busy the machine is.
+/// Returns the CPU time of this thread, which does not depend on the machine's load.
 fn processor_time() -> nix::sys::time::TimeSpec {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap()
 }

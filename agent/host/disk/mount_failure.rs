@@ -33,7 +33,7 @@ const REMEDIES: [(&[&str], &str); 6] = [
     (&["write-protected", "read-only"], "run `blockdev --setrw NODE`; or set `options: [ro]` in `storage`"),
     (
         &["needs cleaning", "orrupt", "xfs_repair", "read superblock", "CRC", "e2fsck", "fsck"],
-        "it is damaged: run `REPAIR NODE`; or take a volume from a snapshot of before",
+        "it is damaged: run `REPAIR NODE`; or restore the volume from an earlier snapshot",
     ),
     (&["already mounted", "busy"], "end what uses NODE, or choose another device"),
 ];

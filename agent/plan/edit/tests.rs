@@ -17,7 +17,7 @@ fn edit(path: &str, section: Option<&'static str>, lines: &[(&'static str, &str)
     }
 }
 
-/// Our lines for two moved data roots, in the policy's file of substitutes.
+/// Makes an edit with our lines for two moved data roots, in the policy's file of substitutes.
 fn substitutes() -> Edit {
     let path = "/etc/selinux/targeted/contexts/files/file_contexts.subs";
     Edit { separator: " ", ..edit(path, None, &[("/srv/a", "/var/lib/docker"), ("/srv/b", "/var/lib/other")]) }

@@ -55,7 +55,7 @@ impl HostLogs<'_> {
             notes.push(format!("the awslogs agent has no {}: these keys have no effect", unknown.join(", ")));
         }
         if logs.files.iter().any(|file| is_pattern(file.path.as_str())) {
-            notes.push("of files that match a pattern the awslogs agent sends the newest alone".to_owned());
+            notes.push("the awslogs agent sends only the newest of the files that match a pattern".to_owned());
         }
         notes
     }

@@ -147,18 +147,18 @@ impl HostLogs<'_> {
 
     pub(super) fn cloudwatch_notes(&self) -> Vec<String> {
         if !self.reads_journal() {
-            let note = "the journal is not sent: the CloudWatch agent reads it from 1.300070 on".to_owned();
+            let note = "the journal is not sent: the CloudWatch agent can read it from version 1.300070 on".to_owned();
             return self.config.logs.journal.then_some(note).into_iter().collect();
         }
         let mut notes = Vec::new();
         if self.config.logs.retention_days.map(i64::from) == Some(NO_RETENTION_OF_JOURNAL) {
             notes.push(format!(
-                "the journal's log groups keep events for ever: the CloudWatch agent takes {NO_RETENTION_OF_JOURNAL} days for files only"
+                "the journal's log groups keep events for ever: the CloudWatch agent accepts {NO_RETENTION_OF_JOURNAL} days only for files"
             ));
         }
         if self.config.logs.class.is_some() {
             notes.push(
-                "the journal's log groups are of the class STANDARD: the CloudWatch agent gives them no other"
+                "the journal's log groups are of the class STANDARD: the CloudWatch agent can't give them another"
                     .to_owned(),
             );
         }
@@ -169,7 +169,7 @@ impl HostLogs<'_> {
         let unknown = group.placeholders().chain(stream.placeholders()).find(|held| !is_known(held));
         if let Some(placeholder) = unknown {
             notes.push(format!(
-                "in names for the journal {} is the instance's id: the CloudWatch agent fills in nothing there",
+                "in the journal's names, {} becomes the instance ID: the CloudWatch agent fills in no placeholders there",
                 placeholder.text()
             ));
         }

@@ -316,7 +316,7 @@ impl WorldCheck<'_, '_> {
         let span = self.value_at(&["signal", "resource"])?;
         let (text, range) = self.layer(&span)?;
         let name = text.unknown(&range).filter(|name| self.world.template.resources.contains_key(name))?;
-        let message = format!("`signal.resource` is the name that `{name}` has in AWS, which no signal is for");
+        let message = format!("`signal.resource` is the physical ID of `{name}`, but a signal needs the logical ID");
         Some(self.moved(Problem::at(&span, message).remedy(format!("write the logical ID, `{name}`, without `${{}}`"))))
     }
 

@@ -89,7 +89,7 @@ impl<'a> World<'a> {
             return match scalar(node) {
                 Some(value) => made(value, node, PartOrigin::Written),
                 None if matches!(node.value, Value::Null) => Text::default(),
-                None => self.malformed(node, "a list or a mapping is no text"),
+                None => self.malformed(node, "a list or a mapping is not text"),
             };
         };
         match name {

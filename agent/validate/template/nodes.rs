@@ -26,7 +26,7 @@ pub(super) fn scalar(node: &Node) -> Option<&str> {
     }
 }
 
-/// The values of a mapping with their keys, or those of a list.
+/// Returns the values of a mapping with their keys, or the items of a list with empty keys.
 pub(super) fn children(node: &Node) -> Vec<(&str, &Node)> {
     match &node.value {
         Value::Mapping(entries) => entries.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect(),

@@ -212,7 +212,7 @@ impl<'a> Template<'a> {
             GROUP if refreshes => {
                 "; an instance refresh waits for no signal, but for a lifecycle hook on the launch of instances"
             }
-            GROUP if is_replaced.is_some() => ", by which a replacing update waits, too",
+            GROUP if is_replaced.is_some() => ", which also applies to a replacing update",
             GROUP => ", and an `UpdatePolicy` with `WaitOnResourceSignals`",
             "AWS::EC2::Instance" => "",
             "" => return "name an Auto Scaling group or an instance".to_owned(),

@@ -170,7 +170,7 @@ fn what_hurts_is_warned_of_in_its_place() {
     assert!(found.len() == 1 && found[0].contains("gives up after 14m"), "{found:?}");
 
     let long = format!("ecs: {{cluster: x}}\nlogs: {{group: stack/x}}\n# {}", "x".repeat(16_000));
-    assert!(warnings(stack(policies, covered, &long))[0].contains("near the 16384"), "size");
+    assert!(warnings(stack(policies, covered, &long))[0].contains("near EC2's limit of 16384"), "size");
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl Text {
         })
     }
 
-    /// The parts, each with the byte of the text at which it begins.
+    /// Returns the parts, each with the byte of the text at which the part begins.
     fn placed(&self) -> impl Iterator<Item = (usize, &TextPart)> {
         self.parts.iter().scan(0, |at, part| {
             let begins = *at;

@@ -84,7 +84,7 @@ impl<'a> World<'a> {
         let Some(refresh) = self.node_at(policies, &["AutoScalingInstanceRefresh"]) else { return false };
         if self.node_at(policies, &["AutoScalingRollingUpdate"]).is_some() {
             let message = format!(
-                "`{id}` has AutoScalingInstanceRefresh and AutoScalingRollingUpdate, with which each update of the stack fails"
+                "`{id}` has AutoScalingInstanceRefresh and AutoScalingRollingUpdate, so each update of the stack fails"
             );
             problems.push(at_key(policies, "AutoScalingRollingUpdate", message).remedy("leave one of them out"));
         }
@@ -98,7 +98,7 @@ impl<'a> World<'a> {
             Ok(Some(node)) => match self.known(node) {
                 Some(strategy) if !STRATEGIES.contains(&strategy.as_str()) => {
                     let remedy = did_you_mean(&strategy, STRATEGIES).unwrap_or_else(|| set.to_owned());
-                    let message = format!("`{strategy}` is no `Strategy` of an instance refresh");
+                    let message = format!("`{strategy}` is not a `Strategy` of an instance refresh");
                     problems.push(Problem::at(&node.span, message).remedy(remedy));
                     false
                 }
@@ -123,7 +123,8 @@ impl<'a> World<'a> {
             }
         }
         let Some(properties) = self.node_at(group, &["Properties"]) else { return };
-        let remedy = "give it one, each of whose `Overrides` has an `ImageId`, in place of `LaunchTemplate`";
+        let remedy =
+            "replace `LaunchTemplate` by a `MixedInstancesPolicy` with an `ImageId` in each of its `Overrides`";
         let mixed = match self.at(properties, &["MixedInstancesPolicy", "LaunchTemplate"]) {
             Ok(Some(mixed)) => mixed,
             Ok(None) if self.template.is_complete => {

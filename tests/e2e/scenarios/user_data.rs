@@ -64,7 +64,7 @@ pub fn packed_beside_a_slow_script(stage: &Stage) -> Result<()> {
     machine.sh("test -e /etc/of-the-script").map(drop)
 }
 
-/// What stands in the user data of those who used the shell script before: it runs inside cloud-final, which ECS waits for.
+/// A script that calls the agent, as users of the former shell script have. It runs inside cloud-final, which ECS waits for.
 pub fn script_that_calls_the_agent(stage: &Stage) -> Result<()> {
     let user_data = "#!/bin/bash
 export ECS_CLUSTER=production STACK_NAME=web AUTOSCALING_GROUP=Instances

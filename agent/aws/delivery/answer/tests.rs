@@ -150,21 +150,26 @@ fn each_refusal_has_its_own_remedy() {
     for (method, code, message, remedy) in [
         (InstanceIdentity, "ValidationError", "Stack 'x' does not exist", "check signal.stack, signal.resource and"),
         (Iam, "ValidationError", "Stack 'x' does not exist", "check signal.stack, signal.resource and"),
-        (Iam, "ValidationError", "no", "check that signal.resource is a logical id"),
+        (Iam, "ValidationError", "no", "check that signal.resource is a logical ID"),
         (Iam, "AccessDenied", "no", "must permit cloudformation:SignalResource"),
         (InstanceIdentity, "ValidationError", "no", "the instance must belong to signal.stack"),
         (InstanceIdentity, "AccessDenied", "no", "the instance must belong to signal.stack"),
-        (Iam, "SignatureDoesNotMatch", "no", "the secret key must be that of the access key"),
+        (Iam, "SignatureDoesNotMatch", "no", "the secret key must belong to the access key"),
         (LifecycleHook, "IncompleteSignature", "no", "no proxy may change the request's headers"),
         (WaitHandle, "AccessDenied", "Access Denied", "the policy of the VPC endpoint for S3 must allow s3:PutObject"),
         (WaitHandle, "AccessDenied", "Request has expired", "create the stack again"),
         (WaitHandle, "ExpiredToken", "The provided token has expired.", "create the stack again"),
-        (WaitHandle, "AccessDenied", "Query-string authentication requires the Signature", "cut short: give it whole"),
+        (
+            WaitHandle,
+            "AccessDenied",
+            "Query-string authentication requires the Signature",
+            "cut short: give the complete URL",
+        ),
         (
             WaitHandle,
             "AuthorizationQueryParametersError",
             "Query-string authentication version 4 requires the X-Amz-Date parameter",
-            "cut short: give it whole",
+            "cut short: give the complete URL",
         ),
         (WaitHandle, "SignatureDoesNotMatch", "no", "the URL was changed on its way"),
         (WaitHandle, "InvalidAccessKeyId", "no", "the URL was changed on its way"),
@@ -189,12 +194,12 @@ fn each_refusal_has_its_own_remedy() {
 fn a_denial_has_the_remedy_of_the_policy_that_it_names_whatever_was_asked_for() {
     use Method::{Iam, InstanceIdentity, LifecycleHook, WaitHandle};
     for (named, remedy) in [
-        ("with an explicit deny in a service control policy", "take the deny out of a service control policy"),
+        ("with an explicit deny in a service control policy", "remove the deny from a service control policy"),
         ("because no VPC endpoint policy allows the x:Y action", "allow the action in the policy of the VPC endpoint"),
         ("because no permissions boundary allows the x:Y action", "allow the action in the permissions boundary"),
         ("because no session policy allows the x:Y action", "allow the action in the session policy"),
         ("because no resource control policy allows the x:Y action", "allow the action in a resource control policy"),
-        ("with an explicit deny in an identity-based policy", "take the deny out of a policy of the instance's role"),
+        ("with an explicit deny in an identity-based policy", "remove the deny from a policy of the instance's role"),
     ] {
         let message = format!("User: arn:aws:sts::1:assumed-role/r/i-2 is not authorized to perform: x:Y {named}");
         for method in [InstanceIdentity, Iam, LifecycleHook, WaitHandle] {

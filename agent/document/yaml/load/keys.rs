@@ -57,7 +57,7 @@ impl Loader {
             return match node.value {
                 Value::Null => Problem::at(span, "a key is missing before the `:`"),
                 _ if is_template => {
-                    let message = "`{{ ... }}` is to YAML a mapping whose key is a mapping";
+                    let message = "YAML reads `{{ ... }}` as a mapping whose key is a mapping";
                     Problem::at(span, message).remedy(NOT_FILLED_IN)
                 }
                 _ => Problem::at(span, "a key must be text, not a list or a mapping"),

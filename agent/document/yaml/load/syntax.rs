@@ -56,7 +56,7 @@ impl Loader {
                 format!("write {sign}")
             }
             None if is_word(line) && line.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
-                "take out what is left of a heredoc".to_owned()
+                "remove the rest of a heredoc".to_owned()
             }
             None if is_word(line) => "write `: ` and a value behind the word".to_owned(),
             _ => return None,
