@@ -2,6 +2,7 @@
 //!
 //! The stub of systemd-run really runs them here. `tests/e2e` has the real one.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use ecs_firstrun::report::Outcome;
@@ -82,13 +83,16 @@ fn each_way_to_fail_has_its_own_reason() {
         ),
         ("kill -TERM $$", "", "was killed by signal 15; it printed nothing"),
         ("'echo begun; sleep 60'", ", timeout: 1s", "had not ended after 1s, and was stopped; its last line is: begun"),
-        ("[/opt/install.sh]", "", "can't run: there is no /opt/install.sh"),
-        ("[/etc/plain]", "", "can't run: /etc/plain is not executable, or its interpreter is missing"),
-        ("[no-such-program, x]", "", "can't run: no-such-program is not executable, or its interpreter is missing"),
+        ("[/opt/install.sh]", "", "can't run: Failed to find executable /opt/install.sh: No such file or directory"),
+        ("[/etc/plain]", "", "can't run: Failed to find executable /etc/plain: Permission denied"),
+        ("[no-such-program, x]", "", "can't run: Failed to find executable no-such-program: No such file or directory"),
+        ("[/etc/script]", "", "can't run: the program's interpreter is missing, or it is built for another processor"),
         ("'echo password=hunter2; exit 1'", "", "ended with exit status 1; its last line is: password=***"),
     ] {
         let host = host("", &format!("  before_docker:\n    - {{name: agent, run: {run}{rest}}}\n"));
         host.put("/etc/plain", "no program\n");
+        host.put("/etc/script", "#!/no/interpreter\n");
+        std::fs::set_permissions(host.at("/etc/script"), std::fs::Permissions::from_mode(0o755)).unwrap();
         let ended = host.run();
         let reason = reason(&host, &ended);
         let words = format!("before_docker: run the hook agent: {expected}");

@@ -160,7 +160,19 @@ fn the_data_root_is_labelled_in_time(plan: &Plan) -> bool {
     label > last_mount && label > Some(edit) && docker.is_none_or(|docker| label < Some(docker))
 }
 
-const STEPS: [&str; 7] = ["logs", "proxy", "ecs", "storage", "docker", "start", "wait"];
+const STEPS: [&str; 11] = [
+    "logs",
+    "proxy",
+    "ecs",
+    "storage",
+    "docker",
+    "before_docker",
+    "start",
+    "before_ecs",
+    "start_ecs",
+    "wait",
+    "after_registration",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
@@ -177,11 +189,15 @@ proptest! {
         prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
         prop_assert!(plan.steps.iter().all(|step| !step.actions.is_empty()));
 
-        let ends: Vec<_> = actions(&plan).into_iter().map(|action| {
+        // Only what users have asked for comes after a wait for Docker or the ECS agent, and what that in turn comes before.
+        let is_wait = |action: &&Action| {
             matches!(action, Action::WaitFor(wait) if !matches!(wait.condition, Condition::DevicePresent { .. }))
-        }).collect();
-        let last = ends.len() - 1;
-        prop_assert!(ends.iter().enumerate().all(|(index, is_end)| !is_end || index == last), "{}", plan);
+        };
+        let mut after = actions(&plan).into_iter().skip_while(|action| !is_wait(action));
+        let may_follow = |action: &Action| is_wait(&action)
+            || matches!(action, Action::RunHook { .. })
+            || matches!(action, Action::StartUnit { unit, .. } if unit == "ecs.service");
+        prop_assert!(after.all(may_follow), "{}", plan);
 
         let paths: Vec<_> = actions(&plan).into_iter().filter_map(path_of).collect();
         prop_assert!(paths.iter().all(|path| path.starts_with('/')), "{:?}", paths);

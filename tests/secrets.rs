@@ -15,13 +15,15 @@ use ecs_firstrun::rehearse::Scenario;
 
 /// Our part of the user data, with a secret wherever it can have one. What is signalled, and through which proxy, is given.
 fn ours(signal: &str, proxy: &str) -> String {
-    let [auth, id, key, token] =
-        [Canary::EngineAuthData, Canary::AccessKeyId, Canary::SecretAccessKey, Canary::DockerToken].map(Canary::quoted);
+    let of_ecs = [Canary::EngineAuthData, Canary::AccessKeyId, Canary::SecretAccessKey];
+    let [auth, id, key] = of_ecs.map(Canary::quoted);
+    let [token, argument] = [Canary::DockerToken, Canary::HookArgument].map(Canary::quoted);
     format!(
         "signal: {signal}
 {proxy}
 storage: [{{device: /dev/xvdcy, mount: /data}}]
 docker: {{daemon: {{log-opts: {{splunk-token: \"{token}\"}}}}}}
+hooks: {{before_docker: [{{name: a, run: [test, \"{argument}\"]}}]}}
 ecs:
   cluster: production
   config:

@@ -85,6 +85,8 @@ fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
         ["proxy", "url"] if is_text => Visibility::Proxy,
         ["proxy", ..] => Visibility::Nothing,
         ["docker", "daemon"] | ["ecs", "config"] if !is_mapping => Visibility::Nothing,
+        // A command may have a secret among its arguments.
+        ["hooks", .., "run"] => Visibility::Nothing,
         // People may give the URL in base64, as cfn-signal takes it.
         ["signal", "wait_handle"] if !is_mapping => Visibility::Nothing,
         // The keys of an object tell which of its values are secret. An unknown variable may be secret, and a proxy's URL
@@ -95,7 +97,7 @@ fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
             Some(_) => Visibility::All,
         },
         // People write whole URLs even where a name is wanted.
-        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal" | "hooks", ..] => Visibility::Proxy,
+        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal", ..] => Visibility::Proxy,
         [section, ..] if SECTIONS.contains(section) => Visibility::All,
         _ => Visibility::Proxy,
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tokio::time::{Instant, sleep};
 
-use super::program::failure;
 use super::{Host, UnitState};
 use crate::config::types::HookName;
 use crate::config::{Command, OnFailure};
@@ -63,15 +62,18 @@ impl Host {
         let unit = unit_of(wanted.name);
         // An earlier run may have been killed while its command ran.
         self.unload(&unit).await?;
-        let arguments = arguments(wanted, &unit, allowed);
+        let options = options(wanted, &unit, allowed);
+        let options: Vec<_> = options.iter().map(String::as_str).collect();
+        // systemd replaces variables in arguments: systemd.service(5).
+        let arguments: Vec<_> = wanted.command.arguments.iter().map(|argument| argument.replace('$', "$$")).collect();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        // systemd-run fails if the program can't be executed, and the unit then tells why.
-        let called = self.output("systemd-run", &arguments).await?;
+        let called = self.output_of("systemd-run", &options, &arguments).await?;
         let state = self.ended(&unit).await?;
         if state.load == "not-found" {
             return Err(match called.status.success() {
                 true => anyhow!("was stopped before it had ended"),
-                false => failure("systemd-run", &arguments[..1], &called),
+                // Such as a program that is not there.
+                false => anyhow!("can't run: {}", one_line(String::from_utf8_lossy(&called.stderr).trim())),
             });
         }
         let result = match state.is_active() {
@@ -110,7 +112,11 @@ impl Host {
         let ending = match (state.result.as_str(), state.exit.as_str()) {
             ("timeout", _) => format!("had not ended after {}, and was stopped", humantime::format_duration(allowed)),
             ("oom-kill", _) => "was killed, since memory ran out (OOM)".to_owned(),
-            ("exit-code", EXIT_EXEC) => return anyhow!(self.no_program(&wanted.command.program)),
+            ("exit-code", EXIT_EXEC) => {
+                return anyhow!(
+                    "can't run: the program's interpreter is missing, or it is built for another processor"
+                );
+            }
             ("exit-code", status) => format!("ended with exit status {status}"),
             ("success", _) => "was stopped before it had ended".to_owned(),
             (_, signal) if state.is_killed => format!("was killed by signal {signal}"),
@@ -121,14 +127,6 @@ impl Host {
             None => "it printed nothing".to_owned(),
         };
         anyhow!("{ending}; {said} (`journalctl -u {}` has the rest)", unit_of(wanted.name))
-    }
-
-    /// Says why a program can't be executed.
-    fn no_program(&self, program: &str) -> String {
-        match program.starts_with('/') && !self.at(program).exists() {
-            true => format!("can't run: there is no {program}"),
-            false => format!("can't run: {program} is not executable, or its interpreter is missing"),
-        }
     }
 
     /// Returns the last line that the processes of a unit's start have printed.
@@ -148,10 +146,10 @@ fn unit_of(name: &HookName) -> String {
     format!("ecs-firstrun-hook-{name}.service")
 }
 
-/// Returns the arguments of systemd-run(1). The unit stays until its state is read, and a stop of this agent's unit ends the
-/// hook's unit, too.
-fn arguments(wanted: &Wanted<'_>, unit: &str, allowed: Duration) -> Vec<String> {
-    let mut arguments = vec![
+/// Returns the options of systemd-run(1), and the program that it runs. The unit stays until its state is read, and a stop of
+/// this agent's unit ends the hook's unit, too.
+fn options(wanted: &Wanted<'_>, unit: &str, allowed: Duration) -> Vec<String> {
+    let mut options = vec![
         format!("--unit={unit}"),
         "--quiet".to_owned(),
         format!("--description=The hook {} of ecs-firstrun", wanted.name),
@@ -162,9 +160,7 @@ fn arguments(wanted: &Wanted<'_>, unit: &str, allowed: Duration) -> Vec<String> 
         format!("--property=TimeoutStopSec={}", STOP.as_secs()),
         format!("--property=PartOf={OUR_UNIT}"),
     ];
-    arguments.extend(wanted.environment.map(|file| format!("--property=EnvironmentFile={file}")));
-    arguments.extend(["--".to_owned(), wanted.command.program.clone()]);
-    // systemd replaces variables in arguments: systemd.service(5).
-    arguments.extend(wanted.command.arguments.iter().map(|argument| argument.replace('$', "$$")));
-    arguments
+    options.extend(wanted.environment.map(|file| format!("--property=EnvironmentFile={file}")));
+    options.extend(["--".to_owned(), wanted.command.program.clone()]);
+    options
 }

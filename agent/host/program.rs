@@ -44,6 +44,14 @@ impl Host {
     /// # Errors
     /// A program that can't be run.
     pub async fn output(&self, program: &str, arguments: &[&str]) -> Result<Output> {
+        self.output_of(program, arguments, &[]).await
+    }
+
+    /// Runs a program like [`Host::output`], with more arguments at the end, which are not shown.
+    ///
+    /// # Errors
+    /// A program that can't be run.
+    pub(super) async fn output_of(&self, program: &str, arguments: &[&str], hidden: &[&str]) -> Result<Output> {
         let path = folders();
         tracing::debug!("run {}", command_line(program, arguments));
         // The programs are those of the host: what they read must not depend on who called this agent.
@@ -55,6 +63,7 @@ impl Host {
         command
             .arg0(program)
             .args(arguments)
+            .args(hidden)
             .env("PATH", path)
             .env("LC_ALL", "C")
             .env_remove("NOTIFY_SOCKET")

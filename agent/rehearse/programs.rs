@@ -117,7 +117,9 @@ fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramO
         "dmesg" | "udevadm" => Ok(ProgramOutput::default()),
         _ => disks::run(program, args, state),
     }?;
-    let (program, args) = (program.to_owned(), args.to_vec());
+    // A plan doesn't show the arguments of a hook, and neither does the record.
+    let shown = if program == "systemd-run" { hooks::without_arguments(args) } else { args };
+    let (program, args) = (program.to_owned(), shown.to_vec());
     let exit = outcome.exit;
     state.record(&Call { program, args, start, exit })?;
     Ok(outcome)

@@ -7,7 +7,7 @@ use super::template::surroundings::Surroundings;
 use super::warning::warning;
 use super::{log_files, logs, volumes};
 use crate::config::types::TimeSpan;
-use crate::config::{Config, Signal};
+use crate::config::{Config, HookPoint, Signal};
 use crate::document::decode::Document;
 use crate::document::problem::Problem;
 use crate::ecs_variables::{holds_secret, is_secret};
@@ -74,15 +74,29 @@ fn timeouts(
             "give both the same time",
         );
     }
-    let is_given =
-        |document: &Document| document.config.as_ref().is_some_and(|root| root.at(&["wait", "timeout"]).is_some());
+    let is_given = |path: &[&str]| {
+        documents.iter().any(|document| document.config.as_ref().is_some_and(|root| root.at(path).is_some()))
+    };
     let allowed = config.time_allowed(Duration::ZERO);
-    if config.wait.timeout.0 > allowed && documents.iter().any(is_given) {
+    if config.wait.timeout.0 > allowed && is_given(&["wait", "timeout"]) {
         warn(
             &["wait", "timeout"],
             format!("a run gives up after {}, before `wait.timeout` is over", shown(allowed)),
             "make `wait.timeout` shorter, or `signal.timeout` and the stack's own timeout longer",
         );
+    }
+    for point in HookPoint::ALL {
+        let hooks = config.hooks.at(point).iter().enumerate();
+        for (index, hook) in hooks.filter(|(_, hook)| hook.timeout.0.0 > allowed) {
+            let path = ["hooks", point.key(), &index.to_string(), "timeout"];
+            if is_given(&path) {
+                let name = &hook.name;
+                let message =
+                    format!("a run gives up after {}, before the time of the hook `{name}` is over", shown(allowed));
+                let remedy = "make its `timeout` shorter, or `signal.timeout` and the stack's own timeout longer";
+                warn(&path, message, remedy);
+            }
+        }
     }
 }
 

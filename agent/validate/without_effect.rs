@@ -52,7 +52,7 @@ fn never_filled<'n>(node: &'n Node, keys: &mut Vec<&'n str>, found: &mut Vec<Pro
             let remedy = "use a parameter of the type AWS::SSM::Parameter::Value<String>";
             found.push(Problem::at(&node.span, message).remedy(remedy));
         }
-        Value::String(text) if !is_name(keys) => {
+        Value::String(text) if !has_own_variables(keys) => {
             if let Some(name) = variable(text) {
                 let message = format!("nothing fills in `{}`", node.span.shown(name));
                 let remedy =
@@ -64,9 +64,13 @@ fn never_filled<'n>(node: &'n Node, keys: &mut Vec<&'n str>, found: &mut Vec<Pro
     }
 }
 
-/// Tells whether a value is the name of a log group or stream, which has variables of its own.
-fn is_name(keys: &[&str]) -> bool {
-    keys.first() == Some(&"logs") && keys.last().is_some_and(|last| NAMES.contains(last))
+/// Tells whether a value has variables of its own: the name of a log group or stream, or the command of a hook.
+fn has_own_variables(keys: &[&str]) -> bool {
+    match keys {
+        ["logs", .., last] => NAMES.contains(last),
+        ["hooks", .., last] => *last == "run",
+        _ => false,
+    }
 }
 
 /// Returns the first `${Name}` of a text.

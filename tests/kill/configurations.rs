@@ -47,6 +47,7 @@ pub const ALL: &[Configuration] = &[
     Configuration { name: "refused", set_up: refused, meanwhile: None, check: None },
     Configuration { name: "awslogs, store", set_up: awslogs, meanwhile: None, check: Some("xfs_repair -n $DEV") },
     Configuration { name: "script, conf.d", set_up: script, meanwhile: None, check: None },
+    Configuration { name: "hooks", set_up: hooks, meanwhile: None, check: None },
     // The files of an earlier run are removed again.
     Configuration { name: "proxy gone", set_up: proxy_gone, meanwhile: None, check: None },
     // The next run's configuration no longer asks for the files that the disturbed run writes.
@@ -194,6 +195,16 @@ fn script() -> Bench {
         ("AUTOSCALING_GROUP", "Instances"),
         ("AWS_DEFAULT_REGION", "eu-central-1"),
     ];
+    bench
+}
+
+/// Commands that run, at each point of a boot. They do the same however often they run.
+fn hooks() -> Bench {
+    let hook = |name: &str| format!("[{{name: {name}, run: 'echo {name} >{name}; echo said'}}]");
+    let (first, second, third) = (hook("first"), hook("second"), hook("third"));
+    let hooks = format!("hooks: {{before_docker: {first}, before_ecs: {second}, after_registration: {third}}}\n");
+    let bench = in_cloud(&format!("{SMALLEST}{hooks}"));
+    bench.host().rehearsal.programs.run_hooks().unwrap();
     bench
 }
 

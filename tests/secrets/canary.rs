@@ -32,6 +32,8 @@ pub enum Canary {
     ImageDocker,
     ImageEcs,
     ImageDnf,
+    /// The arguments of a hook. Each user of the host can read a command line, so that of systemd-run may have them.
+    HookArgument,
     /// The arguments and the environment of `signal`.
     SignalSecret,
 }
@@ -82,7 +84,7 @@ impl Canary {
             Self::ImageDocker => &["etc/docker/daemon.json", "var/lib/ecs-firstrun/image/daemon.json"],
             Self::ImageEcs => &["etc/ecs/ecs.config"],
             Self::ImageDnf => &["etc/dnf/dnf.conf"],
-            Self::WaitHandle | Self::ShellPart | Self::CloudConfig | Self::SignalSecret => &[],
+            Self::WaitHandle | Self::ShellPart | Self::CloudConfig | Self::HookArgument | Self::SignalSecret => &[],
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,12 @@ pub(super) fn last_line(invocation: &str, state: &StubState) -> Option<String> {
     Some(state.read(JOURNAL, &unit)?.lines().last()?.to_owned() + "\n")
 }
 
+/// Returns the command line without the arguments of the program that is run.
+pub(super) fn without_arguments(args: &[String]) -> &[String] {
+    let end = args.iter().position(|arg| arg == "--").map_or(args.len(), |at| at + 2);
+    &args[..end.min(args.len())]
+}
+
 pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutput> {
     let mut parts = args.splitn(2, |arg| arg == "--");
     let options = parts.next().unwrap_or_default();
@@ -61,7 +67,13 @@ pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutpu
         (None, Some(_)) => {
             let limit = value("--property=RuntimeMaxSec=").and_then(|text| text.strip_suffix("ms")?.parse().ok());
             let limit = Duration::from_millis(limit.unwrap_or(u64::MAX));
-            execute(program, arguments, limit, value("--property=EnvironmentFile="), unit, state)?
+            let program = match found(program, state) {
+                Ok(program) => program,
+                Err(why) => {
+                    return Ok(ProgramOutput::failed(1, format!("Failed to find executable {program}: {why}\n")));
+                }
+            };
+            execute(&program, arguments, limit, value("--property=EnvironmentFile="), unit, state)?
         }
     };
     // RemainAfterExit=yes keeps a unit active.
@@ -84,14 +96,13 @@ pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutpu
 
 /// Runs a command in the scratch root to its end, and kills its process group when its time is over.
 fn execute(
-    program: &str,
+    program: &Path,
     arguments: &[String],
     limit: Duration,
     environment: Option<&str>,
     unit: &str,
     state: &StubState,
 ) -> io::Result<Ended> {
-    let Some(program) = found(program, state) else { return Ok(EXEC) };
     state.write(JOURNAL, unit, "")?;
     let output = File::create(state.entry(JOURNAL, unit))?;
     let mut command = Command::new(program);
@@ -125,15 +136,16 @@ fn execute(
 }
 
 /// Finds a program below the scratch root, else on this machine.
-fn found(program: &str, state: &StubState) -> Option<PathBuf> {
+fn found(program: &str, state: &StubState) -> Result<PathBuf, &'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let candidates: Vec<PathBuf> = match program.starts_with('/') {
         true => vec![state.hosted(program), program.into()],
         false => std::env::split_paths(&path).map(|folder| folder.join(program)).collect(),
     };
-    let is_program =
-        |path: &PathBuf| path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
-    candidates.into_iter().find(is_program)
+    let mut files = candidates.into_iter().filter(|path| path.is_file()).peekable();
+    let missing = if files.peek().is_some() { "Permission denied" } else { "No such file or directory" };
+    let is_program = |path: &PathBuf| path.metadata().is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
+    files.find(is_program).ok_or(missing)
 }
 
 /// Reads the variables of a file for `EnvironmentFile=`.

@@ -26,7 +26,7 @@ wait: {timeout: 45s}
 ";
 
 /// The agent failed, told CloudFormation once, and says this on the console, in its status and in its report.
-fn failed_saying(lab: &Lab, machine: &mut Machine, reason: &str) -> Result<()> {
+pub fn failed_saying(lab: &Lab, machine: &mut Machine, reason: &str) -> Result<()> {
     same("the agent ended", machine.settled()?, Ended::Failed(1))?;
     same("signalled", lab.only_signal()?.status.as_str(), "FAILURE")?;
     let report = machine.report()?;

@@ -3,6 +3,7 @@
 mod disks;
 mod failures;
 mod first_boot;
+mod hooks;
 mod image_store;
 mod logs;
 mod power_cut;
@@ -24,6 +25,7 @@ pub const ALL: &[Scenario] = &[
     ("first_boot_and_reboots", first_boot::first_boot_and_reboots),
     ("logs_with_their_times_and_without_the_password", logs::with_their_times_and_without_the_password),
     ("power_cut_three_times", power_cut::three_times),
+    ("hooks_over_a_power_cut_and_a_reboot", hooks::over_a_power_cut_and_a_reboot),
     ("instance_store_over_stop_and_start", disks::instance_store),
     ("root_volume_replaced", root_volume::replaced),
     ("image_store_in_containerd", image_store::in_containerd),
@@ -31,6 +33,7 @@ pub const ALL: &[Scenario] = &[
     ("image_store_below_the_data_root", image_store::below_the_data_root),
     ("volume_grown_and_gone", disks::volume_grown_and_gone),
     ("selinux_labels_of_fresh_filesystems", selinux::labels_of_fresh_filesystems),
+    ("hook_that_fails", hooks::that_fails),
     ("disk_missing", failures::disk_missing),
     ("disk_with_foreign_data", failures::disk_with_foreign_data),
     ("ecs_agent_exits_for_good", failures::agent_exits_for_good),
