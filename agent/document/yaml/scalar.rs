@@ -1,6 +1,6 @@
 //! Resolves plain scalars, and measures quoted ones.
 
-use super::Value;
+use super::node::Value;
 
 /// Resolves a plain scalar by the core schema (YAML 1.2.2, chapter 10.3.2). A whole number beyond 64 bits becomes a float.
 pub(super) fn resolve(text: &str) -> Value {

@@ -1,4 +1,4 @@
-use super::load::{MAX_DEPTH, MAX_NODES, MAX_TEMPLATE};
+use super::load::loader::{MAX_DEPTH, MAX_NODES, MAX_TEMPLATE};
 use super::*;
 use crate::document::decode::Document;
 use crate::document::problem::Source;

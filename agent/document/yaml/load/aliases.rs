@@ -1,18 +1,18 @@
 //! Anchors and their aliases, bounded: each level of nested anchors doubles a document.
 
-use super::{Loader, MAX_DEPTH};
+use super::loader::{Loader, MAX_DEPTH};
 use crate::document::problem::{Problem, Span};
-use crate::document::yaml::{Node, Size};
+use crate::document::yaml::node::{Node, Size};
 
 /// Bytes of text in one document that aliases add to it.
 const MAX_REPEATED: usize = 256 << 10;
 
 impl Loader {
-    /// Adds a copy of the node that an alias repeats, as long as the document stays within its bounds.
-    pub(super) fn alias(&mut self, anchor: usize, span: &Span) {
+    /// Copies the node that an alias repeats. Nothing, and a problem, if the document would exceed its bounds.
+    pub(super) fn alias(&mut self, anchor: usize, span: &Span) -> Option<Node> {
         let Some(target) = self.anchors.get(&anchor) else {
             self.report(Problem::at(span, "the alias stands within the very value that it repeats"));
-            return self.refuse();
+            return None;
         };
         let fits = |size: &Size| {
             // Values that are written out after the aliases must have room, too.
@@ -30,13 +30,12 @@ impl Loader {
             if !self.problems.iter().any(|problem| problem.message == message) {
                 self.report(Problem::at(span, message));
             }
-            return self.refuse();
+            return None;
         };
         self.nodes += size.nodes;
         self.repeated.nodes += size.nodes;
         self.repeated.bytes += size.bytes;
-        let node = node.copy();
-        self.add(node, 0);
+        Some(node.copy())
     }
 
     /// Keeps the node of an anchor, unless all kept nodes together become larger than a document may be.

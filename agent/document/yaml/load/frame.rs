@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::document::problem::Span;
-use crate::document::yaml::{Entry, Node, NodeId, Value};
+use crate::document::yaml::node::{Entry, Node, NodeId, Value};
 
 /// A list or mapping whose end hasn't come yet.
 pub(super) struct Frame {

@@ -1,9 +1,10 @@
 //! Keys: those above a place, and those that can't be used.
 
 use super::frame::{Collection, Frame, Mapping, Pending};
-use super::{Dropped, Loader, NOT_FILLED_IN};
+use super::loader::{Dropped, Loader};
+use super::syntax::NOT_FILLED_IN;
 use crate::document::problem::{self, Problem, Span};
-use crate::document::yaml::{Entry, Node, Value};
+use crate::document::yaml::node::{Entry, Node, Value};
 use crate::secrets::{MASK, is_secret_key};
 
 impl Loader {

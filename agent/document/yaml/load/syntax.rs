@@ -2,7 +2,7 @@
 
 use saphyr_parser::ScanError;
 
-use super::{Loader, MAX_DEPTH};
+use super::loader::{Loader, MAX_DEPTH};
 use crate::document::problem::{Problem, Span, is_odd_space, visible_char};
 
 impl Loader {

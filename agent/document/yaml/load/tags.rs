@@ -2,9 +2,9 @@
 
 use saphyr_parser::Tag;
 
-use super::Loader;
+use super::loader::Loader;
 use crate::document::problem::{Problem, Span};
-use crate::document::yaml::Value;
+use crate::document::yaml::node::Value;
 use crate::document::yaml::scalar::resolve;
 
 impl Loader {
