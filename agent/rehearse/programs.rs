@@ -4,6 +4,7 @@
 //! machine.
 #![allow(clippy::disallowed_methods, reason = "the doubles stand outside the host boundary")]
 
+mod call;
 mod disks;
 mod hooks;
 mod state;
@@ -12,10 +13,10 @@ mod systemctl;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+pub use self::call::Call;
+use self::call::{ProgramOutput, now};
 use self::state::StubState;
 
 /// The variable that names the folder where the stubs keep their state.
@@ -39,37 +40,6 @@ pub const NAMES: &[&str] = &[
     "mdadm",
     "dockerd",
 ];
-
-/// A call of a stub.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Call {
-    /// The program's name.
-    pub program: String,
-    /// The program's arguments.
-    pub args: Vec<String>,
-    /// Time of the program's start, in milliseconds since 1970.
-    pub start: u64,
-    /// The program's exit code.
-    pub exit: i32,
-}
-
-/// The output and the exit code of a stub.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct ProgramOutput {
-    exit: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl ProgramOutput {
-    fn printed(text: impl Into<String>) -> Self {
-        Self { stdout: text.into(), ..Self::default() }
-    }
-
-    fn failed(exit: i32, text: impl Into<String>) -> Self {
-        Self { exit, stderr: text.into(), ..Self::default() }
-    }
-}
 
 /// Links the stubs into a folder, under their names.
 fn install(dir: &Path, binary: &Path) -> io::Result<()> {
@@ -136,11 +106,6 @@ fn journal(args: &[String], state: &StubState) -> ProgramOutput {
     ProgramOutput::printed(put + &systemctl::mount_errors(args, state))
 }
 
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// The stubs and their state, prepared before a rehearsal.
 #[derive(Debug)]
 pub struct Programs {
@@ -185,7 +150,7 @@ impl Programs {
     /// Puts a filesystem, or whatever else has a type (`LVM2_member`, `swap`…), on a device.
     pub fn existing_filesystem(&self, device: &Path, kind: &str, label: &str) -> io::Result<()> {
         let device = self.state.real(&device.to_string_lossy());
-        self.state.write(state::FILESYSTEMS, &device, &disks::found(&device, kind, label))
+        self.state.write(state::FILESYSTEMS, &device, &disks::record::found(&device, kind, label))
     }
 
     /// Forgets the state that does not outlast a boot, such as started units and mounts.

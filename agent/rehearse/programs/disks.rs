@@ -1,18 +1,20 @@
 //! `blkid`, `mkfs` and similar programs, and the mounts of mount units, over a record of each device's content.
 
+mod args;
 mod arrays;
+pub(super) mod record;
 
-use super::ProgramOutput;
-use super::state::{FILESYSTEMS, Mount, StubState};
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+
+use self::args::Args;
+use self::record::{field, found, on_device};
+use super::call::ProgramOutput;
+use super::state::{FILESYSTEMS, Mount, StubState};
 
 /// The longest label of each filesystem, in bytes.
 const XFS_LABEL: usize = 12;
 const EXT4_LABEL: usize = 16;
-/// The options of the agent's calls that are followed by a value.
-const WITH_VALUE: [&str; 3] = ["-o", "-L", "-E"];
 
 pub(super) fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramOutput> {
     let args = Args::parse(args);
@@ -25,73 +27,6 @@ pub(super) fn run(program: &str, args: &[String], state: &StubState) -> io::Resu
         "resize2fs" => Ok(resize2fs(&args, state)),
         _ => Ok(ProgramOutput::failed(127, format!("{program}: no such stub\n"))),
     }
-}
-
-/// A command line of the agent: options with their values, and the rest.
-struct Args<'a> {
-    options: Vec<(&'a str, &'a str)>,
-    operands: Vec<&'a str>,
-}
-
-impl<'a> Args<'a> {
-    fn parse(args: &'a [String]) -> Self {
-        let (mut options, mut operands) = (Vec::new(), Vec::new());
-        let mut args = args.iter().map(String::as_str);
-        while let Some(arg) = args.next() {
-            match arg.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => options.push((name, value)),
-                _ if WITH_VALUE.contains(&arg) => options.push((arg, args.next().unwrap_or_default())),
-                _ if arg.starts_with('-') => options.push((arg, "")),
-                _ => operands.push(arg),
-            }
-        }
-        Self { options, operands }
-    }
-
-    fn value(&self, option: &str) -> Option<&'a str> {
-        self.options.iter().find(|(name, _)| *name == option).map(|(_, value)| *value)
-    }
-
-    /// Returns the device or directory that the program is for.
-    fn operand(&self) -> &'a str {
-        self.operands.first().copied().unwrap_or_default()
-    }
-}
-
-/// Returns the record for a device, in the export format of blkid without the device's name.
-pub(super) fn found(device: &str, kind: &str, label: &str) -> String {
-    let usage = match kind {
-        "LVM2_member" | "linux_raid_member" => "raid",
-        "crypto_LUKS" => "crypto",
-        "swap" => "other",
-        _ => "filesystem",
-    };
-    let label = if label.is_empty() { String::new() } else { format!("LABEL={label}\n") };
-    format!("{label}UUID={}\nBLOCK_SIZE=4096\nTYPE={kind}\nUSAGE={usage}\n", uuid(device, kind, label.trim()))
-}
-
-/// Derives an ID from a device, a type and a label, so that every rehearsal gives the same output.
-fn uuid(device: &str, kind: &str, label: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    (device, kind, label).hash(&mut hasher);
-    let (high, low) = (hasher.finish(), hasher.finish().rotate_left(23));
-    format!(
-        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xfff,
-        low >> 52,
-        low & 0xffff_ffff_ffff
-    )
-}
-
-fn on_device(device: &str, state: &StubState) -> Option<String> {
-    state.read(FILESYSTEMS, &state.real(device))
-}
-
-fn field<'a>(found: &'a str, name: &str) -> Option<&'a str> {
-    let mut fields = found.lines().filter_map(|line| line.split_once('='));
-    fields.find(|(field, _)| *field == name).map(|(_, value)| value)
 }
 
 /// Prints the record of a device in the format `export`. Like the real blkid, ends with exit code 2 and no output if nothing

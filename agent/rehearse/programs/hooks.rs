@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::call::{ProgramOutput, now};
 use super::state::{JOURNAL, RUN_HOOKS, StubState, TRANSIENT};
-use super::{ProgramOutput, now};
 
 /// The interval between looks at a command that runs.
 const POLL: Duration = Duration::from_millis(10);
@@ -60,8 +60,7 @@ pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutpu
             format!("Failed to start transient service unit: Unit {unit} was already loaded or has a fragment file.\n");
         return Ok(ProgramOutput::failed(1, text));
     }
-    let scripted = super::systemctl::scripted_failure(unit, state);
-    let (result, code, status) = match (scripted, state.read(RUN_HOOKS, RUN_HOOKS)) {
+    let (result, code, status) = match (state.scripted_failure(unit), state.read(RUN_HOOKS, RUN_HOOKS)) {
         (Some((_, 0)), _) | (None, None) => ("success", 1, 0),
         (Some((_, exit)), _) => ("exit-code", 1, exit),
         (None, Some(_)) => {

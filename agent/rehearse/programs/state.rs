@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::Call;
+use super::call::Call;
 use crate::well_known;
 
 const CALLS: &str = "calls.jsonl";
@@ -123,6 +123,13 @@ impl StubState {
     pub(super) fn has_unit(&self, unit: &str) -> bool {
         let units = fs::read_to_string(self.folder.join(UNITS)).unwrap_or_default();
         units.lines().any(|known| known.trim() == unit) || self.unit_file(unit).is_file()
+    }
+
+    /// Returns the milliseconds after which a unit fails, and its exit code then.
+    pub(super) fn scripted_failure(&self, unit: &str) -> Option<(u64, i32)> {
+        let script = self.read(FAIL_AFTER, unit)?;
+        let (after, exit) = script.trim().split_once(' ')?;
+        Some((after.parse().ok()?, exit.parse().ok()?))
     }
 
     pub(super) fn mounts(&self) -> Vec<Mount> {

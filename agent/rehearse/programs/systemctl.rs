@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::state::{ACTIVATING, FAIL_AFTER, JOBS, SHUTDOWN, STARTED, STOPPED, StubState};
-use super::{ProgramOutput, now};
+use super::call::{ProgramOutput, now};
+use super::state::{ACTIVATING, JOBS, SHUTDOWN, STARTED, STOPPED, StubState};
 use super::{disks, hooks};
 use crate::well_known::{CLOUD_FINAL_UNIT, CLOUDWATCH_UNIT, ECS_EXIT_TERMINAL, ECS_UNIT};
 
@@ -167,7 +167,7 @@ fn unit_state(unit: &str, state: &StubState) -> StubUnit {
         return known("failed", "failed", "exit-code", 32);
     }
     let since = started.parse().map_or(0, |started| now().saturating_sub(started));
-    match scripted_failure(unit, state) {
+    match state.scripted_failure(unit) {
         Some((after, 0)) if since >= after => known("inactive", "dead", "success", 0),
         // Both units have Restart=on-failure: the CloudWatch agent's with RestartSec=60s, ecs.service with RestartSec=10s
         // and RestartPreventExitStatus=5.
@@ -182,13 +182,6 @@ fn unit_state(unit: &str, state: &StubState) -> StubUnit {
         _ if unit.ends_with(".socket") => known("active", "listening", "success", 0),
         _ => known("active", "running", "success", 0),
     }
-}
-
-/// Returns the milliseconds after which a unit fails, and its exit code then.
-pub(super) fn scripted_failure(unit: &str, state: &StubState) -> Option<(u64, i32)> {
-    let script = state.read(FAIL_AFTER, unit)?;
-    let (after, exit) = script.trim().split_once(' ')?;
-    Some((after.parse().ok()?, exit.parse().ok()?))
 }
 
 /// Returns the requested properties, in the order of systemd and not in the order of the request.

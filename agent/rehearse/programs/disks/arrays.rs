@@ -6,9 +6,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::super::ProgramOutput;
-use super::super::state::{ARRAYS, FILESYSTEMS, StubState};
-use super::{Args, field, on_device, uuid};
+use super::args::Args;
+use super::record::{field, on_device, uuid};
+use crate::rehearse::programs::call::ProgramOutput;
+use crate::rehearse::programs::state::{ARRAYS, FILESYSTEMS, StubState};
 
 /// The device node of an array. Linux counts down from this number.
 const NODE: &str = "md127";
