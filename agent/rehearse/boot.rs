@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::scenario::LATE;
-use super::{Rehearsal, Scenario, devices, make_disk};
+use super::rehearsal::{Rehearsal, devices, make_disk};
+use super::scenario::{LATE, Scenario};
 use crate::host::Host;
 use crate::report::{Follow, Outcome, Report};
 use crate::text::Paint;

@@ -1,17 +1,63 @@
 //! The output at the end of a rehearsal.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use super::cloud::{Request, Server};
+use anyhow::Result;
+
+use super::cloud::{ReceivedSignal, Request, Server};
+use super::rehearsal::{Rehearsal, contents, files};
 use crate::apply::millis;
 use crate::report::milliseconds;
-use crate::text::hanging;
+use crate::text::{Paint, STRONG, hanging};
 
 /// Most requests that are shown one by one.
 const REQUESTS: usize = 40;
 
+impl Rehearsal {
+    /// Shows the report of the last run, and what the run did to the host and asked of its cloud.
+    pub(super) fn shown(&self, paint: Paint) -> Result<String> {
+        let mut out = String::new();
+        writeln!(out, "\n{}", self.report()?.render(paint))?;
+        writeln!(out, "{}", paint.paint(STRONG, "files written"))?;
+        for (path, size, mode) in files(&self.root)? {
+            if self.image.get(&path) != Some(&contents(&self.root, &path)) {
+                out.push_str(&hanging(&format!("  {mode:04o} {size:>6}  "), &path));
+            }
+        }
+        writeln!(out, "\n{}", paint.paint(STRONG, "programs"))?;
+        for call in self.programs.calls().iter().filter(|call| !call.args.iter().any(|arg| arg == "show")) {
+            let arguments = call.args.join(" ").replace(&self.root.display().to_string(), "");
+            out.push_str(&hanging("  ", &format!("{} {arguments}", call.program)));
+        }
+        writeln!(out, "\n{}", paint.paint(STRONG, "requests received"))?;
+        out.push_str(&requests(&self.cloud.requests()));
+        writeln!(out, "\n{}", paint.paint(STRONG, "CloudFormation received"))?;
+        let signals = self.cloud.signals();
+        for signal in &signals {
+            let way = if signal.proxied { "through the proxy" } else { "directly" };
+            let at = milliseconds(millis(signal.at));
+            let ReceivedSignal { status, stack, resource, unique_id, .. } = signal;
+            writeln!(out, "  {status} for {stack} {resource} from {unique_id}, {way}, at {at}")?;
+        }
+        if signals.is_empty() {
+            writeln!(out, "  nothing")?;
+        }
+        let calls = self.cloud.lifecycle_calls();
+        if !calls.is_empty() {
+            writeln!(out, "\n{}", paint.paint(STRONG, "Auto Scaling received"))?;
+        }
+        for call in calls {
+            let what = call.result.as_deref().unwrap_or("a heartbeat");
+            let at = milliseconds(millis(call.at));
+            writeln!(out, "  {what} for {} {} from {}, at {at}", call.group, call.hook, call.instance_id)?;
+        }
+        Ok(out)
+    }
+}
+
 /// Formats the requests in the order of arrival. Equal requests in a row, as from a client that polls, share one line.
-pub(super) fn requests(requests: &[Request]) -> String {
+fn requests(requests: &[Request]) -> String {
     let mut shown: Vec<(String, [String; 2], usize)> = Vec::new();
     for request in requests {
         let text = [format!("{:<15} {}  ", name(request.server), status(request.status)), target(request)];
