@@ -22,7 +22,6 @@ use anyhow::{Context as _, Result, bail};
 
 use self::data::size_of;
 use self::format_intent::Making;
-use self::names::kernel_name;
 use self::probe::{FormatDecision, decide};
 pub(crate) use self::remedy::EndStateRefused;
 use self::remedy::refusal;
@@ -113,20 +112,5 @@ impl Host {
         }
         let context = || format!("flush {name}");
         std::fs::File::open(node).with_context(context)?.sync_all().with_context(context)
-    }
-
-    /// Refuses a disk that is in use or read-only. `what` is another reason to refuse the disk, for the message.
-    fn refuse_used(&self, device: &str, node: &Path, what: Option<&str>) -> Result<()> {
-        let what = what.map(|what| format!("{what}, and ")).unwrap_or_default();
-        if let Some(user) = self.user_of(node)? {
-            let what = format!("{what}it is in use, {user}");
-            return Err(refusal(device, node, &what, &user.remedy(node)));
-        }
-        let attribute = format!("/sys/class/block/{}/ro", kernel_name(node));
-        if self.read(&attribute)?.is_some_and(|value| value.trim() == "1") {
-            let remedy = format!("run `blockdev --setrw {}`; or choose another device", node.display());
-            return Err(refusal(device, node, &format!("{what}it is read-only"), &remedy));
-        }
-        Ok(())
     }
 }

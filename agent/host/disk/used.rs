@@ -1,4 +1,4 @@
-//! Users of a disk, and the commands that end their use.
+//! Users of a disk, the commands that end their use, and the refusal of a disk that has a user.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -10,6 +10,7 @@ use nix::sys::stat::{major, minor};
 
 use super::super::Host;
 use super::names::kernel_name;
+use super::remedy::refusal;
 
 /// A user of a disk.
 #[derive(Debug, PartialEq)]
@@ -43,7 +44,7 @@ impl User {
     }
 
     /// Names the command that ends the use; none for the disk that the system runs from.
-    pub(super) fn remedy(&self, node: &Path) -> String {
+    fn remedy(&self, node: &Path) -> String {
         let command = match self {
             User::Mount { .. } if self.is_root() => {
                 return "choose another device: the system runs from this one".to_owned();
@@ -66,6 +67,21 @@ impl User {
 }
 
 impl Host {
+    /// Refuses a disk that is in use or read-only. `what` is another reason to refuse the disk, for the message.
+    pub(super) fn refuse_used(&self, device: &str, node: &Path, what: Option<&str>) -> Result<()> {
+        let what = what.map(|what| format!("{what}, and ")).unwrap_or_default();
+        if let Some(user) = self.user_of(node)? {
+            let what = format!("{what}it is in use, {user}");
+            return Err(refusal(device, node, &what, &user.remedy(node)));
+        }
+        let attribute = format!("/sys/class/block/{}/ro", kernel_name(node));
+        if self.read(&attribute)?.is_some_and(|value| value.trim() == "1") {
+            let remedy = format!("run `blockdev --setrw {}`; or choose another device", node.display());
+            return Err(refusal(device, node, &format!("{what}it is read-only"), &remedy));
+        }
+        Ok(())
+    }
+
     /// Finds the user of a device; none if nobody uses it.
     pub(super) fn user_of(&self, node: &Path) -> Result<Option<User>> {
         // O_EXCL asks the kernel: mounts in every namespace, swap, arrays and mapped devices hold a disk exclusively, also
