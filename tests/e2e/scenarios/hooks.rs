@@ -56,7 +56,7 @@ pub fn over_a_power_cut_and_a_reboot(stage: &Stage) -> Result<()> {
     same("the arguments", machine.sh("cat /etc/of-arguments")?.as_str(), "$HOME|${PATH}|$$|%n|a  b|")?;
     warned_of_each_failure(&mut machine)?;
     // Neither a process nor a unit is left of any.
-    same("processes", machine.sh("pgrep -x sleep | wc -l")?.as_str(), "0")?;
+    same("processes", machine.sh("pgrep -fx 'sleep 60.' | wc -l")?.as_str(), "0")?;
     same("units", machine.sh("systemctl list-units --all --no-legend 'ecs-firstrun-hook-*' | wc -l")?.as_str(), "0")?;
     contains(&machine.sh("journalctl --no-pager -o cat -u ecs-firstrun-hook-exits.service")?, "one\nthe CID is wrong")?;
     same("signalled", lab.only_signal()?.status.as_str(), "SUCCESS")?;
