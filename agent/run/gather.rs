@@ -177,10 +177,10 @@ fn local(host: &Host, options: &Options) -> Gathered {
     gathered
 }
 
-/// The documents of the image.
+/// Reads the documents of the image.
 ///
 /// # Errors
-/// One that can't be read.
+/// A document that can't be read.
 pub fn baked_documents(host: &Host) -> Result<Vec<Document>> {
     let files = host.read_folder(DOCUMENTS, ".yaml")?;
     Ok(files.iter().map(baked_document).collect())
@@ -246,7 +246,7 @@ pub async fn for_doctor(host: &Host, options: &Options) -> (Gathered, Metadata) 
     (gathered, failed)
 }
 
-/// The facts of this machine; those of an example where it is no instance.
+/// Returns the facts of this machine, or those of an example where it is no instance.
 ///
 /// # Errors
 /// A file of the image that can't be read.
@@ -267,7 +267,7 @@ pub async fn ask_for_docker_version(host: &Host, config: &Config, instance: &mut
     }
 }
 
-/// The facts of this machine.
+/// Returns the facts of this machine.
 ///
 /// # Errors
 /// No instance metadata, or a file of the image that can't be read.
@@ -284,7 +284,7 @@ pub async fn instance_facts(options: &Options) -> Result<Instance> {
     Ok(instance)
 }
 
-/// The configuration in a file of user data, as the first instance of a launch has it.
+/// Parses a file of user data, as the first instance of a launch has it.
 pub fn documents(name: &str, bytes: &[u8]) -> Parsed {
     config::parse_user_data(Vec::new(), decode_for(name, bytes, Some(0)), Vec::new())
 }

@@ -99,7 +99,7 @@ fn instance_user_data(host: &Host) -> Option<String> {
     host.read_bytes(USER_DATA).ok().flatten().map(|bytes| STANDARD.encode(bytes))
 }
 
-/// The stage of cloud-init that this process belongs to, by its control group; none outside cloud-init.
+/// Returns the stage of cloud-init that this process belongs to, by its control group; none outside cloud-init.
 pub fn stage(host: &Host) -> Option<&'static str> {
     let groups = host.read("/proc/self/cgroup").ok()??;
     let mut units = groups.lines().flat_map(|line| line.split('/'));

@@ -173,8 +173,8 @@ impl State {
         parsed.map_err(|error: serde_json::Error| format!("can't be parsed: {}", json_error(&error)))
     }
 
-    /// This state, decided without knowing the saved one, with that. The first decision holds, unless only the later one
-    /// was told.
+    /// Joins this state, which was decided without knowing the saved one, with the saved one. The first decision holds,
+    /// unless only the later one was told.
     fn joined_with(self, saved: State) -> State {
         if saved.instance_id != self.instance_id {
             return self;

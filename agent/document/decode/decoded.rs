@@ -1,4 +1,4 @@
-//! What was found in user data.
+//! The documents and problems that were found in user data.
 
 use std::collections::BTreeSet;
 
