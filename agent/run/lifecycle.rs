@@ -37,8 +37,10 @@ pub(super) fn heartbeats(run: &Run<'_>, config: &Config, hook: Option<&HookRecip
 /// # Errors
 /// No client for AWS, or none of the SDK.
 pub(super) fn caller(run: &Run<'_>, config: &Config, hook: Hook) -> Result<Caller> {
-    let past = if run.has_left_the_pool { Duration::ZERO } else { run.host.uptime() };
-    let begins_by = run.began + BEGINS.saturating_sub(past);
+    let begins_by = match run.has_left_the_pool {
+        true => run.began + BEGINS,
+        false => Instant::now() + BEGINS.saturating_sub(run.host.uptime()),
+    };
     let client = run.client(config).map_err(anyhow::Error::msg)?;
     Caller::new(hook, &client, &run.options.credentials(), begins_by)
 }
