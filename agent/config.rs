@@ -17,7 +17,7 @@ pub mod schema;
 mod sections;
 pub mod types;
 
-pub use self::hooks::{Command, Hook, HookPoint, Hooks, OnFailure};
+pub use self::hooks::{Command, Hook, HookPoint, Hooks, OnFailure, SHELL};
 pub(crate) use self::log_names::LogNames;
 pub use self::logs::{LogAgent, LogFile, LogFilter, LogFilterType, LogGroupClass, LogTimeZone, Logs};
 pub use self::parse::{

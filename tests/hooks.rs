@@ -83,10 +83,16 @@ fn each_way_to_fail_has_its_own_reason() {
         ),
         ("kill -TERM $$", "", "was killed by signal 15; it printed nothing"),
         ("'echo begun; sleep 60'", ", timeout: 1s", "had not ended after 1s, and was stopped; its last line is: begun"),
+        ("kill -HUP $$", "", "was killed by signal 1; it printed nothing"),
+        ("kill -KILL $$", "", "was killed by signal 9; it printed nothing"),
         ("[/opt/install.sh]", "", "can't run: Failed to find executable /opt/install.sh: No such file or directory"),
         ("[/etc/plain]", "", "can't run: Failed to find executable /etc/plain: Permission denied"),
         ("[no-such-program, x]", "", "can't run: Failed to find executable no-such-program: No such file or directory"),
-        ("[/etc/script]", "", "can't run: the program's interpreter is missing, or it is built for another processor"),
+        (
+            "[/etc/script]",
+            "",
+            "can't run: the program has no `#!` line, its interpreter is missing, or it is built for another processor",
+        ),
         ("'echo password=hunter2; exit 1'", "", "ended with exit status 1; its last line is: password=***"),
     ] {
         let host = host("", &format!("  before_docker:\n    - {{name: agent, run: {run}{rest}}}\n"));

@@ -80,6 +80,11 @@ impl Checks<'_> {
                 }
             }
         }
+        let starts_docker = self.is_meant(&["ecs"]) || self.is_meant(&["docker"]);
+        if !config.hooks.before_ecs.is_empty() && !starts_docker {
+            let remedy = "add `ecs`, or move these hooks to `before_docker`";
+            self.report(&["hooks", "before_ecs"], "nothing starts Docker here: there is no `ecs`", remedy);
+        }
         if !config.hooks.after_registration.is_empty() && !self.is_meant(&["ecs"]) {
             let remedy = "add `ecs`, or move these hooks to `before_docker` or `before_ecs`";
             self.report(&["hooks", "after_registration"], "nothing registers here: there is no `ecs`", remedy);

@@ -10,7 +10,7 @@ use super::types::{HookName, TimeSpan};
 use crate::document::de::COMMAND_REMEDY;
 
 /// The shell of commands that are given as a text.
-const SHELL: &str = "/bin/sh";
+pub const SHELL: &str = "/bin/sh";
 
 /// `hooks`: users' own commands. Those of a point run one after the other, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -98,7 +98,11 @@ impl Command {
         }
         let mut list = list.into_iter();
         match list.next() {
-            Some(program) if program.starts_with('/') || !program.contains('/') && !program.trim().is_empty() => {
+            Some(program) if program.contains(char::is_whitespace) => Err(
+                "the program's name has a blank in it\nmake each argument an item of its own, or write a text for /bin/sh"
+                    .to_owned(),
+            ),
+            Some(program) if program.starts_with('/') || !program.contains('/') && !program.is_empty() => {
                 Ok(Command { program, arguments: list.collect() })
             }
             Some(program) if program.contains('/') => {

@@ -4,6 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::finding::{Check, Finding, Verdict};
 use super::subject::Configured;
+use crate::config::HookPoint;
 use crate::host::Host;
 use crate::report::{Outcome, Report};
 use crate::well_known::REPORT_FILE;
@@ -72,7 +73,10 @@ fn of_report(report: &Report) -> Finding {
             };
             let why = "the steps after the failed one are not done, and a FAILURE that was signalled is final";
             let remedy = "remove the cause, then `systemctl restart ecs-firstrun`";
-            let finding = Finding::problem(check, found, why, remedy).of_the_past();
+            let finding = Finding::problem(check, found, why, remedy);
+            // A later member of the cluster is no proof that a hook after the registration has run.
+            let is_after = failed.is_some_and(|step| step.name == HookPoint::AfterRegistration.key());
+            let finding = if is_after { finding } else { finding.of_the_past() };
             // A failed wait is a consequence, and a refused configuration has its own finding.
             let has_another = report.outcome == Outcome::Refused || failed.is_some_and(|step| step.name == "wait");
             if has_another { finding.ranked(Check::State) } else { finding }

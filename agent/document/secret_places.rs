@@ -85,8 +85,10 @@ fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
         ["proxy", "url"] if is_text => Visibility::Proxy,
         ["proxy", ..] => Visibility::Nothing,
         ["docker", "daemon"] | ["ecs", "config"] if !is_mapping => Visibility::Nothing,
-        // A command may have a secret among its arguments.
+        ["hooks", .., "name" | "timeout" | "on_failure" | "every_boot"] => Visibility::Proxy,
+        // A command may have a secret among its arguments, and may stand under a wrong key.
         ["hooks", .., "run"] => Visibility::Nothing,
+        ["hooks", ..] if is_text => Visibility::Nothing,
         // People may give the URL in base64, as cfn-signal takes it.
         ["signal", "wait_handle"] if !is_mapping => Visibility::Nothing,
         // The keys of an object tell which of its values are secret. An unknown variable may be secret, and a proxy's URL

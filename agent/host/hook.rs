@@ -1,13 +1,15 @@
 //! Users' own commands: each runs as a transient unit of systemd, outside the confinement of this agent's unit.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::wait::whole_seconds;
 use super::{Host, UnitState};
 use crate::config::types::HookName;
-use crate::config::{Command, OnFailure};
+use crate::config::{Command, OnFailure, SHELL};
 use crate::report::Change;
 use crate::secrets::redact;
 use crate::text::one_line;
@@ -21,6 +23,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const STOP: Duration = Duration::from_secs(5);
 /// Time that is kept before the run's deadline, to end a command and to say what it printed last.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// Time that a command whose failure is a warning leaves to the rest of the run.
+const FOR_THE_REST: Duration = Duration::from_secs(120);
+/// Time for which systemd may not answer.
+const UNREACHABLE: Duration = Duration::from_secs(30);
+/// Time that journald may take for an answer.
+const JOURNAL: Duration = Duration::from_secs(3);
+/// Folders that this agent's unit hides: `ProtectHome=yes` and `PrivateTmp=yes`, systemd.exec(5).
+const HIDDEN: [&str; 5] = ["/root", "/home", "/run/user", "/tmp", "/var/tmp"];
 /// The exit status of a unit whose program can't be executed: systemd.exec(5).
 const EXIT_EXEC: &str = "203";
 /// The most bytes of a command's last line that are quoted.
@@ -55,17 +65,19 @@ impl Host {
 
     async fn run_to_end(&self, wanted: &Wanted<'_>, deadline: Instant) -> Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let allowed = wanted.timeout.min(left - LAST_WORDS.min(left / 2));
+        let kept = if wanted.on_failure == OnFailure::Warn { FOR_THE_REST } else { LAST_WORDS };
+        let allowed = wanted.timeout.min(whole_seconds(left - kept.min(left / 2)));
         let words = format!("running the hook {}, at most {}", wanted.name, humantime::format_duration(allowed));
         tracing::info!("{words}");
         self.say_status(&words);
         let unit = unit_of(wanted.name);
         // An earlier run may have been killed while its command ran.
         self.unload(&unit).await?;
-        let options = options(wanted, &unit, allowed);
+        let (program, arguments) = outside_the_sandbox(wanted.command);
+        let options = options(wanted, &unit, allowed, program);
         let options: Vec<_> = options.iter().map(String::as_str).collect();
         // systemd replaces variables in arguments: systemd.service(5).
-        let arguments: Vec<_> = wanted.command.arguments.iter().map(|argument| argument.replace('$', "$$")).collect();
+        let arguments: Vec<_> = arguments.iter().map(|argument| argument.replace('$', "$$")).collect();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let called = self.output_of("systemd-run", &options, &arguments).await?;
         let state = self.ended(&unit).await?;
@@ -73,24 +85,32 @@ impl Host {
             return Err(match called.status.success() {
                 true => anyhow!("was stopped before it had ended"),
                 // Such as a program that is not there.
-                false => anyhow!("can't run: {}", one_line(String::from_utf8_lossy(&called.stderr).trim())),
+                false => anyhow!("can't run: {}", quoted(&String::from_utf8_lossy(&called.stderr))),
             });
         }
-        let result = match state.is_active() {
+        // systemd counts SIGTERM, SIGHUP and SIGINT as clean exits of a service: systemd.service(5).
+        let result = match state.is_active() && !state.is_killed {
             true => Ok(()),
             false => Err(self.failure_of(wanted, &state, allowed).await),
         };
-        self.unload(&unit).await?;
+        if let Err(error) = self.unload(&unit).await {
+            tracing::warn!("systemd does not forget {unit}: {error:#}");
+        }
         result
     }
 
-    /// Waits until a command has ended. systemd ends it when its time is over.
+    /// Waits until a command has ended. systemd ends it when its time is over. A command that updates systemd makes it
+    /// unreachable for a moment.
     async fn ended(&self, unit: &str) -> Result<UnitState> {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut answered) = (FIRST_PAUSE, Instant::now());
         loop {
-            let state = self.unit_state(unit).await?;
-            if state.sub == "exited" || matches!(state.active.as_str(), "failed" | "inactive") {
-                return Ok(state);
+            match self.unit_state(unit).await {
+                Ok(state) if state.sub == "exited" || matches!(state.active.as_str(), "failed" | "inactive") => {
+                    return Ok(state);
+                }
+                Ok(_) => answered = Instant::now(),
+                Err(error) if answered.elapsed() >= UNREACHABLE => return Err(error),
+                Err(error) => tracing::debug!("systemd does not answer: {error:#}"),
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -110,34 +130,56 @@ impl Host {
     /// Returns the error of a command: how it ended, and its last line.
     async fn failure_of(&self, wanted: &Wanted<'_>, state: &UnitState, allowed: Duration) -> anyhow::Error {
         let ending = match (state.result.as_str(), state.exit.as_str()) {
-            ("timeout", _) => format!("had not ended after {}, and was stopped", humantime::format_duration(allowed)),
+            ("timeout", _) => {
+                let whose = if allowed < wanted.timeout {
+                    ", when the time of the run was over (`signal.timeout`)"
+                } else {
+                    ""
+                };
+                format!("had not ended after {}{whose}, and was stopped", humantime::format_duration(allowed))
+            }
             ("oom-kill", _) => "was killed, since memory ran out (OOM)".to_owned(),
             ("exit-code", EXIT_EXEC) => {
                 return anyhow!(
-                    "can't run: the program's interpreter is missing, or it is built for another processor"
+                    "can't run: the program has no `#!` line, its interpreter is missing, or it is built for another processor"
                 );
             }
             ("exit-code", status) => format!("ended with exit status {status}"),
-            ("success", _) => "was stopped before it had ended".to_owned(),
             (_, signal) if state.is_killed => format!("was killed by signal {signal}"),
+            ("success", _) => "was stopped before it had ended".to_owned(),
             (result, _) => format!("failed ({result})"),
         };
         let said = match self.last_line(&state.invocation).await {
-            Some(line) => format!("its last line is: {line}"),
-            None => "it printed nothing".to_owned(),
+            Ok(line) if line.is_empty() => "it printed nothing".to_owned(),
+            Ok(line) => format!("its last line is: {line}"),
+            Err(_) => "its output can't be read in time".to_owned(),
         };
         anyhow!("{ending}; {said} (`journalctl -u {}` has the rest)", unit_of(wanted.name))
     }
 
     /// Returns the last line that the processes of a unit's start have printed.
-    async fn last_line(&self, invocation: &str) -> Option<String> {
+    async fn last_line(&self, invocation: &str) -> Result<String> {
         // journald may not have written the line yet.
-        let _ = self.run("journalctl", &["--sync"]).await;
+        let _ = timeout(JOURNAL, self.run("journalctl", &["--sync"])).await;
         let printed = format!("_SYSTEMD_INVOCATION_ID={invocation}");
-        let lines = self.run("journalctl", &["--quiet", "--output=cat", "--lines=1", &printed]).await.ok()?;
-        let line = redact(lines.trim());
-        let line = one_line(&line[..line.floor_char_boundary(QUOTED)]);
-        Some(line).filter(|line| !line.is_empty())
+        let read = ["--quiet", "--output=cat", "--lines=1", &printed];
+        Ok(quoted(&timeout(JOURNAL, self.run("journalctl", &read)).await??))
+    }
+}
+
+/// Returns a text of others in one line that is not too long, without what looks like a secret.
+fn quoted(text: &str) -> String {
+    let text = redact(text.trim());
+    one_line(&text[..text.floor_char_boundary(QUOTED)])
+}
+
+/// Returns a program and its arguments as systemd-run can find them. systemd-run looks the program up itself, and this agent's
+/// unit hides some folders from it.
+fn outside_the_sandbox(command: &Command) -> (&str, Vec<&str>) {
+    let arguments = command.arguments.iter().map(String::as_str);
+    match HIDDEN.iter().any(|folder| Path::new(&command.program).starts_with(folder)) {
+        true => (SHELL, ["-c", "exec \"$0\" \"$@\"", command.program.as_str()].into_iter().chain(arguments).collect()),
+        false => (&command.program, arguments.collect()),
     }
 }
 
@@ -148,7 +190,7 @@ fn unit_of(name: &HookName) -> String {
 
 /// Returns the options of systemd-run(1), and the program that it runs. The unit stays until its state is read, and a stop of
 /// this agent's unit ends the hook's unit, too.
-fn options(wanted: &Wanted<'_>, unit: &str, allowed: Duration) -> Vec<String> {
+fn options(wanted: &Wanted<'_>, unit: &str, allowed: Duration, program: &str) -> Vec<String> {
     let mut options = vec![
         format!("--unit={unit}"),
         "--quiet".to_owned(),
@@ -158,9 +200,13 @@ fn options(wanted: &Wanted<'_>, unit: &str, allowed: Duration) -> Vec<String> {
         // Zero is no limit.
         format!("--property=RuntimeMaxSec={}ms", allowed.as_millis().max(1)),
         format!("--property=TimeoutStopSec={}", STOP.as_secs()),
-        format!("--property=PartOf={OUR_UNIT}"),
+        // PartOf= would run the command once more when this agent's unit is restarted.
+        format!("--property=StopPropagatedFrom={OUR_UNIT}"),
+        // The last of many lines must not be lost.
+        "--property=LogRateLimitIntervalSec=1s".to_owned(),
+        "--property=LogRateLimitBurst=1000000".to_owned(),
     ];
     options.extend(wanted.environment.map(|file| format!("--property=EnvironmentFile={file}")));
-    options.extend(["--".to_owned(), wanted.command.program.clone()]);
+    options.extend(["--".to_owned(), program.to_owned()]);
     options
 }

@@ -228,7 +228,7 @@ fn spent(began: Instant) -> humantime::FormattedDuration {
     humantime::format_duration(whole_seconds(began.elapsed()))
 }
 
-fn whole_seconds(duration: Duration) -> Duration {
+pub(super) fn whole_seconds(duration: Duration) -> Duration {
     if duration < Duration::from_secs(1) {
         Duration::from_millis(duration.as_millis() as u64)
     } else {

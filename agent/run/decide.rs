@@ -40,8 +40,9 @@ pub(super) fn decide(run: &Run<'_>, record: &mut Record, known: &Known, ended: E
     }
     let is_complete = matches!(ended, Ended::Complete(_));
     let is_later = record.state.decided(known.stage()).is_some();
-    let Judgement { outcome, reason, config } =
-        Judgement::of(ended, known, is_later.then_some(record.report.cluster.as_deref()).flatten());
+    let has_waited = record.report.steps.iter().any(|step| step.name == "wait");
+    let joined = record.report.cluster.as_deref().filter(|_| is_later && !has_waited);
+    let Judgement { outcome, reason, config } = Judgement::of(ended, known, joined);
     let line = run.say(outcome, reason.as_deref());
     record.report.reason = reason.clone();
     record.name_the_stack(&config, known.identity());

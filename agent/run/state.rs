@@ -76,6 +76,8 @@ struct Core {
     decision: Option<Decision>,
     #[serde(default)]
     in_warm_pool: Option<Decision>,
+    #[serde(default)]
+    hooks: BTreeSet<String>,
 }
 
 /// The outcome that CloudFormation and Auto Scaling are told, whatever happens later.
@@ -163,11 +165,11 @@ impl State {
     pub fn parse(text: &str) -> Result<Self, String> {
         let of_this_version = serde_json::from_str(text).ok().filter(|state: &State| state.version == VERSION);
         let decisions = || {
-            let Core { version, instance_id, decision, in_warm_pool } = serde_json::from_str(text)?;
+            let Core { version, instance_id, decision, in_warm_pool, hooks } = serde_json::from_str(text)?;
             tracing::warn!(
                 "only the decisions of {STATE_FILE} are used: the rest is of version {version}, not {VERSION}, or damaged"
             );
-            Ok(State { instance_id, decision, in_warm_pool, ..State::default() })
+            Ok(State { instance_id, decision, in_warm_pool, hooks, ..State::default() })
         };
         let parsed = of_this_version.map_or_else(decisions, Ok);
         parsed.map_err(|error: serde_json::Error| format!("can't be parsed: {}", json_error(&error)))

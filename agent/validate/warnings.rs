@@ -25,6 +25,7 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     let mut warn =
         |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
     timeouts(config, documents, around, &mut warn);
+    hook_timeouts(config, &mut warn);
     refreshes(config, around, &mut warn);
     volumes::of_the_image(config, around, &mut warn);
     logs::find(config, around, &mut warn);
@@ -74,29 +75,38 @@ fn timeouts(
             "give both the same time",
         );
     }
-    let is_given = |path: &[&str]| {
-        documents.iter().any(|document| document.config.as_ref().is_some_and(|root| root.at(path).is_some()))
-    };
+    let is_given =
+        |document: &Document| document.config.as_ref().is_some_and(|root| root.at(&["wait", "timeout"]).is_some());
     let allowed = config.time_allowed(Duration::ZERO);
-    if config.wait.timeout.0 > allowed && is_given(&["wait", "timeout"]) {
+    if config.wait.timeout.0 > allowed && documents.iter().any(is_given) {
         warn(
             &["wait", "timeout"],
             format!("a run gives up after {}, before `wait.timeout` is over", shown(allowed)),
             "make `wait.timeout` shorter, or `signal.timeout` and the stack's own timeout longer",
         );
     }
+}
+
+/// Warns of hooks that may take longer than the run, each alone or all together.
+fn hook_timeouts(config: &Config, warn: &mut impl FnMut(&[&str], String, &str)) {
+    let allowed = config.time_allowed(Duration::ZERO);
+    let gives_up = format!("a run gives up after {}", TimeSpan(allowed));
+    let mut is_one_too_long = false;
     for point in HookPoint::ALL {
-        let hooks = config.hooks.at(point).iter().enumerate();
-        for (index, hook) in hooks.filter(|(_, hook)| hook.timeout.0.0 > allowed) {
-            let path = ["hooks", point.key(), &index.to_string(), "timeout"];
-            if is_given(&path) {
-                let name = &hook.name;
-                let message =
-                    format!("a run gives up after {}, before the time of the hook `{name}` is over", shown(allowed));
-                let remedy = "make its `timeout` shorter, or `signal.timeout` and the stack's own timeout longer";
-                warn(&path, message, remedy);
-            }
+        for (index, hook) in config.hooks.at(point).iter().enumerate().filter(|(_, hook)| hook.timeout.0.0 > allowed) {
+            is_one_too_long = true;
+            let message = format!("{gives_up}, before the time of the hook `{}` is over", hook.name);
+            let remedy = "make its `timeout` shorter, or `signal.timeout` and the stack's own timeout longer";
+            warn(&["hooks", point.key(), &index.to_string(), "timeout"], message, remedy);
         }
+    }
+    let all: Duration =
+        HookPoint::ALL.iter().flat_map(|point| config.hooks.at(*point)).map(|hook| hook.timeout.0.0).sum();
+    if all > allowed && !is_one_too_long {
+        let message = format!("{gives_up}, and all hooks together may take {}", TimeSpan(all));
+        let remedy =
+            "make each `timeout` as short as the hook allows, or `signal.timeout` and the stack's own timeout longer";
+        warn(&["hooks"], message, remedy);
     }
 }
 

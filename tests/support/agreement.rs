@@ -38,6 +38,11 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     // What comes before what.
     ("nothing registers here", r#"{"hooks": {"after_registration": [{"name": "a", "run": "x"}]}}"#),
     // The first item of a list has a rule of its own, which drafts of JSON Schema spell differently.
+    ("nothing starts Docker here", r#"{"hooks": {"before_ecs": [{"name": "a", "run": "x"}]}}"#),
+    (
+        "the program's name has a blank",
+        r#"{"ecs": {"cluster": "a"}, "hooks": {"before_docker": [{"name": "a", "run": ["a b"]}]}}"#,
+    ),
     ("the hook has no program", r#"{"hooks": {"before_docker": [{"name": "a", "run": [""]}]}}"#),
     // Mount options of the kernels, which are written down once, in `mount_options`.
     ("no volume can be mounted with", r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "options": ["bind"]}]}"#),

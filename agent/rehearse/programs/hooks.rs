@@ -119,6 +119,8 @@ fn execute(
             break match (status.code(), status.signal()) {
                 (Some(0), _) => ("success", 1, 0),
                 (Some(code), _) => ("exit-code", 1, code),
+                // SIGHUP, SIGINT, SIGPIPE and SIGTERM are clean exits of a service: systemd.service(5).
+                (None, Some(signal @ (1 | 2 | 13 | 15))) => ("success", 2, signal),
                 (None, signal) => ("signal", 2, signal.unwrap_or_default()),
             };
         }
