@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// The subject of a check. A problem of one is likelier the cause of those of the checks after it than the other way round.
+/// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
@@ -52,6 +52,35 @@ pub enum Check {
     SshKeys,
 }
 
+impl Check {
+    /// Ranks a check among the others: the lower, the likelier its problem is the cause of theirs.
+    fn rank(self) -> u8 {
+        match self {
+            Check::Binary => 0,
+            Check::Installed => 2,
+            Check::Configuration => 4,
+            Check::LastRun => 6,
+            Check::CloudInit => 8,
+            Check::Disk => 10,
+            Check::Clock => 12,
+            Check::Cluster => 14,
+            Check::AgentLog => 16,
+            Check::NoProxy => 18,
+            Check::Metadata => 20,
+            Check::Credentials => 22,
+            Check::Selinux => 24,
+            Check::Units => 26,
+            Check::Docker => 28,
+            Check::Endpoints => 30,
+            Check::State => 32,
+            Check::LogAgent => 34,
+            Check::EcsConfig => 36,
+            Check::Identity => 38,
+            Check::SshKeys => 40,
+        }
+    }
+}
+
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -81,7 +110,7 @@ impl fmt::Display for Check {
 }
 
 /// The result of a check, in the order in which results are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Something is wrong.
@@ -90,6 +119,17 @@ pub enum Verdict {
     Ok,
     /// The check couldn't be made.
     Unknown,
+}
+
+impl Verdict {
+    /// Ranks the verdicts in the order in which they are told.
+    fn rank(self) -> u8 {
+        match self {
+            Verdict::Problem => 0,
+            Verdict::Ok => 1,
+            Verdict::Unknown => 2,
+        }
+    }
 }
 
 /// The finding of one check.
@@ -113,18 +153,13 @@ pub struct Finding {
     pub(super) is_past: bool,
 }
 
-/// Ranks a check among the others, with room for a finding between it and the next.
-fn rank(check: Check) -> u8 {
-    2 * check as u8
-}
-
 /// The rank of a problem that keeps no ECS agent from its cluster.
 const CAUSES_NOTHING: u8 = u8::MAX;
 
 impl Finding {
     pub(super) fn new(check: Check, verdict: Verdict, found: impl AsRef<str>) -> Self {
         let (why, remedy) = (String::new(), String::new());
-        Finding { check, verdict, found: found.as_ref().to_owned(), why, remedy, rank: rank(check), is_past: false }
+        Finding { check, verdict, found: found.as_ref().to_owned(), why, remedy, rank: check.rank(), is_past: false }
     }
 
     pub(super) fn ok(check: Check, found: impl AsRef<str>) -> Self {
@@ -153,7 +188,7 @@ impl Finding {
 
     /// Ranks the finding right after those of another check.
     pub(super) fn ranked(self, as_check: Check) -> Self {
-        Finding { rank: rank(as_check) + 1, ..self }
+        Finding { rank: as_check.rank() + 1, ..self }
     }
 
     /// Ranks the finding after all others, since no other problem follows from this one.
@@ -188,7 +223,7 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     pub(super) fn new(mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| (finding.verdict, finding.rank));
+        findings.sort_by_key(|finding| (finding.verdict.rank(), finding.rank));
         Diagnosis { findings }
     }
 
