@@ -12,7 +12,7 @@ signal: {stack: web, resource: Instances}
 logs: {agent: none}
 hooks:
   before_docker:
-    - {name: interrupted, run: 'echo begun >>/etc/of-interrupted; test $(wc -l </etc/of-interrupted) -gt 1 || sleep 600', timeout: 12m}
+    - {name: interrupted, run: 'echo begun >>/etc/of-interrupted; test $(wc -l </etc/of-interrupted) -gt 1 || sleep 600', timeout: 2m}
     - {name: states, run: 'echo first $(systemctl is-active docker ecs) >>/etc/of-hooks', every_boot: true}
     - {name: unconfined, run: [unshare, --net, 'true']}
     - {name: arguments, run: [/bin/sh, -c, 'printf \"%s|\" \"$@\" >/etc/of-arguments', sh, $HOME, '${PATH}', '$$', '%n', 'a  b']}
@@ -52,7 +52,7 @@ pub fn over_a_power_cut_and_a_reboot(stage: &Stage) -> Result<()> {
     let mut machine = lab.boot(&Life::default())?;
     machine.until("test -s /etc/of-interrupted", PATIENCE)?;
     let status = machine.sh("systemctl show --property=StatusText --value ecs-firstrun")?;
-    same("the status", status.as_str(), "running the hook interrupted, at most 12m")?;
+    same("the status", status.as_str(), "running the hook interrupted, at most 2m")?;
     machine.sh("sync -f /etc")?;
     machine.cut_power()?;
 
