@@ -22,13 +22,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Time from SIGTERM to SIGKILL for a command that has used up its time.
 const STOP: Duration = Duration::from_secs(5);
 /// Time that is kept before the run's deadline, to end a command and to say what it printed last.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+const LAST_WORDS: Duration = Duration::from_secs(20);
 /// Time that a command whose failure is a warning leaves to the rest of the run.
 const FOR_THE_REST: Duration = Duration::from_secs(120);
 /// Time for which systemd may not answer.
 const UNREACHABLE: Duration = Duration::from_secs(30);
 /// Time that journald may take for an answer.
-const JOURNAL: Duration = Duration::from_secs(3);
+const JOURNAL: Duration = Duration::from_secs(7);
 /// Folders that this agent's unit hides: `ProtectHome=yes` and `PrivateTmp=yes`, systemd.exec(5).
 const HIDDEN: [&str; 5] = ["/root", "/home", "/run/user", "/tmp", "/var/tmp"];
 /// The exit status of a unit whose program can't be executed: systemd.exec(5).
@@ -160,10 +160,14 @@ impl Host {
     /// Returns the last line that the processes of a unit's start have printed.
     async fn last_line(&self, invocation: &str) -> Result<String> {
         // journald may not have written the line yet.
-        let _ = timeout(JOURNAL, self.run("journalctl", &["--sync"])).await;
+        let synchronised = timeout(JOURNAL, self.run("journalctl", &["--sync"])).await;
         let printed = format!("_SYSTEMD_INVOCATION_ID={invocation}");
         let read = ["--quiet", "--output=cat", "--lines=1", &printed];
-        Ok(quoted(&timeout(JOURNAL, self.run("journalctl", &read)).await??))
+        let line = quoted(&timeout(JOURNAL, self.run("journalctl", &read)).await??);
+        match line.is_empty() {
+            true => synchronised.map(|_| line).map_err(Into::into),
+            false => Ok(line),
+        }
     }
 }
 
