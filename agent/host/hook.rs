@@ -26,7 +26,7 @@ const LAST_WORDS: Duration = Duration::from_secs(20);
 /// Time that a command whose failure is a warning leaves to the rest of the run.
 const FOR_THE_REST: Duration = Duration::from_secs(120);
 /// Time for which systemd may not answer.
-const UNREACHABLE: Duration = Duration::from_secs(30);
+const UNREACHABLE: Duration = Duration::from_secs(60);
 /// Time that journald may take for an answer.
 const JOURNAL: Duration = Duration::from_secs(7);
 /// Folders that this agent's unit hides: `ProtectHome=yes` and `PrivateTmp=yes`, systemd.exec(5).
