@@ -149,7 +149,7 @@ impl Host {
             ("success", _) => "was stopped before it had ended".to_owned(),
             (result, _) => format!("failed ({result})"),
         };
-        let said = match self.last_line(&state.invocation).await {
+        let said = match self.last_line(&unit_of(wanted.name)).await {
             Ok(line) if line.is_empty() => "it printed nothing".to_owned(),
             Ok(line) => format!("its last line is: {line}"),
             Err(_) => "its output can't be read in time".to_owned(),
@@ -157,12 +157,13 @@ impl Host {
         anyhow!("{ending}; {said} (`journalctl -u {}` has the rest)", unit_of(wanted.name))
     }
 
-    /// Returns the last line that the processes of a unit's start have printed.
-    async fn last_line(&self, invocation: &str) -> Result<String> {
+    /// Returns the last line that the processes of a unit have printed on this boot.
+    async fn last_line(&self, unit: &str) -> Result<String> {
         // journald may not have written the line yet.
         let synchronised = timeout(JOURNAL, self.run("journalctl", &["--sync"])).await;
-        let printed = format!("_SYSTEMD_INVOCATION_ID={invocation}");
-        let read = ["--quiet", "--output=cat", "--lines=1", &printed];
+        // By the unit: a journald that is late does not know the invocation any more once the unit has failed.
+        let printed = format!("_SYSTEMD_UNIT={unit}");
+        let read = ["--quiet", "--boot", "--output=cat", "--lines=1", &printed];
         let line = quoted(&timeout(JOURNAL, self.run("journalctl", &read)).await??);
         match line.is_empty() {
             true => synchronised.map(|_| line).map_err(Into::into),

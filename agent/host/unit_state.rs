@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::Host;
 
 /// The properties that are asked for (org.freedesktop.systemd1(5)).
-const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,Job,NRestarts,InvocationID,\
+const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,Job,NRestarts,\
     InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,ExecMainExitTimestampMonotonic";
 /// Time allowed for systemd to say whether it shuts the host down.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -32,8 +32,6 @@ pub struct UnitState {
     pub is_killed: bool,
     /// `NRestarts`: the number of restarts by systemd itself; empty before systemd 235.
     pub restarts: String,
-    /// `InvocationID` of the unit's last start, by which the journal finds its lines.
-    pub invocation: String,
     /// True once the unit has left the state `inactive` on this boot.
     pub was_started: bool,
     /// The host's uptime when the unit last became active; zero if not known.
@@ -79,7 +77,6 @@ impl UnitState {
             // CLD_KILLED and CLD_DUMPED of waitid(2).
             is_killed: matches!(value("ExecMainCode").as_str(), "2" | "3"),
             restarts: value("NRestarts"),
-            invocation: value("InvocationID"),
             was_started: time("InactiveExitTimestampMonotonic") > 0,
             active_since: Duration::from_micros(time("ActiveEnterTimestampMonotonic")),
             // `systemctl stop` makes the unit leave `active` first, and then ends its process.

@@ -99,8 +99,8 @@ fn run(program: &str, args: &[String], state: &StubState) -> io::Result<ProgramO
 fn journal(args: &[String], state: &StubState) -> ProgramOutput {
     let units = args.iter().filter_map(|arg| arg.strip_prefix("--unit="));
     let put: String = units.filter_map(|unit| state.read(state::JOURNAL, unit)).collect();
-    let invocation = args.iter().find_map(|arg| arg.strip_prefix("_SYSTEMD_INVOCATION_ID="));
-    if let Some(line) = invocation.and_then(|invocation| hooks::last_line(invocation, state)) {
+    let unit = args.iter().find_map(|arg| arg.strip_prefix("_SYSTEMD_UNIT="));
+    if let Some(line) = unit.and_then(|unit| hooks::last_line(unit, state)) {
         return ProgramOutput::printed(line);
     }
     ProgramOutput::printed(put + &systemctl::mount_errors(args, state))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::call::{ProgramOutput, now};
+use super::call::ProgramOutput;
 use super::state::{JOURNAL, RUN_HOOKS, StubState, TRANSIENT};
 
 /// The interval between looks at a command that runs.
@@ -34,11 +34,10 @@ pub(super) fn forget(unit: &str, verb: &str, state: &StubState) -> io::Result<bo
     Ok(true)
 }
 
-/// Returns the last line of the unit with an invocation id.
-pub(super) fn last_line(invocation: &str, state: &StubState) -> Option<String> {
-    let wanted = format!("InvocationID={invocation}\n");
-    let (unit, _) = state.entries(TRANSIENT).into_iter().find(|(_, properties)| properties.contains(&wanted))?;
-    Some(state.read(JOURNAL, &unit)?.lines().last()?.to_owned() + "\n")
+/// Returns the last line that a transient unit has printed.
+pub(super) fn last_line(unit: &str, state: &StubState) -> Option<String> {
+    properties(unit, state)?;
+    Some(state.read(JOURNAL, unit)?.lines().last()?.to_owned() + "\n")
 }
 
 /// Returns the command line without the arguments of the program that is run.
@@ -79,8 +78,7 @@ pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutpu
     let (active, sub) = if result == "success" { ("active", "exited") } else { ("failed", "failed") };
     let properties = format!(
         "Result={result}\nExecMainCode={code}\nExecMainStatus={status}\nLoadState=loaded\nActiveState={active}\n\
-        SubState={sub}\nInvocationID={:032x}\n",
-        now()
+        SubState={sub}\n"
     );
     state.write(TRANSIENT, unit, &properties)?;
     // systemd-run waits until the program is executed, and no longer.
