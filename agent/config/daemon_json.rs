@@ -42,9 +42,9 @@ pub fn examined(root: &Node) -> Findings {
 /// The findings about `docker.daemon`.
 #[derive(Default)]
 pub struct Findings {
-    /// What dockerd refuses.
+    /// The directives and values that dockerd refuses.
     pub errors: Vec<Problem>,
-    /// What dockerd ignores, or refuses in some versions.
+    /// The directives and values that dockerd ignores, or refuses in some versions.
     pub warnings: Vec<Problem>,
 }
 

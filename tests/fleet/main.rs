@@ -1,7 +1,7 @@
 //! A fleet: `make fleet` boots a thousand instances, each a real process of the binary of an image, against one set of doubles
 //! on loopback that throttles, is slow, and fails one time in ten.
 //!
-//! What each instance must come to is known beforehand. `FLEET=N` boots so many, `FLEET_AT_A_TIME=N` so many at a time instead of
+//! The outcome of each instance is known beforehand. `FLEET=N` boots so many, `FLEET_AT_A_TIME=N` so many at a time instead of
 //! as many as memory holds, and `FLEET_SEED=N` has other faults.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test")]

@@ -35,7 +35,7 @@ hooks:
 ecs: {cluster: production}
 ";
 
-/// What is warned of: how each hook ended.
+/// The beginnings of the warnings in the report, in the order of the hooks that end badly.
 const WARNINGS: [&str; 6] = [
     "the hook exits ended with exit status 3; its last line is: the CID is wrong",
     "the hook killed was killed by signal 9; it printed nothing",

@@ -6,9 +6,9 @@ use ecs_firstrun::run::documents;
 use ecs_firstrun_fuzz::{planned, within_bounds};
 use libfuzzer_sys::fuzz_target;
 
-/// What makes use of all facts: every log, Docker's own settings, a proxy.
+/// A document that makes use of all facts: every log, Docker's own settings, a proxy.
 const COMPLETE: &[u8] = include_bytes!("../../../examples/user-data/complete.yaml");
-/// What takes away what an earlier run left.
+/// A document that has a run remove the files of an earlier run.
 const SMALLEST: &[u8] = include_bytes!("../../../examples/user-data/smallest.yaml");
 
 fuzz_target!(|bytes: &[u8]| {

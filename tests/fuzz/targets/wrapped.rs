@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use libfuzzer_sys::fuzz_target;
 use std::io::Write as _;
 
-/// Where the parts of a message are cut.
+/// The line that separates the parts of a message.
 const CUT: &[u8] = b"\n%%%%\n";
 
 fuzz_target!(|bytes: &[u8]| {
