@@ -82,10 +82,7 @@ impl Host {
             Action::StopUnits { units, unless } => self.stop_units(units, unless).await,
             Action::Mount { unit, device, label, mount } => self.ensure_mounted(unit, device, label, mount).await,
             Action::NotifyReady => self.release(),
-            Action::RunHook { name, command, timeout, on_failure, environment } => {
-                let (timeout, on_failure, environment) = (*timeout, *on_failure, *environment);
-                self.run_hook(&hook::Wanted { name, command, timeout, on_failure, environment }, deadline).await
-            }
+            Action::RunHook(hook) => self.run_hook(hook, deadline).await,
             Action::WaitFor(condition) => self.wait_for(condition, ecs_agent, deadline).await,
         }
     }

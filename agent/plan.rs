@@ -21,7 +21,7 @@ mod systemd;
 
 use serde::Serialize;
 
-pub use self::action::{Action, Condition, File, Start, VolumeUser, Wait};
+pub use self::action::{Action, Condition, File, HookRun, Start, VolumeUser, Wait};
 pub use self::containerd::{asks_for_version as asks_for_docker_version, mount_path as containerd_mount};
 pub use self::contents::Contents;
 pub use self::daemon_json::data_root as docker_data_root;

@@ -31,6 +31,12 @@ fn reason(host: &Host, ended: &Ended) -> String {
     host.report().reason.unwrap()
 }
 
+/// Fails unless the report has a warning that begins so.
+fn assert_warned(host: &Host, words: &str) {
+    let warnings = host.report().warnings;
+    assert!(warnings.iter().any(|warning| warning.starts_with(words)), "{warnings:?}");
+}
+
 #[test]
 fn hooks_run_in_their_order_around_docker_the_ecs_agent_and_its_registration() {
     let started = "$(ls ../rehearsal/started 2>/dev/null | tr '\\n' ' ')";
@@ -117,9 +123,7 @@ fn a_hook_whose_time_is_over_is_ended_with_all_its_processes() {
     let began = Instant::now();
     let ended = host.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(
-        host.report().warnings.iter().any(|warning| warning.starts_with("the hook tree had not ended after 500ms"))
-    );
+    assert_warned(&host, "the hook tree had not ended after 500ms");
     std::thread::sleep(std::time::Duration::from_millis(2500).saturating_sub(began.elapsed()));
     assert!(!host.rehearsal.root.join("survived").exists());
 }
@@ -131,12 +135,8 @@ fn a_failure_that_is_a_warning_lets_the_run_go_on() {
     let ended = host.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     host.one_signal("SUCCESS");
-    let report = host.report();
-    assert_eq!(report.outcome, Outcome::Success);
-    assert!(
-        report.warnings.iter().any(|warning| warning.starts_with("the hook a ended with exit status 9")),
-        "{report:?}"
-    );
+    assert_eq!(host.report().outcome, Outcome::Success);
+    assert_warned(&host, "the hook a ended with exit status 9");
     assert!(host.rehearsal.root.join("b").exists());
 }
 

@@ -195,7 +195,7 @@ proptest! {
         };
         let mut after = actions(&plan).into_iter().skip_while(|action| !is_wait(action));
         let may_follow = |action: &Action| is_wait(&action)
-            || matches!(action, Action::RunHook { .. })
+            || matches!(action, Action::RunHook(_))
             || matches!(action, Action::StartUnit { unit, .. } if unit == "ecs.service");
         prop_assert!(after.all(may_follow), "{}", plan);
 

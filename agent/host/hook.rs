@@ -10,6 +10,7 @@ use super::wait::whole_seconds;
 use super::{Host, UnitState};
 use crate::config::types::HookName;
 use crate::config::{Command, OnFailure, SHELL};
+use crate::plan::HookRun;
 use crate::report::Change;
 use crate::secrets::redact;
 use crate::text::one_line;
@@ -36,45 +37,34 @@ const EXIT_EXEC: &str = "203";
 /// The most bytes of a command's last line that are quoted.
 const QUOTED: usize = 300;
 
-/// A command to run, and its conditions.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted<'a> {
-    pub(super) name: &'a HookName,
-    pub(super) command: &'a Command,
-    pub(super) timeout: Duration,
-    pub(super) on_failure: OnFailure,
-    /// The file of the variables that the command gets.
-    pub(super) environment: Option<&'a str>,
-}
-
 impl Host {
     /// Runs a user's command to its end.
     ///
     /// # Errors
     /// The way in which the command failed, and its last line, if a failure fails the run. Otherwise it is a warning.
-    pub(super) async fn run_hook(&self, wanted: &Wanted<'_>, deadline: Instant) -> Result<Change> {
-        match (self.run_to_end(wanted, deadline).await, wanted.on_failure) {
+    pub(super) async fn run_hook(&self, hook: &HookRun, deadline: Instant) -> Result<Change> {
+        match (self.run_to_end(hook, deadline).await, hook.on_failure) {
             (Ok(()), _) => Ok(Change::Made),
             (Err(error), OnFailure::Fail) => Err(error),
             (Err(error), OnFailure::Warn) => {
-                self.warn(format!("the hook {} {error:#}", wanted.name));
+                self.warn(format!("the hook {} {error:#}", hook.name));
                 Ok(Change::Failed)
             }
         }
     }
 
-    async fn run_to_end(&self, wanted: &Wanted<'_>, deadline: Instant) -> Result<()> {
+    async fn run_to_end(&self, hook: &HookRun, deadline: Instant) -> Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let kept = if wanted.on_failure == OnFailure::Warn { FOR_THE_REST } else { LAST_WORDS };
-        let allowed = wanted.timeout.min(whole_seconds(left - kept.min(left / 2)));
-        let words = format!("running the hook {}, at most {}", wanted.name, humantime::format_duration(allowed));
+        let kept = if hook.on_failure == OnFailure::Warn { FOR_THE_REST } else { LAST_WORDS };
+        let allowed = hook.timeout.min(whole_seconds(left - kept.min(left / 2)));
+        let words = format!("running the hook {}, at most {}", hook.name, humantime::format_duration(allowed));
         tracing::info!("{words}");
         self.say_status(&words);
-        let unit = unit_of(wanted.name);
+        let unit = unit_of(&hook.name);
         // An earlier run may have been killed while its command ran.
         self.unload(&unit).await?;
-        let (program, arguments) = outside_the_sandbox(wanted.command);
-        let options = options(wanted, &unit, allowed, program);
+        let (program, arguments) = outside_the_sandbox(&hook.command);
+        let options = options(hook, &unit, allowed, program);
         let options: Vec<_> = options.iter().map(String::as_str).collect();
         // systemd replaces variables in arguments: systemd.service(5).
         let arguments: Vec<_> = arguments.iter().map(|argument| argument.replace('$', "$$")).collect();
@@ -91,7 +81,7 @@ impl Host {
         // systemd counts SIGTERM, SIGHUP and SIGINT as clean exits of a service: systemd.service(5).
         let result = match state.is_active() && !state.is_killed {
             true => Ok(()),
-            false => Err(self.failure_of(wanted, &state, allowed).await),
+            false => Err(self.failure_of(hook, &state, allowed).await),
         };
         if let Err(error) = self.unload(&unit).await {
             tracing::warn!("systemd does not forget {unit}: {error:#}");
@@ -128,14 +118,11 @@ impl Host {
     }
 
     /// Returns the error of a command: how it ended, and its last line.
-    async fn failure_of(&self, wanted: &Wanted<'_>, state: &UnitState, allowed: Duration) -> anyhow::Error {
+    async fn failure_of(&self, hook: &HookRun, state: &UnitState, allowed: Duration) -> anyhow::Error {
         let ending = match (state.result.as_str(), state.exit.as_str()) {
             ("timeout", _) => {
-                let whose = if allowed < wanted.timeout {
-                    ", when the time of the run was over (`signal.timeout`)"
-                } else {
-                    ""
-                };
+                let whose =
+                    if allowed < hook.timeout { ", when the time of the run was over (`signal.timeout`)" } else { "" };
                 format!("had not ended after {}{whose}, and was stopped", humantime::format_duration(allowed))
             }
             ("oom-kill", _) => "was killed, since memory ran out (OOM)".to_owned(),
@@ -149,12 +136,12 @@ impl Host {
             ("success", _) => "was stopped before it had ended".to_owned(),
             (result, _) => format!("failed ({result})"),
         };
-        let said = match self.last_line(&unit_of(wanted.name)).await {
+        let said = match self.last_line(&unit_of(&hook.name)).await {
             Ok(line) if line.is_empty() => "it printed nothing".to_owned(),
             Ok(line) => format!("its last line is: {line}"),
             Err(_) => "its output can't be read in time".to_owned(),
         };
-        anyhow!("{ending}; {said} (`journalctl -u {}` has the rest)", unit_of(wanted.name))
+        anyhow!("{ending}; {said} (`journalctl -u {}` has the rest)", unit_of(&hook.name))
     }
 
     /// Returns the last line that the processes of a unit have printed on this boot.
@@ -195,11 +182,11 @@ fn unit_of(name: &HookName) -> String {
 
 /// Returns the options of systemd-run(1), and the program that it runs. The unit stays until its state is read, and a stop of
 /// this agent's unit ends the hook's unit, too.
-fn options(wanted: &Wanted<'_>, unit: &str, allowed: Duration, program: &str) -> Vec<String> {
+fn options(hook: &HookRun, unit: &str, allowed: Duration, program: &str) -> Vec<String> {
     let mut options = vec![
         format!("--unit={unit}"),
         "--quiet".to_owned(),
-        format!("--description=The hook {} of ecs-firstrun", wanted.name),
+        format!("--description=The hook {} of ecs-firstrun", hook.name),
         "--property=Type=exec".to_owned(),
         "--property=RemainAfterExit=yes".to_owned(),
         // Zero is no limit.
@@ -211,7 +198,7 @@ fn options(wanted: &Wanted<'_>, unit: &str, allowed: Duration, program: &str) ->
         "--property=LogRateLimitIntervalSec=1s".to_owned(),
         "--property=LogRateLimitBurst=1000000".to_owned(),
     ];
-    options.extend(wanted.environment.map(|file| format!("--property=EnvironmentFile={file}")));
+    options.extend(hook.environment.map(|file| format!("--property=EnvironmentFile={file}")));
     options.extend(["--".to_owned(), program.to_owned()]);
     options
 }

@@ -120,23 +120,27 @@ pub enum Action {
     /// systemd knows that the host is configured: units ordered after this agent may start.
     NotifyReady,
     /// This command of the user has run to its end.
-    RunHook {
-        /// The hook's name.
-        name: HookName,
-        /// The program and its arguments. They may be secret, and are not shown.
-        #[serde(skip)]
-        command: Command,
-        /// The longest time to wait. Then the whole process tree is ended.
-        #[serde(serialize_with = "as_seconds")]
-        timeout: Duration,
-        /// The meaning of a failure.
-        on_failure: OnFailure,
-        /// The file of the variables that the command gets, where there is a proxy.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        environment: Option<&'static str>,
-    },
+    RunHook(HookRun),
     /// This condition holds.
     WaitFor(Wait),
+}
+
+/// A command of the user, and its conditions.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HookRun {
+    /// The hook's name.
+    pub name: HookName,
+    /// The program and its arguments. They may be secret, and are not shown.
+    #[serde(skip)]
+    pub command: Command,
+    /// The longest time to wait. Then the whole process tree is ended.
+    #[serde(serialize_with = "as_seconds")]
+    pub timeout: Duration,
+    /// The meaning of a failure.
+    pub on_failure: OnFailure,
+    /// The file of the variables that the command gets, where there is a proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<&'static str>,
 }
 
 /// A file that only this agent writes.
@@ -238,7 +242,7 @@ impl fmt::Display for Action {
             Action::StopUnits { units, unless } => write!(f, "stop {} unless {unless} runs", units.join(" and ")),
             Action::StartUnit { unit, start: Start::Queue } => write!(f, "queue the start of {unit}"),
             Action::NotifyReady => f.write_str("tell systemd that the host is configured"),
-            Action::RunHook { name, .. } => write!(f, "run the hook {name}"),
+            Action::RunHook(hook) => write!(f, "run the hook {}", hook.name),
             Action::WaitFor(wait) => write!(f, "wait until {}", wait.condition),
         }
     }

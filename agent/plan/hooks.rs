@@ -1,6 +1,6 @@
 //! Users' own commands: those that have still to run on the instance.
 
-use super::action::Action;
+use super::action::{Action, HookRun};
 use super::planned::{Planned, planned};
 use super::proxy;
 use crate::config::{Config, Hook, HookPoint};
@@ -18,13 +18,13 @@ pub fn actions(point: HookPoint, config: &Config, instance: &Instance) -> Vec<Pl
 }
 
 fn run(hook: &Hook, config: &Config) -> Action {
-    Action::RunHook {
+    Action::RunHook(HookRun {
         name: hook.name.clone(),
         command: hook.run.clone(),
         timeout: hook.timeout.0.0,
         on_failure: hook.on_failure,
         environment: config.proxy.is_some().then_some(proxy::ENVIRONMENT),
-    }
+    })
 }
 
 fn why(hook: &Hook) -> String {

@@ -101,7 +101,7 @@ async fn look_for(host: &Host, ecs_agent: &EcsAgent, action: &Action, changed: &
         }
         Action::NotifyReady => host.holds(CONFIGURED, b"", 0o644)?,
         // Commands that have run already are not in the plan.
-        Action::RunHook { .. } => false,
+        Action::RunHook(_) => false,
         // The ECS agent that is registered now would be restarted first.
         Action::WaitFor(Wait { condition: Condition::Registered { .. }, .. }) if changed.marks.contains(ECS_UNIT) => {
             false

@@ -168,7 +168,7 @@ fn details(action: &Action) -> String {
             let plural = if lines == 1 { "" } else { "s" };
             format!(" ({lines}{NO_BREAK}line{plural},{NO_BREAK}{})", file.mode)
         }
-        Action::RunHook { timeout, .. } => format!(", at most {}", humantime::format_duration(*timeout)),
+        Action::RunHook(hook) => format!(", at most {}", humantime::format_duration(hook.timeout)),
         Action::WaitFor(wait) => format!(", at most {}", humantime::format_duration(wait.timeout)),
         _ => String::new(),
     }

@@ -69,8 +69,8 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
         log_agent::look_at_image(run.host, action, (config, region), &mut warnings)?;
         let change = run.host.perform(action, &run.options.ecs_agent, deadline).await?;
         started.note(action, change);
-        if let (Action::RunHook { name, .. }, Change::Made) = (action, change) {
-            state.hooks.insert(name.to_string());
+        if let (Action::RunHook(hook), Change::Made) = (action, change) {
+            state.hooks.insert(hook.name.to_string());
             state.save(run.host);
         }
         Ok(change)
