@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::program::failure;
 use super::wait::whole_seconds;
 use super::{Host, UnitState};
 use crate::config::types::HookName;
@@ -74,6 +75,8 @@ impl Host {
         if state.load == "not-found" {
             return Err(match called.status.success() {
                 true => anyhow!("was stopped before it had ended"),
+                // It was killed.
+                false if called.stderr.trim_ascii().is_empty() => failure("systemd-run", &options[..1], &called),
                 // Such as a program that is not there.
                 false => anyhow!("can't run: {}", quoted(&String::from_utf8_lossy(&called.stderr))),
             });

@@ -13,6 +13,8 @@ const TOLD: &[&str] = &[
     "run/ecs-firstrun/configured",
     "dev/console",
 ];
+/// The version of Docker, and the size and the time of its program, which each host has anew.
+const DOCKER_VERSION: &str = "var/lib/ecs-firstrun/docker-version";
 pub const STATE: &str = "var/lib/ecs-firstrun/state.json";
 /// Records that a run keeps for the next run while something is unfinished.
 const RECORDS: &[&str] = &[
@@ -52,6 +54,7 @@ pub fn read(root: &Path) -> Tree {
                 kind if kind.is_symlink() => Kind::Link(path.read_link().unwrap().display().to_string()),
                 kind if kind.is_socket() => continue,
                 _ if TOLD.contains(&name.as_str()) => Kind::File(Vec::new()),
+                _ if name == DOCKER_VERSION => Kind::File(version_in(std::fs::read(&path).unwrap())),
                 _ => Kind::File(std::fs::read(&path).unwrap()),
             };
             if kind == Kind::Folder {
@@ -63,6 +66,14 @@ pub fn read(root: &Path) -> Tree {
         }
     }
     tree
+}
+
+/// Returns the version alone, of a file that is whole.
+fn version_in(text: Vec<u8>) -> Vec<u8> {
+    match (text.iter().position(|byte| *byte == b' '), text.ends_with(b"\n")) {
+        (Some(end), true) => text[..end].to_vec(),
+        _ => text,
+    }
 }
 
 /// Tells whether a file is temporary: it is written, but not renamed to its final name yet.

@@ -180,7 +180,9 @@ impl Trial {
         if !disturbed.was_reached(&bench) {
             return Ok(Well::NotReached);
         }
-        self.reference.failed_clearly(&bench, &ended, &["SIGKILL", disturbed.program()])?;
+        // systemd runs mount(8), and says only that the unit failed.
+        let signal = if disturbed.program() == "mount" { "failed" } else { "SIGKILL" };
+        self.reference.failed_clearly(&bench, &ended, &[signal, disturbed.program()])?;
         self.after_failure(&bench)
     }
 

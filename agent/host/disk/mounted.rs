@@ -31,6 +31,8 @@ impl Host {
         };
         let change = match started {
             Ok(change) => change,
+            // A file of this agent's own says nothing of the disk.
+            Err(error) if error.chain().any(|cause| cause.is::<std::io::Error>()) => return Err(error),
             Err(error) => return Err(self.mount_failure(error, unit, &node, began).await),
         };
         let found = fs::metadata(&node).with_context(|| format!("look at {}", node.display()))?;
