@@ -75,10 +75,13 @@ fn writes(configuration: &Configuration, n: usize) -> usize {
 }
 
 impl Disturbed {
-    pub fn program(&self) -> &str {
-        let program = self.command.split(' ').next().unwrap_or_default();
-        // systemctl(1) passes on what became of a mount.
-        if program == "mount" { "systemctl" } else { program }
+    /// The words that the reason must have.
+    pub fn words(&self) -> [&str; 2] {
+        match self.command.split(' ').next().unwrap_or_default() {
+            // systemd runs mount(8), and systemctl(1) says only that the unit failed.
+            "mount" => ["systemctl", "failed"],
+            program => [program, "SIGKILL"],
+        }
     }
 
     pub fn with_the_agent(&self) -> bool {

@@ -39,7 +39,7 @@ impl Table {
         let (call, effect) = match &trial.place {
             Where::Call(effect, point) => (point.call.clone(), effect.name()),
             Where::Disk(disk) => ("disk takes nothing".to_owned(), disk.name()),
-            Where::Program(disturbed) => (format!("program {}", disturbed.program()), Effect::Kill.name()),
+            Where::Program(disturbed) => (format!("program {}", disturbed.words()[0]), Effect::Kill.name()),
         };
         let cells = self.rows.entry((trial.configuration.name.to_owned(), call)).or_default();
         let cell = cells.entry(effect).or_default();

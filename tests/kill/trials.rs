@@ -180,9 +180,7 @@ impl Trial {
         if !disturbed.was_reached(&bench) {
             return Ok(Well::NotReached);
         }
-        // systemd runs mount(8), and says only that the unit failed.
-        let signal = if disturbed.program() == "mount" { "failed" } else { "SIGKILL" };
-        self.reference.failed_clearly(&bench, &ended, &[signal, disturbed.program()])?;
+        self.reference.failed_clearly(&bench, &ended, &disturbed.words())?;
         self.after_failure(&bench)
     }
 
