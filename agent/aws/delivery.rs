@@ -66,6 +66,26 @@ pub enum CredentialsSource {
 
 /// Repeats an attempt until a final outcome or the deadline.
 pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl AsyncFn() -> Attempt) -> Delivery {
+    let accepted = async || match attempt().await {
+        Attempt::Accepted => Ok(()),
+        other => Err(other),
+    };
+    match persist_for(method, deadline, accepted).await {
+        Ok(((), attempts)) => Delivery::Accepted { by: method.name(), attempts },
+        Err(delivery) => delivery,
+    }
+}
+
+/// Repeats an attempt until it gives a value, or another final outcome, or the deadline. Returns the value and the number of
+/// tries.
+///
+/// # Errors
+/// The outcome, which is never [`Delivery::Accepted`].
+pub(crate) async fn persist_for<T>(
+    method: Method,
+    deadline: Instant,
+    attempt: impl AsyncFn() -> Result<T, Attempt>,
+) -> Result<(T, u32), Delivery> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut pauses = http::pauses(FIRST_PAUSE, LONGEST_PAUSE);
     let mut attempts = 0;
@@ -73,17 +93,18 @@ pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl Asy
     while !left().is_zero() {
         attempts += 1;
         let outcome = timeout(left().min(TRY), attempt()).await;
-        let after = match outcome.unwrap_or_else(|_| Attempt::again("no answer in time".to_owned())) {
-            Attempt::Accepted => return Delivery::Accepted { by: method.name(), attempts },
-            Attempt::Over(over, text) => return Delivery::Over(over, text),
-            Attempt::Refused(refusal) => return Delivery::Refused(refusal),
-            Attempt::Again { why, after } => {
+        let after = match outcome.unwrap_or_else(|_| Err(Attempt::again("no answer in time".to_owned()))) {
+            Ok(value) => return Ok((value, attempts)),
+            Err(Attempt::Over(over, text)) => return Err(Delivery::Over(over, text)),
+            Err(Attempt::Refused(refusal)) => return Err(Delivery::Refused(refusal)),
+            Err(Attempt::Again { why, after }) => {
                 last = why;
                 after.unwrap_or_default()
             }
+            // An acceptance comes as a value.
+            Err(Attempt::Accepted) => Duration::ZERO,
         };
-        let service = if method == Method::LifecycleHook { "Auto Scaling" } else { "CloudFormation" };
-        tracing::warn!(by = method.name(), attempts, last, "{service} has not accepted the request yet");
+        tracing::warn!(by = method.name(), attempts, last, "{} has not accepted the request yet", method.service());
         let spare = left().saturating_sub(LAST_TRY);
         if spare.is_zero() {
             break;
@@ -91,19 +112,30 @@ pub(crate) async fn persist(method: Method, deadline: Instant, attempt: impl Asy
         let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(after);
         sleep(pause.min(spare)).await;
     }
-    Delivery::Undelivered(format!("gave up after {attempts} tries; the last error: {last}"))
+    Err(Delivery::Undelivered(format!("gave up after {attempts} tries; the last error: {last}")))
 }
 
 /// Sends one request, and judges the answer.
 pub(crate) async fn exchange(method: Method, request: reqwest::RequestBuilder) -> Attempt {
-    let response = match request.send().await {
-        Ok(response) => response,
-        Err(error) => return Attempt::again(http::explain(error)),
-    };
+    body_of_answer(method, request, ANSWER_LIMIT).await.map_or_else(|attempt| attempt, |_| Attempt::Accepted)
+}
+
+/// Sends one request, and returns the body of an answer that accepts it.
+///
+/// # Errors
+/// Any other answer, judged.
+pub(crate) async fn body_of_answer(
+    method: Method,
+    request: reqwest::RequestBuilder,
+    limit: usize,
+) -> Result<Vec<u8>, Attempt> {
+    let response = request.send().await.map_err(|error| Attempt::again(http::explain(error)))?;
     let status = response.status().as_u16();
     let after = http::retry_after(|name| response.headers().get(name)?.to_str().ok());
-    match http::read_body(response, ANSWER_LIMIT).await {
-        Ok(body) => judge(method, status, after, &body),
-        Err(error) => Attempt::again(format!("HTTP {status}: {error}")),
+    let body = http::read_body(response, limit).await;
+    let body = body.map_err(|error| Attempt::again(format!("HTTP {status}: {error}")))?;
+    match judge(method, status, after, &body) {
+        Attempt::Accepted => Ok(body),
+        other => Err(other),
     }
 }

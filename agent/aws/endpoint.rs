@@ -15,6 +15,12 @@ pub(crate) enum Service {
     CloudFormation,
     /// Auto Scaling.
     AutoScaling,
+    /// Systems Manager, for its parameters.
+    Ssm,
+    /// Secrets Manager.
+    SecretsManager,
+    /// Amazon ECR.
+    Ecr,
 }
 
 impl Service {
@@ -23,6 +29,21 @@ impl Service {
         match self {
             Self::CloudFormation => "cloudformation",
             Self::AutoScaling => "autoscaling",
+            Self::Ssm => "ssm",
+            Self::SecretsManager => "secretsmanager",
+            Self::Ecr => "ecr",
+        }
+    }
+
+    /// Returns the end of the name of the service's own variable for its endpoint; none for CloudFormation, whose variable
+    /// is read with an option of the command line.
+    fn variable(self) -> Option<&'static str> {
+        match self {
+            Self::CloudFormation => None,
+            Self::AutoScaling => Some("AUTO_SCALING"),
+            Self::Ssm => Some("SSM"),
+            Self::SecretsManager => Some("SECRETS_MANAGER"),
+            Self::Ecr => Some("ECR"),
         }
     }
 
@@ -30,11 +51,7 @@ impl Service {
     pub fn endpoint(self, region: &str, partition_domain: &str) -> String {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let is_on = |name: &str| set(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        // The variable for CloudFormation is read with an option of the command line.
-        let own = match self {
-            Self::CloudFormation => None,
-            Self::AutoScaling => set(&format!("{OF_ALL}_AUTO_SCALING")),
-        };
+        let own = self.variable().and_then(|end| set(&format!("{OF_ALL}_{end}")));
         let default = || self.default_endpoint(region, partition_domain, is_on(USE_FIPS), is_on(USE_DUALSTACK));
         own.or_else(|| set(OF_ALL)).unwrap_or_else(default)
     }
@@ -50,7 +67,8 @@ impl Service {
             (false, "") => DEFAULT_DOMAIN,
             (false, domain) => domain,
         };
-        format!("https://{}{fips}.{region}.{domain}", self.name())
+        let api = if self == Self::Ecr && !dualstack { "api." } else { "" };
+        format!("https://{api}{}{fips}.{region}.{domain}", self.name())
     }
 }
 

@@ -14,7 +14,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SystemTimeSource;
@@ -29,13 +29,14 @@ use reqwest::header::CONTENT_TYPE;
 use url::{Origin, Url};
 
 use crate::aws::delivery::answer::{Attempt, is_web_page, judge};
-use crate::aws::delivery::{ANSWER_LIMIT, CredentialsSource, Method, Refusal, exchange};
+use crate::aws::delivery::{ANSWER_LIMIT, CredentialsSource, Method, Refusal, body_of_answer, exchange};
 use crate::aws::endpoint::Service;
 use crate::http;
 use crate::secrets::redact;
 use crate::well_known::IMDS_ENDPOINTS;
 
 const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/x-amz-json-1.1";
 /// The SDK's own variable for the address of the service that has the instance role's credentials.
 const METADATA_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 /// The beginning of every path of the metadata service.
@@ -78,11 +79,46 @@ impl Sdk {
         };
         let url = format!("{}/", service.endpoint(region, partition_domain).trim_end_matches('/'));
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-        let request = self.client.post(&url).header(CONTENT_TYPE, FORM).body(body.clone());
-        match signed(request, &url, &body, (service, region), credentials) {
+        match self.signed(&url, &[(CONTENT_TYPE.as_str(), FORM)], body, (service, region), credentials) {
             Ok(request) => exchange(method, request).await,
-            Err(error) => Attempt::Refused(redact(&format!("sign the request to {url}: {error:#}")).into()),
+            Err(refused) => refused,
         }
+    }
+
+    /// Sends one signed request of an API with the protocol JSON 1.1, and returns the body of its answer, of at most `limit`
+    /// bytes. `operation` is the value of `X-Amz-Target`.
+    ///
+    /// # Errors
+    /// Any answer but an acceptance, judged.
+    pub(crate) async fn json(
+        &self,
+        (method, limit): (Method, usize),
+        service: Service,
+        (region, partition_domain): (&str, &str),
+        operation: &str,
+        parameters: &serde_json::Value,
+    ) -> Result<Vec<u8>, Attempt> {
+        let credentials = self.credentials(method).await?;
+        let url = format!("{}/", service.endpoint(region, partition_domain).trim_end_matches('/'));
+        let headers = [(CONTENT_TYPE.as_str(), JSON), ("x-amz-target", operation)];
+        let request = self.signed(&url, &headers, parameters.to_string(), (service, region), credentials)?;
+        body_of_answer(method, request, limit).await
+    }
+
+    /// Makes a POST request with these headers and this body, signed with Signature Version 4.
+    fn signed(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: String,
+        of: (Service, &str),
+        credentials: Credentials,
+    ) -> Result<reqwest::RequestBuilder, Attempt> {
+        let signature = signature(url, headers, &body, of, credentials)
+            .map_err(|error| Attempt::Refused(redact(&format!("sign the request to {url}: {error:#}")).into()))?;
+        let request = self.client.post(url).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        Ok(signature.headers().fold(request, |request, (name, value)| request.header(name, value)))
     }
 
     /// Returns credentials for one try. Each try fetches them anew, since they may expire.
@@ -111,14 +147,14 @@ fn load(region: &str, client: SharedHttpClient) -> (SdkConfig, SharedCredentials
     (config.build(), SharedCredentialsProvider::new(chain))
 }
 
-/// Signs a request of the Query API with Signature Version 4.
-fn signed(
-    request: reqwest::RequestBuilder,
+/// Returns the headers that sign a request with Signature Version 4.
+fn signature(
     url: &str,
+    headers: &[(&str, &str)],
     body: &str,
     (service, region): (Service, &str),
     credentials: Credentials,
-) -> Result<reqwest::RequestBuilder> {
+) -> Result<SigningInstructions> {
     let identity = credentials.into();
     let parameters = SigningParams::builder()
         .identity(&identity)
@@ -127,10 +163,9 @@ fn signed(
         .time(SystemTime::now())
         .settings(SigningSettings::default())
         .build()?;
-    let headers = [(CONTENT_TYPE.as_str(), FORM)];
-    let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))?;
+    let signable = SignableRequest::new("POST", url, headers.iter().copied(), SignableBody::Bytes(body.as_bytes()))?;
     let (instructions, _) = sign(signable, &parameters.into())?.into_parts();
-    Ok(instructions.headers().fold(request, |request, (name, value)| request.header(name, value)))
+    Ok(instructions)
 }
 
 fn no_credentials(method: Method, error: &CredentialsError) -> Attempt {

@@ -78,6 +78,16 @@ struct JsonError {
     error: AwsError,
 }
 
+/// An error of an API with the protocol JSON 1.1: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
+#[derive(Deserialize)]
+struct Json11Error {
+    /// The code, perhaps behind a namespace and `#`.
+    #[serde(rename = "__type")]
+    code: String,
+    #[serde(default, alias = "Message")]
+    message: String,
+}
+
 /// Codes of refusals that pass by themselves, whatever their status.
 const TEMPORARY: [&str; 11] = [
     "Throttling",
@@ -95,8 +105,14 @@ const TEMPORARY: [&str; 11] = [
 ];
 
 /// Codes for credentials that are too new to be known everywhere, or have been replaced meanwhile.
-const TEMPORARY_IAM: [&str; 5] =
-    ["InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "ExpiredToken", "RequestExpired"];
+const TEMPORARY_IAM: [&str; 6] = [
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "UnrecognizedClientException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+];
 
 /// Remedies for S3's answers to the URL of a wait condition handle. Each has the beginning of the code, a part of the
 /// message, and the remedy.
@@ -121,7 +137,29 @@ const CHANGED: &str =
     "the URL was changed on its way here: give it exactly as CloudFormation made it, with every % and &";
 
 /// The beginnings of codes for a request whose signature, made here, is wrong.
-const MISSIGNED: [&str; 3] = ["SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken"];
+const MISSIGNED: [&str; 4] =
+    ["SignatureDoesNotMatch", "InvalidSignature", "IncompleteSignature", "MissingAuthenticationToken"];
+
+/// Remedies for the codes of Systems Manager and Secrets Manager, each with the beginning of the code.
+const OF_VALUES: [(&str, &str); 8] = [
+    ("ParameterVersionNotFound", "check the version or the label behind the parameter's name"),
+    ("ParameterNotFound", "check the parameter's name, and that it is in this region and account"),
+    (
+        "InvalidKeyId",
+        "the key of the parameter must be enabled, and the instance's role must permit kms:Decrypt with it",
+    ),
+    (
+        "DecryptionFailure",
+        "the key of the secret must be enabled, and the instance's role must permit kms:Decrypt with it",
+    ),
+    (
+        "ResourceNotFoundException",
+        "check the secret's name, version and stage, and that it is in this region and account",
+    ),
+    ("InvalidRequestException", "the secret must not be scheduled for deletion: restore it, or give another"),
+    ("InvalidParameterException", "check the secret's name, version and stage"),
+    ("ValidationException", "check the name, and what selects a version"),
+];
 
 /// Judges an answer with this status and body.
 ///
@@ -169,6 +207,10 @@ impl AwsError {
         if let Ok(JsonError { error }) = serde_json::from_slice(body) {
             return Some(shown(error));
         }
+        if let Ok(Json11Error { code, message }) = serde_json::from_slice(body) {
+            let code = code.rsplit('#').next().unwrap_or_default().to_owned();
+            return Some(shown(Self { code, message }));
+        }
         let text = std::str::from_utf8(body).ok()?;
         if is_web_page(body) || !text.contains("<Error>") {
             return None;
@@ -199,15 +241,15 @@ impl AwsError {
             return true;
         }
         match method {
+            // aws-cfn-bootstrap retries the presigned PUT on these.
+            Method::WaitHandle => matches!(status, 404 | 408),
+            Method::InstanceIdentity => false,
             // The clock of a booting host may be wrong until it has been set.
-            Method::Iam | Method::LifecycleHook => {
+            _ => {
                 TEMPORARY_IAM.contains(&self.code.as_str())
                     || self.message.contains("Signature expired")
                     || self.message.contains("Signature not yet current")
             }
-            // aws-cfn-bootstrap retries the presigned PUT on these.
-            Method::WaitHandle => matches!(status, 404 | 408),
-            Method::InstanceIdentity => false,
         }
     }
 
@@ -221,12 +263,15 @@ impl AwsError {
                 let fits = |begins: &str, text: &str| code.starts_with(begins) && self.message.contains(text);
                 known.find(|(begins, text, _)| fits(begins, text)).map_or(ANY_HANDLE, |(.., remedy)| remedy)
             }
-            (Method::Iam | Method::LifecycleHook, code) if MISSIGNED.iter().any(|begins| code.starts_with(begins)) => {
+            (_, code) if method.is_signed() && MISSIGNED.iter().any(|begins| code.starts_with(begins)) => {
                 "the secret key must belong to the access key, and no proxy may change the request's headers"
             }
             (Method::LifecycleHook, "ValidationError") => {
                 "check signal.lifecycle_hook: the group must exist in the instance's region, and have a hook of that \
                 name"
+            }
+            (Method::Parameter | Method::Secret | Method::RegistryToken, code) => {
+                return of_json_api(method, code, &self.message);
             }
             (_, "ValidationError") if self.message.contains("does not exist") => {
                 "check signal.stack, signal.resource and signal.region"
@@ -242,6 +287,17 @@ impl AwsError {
         };
         remedy.to_owned()
     }
+}
+
+/// Returns the remedy for an error of an API with the protocol JSON 1.1. A message names the action that is not permitted,
+/// which may be the key's and not the service's own.
+fn of_json_api(method: Method, code: &str, message: &str) -> String {
+    if let Some((_, remedy)) = OF_VALUES.iter().find(|(begins, _)| code.starts_with(begins)) {
+        return (*remedy).to_owned();
+    }
+    let named = message.split_once("not authorized to perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
+    let of_key = message.contains("KMS").then_some("kms:Decrypt");
+    format!("the instance's role must permit {}", named.or(of_key).unwrap_or(method.permission()))
 }
 
 /// Tells whether a message names a stack that was rolled back, has failed, or is deleted.

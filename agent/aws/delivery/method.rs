@@ -1,6 +1,6 @@
-//! The ways to deliver, each with the permission that it needs.
+//! The ways to ask AWS, each with the permission that it needs.
 
-/// The ways to deliver.
+/// The ways to ask AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     /// `SignalResource`, proved by the instance identity document.
@@ -11,6 +11,12 @@ pub(crate) enum Method {
     WaitHandle,
     /// An API of Auto Scaling, signed with IAM credentials.
     LifecycleHook,
+    /// `GetParameter` of Systems Manager.
+    Parameter,
+    /// `GetSecretValue` of Secrets Manager.
+    Secret,
+    /// `GetAuthorizationToken` of Amazon ECR.
+    RegistryToken,
 }
 
 impl Method {
@@ -18,7 +24,10 @@ impl Method {
     pub(crate) fn permission(self) -> &'static str {
         match self {
             Self::LifecycleHook => "autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat",
-            _ => "cloudformation:SignalResource",
+            Self::Parameter => "ssm:GetParameter",
+            Self::Secret => "secretsmanager:GetSecretValue",
+            Self::RegistryToken => "ecr:GetAuthorizationToken",
+            Self::InstanceIdentity | Self::Iam | Self::WaitHandle => "cloudformation:SignalResource",
         }
     }
 
@@ -26,8 +35,24 @@ impl Method {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InstanceIdentity => "instance_identity",
-            Self::Iam | Self::LifecycleHook => "iam",
             Self::WaitHandle => "wait_handle",
+            _ => "iam",
         }
+    }
+
+    /// Names the service that is asked, in words.
+    pub(crate) fn service(self) -> &'static str {
+        match self {
+            Self::InstanceIdentity | Self::Iam | Self::WaitHandle => "CloudFormation",
+            Self::LifecycleHook => "Auto Scaling",
+            Self::Parameter => "Systems Manager",
+            Self::Secret => "Secrets Manager",
+            Self::RegistryToken => "Amazon ECR",
+        }
+    }
+
+    /// Tells whether the request is signed with IAM credentials.
+    pub(crate) fn is_signed(self) -> bool {
+        !matches!(self, Self::InstanceIdentity | Self::WaitHandle)
     }
 }
