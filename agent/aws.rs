@@ -10,3 +10,4 @@ pub mod denial;
 pub(crate) mod endpoint;
 pub mod imds;
 pub(crate) mod sdk;
+pub(crate) mod values;

@@ -12,6 +12,7 @@ mod logs;
 pub mod mount_options;
 mod mount_points;
 mod parse;
+mod references;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod sections;
@@ -21,8 +22,10 @@ pub use self::hooks::{Command, Hook, HookPoint, Hooks, OnFailure, SHELL};
 pub(crate) use self::log_names::LogNames;
 pub use self::logs::{LogAgent, LogFile, LogFilter, LogFilterType, LogGroupClass, LogTimeZone, Logs};
 pub use self::parse::{
-    Parsed, SHELL_VARIABLES, completing, parse, parse_of_image, parse_user_data, shell_variables, summary, with_decoded,
+    Parsed, SHELL_VARIABLES, completing, parse, parse_of_image, parse_user_data, parse_with, shell_variables, summary,
+    with_decoded,
 };
+pub use self::references::{Parameter, Place, PlacedReference, Reference, Secret, Values};
 pub use self::sections::{
     Auth, Config, Directory, Docker, Ecs, Filesystem, LifecycleHook, Proxy, Signal, SignalTimeout, Volume, Wait,
 };

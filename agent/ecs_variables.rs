@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use self::form::EVER;
 pub use self::form::{Items, VariableKind};
-pub use self::line::written;
+pub use self::line::{read_back, written};
 use crate::secrets::is_secret_key;
 use crate::text::did_you_mean;
 

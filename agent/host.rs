@@ -23,6 +23,7 @@ mod selinux;
 mod unfinished;
 mod unit_state;
 mod units;
+mod value_in_place;
 mod wait;
 
 pub(crate) use disk::{EndStateRefused, Wanted};

@@ -68,7 +68,7 @@ impl fmt::Debug for ProxyRoute {
         // Both fail only for URLs that can't have user info, which then have none to hide.
         let _ = shown.set_username("");
         let _ = shown.set_password(None);
-        f.debug_struct("Proxy").field("url", &shown.as_str()).field("no_proxy", &self.no_proxy).finish()
+        f.debug_struct("Proxy").field("url", &redact(shown.as_str())).field("no_proxy", &self.no_proxy).finish()
     }
 }
 

@@ -28,6 +28,7 @@ pub use self::daemon_json::data_root as docker_data_root;
 pub use self::ecs::{RESERVED_MEMORY, WITHOUT_CONFIGURATION, more_than_memory};
 pub use self::edit::{Edit, toml_error, toml_text};
 pub use self::planned::Planned;
+pub use self::proxy::ENVIRONMENT as PROXY_ENVIRONMENT;
 pub use self::selinux::NO_CONTAINERS;
 use crate::config::{Config, HookPoint};
 use crate::instance::Instance;
@@ -83,8 +84,12 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         ecs::note(config, instance),
     ];
     let obstacle = obstacle(config, instance).map(|why| format!("a run fails before it starts anything: {why}"));
-    let notes =
-        logs::notes(config, instance).into_iter().chain(notes.into_iter().chain([obstacle]).flatten()).collect();
+    let references = config
+        .references
+        .iter()
+        .map(|placed| format!("a run reads `{}` from {} before it changes anything", placed.key(), placed.reference));
+    let notes = logs::notes(config, instance).into_iter().chain(notes.into_iter().chain([obstacle]).flatten());
+    let notes = references.chain(notes).collect();
     Plan { steps, notes }
 }
 

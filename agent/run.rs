@@ -23,6 +23,7 @@ mod panics;
 mod prepare;
 mod recipients;
 mod record;
+mod resolve;
 mod started;
 mod state;
 mod supervise;

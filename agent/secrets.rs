@@ -3,9 +3,13 @@
 //! In a document, secrets are known by their place; see `document/secret_places.rs`.
 
 use std::ops::Range;
+use std::sync::RwLock;
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+/// The name of AWS's service for secrets, in actions and ARNs.
+const SECRETS_MANAGER: &str = "secretsmanager";
 /// The text in place of a secret.
 pub(crate) const MASK: &str = "***";
 
@@ -16,7 +20,53 @@ pub(crate) const MASK: &str = "***";
 /// where the sentences were made.
 pub fn redact(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(|line| masked(line, joined(secret_ranges(line)))).collect();
-    lines.join("\n")
+    without_known(lines.join("\n"))
+}
+
+/// The secrets that are known by their text: the values of references, and what is in them.
+static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
+/// The shortest text that is known as a secret. A shorter one is in many words.
+const SHORTEST: usize = 6;
+
+/// Has [`redact`] mask a value from now on, wherever it stands. Of a URL its host and password are masked too, of JSON each
+/// text.
+pub(crate) fn remember(value: &str) {
+    let Ok(mut known) = KNOWN.write() else { return };
+    let mut texts = vec![value.to_owned()];
+    if let Ok(url) = value.parse::<url::Url>() {
+        let password = url.password().unwrap_or_default();
+        texts.extend([password.to_owned(), percent_decode_str(password).decode_utf8_lossy().into_owned()]);
+        // A host without a domain, such as `proxy`, may be any word.
+        texts.extend(url.host_str().filter(|host| host.contains('.')).map(str::to_owned));
+    }
+    if let Ok(json) = serde_json::from_str(value) {
+        collect_texts(&json, &mut texts);
+    }
+    for text in texts.into_iter().filter(|text| text.len() >= SHORTEST) {
+        if !known.contains(&text) {
+            known.push(text);
+        }
+    }
+    // A text may be a part of another one, which is masked first.
+    known.sort_by_key(|text| std::cmp::Reverse(text.len()));
+}
+
+fn collect_texts(json: &Value, texts: &mut Vec<String>) {
+    match json {
+        Value::Object(entries) => entries.values().for_each(|value| collect_texts(value, texts)),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::String(text) => texts.push(text.clone()),
+        _ => {}
+    }
+}
+
+/// Masks the secrets that are known by their text.
+fn without_known(text: String) -> String {
+    let Ok(known) = KNOWN.read() else { return MASK.to_owned() };
+    known.iter().fold(text, |text, secret| match text.contains(secret.as_str()) {
+        true => text.replace(secret.as_str(), MASK),
+        false => text,
+    })
 }
 
 /// Replaces by `***` the values of secret keys, and everything in texts that looks like a secret.
@@ -69,6 +119,10 @@ pub fn is_secret_key(key: &str) -> bool {
         let mut windows = key.as_bytes().windows(word.len());
         windows.any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
     };
+    // The service, and the actions and ARNs that have its name.
+    if key.eq_ignore_ascii_case(SECRETS_MANAGER) {
+        return false;
+    }
     let is_whole = || WHOLE.iter().any(|word| word.len() == key.len() && key.eq_ignore_ascii_case(word));
     // Most keys are shorter than the shortest of these words.
     is_whole() || (key.len() >= "TOKEN".len() && WITHIN.iter().any(is_within))
@@ -88,7 +142,11 @@ pub(crate) fn secret_value(line: &str) -> Option<Range<usize>> {
     while let Some(at) = line[from..].find([':', '=']).map(|at| from + at) {
         let before = line[..at].trim_end().trim_end_matches(['"', '\'', '`']);
         let name = &before[before.trim_end_matches(is_name).len()..];
-        if is_secret_key(name) {
+        let is_of_arn = || {
+            let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+            name == "secret" && word.contains(SECRETS_MANAGER)
+        };
+        if is_secret_key(name) && !is_of_arn() {
             let rest = &line[at + 1..];
             let start = line.len() - rest.trim_start().len();
             return Some(start..line.len());
@@ -191,6 +249,21 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn a_value_that_is_known_is_masked_wherever_it_stands() {
+        remember("http://me:pa%40ss-of-proxy@squid.example:3128");
+        remember(r#"{"registry": {"auth": "b64-of-registry"}}"#);
+        remember("abc");
+        for (text, wanted) in [
+            ("can't find squid.example", "can't find ***"),
+            ("pa@ss-of-proxy is wrong", "*** is wrong"),
+            ("not b64-of-registry, abc", "not ***, abc"),
+            ("http://me:pa%40ss-of-proxy@squid.example:3128", "http://***@***:3128"),
+        ] {
+            assert_eq!(redact(text), wanted);
+        }
+    }
+
+    #[test]
     fn of_json_the_values_of_secret_keys_are_masked_and_what_looks_like_a_secret() {
         let given = json!({ "a": { "my-token": { "x": 1 }, "b": ["http://u:p@h", "plain", 1, null, true] } });
         let shown = json!({ "a": { "my-token": "***", "b": ["http://***@h", "plain", 1, null, true] } });
@@ -218,6 +291,9 @@ mod tests {
             ("{\"AWS_SECRET_ACCESS_KEY\" : \"x\"}", "{\"AWS_SECRET_ACCESS_KEY\" : ***"),
             ("AWS_ACCESS_KEY_ID=AKIA", "AWS_ACCESS_KEY_ID=***"),
             ("my-password: x, y: z", "my-password: ***"),
+            ("may not secretsmanager:GetSecretValue", "may not secretsmanager:GetSecretValue"),
+            ("on arn:aws:secretsmanager:r:1:secret:web-AbCdEf", "on arn:aws:secretsmanager:r:1:secret:web-AbCdEf"),
+            ("a:secret:web", "a:secret:***"),
             ("mail: me@example.com", "mail: me@example.com"),
             ("url: http://proxy:3128/a", "url: http://proxy:3128/a"),
             ("`a.PASSWORD` is a number", "`a.PASSWORD` is a number"),

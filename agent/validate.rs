@@ -4,6 +4,7 @@ mod launch;
 mod log_files;
 mod logs;
 mod proxy;
+mod references;
 mod template;
 mod validation;
 mod volumes;

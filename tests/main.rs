@@ -59,6 +59,7 @@ mod plan_command;
 mod plans;
 mod properties;
 mod proxy;
+mod references;
 mod refused;
 mod registration;
 mod rehearsal;

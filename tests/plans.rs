@@ -53,7 +53,7 @@ fn parse(case: &Path) -> Parsed {
     });
     let decoded = decode("user data", &bytes);
     assert!(decoded.problems.is_empty(), "{}", case.display());
-    config::parse_user_data(Vec::new(), decoded, variables)
+    config::parse_user_data(Vec::new(), decoded, variables, &config::Values::new())
 }
 
 fn facts(case: &Path) -> Instance {

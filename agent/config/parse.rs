@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::references::{References, Values};
 use super::sections::Config;
 use super::{check, daemon_json};
 use crate::document::de::{self, Deserialized};
@@ -74,11 +75,12 @@ pub fn parse_of_image(document: &Document) -> Parsed {
     Parsed { problems, ..alone }
 }
 
-/// Parses unpacked user data, with the documents that come before and after it.
-pub fn parse_user_data(before: Vec<Document>, mut decoded: Decoded, after: Vec<Document>) -> Parsed {
+/// Parses unpacked user data, with the documents that come before and after it, and with the values of its references as
+/// far as they are known.
+pub fn parse_user_data(before: Vec<Document>, mut decoded: Decoded, after: Vec<Document>, values: &Values) -> Parsed {
     let own = std::mem::take(&mut decoded.documents);
     let all: Vec<_> = before.into_iter().chain(own).chain(after).collect();
-    with_decoded(parse(&all), decoded)
+    with_decoded(parse_with(&all, values), decoded)
 }
 
 /// Adds the problems, warnings and notes of unpacking the user data.
@@ -89,6 +91,11 @@ pub fn with_decoded(mut parsed: Parsed, decoded: Decoded) -> Parsed {
 
 /// Merges the documents, later over earlier, and checks the result.
 pub fn parse(documents: &[Document]) -> Parsed {
+    parse_with(documents, &Values::new())
+}
+
+/// Parses documents like [`parse`], with these values in the places of references.
+pub fn parse_with(documents: &[Document], values: &Values) -> Parsed {
     let mut problems = Vec::new();
     let mut merged: Option<Cow<'_, Node>> = None;
     let mut found = false;
@@ -111,12 +118,16 @@ pub fn parse(documents: &[Document]) -> Parsed {
             None => Cow::Borrowed(node),
         });
     }
-    let Some(node) = merged else {
+    let Some(mut node) = merged else {
         if let Some(document) = documents.first().filter(|_| found && problems.is_empty()) {
             problems.push(empty(&document.source));
         }
         return Parsed { problems, found, ..Parsed::default() };
     };
+    let mut references = References::of(&node);
+    if !references.are_none() {
+        references.put_values(node.to_mut(), values);
+    }
     let Deserialized { value: mut config, problems: more, refused } = de::from_node::<Config>(&node);
     // With more mistakes than are looked for, no value is left. The signal's target and the proxy are then read by
     // themselves.
@@ -133,6 +144,15 @@ pub fn parse(documents: &[Document]) -> Parsed {
     }
     problems.extend(daemon_json::examined(&node).errors);
     problems.extend(check::check_together(&config, &node, &refused));
+    if !references.are_none() {
+        problems = references.reword(problems);
+    }
+    config.references = references.placed();
+    if config.has_reference(&["proxy", "url"])
+        && let Some(proxy) = &mut config.proxy
+    {
+        proxy.url.0.hide();
+    }
     let order: Vec<_> = documents.iter().map(|document| document.source.clone()).collect();
     problem::sort(&mut problems, &order);
     // This note comes once and last. Several documents together, or the checks of several values, may exceed the limit.

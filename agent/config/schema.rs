@@ -46,6 +46,12 @@ pub fn schema() -> Value {
             "properties": { "label": { "type": ["string", "null"], "maxLength": filesystem.longest_label() } },
         });
     }
+    let url = &mut properties["proxy"]["properties"]["url"];
+    let form = json!({ "type": url["type"].take(), "pattern": url["pattern"].take() });
+    url["anyOf"] = json!([form, reference()]);
+    if let Value::Object(url) = url {
+        url.retain(|_, value| !value.is_null());
+    }
     let daemon = &mut properties["docker"]["properties"]["daemon"];
     let description = daemon["description"].take();
     *daemon = daemon_json();
@@ -262,6 +268,66 @@ schemas! {
     });
 }
 
+/// Points to the schema of a reference.
+const REFERENCE: &str = "#/properties/proxy/properties/url/anyOf/1";
+
+/// Makes the schema of a reference: the name of a value that Systems Manager or Secrets Manager keeps.
+fn reference() -> Value {
+    let parameter = r"^(arn:[^:]+:ssm:[A-Za-z0-9-]+:[0-9]*:parameter/[A-Za-z0-9_./-]+|/[A-Za-z0-9_./-]*|[A-Za-z0-9_.-]+)(:[A-Za-z0-9_.-]{1,100})?$";
+    let name = r"[A-Za-z0-9/_+=.@!-]{1,512}";
+    let secret = format!(
+        r"^(arn:[^:]+:secretsmanager:[A-Za-z0-9-]+:[0-9]*:secret:{name}(:[^:{control}]*){{0,3}}|{name})$",
+        control = control!()
+    );
+    let selector = |description: &str, pattern: &str| json!({ "type": ["string", "null"], "pattern": closed(pattern), "description": description });
+    let any = concat!("^[^", control!(), "]{1,2048}$");
+    json!({
+        "title": "reference",
+        "description": "A value that AWS keeps. The instance reads it with its role before it changes anything.",
+        "anyOf": [
+            {
+                "title": "parameter",
+                "type": "object",
+                "properties": {
+                    "ssm": {
+                        "type": "string",
+                        "pattern": closed(parameter),
+                        "maxLength": 2048,
+                        "description": "Name or ARN of a parameter of Systems Manager, with :VERSION or :LABEL behind it if one is meant.",
+                        "examples": ["/network/proxy-url"],
+                    },
+                    "secretsmanager": { "type": "null" },
+                },
+                "required": ["ssm"],
+                "additionalProperties": false,
+            },
+            {
+                "title": "secret",
+                "type": "object",
+                "properties": {
+                    "secretsmanager": {
+                        "type": "string",
+                        "pattern": closed(&secret),
+                        "description": "Name or ARN of a secret of Secrets Manager. An ARN may have :KEY:STAGE:VERSION behind it, as in a task definition.",
+                        "examples": ["registry-auth"],
+                    },
+                    "key": selector("The key of the secret's JSON whose value is meant; the whole secret unless given.", any),
+                    "version_stage": selector("The staging label of the version; AWSCURRENT unless given.", concat!("^[^", control!(), "]{1,256}$")),
+                    "version_id": selector("The ID of the version, in place of a stage.", "^[A-Za-z0-9-]{32,64}$"),
+                    "ssm": { "type": "null" },
+                },
+                "required": ["secretsmanager"],
+                "additionalProperties": false,
+            },
+        ],
+    })
+}
+
+/// Makes the schema of a mapping that is meant to be a reference.
+fn no_reference() -> Value {
+    json!({ "type": "object", "anyOf": [{ "required": ["ssm"] }, { "required": ["secretsmanager"] }] })
+}
+
 /// Points to the names of dockerd's directives in the schema.
 const DIRECTIVE_NAMES: &str = "#/properties/docker/properties/daemon/additionalProperties/propertyNames";
 
@@ -293,12 +359,11 @@ fn directive(kind: Type) -> Value {
         fields.iter().map(|(field, kind)| (name(field), directive(*kind))).collect::<serde_json::Map<_, _>>().into()
     };
     match kind {
-        Type::Text | Type::Address | Type::Network6 | Type::Bytes | Type::Syntax(_) => {
-            json!({ "type": ["string", "null"] })
-        }
-        Type::AsText => {
-            json!({ "anyOf": [{ "type": "string" }, { "type": "number" }, { "type": "boolean" }, { "type": "null" }] })
-        }
+        Type::Text => json!({ "anyOf": [{ "type": ["string", "null"] }, { "$ref": REFERENCE }] }),
+        Type::Address | Type::Network6 | Type::Bytes | Type::Syntax(_) => json!({ "type": ["string", "null"] }),
+        Type::AsText => json!({ "anyOf": [
+            { "type": "string" }, { "type": "number" }, { "type": "boolean" }, { "type": "null" }, { "$ref": REFERENCE },
+        ] }),
         Type::Bool => json!({ "type": ["boolean", "null"] }),
         Type::Whole(least) => json!({ "type": ["integer", "null"], "minimum": least, "maximum": i64::MAX }),
         Type::OneOf(words, true) => json!({ "type": ["string", "null"], "examples": words }),
@@ -307,7 +372,9 @@ fn directive(kind: Type) -> Value {
             json!({ "enum": words })
         }
         Type::List(item) => json!({ "type": ["array", "null"], "items": directive(*item) }),
-        Type::Map(below) => json!({ "type": ["object", "null"], "additionalProperties": directive(*below) }),
+        Type::Map(below) => {
+            json!({ "type": ["object", "null"], "additionalProperties": directive(*below), "not": no_reference() })
+        }
         Type::Fields(fields) => {
             json!({ "type": ["object", "null"], "patternProperties": of_fields(fields, &in_any_case) })
         }
@@ -347,17 +414,24 @@ fn variable(kind: VariableKind) -> Value {
     let any_of = |description: &str, forms: Value| json!({ "description": description, "anyOf": forms });
     let one_line =
         json!([{ "type": "string", "pattern": closed(TRIMMED) }, { "type": "number" }, { "type": "boolean" }]);
+    let or_reference = |forms: &Value| {
+        json!(forms.as_array().into_iter().flatten().cloned().chain([json!({ "$ref": REFERENCE })]).collect::<Vec<_>>())
+    };
     let list = json!([{ "type": "array" }, { "type": "string", "pattern": closed(JSON_LIST) }]);
-    let mapping = json!([{ "type": "object" }, { "type": "string", "pattern": closed(JSON_OBJECT) }]);
+    let mapping = json!([
+        { "type": "object", "not": no_reference() }, { "type": "string", "pattern": closed(JSON_OBJECT) },
+        { "$ref": REFERENCE },
+    ]);
     let described = |description: &str, mut schema: Schema| {
         schema.insert("description".to_owned(), description.into());
         schema.to_value()
     };
     match kind {
-        VariableKind::Text | VariableKind::RateAndBurst | VariableKind::PortRange | VariableKind::Elsewhere(_) => {
+        VariableKind::RateAndBurst | VariableKind::PortRange | VariableKind::Elsewhere(_) => {
             any_of("Text of one line.", one_line)
         }
-        VariableKind::Secret => any_of("Text of one line, which is never shown.", one_line),
+        VariableKind::Text => any_of("Text of one line.", or_reference(&one_line)),
+        VariableKind::Secret => any_of("Text of one line, which is never shown.", or_reference(&one_line)),
         VariableKind::Bool => json!({
             "description": "true or false.",
             "enum": [true, false, 1, 0, "true", "false", "True", "False", "TRUE", "FALSE", "T", "F", "t", "f", "1", "0"],

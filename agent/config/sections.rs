@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hooks::Hooks;
 use super::logs::Logs;
+use super::references::PlacedReference;
 use super::types::*;
 use crate::ecs_variables::EcsVariables;
 use crate::http::ProxyRoute;
@@ -34,6 +35,9 @@ pub struct Config {
     pub ecs: Option<Ecs>,
     /// The wait for the ECS agent's registration.
     pub wait: Wait,
+    /// The references of the documents, each with its place. The configuration has their values, or stand-ins.
+    #[serde(skip)]
+    pub references: Vec<PlacedReference>,
 }
 
 /// `signal`: the CloudFormation resource, the wait condition handle and the lifecycle hook that wait for this instance.
@@ -125,7 +129,7 @@ impl Proxy {
     ];
 
     /// Returns the proxy for requests of this agent.
-    pub fn route(&self) -> ProxyRoute {
+    fn route(&self) -> ProxyRoute {
         ProxyRoute { url: self.url.0.reveal().clone(), no_proxy: self.no_proxy() }
     }
 
@@ -274,6 +278,18 @@ impl Default for Wait {
 }
 
 impl Config {
+    /// Tells whether a value at these keys, or below them, comes from a reference: such a value is a secret.
+    pub fn has_reference(&self, keys: &[&str]) -> bool {
+        self.references.iter().any(|placed| placed.is_below(keys))
+    }
+
+    /// Returns the proxy for requests of this agent; none while the proxy's URL is a reference without its value.
+    pub fn proxy_route(&self) -> Option<ProxyRoute> {
+        let is_unknown = |placed: &PlacedReference| placed.is_below(&["proxy", "url"]) && !placed.is_resolved;
+        let known = self.proxy.as_ref().filter(|_| !self.references.iter().any(is_unknown));
+        known.map(Proxy::route)
+    }
+
     /// Returns Docker's data root, where the configuration names one.
     pub fn data_root(&self) -> Option<&str> {
         let docker = self.docker.as_ref()?;

@@ -13,7 +13,6 @@ use super::finding::{Check, Finding};
 use super::no_proxy;
 use super::reach::{self, Probe};
 use super::subject::{Metadata, Subject};
-use crate::config;
 use crate::http;
 use crate::secrets::redact;
 
@@ -64,13 +63,13 @@ pub(super) async fn reached(subject: &Subject<'_>) -> Result<Vec<Finding>> {
 /// Names a proxy, without its credentials.
 fn in_words(proxy: &http::ProxyRoute) -> String {
     let port = proxy.url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}{port}", proxy.url.host_str().unwrap_or_default())
+    redact(&format!("{}{port}", proxy.url.host_str().unwrap_or_default()))
 }
 
 /// Returns the configuration's proxy; without a configuration, the ECS agent's proxy.
 fn proxy(subject: &Subject<'_>) -> Option<http::ProxyRoute> {
     let Some(config) = subject.config else { return no_proxy::proxy_of_agent(subject.host) };
-    config.proxy.as_ref().map(config::Proxy::route)
+    config.proxy_route()
 }
 
 /// Lists the endpoints to try. They are the region's, unless the variables of the SDKs or the settings of the ECS agent name

@@ -4,7 +4,7 @@
 
 mod error;
 
-pub(crate) use self::error::{COMMAND_REMEDY, DURATION_REMEDY};
+pub(crate) use self::error::{COMMAND_REMEDY, DURATION_REMEDY, NOT_RESOLVED, in_place_of_dynamic_reference};
 
 use std::collections::{HashMap, HashSet};
 

@@ -65,6 +65,18 @@ fn is_no_echo(parameter: &Node) -> bool {
     parameter.get("NoEcho").and_then(Node::text).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
+/// Tells whether a mapping is a reference, whose names are no secrets.
+fn is_reference(node: &Node) -> bool {
+    const KEYS: [&str; 5] = ["ssm", "secretsmanager", "key", "version_stage", "version_id"];
+    let is_name = |entry: &Entry| {
+        let name = entry.value.text().unwrap_or_default();
+        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:/".contains(c));
+        KEYS.contains(&entry.key.as_str()) && is_plain && !has_url(name)
+    };
+    let entries = node.entries();
+    entries.iter().any(|entry| KEYS[..2].contains(&entry.key.as_str())) && entries.iter().all(is_name)
+}
+
 /// The parts of a value that a message may show.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Visibility {
@@ -161,6 +173,9 @@ impl SecretFinder<'_> {
 
     /// Finds the secrets in a value. `keys` are the keys above the value, with its own at the end.
     fn entry<'n>(&mut self, node: &'n Node, keys: &mut Vec<&'n str>) {
+        if self.is_ours && is_reference(node) {
+            return;
+        }
         let is_mapping = matches!(node.value, Value::Mapping(_));
         let shown = match self.is_ours {
             true => shown(keys, is_mapping, matches!(node.value, Value::String(_))),

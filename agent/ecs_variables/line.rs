@@ -26,6 +26,19 @@ pub fn written(name: &str, value: &str) -> String {
     format!("{quote}{}", value.replace('\\', "\\\\"))
 }
 
+/// Returns the value of a variable from the text behind the `=` of its line, as [`written`] made it.
+pub fn read_back(name: &str, text: &str) -> String {
+    if !OF_ECS_INIT.contains(&name) {
+        return text.to_owned();
+    }
+    let mut is_escaped = false;
+    let kept = |c: &char| {
+        is_escaped = *c == '\\' && !is_escaped;
+        !is_escaped
+    };
+    text.chars().filter(kept).collect()
+}
+
 /// Refuses a value that one of the readers would not get back, or that makes systemd misread the following lines.
 pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
     let open = value.len() - value.trim_end_matches('\\').len();

@@ -37,7 +37,7 @@ pub fn actions(config: &Config, instance: &Instance) -> Vec<Planned> {
         let json = Value::Object(json.clone());
         let text = format!("{json:#}\n");
         // A proxy may be named with its password, and a log driver with its token.
-        let is_secret = holds_secret(&json);
+        let is_secret = holds_secret(&json) || config.has_reference(&["docker", "daemon"]);
         Action::WriteFile(File {
             path: path.to_owned(),
             contents: Contents::of(text, is_secret),

@@ -63,7 +63,7 @@ fn lines(ecs: &Ecs, config: &Config) -> Vec<(Cow<'static, str>, Contents)> {
     lines.extend(ecs.config.0.iter().map(|(name, value)| (name.clone(), value.clone())));
     let own = lines.into_iter().map(|(name, value)| {
         let text = ecs_variables::written(&name, &value);
-        let is_secret = ecs_variables::is_secret(&name, &value);
+        let is_secret = ecs_variables::is_secret(&name, &value) || config.has_reference(&["ecs", "config", &name]);
         (Cow::Owned(name), Contents::of(text, is_secret))
     });
     let proxy = config.proxy.iter().flat_map(|proxy| {

@@ -1,5 +1,5 @@
-//! A fake cloud on loopback: instance metadata, the ECS agent's introspection API, CloudFormation, Auto Scaling and a
-//! forward proxy.
+//! A fake cloud on loopback: instance metadata, the ECS agent's introspection API, CloudFormation, Auto Scaling, Systems
+//! Manager, Secrets Manager and a forward proxy.
 //!
 //! The cloud runs on a thread and a runtime of its own. The rehearsed code may block, and the cloud does not disturb its
 //! timings.
@@ -14,6 +14,7 @@ mod imds;
 mod proxy;
 mod query;
 mod received;
+mod values;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -34,6 +35,7 @@ pub use http::{Request, Server};
 pub use imds::{IdentityDouble, ImdsFaults};
 pub use proxy::ProxyCredentials;
 pub use received::{LifecycleCall, ReceivedSignal, SignalAuth};
+pub use values::{StoredValues, ValueAnswer};
 
 /// The settings of the fake cloud.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +65,10 @@ pub struct CloudOptions {
     pub cloudformation: VecDeque<CfnAnswer>,
     /// Auto Scaling's answers to well-formed and signed completions of a lifecycle action, in order; then it accepts.
     pub auto_scaling: VecDeque<AutoScalingAnswer>,
+    /// The parameters of Systems Manager.
+    pub parameters: StoredValues,
+    /// The secrets of Secrets Manager.
+    pub secrets: StoredValues,
     /// The credentials that the proxy demands of its clients, if any.
     pub proxy_credentials: Option<ProxyCredentials>,
     /// Number of connections that the proxy first accepts, reads from, and closes without an answer.
@@ -76,6 +82,8 @@ pub struct Cloud {
     ecs: SocketAddr,
     cloudformation: SocketAddr,
     auto_scaling: SocketAddr,
+    ssm: SocketAddr,
+    secrets_manager: SocketAddr,
     proxy: SocketAddr,
     lifecycle_state: imds::LifecycleState,
     log: Arc<http::CloudLog>,
@@ -98,6 +106,8 @@ impl Cloud {
             ecs: sockets.ecs.local_addr()?,
             cloudformation: sockets.cloudformation.local_addr()?,
             auto_scaling: sockets.auto_scaling.local_addr()?,
+            ssm: sockets.ssm.local_addr()?,
+            secrets_manager: sockets.secrets_manager.local_addr()?,
             proxy: sockets.proxy.local_addr()?,
             lifecycle_state: Arc::new(Mutex::new(options.target_lifecycle_state.clone())),
             log: Arc::clone(&log),
@@ -134,6 +144,16 @@ impl Cloud {
     /// Returns Auto Scaling's URL, without a path.
     pub fn auto_scaling_endpoint(&self) -> String {
         format!("http://{}", self.auto_scaling)
+    }
+
+    /// Returns Systems Manager's URL, without a path.
+    pub fn ssm_endpoint(&self) -> String {
+        format!("http://{}", self.ssm)
+    }
+
+    /// Returns Secrets Manager's URL, without a path.
+    pub fn secrets_manager_endpoint(&self) -> String {
+        format!("http://{}", self.secrets_manager)
     }
 
     /// Returns the forward proxy's URL, without credentials.
@@ -191,6 +211,8 @@ struct Sockets {
     ecs: TcpSocket,
     cloudformation: TcpListener,
     auto_scaling: TcpListener,
+    ssm: TcpListener,
+    secrets_manager: TcpListener,
     proxy: TcpListener,
 }
 
@@ -203,6 +225,8 @@ impl Sockets {
             ecs,
             cloudformation: listen(any_port())?,
             auto_scaling: listen(any_port())?,
+            ssm: listen(any_port())?,
+            secrets_manager: listen(any_port())?,
             proxy: listen(any_port())?,
         })
     }
@@ -250,6 +274,8 @@ async fn serve(
     let targets = proxy::Targets {
         cloudformation: sockets.cloudformation.local_addr()?,
         auto_scaling: sockets.auto_scaling.local_addr()?,
+        ssm: sockets.ssm.local_addr()?,
+        secrets_manager: sockets.secrets_manager.local_addr()?,
     };
     let (credentials, drops) = (options.proxy_credentials.clone(), options.proxy_drops);
     let agent = ecs::Agent::new(&options.registration, &options.identity);
@@ -257,6 +283,8 @@ async fn serve(
     let formation =
         cloudformation::CloudFormation::new(&options.identity, options.cloudformation.clone(), Arc::clone(&log));
     let scaling = auto_scaling::AutoScaling::new(options.auto_scaling.clone(), Arc::clone(&log));
+    let parameters = values::ValueService::new(Server::Ssm, options.parameters);
+    let secrets = values::ValueService::new(Server::SecretsManager, options.secrets);
     let docker = docker::serve(options.docker.clone());
     let contents = imds::Contents {
         identity: options.identity,
@@ -273,6 +301,8 @@ async fn serve(
         ended = http::serve(sockets.imds, metadata, Arc::clone(&log)) => ended.context("metadata"),
         ended = http::serve(sockets.cloudformation, formation, Arc::clone(&log)) => ended.context("CloudFormation"),
         ended = http::serve(sockets.auto_scaling, scaling, Arc::clone(&log)) => ended.context("Auto Scaling"),
+        ended = http::serve(sockets.ssm, parameters, Arc::clone(&log)) => ended.context("Systems Manager"),
+        ended = http::serve(sockets.secrets_manager, secrets, Arc::clone(&log)) => ended.context("Secrets Manager"),
         ended = proxy::serve(sockets.proxy, targets, credentials, drops, Arc::clone(&log)) => ended.context("proxy"),
         ended = introspection => ended.context("ECS agent"),
         ended = docker => ended.context("Docker's socket"),

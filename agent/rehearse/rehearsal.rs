@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::cloud::{Cloud, CloudOptions, DockerSocket};
+use super::cloud::{Cloud, CloudOptions, DockerSocket, StoredValues};
 use super::programs::Programs;
 use super::scenario::{self, Scenario};
 use crate::cloudwatch_agent;
 use crate::config::types::Device;
-use crate::config::{Ecs, Parsed};
+use crate::config::{Config, Ecs, Parsed, PlacedReference, Reference, Secret};
+use crate::ecs_variables::{VariableKind, kind};
 use crate::report::Report;
 use crate::well_known::{
     CLOUDWATCH_COMMON, CLOUDWATCH_UNIT, CLOUDWATCH_VERSION, CONSOLE, DNF_CONF, DOCKER_SOCKET, DOCKER_UNIT, DOCUMENTS,
@@ -69,8 +70,13 @@ impl Rehearsal {
             }
             _ => {}
         }
+        let (parameters, secrets) = stored_values(&parsed.config);
         let mut options = CloudOptions {
             user_data: Some(user_data),
+            // Only its role can read the values of references.
+            iam_role: (!parsed.config.references.is_empty()).then(|| "rehearsal".to_owned()),
+            parameters,
+            secrets,
             registration: scenario.registration(cluster),
             registration_starts_on: Some(programs.started_marker(ECS_UNIT)),
             docker: Some(docker_socket(&root, &programs)),
@@ -108,6 +114,8 @@ impl Rehearsal {
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let cloudformation = self.endpoint("cloudformation", self.cloud.cloudformation_endpoint());
         let auto_scaling = self.endpoint("autoscaling", self.cloud.auto_scaling_endpoint());
+        let ssm = self.endpoint("ssm", self.cloud.ssm_endpoint());
+        let secrets_manager = self.endpoint("secretsmanager", self.cloud.secrets_manager_endpoint());
         let mut command = tokio::process::Command::new(binary);
         let ignored = crate::config::SHELL_VARIABLES.iter().map(|(name, _)| *name).chain([
             "NOTIFY_SOCKET",
@@ -139,6 +147,8 @@ impl Rehearsal {
             .env("ECS_FIRSTRUN_ECS_ENDPOINT", self.cloud.ecs_endpoint())
             .env("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudformation)
             .env("AWS_ENDPOINT_URL_AUTO_SCALING", auto_scaling)
+            .env("AWS_ENDPOINT_URL_SSM", ssm)
+            .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_manager)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -158,6 +168,36 @@ impl Rehearsal {
 /// Returns Docker's socket below a root, which appears once the stub has started Docker.
 pub fn docker_socket(root: &Path, programs: &Programs) -> DockerSocket {
     DockerSocket { path: below(root, DOCKER_SOCKET), starts_on: programs.started_marker(DOCKER_UNIT) }
+}
+
+/// Makes a value for each reference of a configuration, of the kind that its place needs.
+fn stored_values(config: &Config) -> (StoredValues, StoredValues) {
+    let (mut parameters, mut secrets) = (StoredValues::default(), StoredValues::default());
+    let mut objects: BTreeMap<String, serde_json::Map<String, serde_json::Value>> = BTreeMap::new();
+    for PlacedReference { place, reference, .. } in &config.references {
+        let value = match place.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["proxy", "url"] => "http://rehearsal:secret@proxy.internal:3128".to_owned(),
+            ["ecs", "config", name] if takes_object(name) => r#"{"rehearsal": {"auth": "secret"}}"#.to_owned(),
+            _ => "rehearsal-secret".to_owned(),
+        };
+        match reference {
+            Reference::Parameter(parameter) => {
+                parameters.values.insert(parameter.name.clone(), value);
+            }
+            Reference::Secret(Secret { id, key: Some(key), .. }) => {
+                objects.entry(id.clone()).or_default().insert(key.clone(), value.into());
+            }
+            Reference::Secret(Secret { id, .. }) => {
+                secrets.values.insert(id.clone(), value);
+            }
+        }
+    }
+    secrets.values.extend(objects.into_iter().map(|(id, keys)| (id, serde_json::Value::from(keys).to_string())));
+    (parameters, secrets)
+}
+
+fn takes_object(name: &str) -> bool {
+    matches!(kind(name), Some(VariableKind::Object | VariableKind::SecretObject))
 }
 
 pub(super) fn devices(parsed: &Parsed) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::cloud::{CfnAnswer, CloudOptions, ImdsFaults, RegisteredAs, Registration};
+use super::cloud::{CfnAnswer, CloudOptions, ImdsFaults, RegisteredAs, Registration, ValueAnswer};
 
 /// Time from the ECS agent's start to its registration.
 const REGISTRATION: Duration = Duration::from_millis(1200);
@@ -56,6 +56,8 @@ pub enum Scenario {
     Denied,
     /// ECS can't be reached; the run waits 3 s
     Unreachable,
+    /// The role may not read the values of the references
+    ReferenceDenied,
     /// The instance is prepared for a warm pool, then goes into service
     WarmPool,
     /// CloudFormation throttles the first three signals
@@ -99,6 +101,10 @@ impl Scenario {
             Scenario::NoUserData => cloud.user_data = None,
             Scenario::SlowImds => cloud.imds_faults = ImdsFaults { delay: SLOW, ..ImdsFaults::default() },
             Scenario::WarmPool => cloud.target_lifecycle_state = Some("Warmed:Running".to_owned()),
+            Scenario::ReferenceDenied => {
+                let denied = || vec![ValueAnswer::AccessDenied; 50].into();
+                (cloud.parameters.answers, cloud.secrets.answers) = (denied(), denied());
+            }
             Scenario::Throttled => cloud.cloudformation = vec![CfnAnswer::Throttle; 3].into(),
             Scenario::NotWaitedFor => cloud.cloudformation = vec![CfnAnswer::CannotBeSignaled].into(),
             _ => {}

@@ -85,6 +85,7 @@ fn name(server: Server) -> String {
     match server {
         Server::Imds => "metadata".to_owned(),
         Server::Ecs => "ECS agent".to_owned(),
+        Server::Ssm => "SSM".to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -99,6 +100,7 @@ fn target(request: &Request) -> String {
     let (path, query) = request.path_and_query.split_once('?').unwrap_or((&request.path_and_query, ""));
     let body = String::from_utf8_lossy(&request.body);
     let action = query.split('&').chain(body.split('&')).find(|pair| pair.starts_with("Action="));
-    let action = action.map(|action| format!("?{action}")).unwrap_or_default();
-    format!("{} {path}{action}", request.method)
+    let action = action.map(|action| format!("?{action}"));
+    let operation = || request.header("x-amz-target").map(|operation| format!(" {operation}"));
+    format!("{} {path}{}", request.method, action.or_else(operation).unwrap_or_default())
 }

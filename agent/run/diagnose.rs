@@ -14,8 +14,8 @@ use crate::well_known::CLOUDWATCH_JSON;
 /// Says why this instance isn't a working member of its cluster.
 pub async fn diagnose(options: &Options) -> Diagnosis {
     let host = Host::rooted_at(&options.root);
-    let (gathered, metadata) = gather::for_doctor(&host, options).await;
-    let parsed = gathered.parse();
+    let (mut gathered, metadata) = gather::for_doctor(&host, options).await;
+    let parsed = gathered.parse_on(&host);
     let configured = match (&gathered.error, parsed.problems.as_slice()) {
         (_, [_, ..]) => Configured::Refused(config::summary(&parsed.problems)),
         (_, []) if parsed.found => Configured::Right,

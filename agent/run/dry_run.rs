@@ -28,13 +28,16 @@ pub struct DryRun {
 /// error here.
 pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>) -> Result<DryRun> {
     let host = Host::rooted_at(&options.root);
-    let gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;
+    let mut gathered = gather::for_dry_run(&host, options, facts.is_some()).await?;
     let is_for_this_host = facts.is_none() && !gathered.identity.instance_id.is_empty();
     let mut instance = match facts {
         Some(facts) => facts,
         None => gather::facts_or_example(&host, &gathered)?,
     };
-    let parsed = gathered.parse_for(instance.launch_index);
+    let parsed = match is_for_this_host {
+        true => gathered.parse_on(&host),
+        false => gathered.parse_for(instance.launch_index),
+    };
     if parsed.is_of_others() {
         return Ok(DryRun { parsed, plan: plan_without_configuration(), is_for_this_host });
     }

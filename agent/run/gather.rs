@@ -15,12 +15,13 @@ use super::panics::caught_call;
 use super::record::{Record, step};
 use super::state::{Kept, State};
 use crate::aws::imds::{Identity, Imds};
-use crate::config::{self, Config, Parsed, Signal};
+use crate::config::{self, Config, Parsed, PlacedReference, Signal, Values};
 use crate::doctor::Metadata;
 use crate::document::decode::{Document, decode_for};
 use crate::host::Host;
 use crate::instance::Instance;
 use crate::plan::asks_for_docker_version;
+use crate::secrets;
 use crate::streams::{eprint, read_input};
 use crate::well_known::DOCUMENTS;
 
@@ -43,6 +44,8 @@ pub struct Gathered {
     variables: BTreeMap<String, String>,
     /// The files of the image, and what is in them.
     conf_d: Vec<(String, String)>,
+    /// The values of the references, as far as they are known.
+    pub values: Values,
     /// The reason why something is missing.
     pub error: Option<anyhow::Error>,
     local_instance_id: Option<String>,
@@ -66,13 +69,22 @@ impl Gathered {
         self.parse_for(self.identity.launch_index)
     }
 
+    /// Parses all the documents, with the values of references that stand in the host's files.
+    pub(super) fn parse_on(&mut self, host: &Host) -> Parsed {
+        let parsed = self.parse();
+        let in_place = |placed: &PlacedReference| Some((placed.place.clone(), host.value_in_place(&placed.place)?));
+        self.values = parsed.config.references.iter().filter_map(in_place).collect();
+        self.values.values().for_each(|value| secrets::remember(value));
+        if self.values.is_empty() { parsed } else { self.parse() }
+    }
+
     /// Parses all documents like [`Gathered::parse`], for an instance with another launch index, if that is known.
     pub(super) fn parse_for(&self, launch_index: Option<u32>) -> Parsed {
         fail_point!("parse");
         let decoded = self.user_data.as_ref().map(|bytes| decode_for(&self.user_data_name, bytes, launch_index));
         let decoded = decoded.unwrap_or_default();
         let baked = self.conf_d.iter().map(baked_document).collect();
-        config::parse_user_data(baked, decoded, self.variables())
+        config::parse_user_data(baked, decoded, self.variables(), &self.values)
     }
 
     /// Reads `signal` and `proxy` of each document alone, after a panic in the parse.
@@ -83,12 +95,15 @@ impl Gathered {
         let baked = self.conf_d.iter().filter_map(|file| caught_call(|| baked_document(file)).ok());
         let mut known = Config::default();
         for document in baked.chain(decoded).chain(self.variables()) {
-            let parsed = caught_call(|| config::parse(&[document.only(&["signal", "proxy"])])).unwrap_or_default();
+            let read = || config::parse_with(&[document.only(&["signal", "proxy"])], &self.values);
+            let parsed = caught_call(read).unwrap_or_default();
             let has_target = |signal: &Signal| {
                 signal.wait_handle.is_some() || signal.resource.is_some() || signal.lifecycle_hook.is_some()
             };
             known.signal = parsed.config.signal.filter(has_target).or(known.signal);
-            known.proxy = parsed.config.proxy.or(known.proxy);
+            if parsed.config.proxy.is_some() {
+                (known.proxy, known.references) = (parsed.config.proxy, parsed.config.references);
+            }
         }
         known
     }
@@ -286,5 +301,5 @@ pub async fn instance_facts(options: &Options) -> Result<Instance> {
 
 /// Parses a file of user data, as the first instance of a launch has it.
 pub fn documents(name: &str, bytes: &[u8]) -> Parsed {
-    config::parse_user_data(Vec::new(), decode_for(name, bytes, Some(0)), Vec::new())
+    config::parse_user_data(Vec::new(), decode_for(name, bytes, Some(0)), Vec::new(), &Values::new())
 }

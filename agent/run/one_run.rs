@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use tokio::time::Instant;
 
 use super::options::Options;
-use crate::config::{Config, Proxy};
+use crate::config::Config;
 use crate::host::Host;
 use crate::http;
 use crate::report::Outcome;
@@ -60,10 +60,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The reason why there is none, in words.
     pub(super) fn client(&self, config: &Config) -> Result<reqwest::Client, String> {
-        let make = || {
-            let proxy = config.proxy.as_ref().map(Proxy::route);
-            http::outbound(proxy.as_ref()).map_err(|error| format!("{error:#}"))
-        };
+        let make = || http::outbound(config.proxy_route().as_ref()).map_err(|error| format!("{error:#}"));
         self.client.get_or_init(make).clone()
     }
 }

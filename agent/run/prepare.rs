@@ -10,6 +10,7 @@ use super::known::Known;
 use super::one_run::Run;
 use super::recipients::Recipients;
 use super::record::Record;
+use super::resolve::resolve;
 use crate::config::{self, Config, Ecs, Parsed};
 use crate::document::decode::Note;
 use crate::instance::Instance;
@@ -45,6 +46,7 @@ pub(super) async fn prepare(run: &Run<'_>, record: &mut Record, known: &mut Know
         let (config, plan) = (Box::default(), plan_without_configuration());
         return Ok(Prepared { config, plan, recipients: Recipients::default() });
     };
+    let config = resolve(run, record, known, config).await?;
     record.report.cluster = config.ecs.as_ref().and_then(Ecs::cluster);
     match facts(run, record, known, &config).await {
         Ok(instance) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::template::policies::{PolicyTimeout, Refresh, WaitingPolicy, Waits};
 use super::template::surroundings::Surroundings;
 use super::warning::warning;
-use super::{log_files, logs, volumes};
+use super::{log_files, logs, references, volumes};
 use crate::config::types::TimeSpan;
 use crate::config::{Config, HookPoint, Signal};
 use crate::document::decode::Document;
@@ -31,6 +31,7 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     logs::find(config, around, &mut warn);
     log_files::check(config, &mut warn);
     volumes::options(config, &mut warn);
+    references::find(config, around, &mut warn);
     found
 }
 
@@ -161,19 +162,21 @@ pub(super) fn secrets(config: &Config, documents: &[Document]) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut warn =
         |path: &[&str], message: String, remedy: &str| found.push(warning(documents, path, message).remedy(remedy));
-    let remedy = "put it into a YAML file in /etc/ecs-firstrun/conf.d/ of the image, or leave it out";
+    let remedy =
+        "write a reference, as {ssm: NAME}, or put it into a YAML file in /etc/ecs-firstrun/conf.d/ of the image";
     let who =
         "user data can be read by every process on the instance, and by everybody with ec2:DescribeInstanceAttribute";
-    if config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret()) {
+    let is_written = |keys: &[&str]| !config.has_reference(keys);
+    if is_written(&["proxy", "url"]) && config.proxy.as_ref().is_some_and(|proxy| proxy.url.0.has_secret()) {
         warn(&["proxy", "url"], format!("there is a password in it; {who}"), remedy);
     }
     for (name, value) in config.ecs.iter().flat_map(|ecs| &ecs.config.0) {
-        if is_secret(name, value) {
+        if is_secret(name, value) && is_written(&["ecs", "config", name]) {
             warn(&["ecs", "config", name], format!("`{name}` is a secret; {who}"), remedy);
         }
     }
     for (name, value) in config.docker.iter().flat_map(|docker| &docker.daemon) {
-        if holds_secret(value) {
+        if holds_secret(value) && is_written(&["docker", "daemon", name]) {
             warn(&["docker", "daemon", name], format!("`{name}` holds a secret; {who}"), remedy);
         }
     }

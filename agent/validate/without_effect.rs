@@ -3,6 +3,7 @@
 use super::warning::warning;
 use crate::config::types::Device;
 use crate::config::{Config, daemon_json};
+use crate::document::de::{NOT_RESOLVED, in_place_of_dynamic_reference};
 use crate::document::decode::Document;
 use crate::document::problem::{self, Problem, Span};
 use crate::document::yaml::{Node, Value};
@@ -47,10 +48,8 @@ fn never_filled<'n>(node: &'n Node, keys: &mut Vec<&'n str>, found: &mut Vec<Pro
         _ if found.len() >= problem::MOST => {}
         Value::String(text) if !text.as_bytes().contains(&b'{') => {}
         Value::String(text) if text.contains(DYNAMIC_REFERENCE) => {
-            let message =
-                "CloudFormation does not resolve `{{resolve:...}}` in user data, which it encodes as it stands";
-            let remedy = "use a parameter of the type AWS::SSM::Parameter::Value<String>";
-            found.push(Problem::at(&node.span, message).remedy(remedy));
+            let remedy = in_place_of_dynamic_reference(&keys.join("."));
+            found.push(Problem::at(&node.span, NOT_RESOLVED).remedy(remedy));
         }
         Value::String(text) if !has_own_variables(keys) => {
             if let Some(name) = variable(text) {

@@ -48,6 +48,7 @@ pub const ALL: &[Configuration] = &[
     Configuration { name: "awslogs, store", set_up: awslogs, meanwhile: None, check: Some("xfs_repair -n $DEV") },
     Configuration { name: "script, conf.d", set_up: script, meanwhile: None, check: None },
     Configuration { name: "hooks", set_up: hooks, meanwhile: None, check: None },
+    Configuration { name: "references", set_up: references, meanwhile: None, check: None },
     // The files of an earlier run are removed again.
     Configuration { name: "proxy gone", set_up: proxy_gone, meanwhile: None, check: None },
     // The next run's configuration no longer asks for the files that the disturbed run writes.
@@ -206,6 +207,18 @@ fn hooks() -> Bench {
     let bench = in_cloud(&format!("{SMALLEST}{hooks}"));
     bench.host().rehearsal.programs.run_hooks().unwrap();
     bench
+}
+
+/// Values that AWS keeps, each in a file of its own.
+fn references() -> Bench {
+    let references =
+        "proxy: {url: {ssm: /proxy}}\ndocker: {daemon: {log-opts: {splunk-token: {secretsmanager: splunk}}}}\n";
+    let host = Host::in_cloud(&format!("{SMALLEST}{references}"), |options| {
+        options.iam_role = Some("web-instances".to_owned());
+        options.parameters.values = [("/proxy".to_owned(), "http://me:shh@proxy.internal:3128".to_owned())].into();
+        options.secrets.values = [("splunk".to_owned(), "shh-of-splunk".to_owned())].into();
+    });
+    Bench::of(Machine { host })
 }
 
 fn with_proxy() -> Bench {

@@ -35,6 +35,19 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         "already has the name",
         r#"{"ecs": {"cluster": "a"}, "hooks": {"before_docker": [{"name": "a", "run": "x"}, {"name": "a", "run": "y"}]}}"#,
     ),
+    // Selectors of a secret both behind its ARN and beside it.
+    (
+        "has an unknown selector",
+        r#"{"proxy": {"url": {"secretsmanager": "arn:aws:secretsmanager:eu-west-1:1:secret:a:b", "key": "c"}}}"#,
+    ),
+    (
+        "is given twice",
+        r#"{"proxy": {"url": {"secretsmanager": "a", "version_stage": "A", "version_id": "EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE"}}}"#,
+    ),
+    (
+        "is not the ID of a version",
+        r#"{"proxy": {"url": {"secretsmanager": "arn:aws:secretsmanager:eu-west-1:1:secret:a:::b"}}}"#,
+    ),
     // What comes before what.
     ("nothing registers here", r#"{"hooks": {"after_registration": [{"name": "a", "run": "x"}]}}"#),
     // The first item of a list has a rule of its own, which drafts of JSON Schema spell differently.

@@ -51,12 +51,35 @@ fn signal() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A reference, of each kind and with each selector.
+fn reference() -> impl Strategy<Value = Value> {
+    let version = ("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").prop_map(Value::from);
+    let selected = prop_oneof![
+        Just((None, None)),
+        "[A-Z]{1,9}".prop_map(|stage| (Some(Value::from(stage)), None)),
+        version.prop_map(|version| (None, Some(version))),
+    ];
+    prop_oneof![
+        "(/[a-zA-Z0-9_.-]{1,8}){1,3}(:[0-9]{1,3}|:[a-z]{1,8})?".prop_map(|name| json!({ "ssm": name })),
+        "arn:aws:ssm:eu-central-1:123456789012:parameter/[a-z]{1,8}".prop_map(|arn| json!({ "ssm": arn })),
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:[a-z]{1,8}-AbCdEf(:[a-z]{0,5}:[A-Z]{0,5}:)?"
+            .prop_map(|arn| json!({ "secretsmanager": arn })),
+        ("[a-zA-Z0-9/_+=.@-]{1,20}", of("[a-z]{1,9}"), selected).prop_map(|(name, key, (stage, version))| mapping([
+            ("secretsmanager", Some(name.into())),
+            ("key", key.map(Value::from)),
+            ("version_stage", stage),
+            ("version_id", version),
+        ])),
+    ]
+}
+
 fn proxy() -> impl Strategy<Value = Value> {
     let user = prop_oneof![Just(String::new()), Just(format!("me:{CANARY}@")), Just(format!("{CANARY}@"))];
     let entries = vec("\\.?[a-z]{1,8}(\\.[a-z]{1,5})?", 0..3);
-    (user, select(vec!["http", "https"]), 1..65535_u16, entries).prop_map(|(user, scheme, port, entries)| {
-        json!({ "url": format!("{scheme}://{user}proxy.internal:{port}"), "no_proxy": entries })
-    })
+    let url = (user, select(vec!["http", "https"]), 1..65535_u16)
+        .prop_map(|(user, scheme, port)| format!("{scheme}://{user}proxy.internal:{port}").into());
+    let url = prop_oneof![3 => url, 1 => reference()];
+    (url, entries).prop_map(|(url, entries)| json!({ "url": url, "no_proxy": entries }))
 }
 
 /// A mount option that each filesystem takes, or one for programs that look for it.
@@ -88,7 +111,14 @@ fn storage() -> impl Strategy<Value = Value> {
 
 fn docker() -> impl Strategy<Value = Value> {
     let directives = ["debug", "icc", "init", "ipv6", "live-restore", "selinux-enabled", "userland-proxy"];
-    let daemon = btree_map(select(directives.to_vec()), any::<bool>(), 0..3).prop_map(|daemon| json!(daemon));
+    let flags = btree_map(select(directives.to_vec()), any::<bool>(), 0..3);
+    let daemon = (flags, of(reference())).prop_map(|(flags, token)| {
+        let mut daemon = json!(flags);
+        if let Some(token) = token {
+            daemon["log-opts"] = json!({ "splunk-token": token });
+        }
+        daemon
+    });
     (of(path()), daemon)
         .prop_map(|(root, daemon)| mapping([("data_root", root.map(Value::from)), ("daemon", Some(daemon))]))
 }
@@ -159,16 +189,15 @@ fn logs() -> impl Strategy<Value = Value> {
 fn ecs() -> impl Strategy<Value = Value> {
     let cluster = prop_oneof!["[a-zA-Z0-9_-]{1,20}", "arn:aws:ecs:us-east-1:123456789012:cluster/[a-zA-Z0-9_-]{1,20}"];
     let auth = json!({ "https://index.docker.io/v1/": { "username": "me", "password": CANARY } });
-    let config = (of(any::<bool>()), of(0..4096_u32), of(Just(auth)), of(any::<bool>())).prop_map(
-        |(draining, memory, auth, warm)| {
+    let config = (of(any::<bool>()), of(0..4096_u32), of(prop_oneof![Just(auth), reference()]), of(any::<bool>()))
+        .prop_map(|(draining, memory, auth, warm)| {
             mapping([
                 ("ECS_ENABLE_SPOT_INSTANCE_DRAINING", draining.map(Value::from)),
                 ("ECS_RESERVED_MEMORY", memory.map(Value::from)),
                 ("ECS_ENGINE_AUTH_DATA", auth),
                 ("ECS_WARM_POOLS_CHECK", warm.map(Value::from)),
             ])
-        },
-    );
+        });
     (cluster, btree_map("[a-z]{1,9}", "[a-z0-9]{1,9}", 0..3), btree_map("[a-z]{1,9}", "[a-z0-9]{1,9}", 0..3), config)
         .prop_map(|(cluster, attributes, tags, config)| {
             json!({ "cluster": cluster, "attributes": attributes, "tags": tags, "config": config })

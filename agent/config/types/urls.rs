@@ -6,30 +6,49 @@ use percent_encoding::{percent_decode_str, percent_encode};
 use serde::Deserialize;
 
 use crate::http::RESERVED;
+use crate::secrets::MASK;
 
 /// A URL that holds a secret: of a proxy, or of a wait condition handle. The URL is shown without user, password and query.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretUrl(url::Url);
+pub struct SecretUrl {
+    url: url::Url,
+    /// Set if no part of the URL may be shown.
+    is_hidden: bool,
+}
 
 impl SecretUrl {
+    fn new(url: url::Url) -> Self {
+        SecretUrl { url, is_hidden: false }
+    }
+
+    /// Makes the whole URL a secret, as one that comes from a reference is.
+    pub fn hide(&mut self) {
+        self.is_hidden = true;
+    }
+
     /// Returns the whole URL, secrets included.
     pub fn reveal(&self) -> &url::Url {
-        &self.0
+        &self.url
     }
 
     /// Tells whether a part of the URL must be kept from other users of the host.
     pub fn has_secret(&self) -> bool {
-        !self.0.username().is_empty() || self.0.password().is_some() || self.0.query().is_some()
+        let url = &self.url;
+        self.is_hidden || !url.username().is_empty() || url.password().is_some() || url.query().is_some()
     }
 }
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = if self.0.username().is_empty() && self.0.password().is_none() { "" } else { "***@" };
-        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let path = self.0.path().trim_end_matches('/');
-        let query = if self.0.query().is_some() { "?***" } else { "" };
-        write!(f, "{}://{user}{}{port}{path}{query}", self.0.scheme(), self.0.host_str().unwrap_or_default())
+        if self.is_hidden {
+            return f.write_str(MASK);
+        }
+        let url = &self.url;
+        let user = if url.username().is_empty() && url.password().is_none() { "" } else { "***@" };
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let path = url.path().trim_end_matches('/');
+        let query = if url.query().is_some() { "?***" } else { "" };
+        write!(f, "{}://{user}{}{port}{path}{query}", url.scheme(), url.host_str().unwrap_or_default())
     }
 }
 
@@ -90,7 +109,7 @@ impl TryFrom<String> for ProxyUrl {
         }
         match url.path().len() > 1 || url.query().is_some() || url.fragment().is_some() {
             true => Err(format!("the URL of the proxy has more than a host and a port\nwrite it as {example}")),
-            false => Ok(ProxyUrl(SecretUrl(url))),
+            false => Ok(ProxyUrl(SecretUrl::new(url))),
         }
     }
 }
@@ -146,6 +165,6 @@ impl TryFrom<String> for WaitHandle {
             "URL of the wait condition handle",
             "https://…, the value of !Ref for the WaitConditionHandle",
         )?;
-        Ok(WaitHandle(SecretUrl(url)))
+        Ok(WaitHandle(SecretUrl::new(url)))
     }
 }

@@ -18,6 +18,9 @@ const TYPOGRAPHIC_QUOTES: [char; 10] = [
 pub(crate) const DURATION_REMEDY: &str = "write a number and its unit, such as 90s, 15m or 1h";
 /// Tells how a command is written.
 pub(crate) const COMMAND_REMEDY: &str = "write a list, as [/opt/install.sh, --quiet], or a text for /bin/sh";
+/// Says why a dynamic reference of CloudFormation stays as it is.
+pub(crate) const NOT_RESOLVED: &str =
+    "CloudFormation does not resolve `{{resolve:...}}` in user data, which it encodes as it stands";
 /// Right words that a message lists; a longer list is cut.
 const MAX_LISTED: usize = 20;
 
@@ -148,9 +151,8 @@ impl Error {
             ))
         };
         let resolved = || {
-            let remedy = "CloudFormation does not resolve `{{resolve:...}}` in user data, which it encodes as it stands: use a \
-                parameter of the type AWS::SSM::Parameter::Value<String>";
-            written.contains("{{resolve:").then(|| remedy.to_owned())
+            let remedy = || format!("{NOT_RESOLVED}: {}", in_place_of_dynamic_reference(&self.path));
+            written.contains("{{resolve:").then(remedy)
         };
         let typographic = || {
             let quote = written.chars().next().filter(|c| TYPOGRAPHIC_QUOTES.contains(c))?;
@@ -293,6 +295,14 @@ impl de::Error for Error {
 
     fn duplicate_field(field: &'static str) -> Self {
         Self::custom(format!("the key `{field}` is given twice\nkeep one"))
+    }
+}
+
+/// Says what to write in place of a dynamic reference of CloudFormation, at this path of keys.
+pub(crate) fn in_place_of_dynamic_reference(path: &str) -> &'static str {
+    match ["proxy.url", "ecs.config.", "docker.daemon."].iter().any(|keys| path.starts_with(keys)) {
+        true => "write a reference, as {ssm: NAME} or {secretsmanager: ID, key: KEY}, which the instance resolves",
+        false => "use a parameter of the type AWS::SSM::Parameter::Value<String>",
     }
 }
 

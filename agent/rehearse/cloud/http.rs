@@ -35,6 +35,10 @@ pub enum Server {
     CloudFormation,
     /// Auto Scaling.
     AutoScaling,
+    /// Systems Manager.
+    Ssm,
+    /// Secrets Manager.
+    SecretsManager,
     /// The forward proxy.
     Proxy,
 }

@@ -1,4 +1,4 @@
-//! A forward proxy in front of CloudFormation and Auto Scaling.
+//! A forward proxy in front of the services of AWS.
 //!
 //! The proxy reads and writes the little HTTP that it needs by itself: axum offers no tunnels, and one request per
 //! connection is enough.
@@ -39,13 +39,20 @@ impl ProxyCredentials {
 pub(super) struct Targets {
     pub(super) cloudformation: SocketAddr,
     pub(super) auto_scaling: SocketAddr,
+    pub(super) ssm: SocketAddr,
+    pub(super) secrets_manager: SocketAddr,
 }
 
 impl Targets {
-    /// Returns Auto Scaling's address if the host is named like its endpoints, else CloudFormation's.
+    /// Returns the address of the service whose endpoints have this name, else CloudFormation's.
     fn of(self, host_and_path: &str) -> SocketAddr {
         let host = host_and_path.split_once("://").map_or(host_and_path, |(_, rest)| rest);
-        if host.starts_with("autoscaling.") { self.auto_scaling } else { self.cloudformation }
+        match host.split('.').next().unwrap_or_default() {
+            "autoscaling" => self.auto_scaling,
+            "ssm" => self.ssm,
+            "secretsmanager" => self.secrets_manager,
+            _ => self.cloudformation,
+        }
     }
 }
 
@@ -57,7 +64,7 @@ struct ProxyDouble {
     log: Arc<CloudLog>,
 }
 
-/// Forwards each request to one of two addresses, whatever host it names.
+/// Forwards each request to one of these addresses, whatever host it names.
 pub(super) async fn serve(
     listener: std::net::TcpListener,
     targets: Targets,

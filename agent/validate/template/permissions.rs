@@ -12,9 +12,10 @@ const ROLE: &str = "AWS::IAM::Role";
 /// The part between the partition and the name in the ARN of an AWS managed policy.
 const OF_AWS: &str = ":aws:policy/";
 
-/// AWS managed policies that a container instance may have, each with the `logs` actions that it allows for `*`.
+/// AWS managed policies that a container instance may have, each with the actions that it allows for `*`, of those that this
+/// agent and the log agent use.
 /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>, as of March 2026.
-const MANAGED: [(&[&str], &[&str]); 3] = [
+const MANAGED: [(&[&str], &[&str]); 5] = [
     (
         &[
             "AdministratorAccess",
@@ -45,6 +46,19 @@ const MANAGED: [(&[&str], &[&str]); 3] = [
         ],
         &["logs:describeloggroups"],
     ),
+    (
+        &[
+            "AdministratorAccess",
+            "AmazonEC2RoleforSSM",
+            "AmazonSSMFullAccess",
+            "AmazonSSMManagedInstanceCore",
+            "AmazonSSMReadOnlyAccess",
+            "PowerUserAccess",
+            "ReadOnlyAccess",
+        ],
+        &["ssm:getparameter"],
+    ),
+    (&["AdministratorAccess", "PowerUserAccess", "SecretsManagerReadWrite"], &["secretsmanager:getsecretvalue"]),
 ];
 
 /// The statements that allow actions to the instances' role.

@@ -1,0 +1,122 @@
+//! The resolving of references: their values, before anything on the host changes.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ended::Ended;
+use super::known::Known;
+use super::one_run::Run;
+use super::record::{Record, step};
+use crate::aws::values::{Failure, Fetcher};
+use crate::config::{self, Config, PlacedReference, Values};
+use crate::http;
+use crate::secrets;
+
+/// Time that all references together may take on a later boot, which can work with what stands in the files.
+const LATER_BOOT: Duration = Duration::from_secs(5);
+
+/// Returns the configuration with the values of its references.
+///
+/// On a later boot, a value that can't be fetched is the one that stands in its file.
+///
+/// # Errors
+/// A value that can't be had, or does not fit its place. The host is as it was.
+pub(super) async fn resolve(
+    run: &Run<'_>,
+    record: &mut Record,
+    known: &mut Known,
+    config: Box<Config>,
+) -> Result<Box<Config>, Ended> {
+    if config.references.is_empty() {
+        return Ok(config);
+    }
+    run.status("resolving the references of the configuration");
+    let began = Instant::now();
+    let is_later = record.state.decided(known.stage()).is_some();
+    let values = values(run, record, known, &config, is_later).await;
+    record.report.steps.push(step("references", run.began, began, values.is_ok()));
+    record.save(run);
+    known.gathered.values = values.map_err(|reason| Ended::Failed { reason, config })?;
+    let parsed = known.gathered.parse();
+    let resolved = Box::new(parsed.config);
+    match parsed.problems.is_empty() {
+        true => {
+            known.config = Some(resolved.clone());
+            Ok(resolved)
+        }
+        false => Err(Ended::Refused { reason: config::summary(&parsed.problems), config: resolved }),
+    }
+}
+
+/// Returns the value of each reference, or the reasons why there is none.
+async fn values(
+    run: &Run<'_>,
+    record: &mut Record,
+    known: &Known,
+    config: &Config,
+    is_later: bool,
+) -> Result<Values, String> {
+    let patience = if is_later { LATER_BOOT } else { config.time_allowed(known.uptime) };
+    let from = if is_later { Instant::now() } else { run.began };
+    // The proxy's own URL can't be fetched through the proxy.
+    let client = match config.has_reference(&["proxy", "url"]) {
+        true => http::outbound(None).map_err(|error| format!("{error:#}"))?,
+        false => run.client(config)?,
+    };
+    let identity = known.identity();
+    let place = (identity.region.as_str(), identity.partition_domain.as_str());
+    let mut fetcher = Fetcher::new(&client, &run.options.credentials(), place, from + patience)
+        .map_err(|error| format!("{error:#}"))?;
+    let (mut values, mut reasons) = (Values::new(), Vec::new());
+    let mut no_answer = None;
+    for placed in &config.references {
+        let fetched = match &no_answer {
+            Some(failure) => Err(Failure::clone(failure)),
+            None => fetcher.fetch(&placed.reference).await,
+        };
+        if let Err(failure @ Failure::NoAnswer(_)) = &fetched {
+            no_answer = Some(failure.clone());
+        }
+        let reason = match fetched {
+            Ok(value) => {
+                values.insert(placed.place.clone(), value);
+                continue;
+            }
+            Err(failure) => reason(placed, &failure, config, &identity.region),
+        };
+        match run.host.value_in_place(&placed.place).filter(|_| is_later) {
+            Some(value) => {
+                let warning = format!("{reason}; the value that an earlier boot wrote is kept");
+                tracing::warn!("{warning}");
+                record.report.warnings.push(warning);
+                values.insert(placed.place.clone(), value);
+            }
+            None => reasons.push(reason),
+        }
+    }
+    values.values().for_each(|value| secrets::remember(value));
+    match reasons.is_empty() {
+        true => Ok(values),
+        false => Err(format!("references: {}", reasons.join("; "))),
+    }
+}
+
+/// Says why a reference has no value, and what to do.
+fn reason(placed: &PlacedReference, failure: &Failure, config: &Config, region: &str) -> String {
+    let (why, remedy) = match failure {
+        Failure::Refused(why) => (why, String::new()),
+        Failure::NoAnswer(why) => {
+            let service = placed.reference.source();
+            let endpoint = format!("a VPC endpoint for com.amazonaws.{region}.{service}");
+            let remedy = match config.has_reference(&["proxy", "url"]) {
+                true => format!(
+                    " (the proxy's own URL is a reference, so this is asked without the proxy: the VPC needs {endpoint})"
+                ),
+                false => format!(" (without a way to the internet the VPC needs {endpoint})"),
+            };
+            (why, remedy)
+        }
+    };
+    format!("{placed} can't be resolved: {why}{remedy}")
+}
