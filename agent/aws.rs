@@ -7,7 +7,7 @@ pub mod auto_scaling;
 pub mod cloudformation;
 pub mod delivery;
 pub mod denial;
-pub(crate) mod endpoint;
+pub mod endpoint;
 pub mod imds;
 pub(crate) mod sdk;
 pub(crate) mod values;

@@ -27,7 +27,7 @@ pub use self::parse::{
 };
 pub use self::references::{Parameter, Place, PlacedReference, Reference, Secret, Values};
 pub use self::sections::{
-    Auth, Config, Directory, Docker, Ecs, Filesystem, LifecycleHook, Proxy, Signal, SignalTimeout, Volume, Wait,
+    Auth, Aws, Config, Directory, Docker, Ecs, Filesystem, LifecycleHook, Proxy, Signal, SignalTimeout, Volume, Wait,
 };
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod daemon_json;
 mod docker;
 mod ecs;
 mod edit;
+mod endpoints;
 mod hooks;
 mod logs;
 mod planned;
@@ -27,6 +28,7 @@ pub use self::contents::Contents;
 pub use self::daemon_json::data_root as docker_data_root;
 pub use self::ecs::{RESERVED_MEMORY, WITHOUT_CONFIGURATION, more_than_memory};
 pub use self::edit::{Edit, toml_error, toml_text};
+pub use self::endpoints::{Exception, exceptions, variant_of_ecs_agent};
 pub use self::planned::Planned;
 pub use self::proxy::ENVIRONMENT as PROXY_ENVIRONMENT;
 pub use self::selinux::NO_CONTAINERS;
@@ -88,8 +90,8 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         .references
         .iter()
         .map(|placed| format!("a run reads `{}` from {} before it changes anything", placed.key(), placed.reference));
-    let notes = logs::notes(config, instance).into_iter().chain(notes.into_iter().chain([obstacle]).flatten());
-    let notes = references.chain(notes).collect();
+    let of_several = logs::notes(config, instance).into_iter().chain(endpoints::notes(config, instance));
+    let notes = references.chain(of_several).chain(notes.into_iter().chain([obstacle]).flatten()).collect();
     Plan { steps, notes }
 }
 

@@ -20,7 +20,7 @@ const FOLDER: &str = "/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-age
 const RETENTIONS: [i64; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
-/// The part of the agent's schema that is about files, the region and the role. The agent checks names as they stand, with
+/// The part of the agent's schema that is about files, the region, the role and the endpoint. The agent checks names as they stand, with
 /// placeholders, and CloudWatch Logs checks them filled in.
 fn schema() -> &'static Validator {
     static SCHEMA: OnceLock<Validator> = OnceLock::new();
@@ -49,8 +49,11 @@ fn schema() -> &'static Validator {
     let collected = closed(json!({ "files": closed(json!({ "collect_list": list })) }));
     let role = closed(json!({ "role_arn": { "type": "string", "minLength": 20, "maxLength": 2048 } }));
     let schema = closed(json!({
-        "agent": closed(json!({ "region": text(64) })),
-        "logs": closed(json!({ "logs_collected": collected, "credentials": role })),
+        "agent": closed(json!({ "region": text(64), "use_dualstack_endpoint": { "type": "boolean" } })),
+        "logs": closed(json!({
+            "logs_collected": collected, "credentials": role,
+            "endpoint_override": { "type": "string", "minLength": 4, "maxLength": 2048 },
+        })),
     }));
     SCHEMA.get_or_init(|| jsonschema::validator_for(&schema).unwrap())
 }
@@ -73,6 +76,9 @@ fn filled(name: &str) -> String {
 fn objections(json: &Value) -> Vec<String> {
     let mut found: Vec<String> =
         schema().iter_errors(json).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    if json["logs"].get("endpoint_override").is_some() && json["agent"].get("use_dualstack_endpoint").is_some() {
+        found.push("the AWS SDK refuses a named endpoint beside dual-stack".to_owned());
+    }
     let mut retentions = BTreeMap::new();
     for entry in json["logs"]["logs_collected"]["files"]["collect_list"].as_array().into_iter().flatten() {
         let text = |key: &str| entry[key].as_str().unwrap_or_default();
@@ -131,6 +137,7 @@ fn objections_of_pipelines(yaml: &Value) -> Vec<String> {
                 "region",
                 "log_retention",
                 "role_arn",
+                "endpoint",
                 "retry_on_failure",
                 "sending_queue",
             ],

@@ -19,6 +19,7 @@ use crate::aws::delivery::answer::Attempt;
 use crate::aws::delivery::{CredentialsSource, Delivery, Method, TRY, persist};
 use crate::aws::endpoint::Service;
 use crate::aws::sdk::Sdk;
+use crate::config::Aws;
 
 /// Time between two heartbeats. The shortest timeout that a hook can have is 30 s (PutLifecycleHook), and the hook's own is
 /// not known here: a third of those 30 s is left for a slow heartbeat.
@@ -62,6 +63,8 @@ pub struct Hook {
     pub region: String,
     /// The domain of the partition, as the instance metadata names the domain; empty if not known.
     pub partition_domain: String,
+    /// The variant of the endpoint that the configuration asks for.
+    pub aws: Aws,
 }
 
 impl fmt::Display for Hook {
@@ -137,14 +140,15 @@ impl Caller {
 
     /// Sends a request: <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CompleteLifecycleAction.html>
     async fn call(&self, action: &str, more: &[(&str, &str)]) -> Attempt {
-        let Hook { name, group, instance_id, region, partition_domain } = &self.hook;
+        let Hook { name, group, instance_id, region, partition_domain, aws } = &self.hook;
         let of_hook = [("LifecycleHookName", name), ("AutoScalingGroupName", group), ("InstanceId", instance_id)];
         let parameters: Vec<(&str, &str)> = [("Action", action), ("Version", "2011-01-01")]
             .into_iter()
             .chain(of_hook.map(|(key, value)| (key, value.as_str())))
             .chain(more.iter().copied())
             .collect();
-        self.sdk.query(Method::LifecycleHook, Service::AutoScaling, region, partition_domain, &parameters).await
+        let endpoint = Service::AutoScaling.endpoint(region, partition_domain, *aws);
+        self.sdk.query(Method::LifecycleHook, (Service::AutoScaling, region), &endpoint, &parameters).await
     }
 
     fn not_too_early(&self, outcome: Attempt) -> Attempt {

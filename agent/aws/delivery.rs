@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::answer::{Attempt, judge};
 pub use self::answer::{Over, Refusal};
 pub(crate) use self::method::Method;
+use crate::aws::endpoint;
 use crate::http;
 
 /// Time allowed for one try, credentials and name resolution included.
@@ -129,7 +130,7 @@ pub(crate) async fn body_of_answer(
     request: reqwest::RequestBuilder,
     limit: usize,
 ) -> Result<Vec<u8>, Attempt> {
-    let response = request.send().await.map_err(|error| Attempt::again(http::explain(error)))?;
+    let response = request.send().await.map_err(|error| Attempt::again(endpoint::explain(error)))?;
     let status = response.status().as_u16();
     let after = http::retry_after(|name| response.headers().get(name)?.to_str().ok());
     let body = http::read_body(response, limit).await;

@@ -30,7 +30,7 @@ use url::{Origin, Url};
 
 use crate::aws::delivery::answer::{Attempt, is_web_page, judge};
 use crate::aws::delivery::{ANSWER_LIMIT, CredentialsSource, Method, Refusal, body_of_answer, exchange};
-use crate::aws::endpoint::Service;
+use crate::aws::endpoint::{Service, explain};
 use crate::http;
 use crate::secrets::redact;
 use crate::well_known::IMDS_ENDPOINTS;
@@ -68,16 +68,15 @@ impl Sdk {
     pub(crate) async fn query(
         &self,
         method: Method,
-        service: Service,
-        region: &str,
-        partition_domain: &str,
+        (service, region): (Service, &str),
+        endpoint: &str,
         parameters: &[(&str, &str)],
     ) -> Attempt {
         let credentials = match self.credentials(method).await {
             Ok(credentials) => credentials,
             Err(outcome) => return outcome,
         };
-        let url = format!("{}/", service.endpoint(region, partition_domain).trim_end_matches('/'));
+        let url = format!("{}/", endpoint.trim_end_matches('/'));
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         match self.signed(&url, &[(CONTENT_TYPE.as_str(), FORM)], body, (service, region), credentials) {
             Ok(request) => exchange(method, request).await,
@@ -93,13 +92,13 @@ impl Sdk {
     pub(crate) async fn json(
         &self,
         (method, limit): (Method, usize),
-        service: Service,
-        (region, partition_domain): (&str, &str),
+        (service, region): (Service, &str),
+        endpoint: &str,
         operation: &str,
         parameters: &serde_json::Value,
     ) -> Result<Vec<u8>, Attempt> {
         let credentials = self.credentials(method).await?;
-        let url = format!("{}/", service.endpoint(region, partition_domain).trim_end_matches('/'));
+        let url = format!("{}/", endpoint.trim_end_matches('/'));
         let headers = [(CONTENT_TYPE.as_str(), JSON), ("x-amz-target", operation)];
         let request = self.signed(&url, &headers, parameters.to_string(), (service, region), credentials)?;
         body_of_answer(method, request, limit).await
@@ -252,7 +251,7 @@ impl Connector {
 async fn exchanged(request: reqwest::RequestBuilder, direct: bool) -> Result<HttpResponse, ConnectorError> {
     let response = request.send().await.map_err(|error| {
         let timed_out = error.is_timeout();
-        let text = http::explain(error);
+        let text = explain(error);
         match timed_out {
             true => ConnectorError::timeout(text.into()),
             false => ConnectorError::io(text.into()),

@@ -14,7 +14,7 @@ use crate::aws::delivery::answer::{Attempt, Refusal};
 use crate::aws::delivery::{CredentialsSource, Delivery, Method, persist_for};
 use crate::aws::endpoint::Service;
 use crate::aws::sdk::Sdk;
-use crate::config::{Parameter, Reference, Secret};
+use crate::config::{Aws, Parameter, Reference, Secret};
 
 /// The most bytes of an answer. A secret has up to 64 KiB, and JSON may write each byte with six.
 const ANSWER_LIMIT: usize = 448 * 1024;
@@ -24,6 +24,7 @@ pub(crate) struct Fetcher<'a> {
     sdk: Sdk,
     region: &'a str,
     partition_domain: &'a str,
+    aws: Aws,
     deadline: Instant,
     fetched: BTreeMap<Reference, Result<String, Failure>>,
 }
@@ -57,7 +58,8 @@ struct SecretAnswer {
 }
 
 impl<'a> Fetcher<'a> {
-    /// Makes a fetcher that asks through `client`, in the instance's region and partition, until the deadline.
+    /// Makes a fetcher that asks through `client`, in the instance's region and partition, until the deadline. `aws` selects
+    /// the endpoints.
     ///
     /// # Errors
     /// The SDK can't be set up.
@@ -65,10 +67,11 @@ impl<'a> Fetcher<'a> {
         client: &reqwest::Client,
         credentials: &CredentialsSource,
         (region, partition_domain): (&'a str, &'a str),
+        aws: Aws,
         deadline: Instant,
     ) -> Result<Self> {
         let sdk = Sdk::new(region, client, credentials)?;
-        Ok(Fetcher { sdk, region, partition_domain, deadline, fetched: BTreeMap::new() })
+        Ok(Fetcher { sdk, region, partition_domain, aws, deadline, fetched: BTreeMap::new() })
     }
 
     /// Fetches the value of a reference. The line break that editors put at the end of a file is no part of it.
@@ -106,9 +109,11 @@ impl<'a> Fetcher<'a> {
                 (Method::Secret, Service::SecretsManager, "secretsmanager.GetSecretValue", parameters)
             }
         };
-        let place = (reference.region().unwrap_or(self.region), self.partition_domain);
+        let region = reference.region().unwrap_or(self.region);
+        let endpoint = service.endpoint(region, self.partition_domain, self.aws);
         let asked = async || {
-            let body = self.sdk.json((method, ANSWER_LIMIT), service, place, operation, &parameters).await?;
+            let of = (service, region);
+            let body = self.sdk.json((method, ANSWER_LIMIT), of, &endpoint, operation, &parameters).await?;
             value_in(method, &body)
         };
         match persist_for(method, self.deadline, asked).await {

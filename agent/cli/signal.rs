@@ -18,8 +18,8 @@ use url::Url;
 use crate::aws::cloudformation::{self, Delivery, Over, SignalRequest, Status, Target};
 use crate::aws::delivery::{ALREADY_THERE, CredentialsSource, TOO_LATE};
 use crate::aws::imds::{self, Identity, Imds};
-use crate::config::Auth;
 use crate::config::types::StackName;
+use crate::config::{Auth, Aws};
 use crate::http;
 
 /// Time allowed for the instance metadata; cfn-signal gives up after ten tries.
@@ -121,6 +121,7 @@ pub async fn signal(arguments: SignalArguments) -> Result<Option<String>> {
         reason: arguments.reason.clone(),
         data: arguments.data.clone(),
         partition_domain: identity.partition_domain.clone(),
+        aws: Aws::default(),
         endpoint: arguments.url.clone().filter(|url| !url.is_empty()),
         auth,
     };

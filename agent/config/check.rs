@@ -11,7 +11,7 @@ use self::checks::Checks;
 use super::hooks::HookPoint;
 use super::mount_options::{self, Fault};
 use super::mount_points;
-use super::sections::{Config, Docker, Signal, Volume};
+use super::sections::{Aws, Config, Docker, Signal, Volume};
 use super::types::{Device, StackName};
 use crate::document::problem::Problem;
 use crate::document::yaml::{Node, NodeId};
@@ -26,6 +26,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
     logs::check(config, &mut checks);
     checks.hooks(config);
     checks.volumes(&config.storage);
+    checks.aws(config);
     let given_twice = |docker: &Docker| docker.data_root.is_some() && docker.daemon.contains_key("data-root");
     if config.docker.as_ref().is_some_and(given_twice) {
         let at = ["docker", "daemon", "data-root"];
@@ -88,6 +89,26 @@ impl Checks<'_> {
         if !config.hooks.after_registration.is_empty() && !self.is_meant(&["ecs"]) {
             let remedy = "add `ecs`, or move these hooks to `before_docker` or `before_ecs`";
             self.report(&["hooks", "after_registration"], "nothing registers here: there is no `ecs`", remedy);
+        }
+    }
+
+    /// Reports variables of the ECS agent that contradict `aws`.
+    fn aws(&mut self, config: &Config) {
+        let Aws { fips, dual_stack } = config.aws;
+        for (key, wanted, variable) in
+            [("fips", fips, "AWS_USE_FIPS_ENDPOINT"), ("dual_stack", dual_stack, "AWS_USE_DUALSTACK_ENDPOINT")]
+        {
+            let set = config.ecs.as_ref().and_then(|ecs| ecs.config.0.get(variable));
+            if let (Some(wanted), Some(set)) = (wanted, set)
+                && *set != wanted.to_string()
+            {
+                let message = format!("`aws.{key}` is {wanted}, and `{variable}` is {set}");
+                self.report(
+                    &["ecs", "config", variable],
+                    message,
+                    "leave the variable out: `aws` is for the ECS agent as well",
+                );
+            }
         }
     }
 

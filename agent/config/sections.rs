@@ -35,6 +35,8 @@ pub struct Config {
     pub ecs: Option<Ecs>,
     /// The wait for the ECS agent's registration.
     pub wait: Wait,
+    /// The variant of AWS's endpoints that this agent, the ECS agent and the CloudWatch agent ask.
+    pub aws: Aws,
     /// The references of the documents, each with its place. The configuration has their values, or stand-ins.
     #[serde(skip)]
     pub references: Vec<PlacedReference>,
@@ -275,6 +277,19 @@ impl Default for Wait {
     fn default() -> Self {
         Wait { timeout: TimeSpan(Duration::from_secs(10 * 60)) }
     }
+}
+
+/// `aws`: the variant of AWS's endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Aws {
+    /// True for endpoints with FIPS 140 validated cryptography. Unless given, this agent goes by `AWS_USE_FIPS_ENDPOINT` in
+    /// its environment; false overrides that variable.
+    pub fips: Option<bool>,
+    /// True for endpoints with IPv4 and IPv6 addresses. Unless given, this agent goes by `AWS_USE_DUALSTACK_ENDPOINT` in its
+    /// environment; false overrides that variable.
+    pub dual_stack: Option<bool>,
 }
 
 impl Config {

@@ -13,7 +13,11 @@ use super::finding::{Check, Finding};
 use super::no_proxy;
 use super::reach::{self, Probe};
 use super::subject::{Metadata, Subject};
+use crate::aws::endpoint::{OF_ALL, Service, Variant};
+use crate::config::{Config, LogAgent};
+use crate::host::Host;
 use crate::http;
+use crate::plan::variant_of_ecs_agent;
 use crate::secrets::redact;
 
 /// Time allowed for one request, including name resolution, proxy and TLS.
@@ -77,15 +81,12 @@ fn proxy(subject: &Subject<'_>) -> Option<http::ProxyRoute> {
 fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
     let config = subject.config.cloned().unwrap_or_default();
     let ecs_config = config.ecs.as_ref().map(|ecs| ecs.config.0.clone()).unwrap_or_default();
-    let domain = match subject.identity.partition_domain.as_str() {
-        "" => "amazonaws.com",
-        domain => domain,
-    };
+    let domain = subject.identity.partition_domain.as_str();
     let region = match subject.identity.region.as_str() {
         "" => ecs_config.get("AWS_DEFAULT_REGION").cloned().unwrap_or_default(),
         region => region.to_owned(),
     };
-    let everywhere = set("AWS_ENDPOINT_URL");
+    let everywhere = set(OF_ALL);
     if region.is_empty() && everywhere.is_none() {
         let asked = if subject.metadata == Metadata::NotAsked { "; this is not an EC2 instance" } else { "" };
         return Err(format!("the region is not known, so neither are its endpoints{asked}"));
@@ -95,13 +96,19 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
         false => format!("https://{host}"),
     });
     let cloudformation = subject.cloudformation_endpoint.map(str::to_owned);
+    let by_rule = |service: Service, variant| service.by_rule(&region, domain, variant);
+    let of_this_agent = |service: Service| service.endpoint(&region, domain, config.aws);
+    // ECS names these hosts at the registration, of whatever variant they are.
+    let plain = by_rule(Service::Ecs, Variant::default());
+    let numbered = |name: &str| plain.replacen("://ecs.", &format!("://{name}."), 1);
+    let (ecs, logs) = (variant_of_ecs_agent(&config), variant_of_log_agent(&config, subject.host));
     let all = [
-        ("ecs", "ecs", set("AWS_ENDPOINT_URL_ECS").or(backend), false),
-        ("ecs-a", "ecs-a-1", None, true),
-        ("ecs-t", "ecs-t-1", None, true),
-        ("logs", "logs", set("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"), false),
-        ("cloudformation", "cloudformation", cloudformation, false),
-        ("autoscaling", "autoscaling", set("AWS_ENDPOINT_URL_AUTO_SCALING"), false),
+        ("ecs", set("AWS_ENDPOINT_URL_ECS").or(backend), by_rule(Service::Ecs, ecs), false),
+        ("ecs-a", None, numbered("ecs-a-1"), true),
+        ("ecs-t", None, numbered("ecs-t-1"), true),
+        ("logs", set("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"), by_rule(Service::Logs, logs), false),
+        ("cloudformation", cloudformation, of_this_agent(Service::CloudFormation), false),
+        ("autoscaling", set("AWS_ENDPOINT_URL_AUTO_SCALING"), of_this_agent(Service::AutoScaling), false),
     ];
     let signal = config.signal.clone().unwrap_or_default();
     let wanted = all.into_iter().filter(|(service, ..)| match *service {
@@ -110,9 +117,9 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
         _ => true,
     });
     let mut targets = Vec::new();
-    for (service, name, own, assumed) in wanted {
+    for (service, own, by_rule, assumed) in wanted {
         let assumed = assumed && everywhere.is_none();
-        let text = own.or_else(|| everywhere.clone()).unwrap_or_else(|| format!("https://{name}.{region}.{domain}"));
+        let text = own.or_else(|| everywhere.clone()).unwrap_or(by_rule);
         let url = text.parse().map_err(|error| format!("the endpoint {:?} is not a URL: {error}", redact(&text)))?;
         targets.push(Endpoint { service, url, assumed });
     }
@@ -124,6 +131,15 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
         targets.push(Endpoint { service: "wait handle", url, assumed: false });
     }
     Ok(targets)
+}
+
+/// Returns the variant that the log agent asks: the awslogs agent knows the plain endpoints only.
+fn variant_of_log_agent(config: &Config, host: &Host) -> Variant {
+    let (cloudwatch_agent, awslogs) = host.log_agents().unwrap_or_default();
+    match config.logs.agent.used(cloudwatch_agent.is_some(), awslogs) {
+        LogAgent::Awslogs => Variant::default(),
+        LogAgent::Cloudwatch | LogAgent::Auto | LogAgent::None => config.aws.into(),
+    }
 }
 
 fn set(variable: &str) -> Option<String> {

@@ -4,6 +4,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
 use super::finding::{Check, Finding};
 use crate::aws::delivery::answer::is_web_page;
+use crate::aws::endpoint::remedy_of_name;
 
 /// The result of one request to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,11 @@ fn of_group(outcome: Reachability, unsure: bool, group: &[&Probe], proxy: Option
     }
     let Some((what, remedy)) = words(outcome, &via) else {
         return Finding::ok(Check::Endpoints, format!("{services} can be reached{via} ({hosts})"));
+    };
+    let may_be_missing = group.iter().find_map(|probe| remedy_of_name(&probe.host));
+    let remedy = match may_be_missing.filter(|_| outcome == Reachability::NoName) {
+        Some(of_name) => format!("{remedy}; {of_name}"),
+        None => remedy.to_owned(),
     };
     let why = match services.as_str() {
         "logs" => "without it no log reaches CloudWatch Logs",

@@ -32,6 +32,10 @@ const CA_BUNDLE: Entry = (
     "AWS_CA_BUNDLE",
     "A PEM file of CA certificates that are trusted beside the host's own, such as that of a proxy that inspects TLS.",
 );
+const VARIANT: Entry = (
+    "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT",
+    "If true, FIPS or dual-stack endpoints of AWS are asked, unless the configuration says otherwise.",
+);
 const CONFIGURATION: Entry =
     ("/etc/ecs-firstrun/conf.d/*.yaml", "Documents of the image, read by name and before the user data.");
 
@@ -64,7 +68,7 @@ const RUN: More = More {
              stopped, for example by a shutdown, and the next one continues.",
         ),
     ],
-    environment: &[CA_BUNDLE],
+    environment: &[CA_BUNDLE, VARIANT],
     files: &[
         CONFIGURATION,
         ("/var/lib/ecs-firstrun/report.json", "The last run, step by step: see ecs-firstrun-status(8)."),
@@ -123,7 +127,7 @@ fn more(command: &str) -> More {
                 ("1", "The signal was not accepted."),
                 ("2", "Wrong usage."),
             ],
-            environment: &[CA_BUNDLE],
+            environment: &[CA_BUNDLE, VARIANT],
             ..PLAIN
         },
         _ => PLAIN,

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::action::{Action, Condition, Start, Wait};
 use super::contents::Contents;
 use super::edit::Edit;
+use super::endpoints;
 use super::planned::{Planned, planned};
 use super::proxy;
 use crate::config::{Config, Ecs};
@@ -69,7 +70,8 @@ fn lines(ecs: &Ecs, config: &Config) -> Vec<(Cow<'static, str>, Contents)> {
     let proxy = config.proxy.iter().flat_map(|proxy| {
         proxy::variables(proxy).into_iter().map(|(name, value)| (name.into(), proxy::contents(proxy, value)))
     });
-    own.chain(proxy).collect()
+    let switches = endpoints::switches_of_ecs_agent(config).into_iter();
+    own.chain(switches.map(|name| (name.into(), Contents::of("true".to_owned(), false)))).chain(proxy).collect()
 }
 
 /// Plans the start of Docker.

@@ -22,7 +22,8 @@ use crate::well_known::{AWSLOGS_UNIT, CLOUDWATCH_COMMON, CLOUDWATCH_JSON, CLOUDW
 /// The proxy of awslogs.
 pub const AWSLOGS_PROXY_CONF: &str = "/etc/awslogs/proxy.conf";
 
-fn agent(config: &Config, instance: &Instance) -> LogAgent {
+/// Returns the log agent that is used on this instance.
+pub fn agent(config: &Config, instance: &Instance) -> LogAgent {
     config.logs.agent.used(instance.image.cloudwatch_agent.is_some(), instance.image.awslogs)
 }
 

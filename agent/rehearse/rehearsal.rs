@@ -125,6 +125,8 @@ impl Rehearsal {
             "AWS_ENDPOINT_URL",
             "AWS_ENDPOINT_URL_ECS",
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+            "AWS_USE_FIPS_ENDPOINT",
+            "AWS_USE_DUALSTACK_ENDPOINT",
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
             "AWS_SESSION_TOKEN",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::aws::auto_scaling::Hook;
 use crate::aws::cloudformation::Target;
 use crate::aws::imds::Identity;
-use crate::config::{Config, LifecycleHook, Signal};
+use crate::config::{Aws, Config, LifecycleHook, Signal};
 
 /// The tag that Auto Scaling puts on its instances.
 const GROUP_TAG: &str = "aws:autoscaling:groupName";
@@ -41,7 +41,7 @@ impl Recipients {
         let hook = signal.and_then(|signal| signal.lifecycle_hook.as_ref());
         Recipients {
             target: signal.and_then(target).filter(|_| !identity.is_warming()),
-            hook: hook.map(|hook| HookRecipient::of(hook, identity, instance_id)),
+            hook: hook.map(|hook| HookRecipient::of(hook, identity, instance_id, config.aws)),
             may_be_others: false,
         }
     }
@@ -59,7 +59,7 @@ impl Recipients {
 }
 
 impl HookRecipient {
-    fn of(wanted: &LifecycleHook, identity: &Identity, instance_id: &str) -> Self {
+    fn of(wanted: &LifecycleHook, identity: &Identity, instance_id: &str, aws: Aws) -> Self {
         let group = wanted.group.as_ref().map(ToString::to_string).or_else(|| identity.tags.get(GROUP_TAG).cloned());
         let name = wanted.name.to_string();
         match group {
@@ -69,6 +69,7 @@ impl HookRecipient {
                 instance_id: instance_id.to_owned(),
                 region: identity.region.clone(),
                 partition_domain: identity.partition_domain.clone(),
+                aws,
             }),
             None => HookRecipient::Unknown(name),
         }

@@ -66,7 +66,7 @@ async fn values(
     };
     let identity = known.identity();
     let place = (identity.region.as_str(), identity.partition_domain.as_str());
-    let mut fetcher = Fetcher::new(&client, &run.options.credentials(), place, from + patience)
+    let mut fetcher = Fetcher::new(&client, &run.options.credentials(), place, config.aws, from + patience)
         .map_err(|error| format!("{error:#}"))?;
     let (mut values, mut reasons) = (Values::new(), Vec::new());
     let mut no_answer = None;

@@ -197,6 +197,7 @@ fn signal_request(
         reason: decision.reason.clone(),
         region,
         partition_domain: identity.partition_domain.clone(),
+        aws: config.aws,
         endpoint: run.options.cloudformation_endpoint.clone(),
         auth: wanted.auth,
         data: String::new(),

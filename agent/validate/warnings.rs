@@ -11,6 +11,7 @@ use crate::config::{Config, HookPoint, Signal};
 use crate::document::decode::Document;
 use crate::document::problem::Problem;
 use crate::ecs_variables::{holds_secret, is_secret};
+use crate::plan::{Exception, exceptions};
 use crate::text::did_you_mean;
 
 /// Most bytes of user data that EC2 takes, counted before encoding.
@@ -32,6 +33,9 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     log_files::check(config, &mut warn);
     volumes::options(config, &mut warn);
     references::find(config, around, &mut warn);
+    for Exception { path, message, remedy } in exceptions(config, config.logs.agent) {
+        warn(&path.iter().map(String::as_str).collect::<Vec<_>>(), message, remedy);
+    }
     found
 }
 

@@ -48,6 +48,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         "is not the ID of a version",
         r#"{"proxy": {"url": {"secretsmanager": "arn:aws:secretsmanager:eu-west-1:1:secret:a:::b"}}}"#,
     ),
+    ("`aws.fips` is true", r#"{"aws": {"fips": true}, "ecs": {"config": {"AWS_USE_FIPS_ENDPOINT": false}}}"#),
     // What comes before what.
     ("nothing registers here", r#"{"hooks": {"after_registration": [{"name": "a", "run": "x"}]}}"#),
     // The first item of a list has a rule of its own, which drafts of JSON Schema spell differently.

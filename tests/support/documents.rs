@@ -230,12 +230,19 @@ fn hooks(registers: bool) -> impl Strategy<Value = Value> {
     })
 }
 
+fn aws() -> impl Strategy<Value = Value> {
+    (of(any::<bool>()), of(any::<bool>())).prop_map(|(fips, dual_stack)| {
+        mapping([("fips", fips.map(Value::from)), ("dual_stack", dual_stack.map(Value::from))])
+    })
+}
+
 /// Documents that are right by construction; JSON is YAML.
 pub fn document() -> impl Strategy<Value = String> {
     let ecs_and_hooks =
         of(ecs()).prop_flat_map(|ecs| (of(hooks(ecs.is_some())), Just(ecs)).prop_map(|(hooks, ecs)| (ecs, hooks)));
-    let sections = (of(signal()), of(proxy()), of(storage()), of(docker()), of(logs()), ecs_and_hooks, span());
-    sections.prop_map(|(signal, proxy, storage, docker, logs, (ecs, hooks), timeout)| {
+    let sections =
+        (of(signal()), of(proxy()), of(storage()), of(docker()), of(logs()), ecs_and_hooks, span(), of(aws()));
+    sections.prop_map(|(signal, proxy, storage, docker, logs, (ecs, hooks), timeout, aws)| {
         let config = mapping([
             ("signal", signal),
             ("proxy", proxy),
@@ -244,6 +251,7 @@ pub fn document() -> impl Strategy<Value = String> {
             ("logs", logs),
             ("hooks", hooks),
             ("ecs", ecs),
+            ("aws", aws),
             // Longer than the default, so that the document is never one that configures nothing.
             ("wait", Some(json!({ "timeout": timeout }))),
         ]);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::aws::endpoint::Service;
-use crate::config::Auth;
+use crate::config::{Auth, Aws};
 
 /// The status that is signalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +39,11 @@ pub struct SignalRequest {
     pub data: String,
     /// The stack's region.
     pub region: String,
-    /// The DNS suffix of the partition's services; empty means `amazonaws.com`.
+    /// The DNS suffix of the partition's services; empty if not known.
     pub partition_domain: String,
-    /// The endpoint to use in place of `https://cloudformation.<region>.<partition_domain>`.
+    /// The variant of the endpoint that the configuration asks for.
+    pub aws: Aws,
+    /// The endpoint to use in place of the region's.
     pub endpoint: Option<String>,
     /// The authentication of the signal; a wait handle's URL brings its own.
     pub auth: Auth,
@@ -81,7 +83,7 @@ impl fmt::Debug for Target {
 impl SignalRequest {
     /// Returns the endpoint that answers the signal.
     pub(super) fn endpoint(&self) -> String {
-        let default = || Service::CloudFormation.endpoint(&self.region, &self.partition_domain);
+        let default = || Service::CloudFormation.endpoint(&self.region, &self.partition_domain, self.aws);
         self.endpoint.clone().unwrap_or_else(default)
     }
 }

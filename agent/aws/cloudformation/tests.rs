@@ -96,6 +96,7 @@ fn signal(endpoint: &str, auth: Auth) -> SignalRequest {
         data: String::new(),
         region: "eu-west-1".to_owned(),
         partition_domain: String::new(),
+        aws: crate::config::Aws::default(),
         endpoint: Some(endpoint.to_owned()),
         auth,
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ImdsError, malformed};
+use crate::aws::endpoint::domain_of;
 
 pub(super) const DOCUMENT: &str = "/latest/dynamic/instance-identity/document";
 pub(super) const SIGNATURE: &str = "/latest/dynamic/instance-identity/signature";
@@ -101,6 +102,7 @@ impl Identity {
             optional(TAGS, async { tags(get).await.map(Some) }),
         );
         Ok(Identity {
+            // Older metadata services lack the category `services/domain`.
             partition_domain: trimmed(domain).unwrap_or_else(|| domain_of(&read.region).to_owned()),
             tags: tags.unwrap_or_default(),
             launch_index: launch_index.and_then(|index| index.trim().parse().ok()),
@@ -160,9 +162,4 @@ async fn tags(get: &impl AsyncFn(&str) -> CategoryData) -> Result<BTreeMap<Strin
 fn trimmed(text: Option<String>) -> Option<String> {
     let text = text?.trim().to_owned();
     (!text.is_empty()).then_some(text)
-}
-
-/// Returns the DNS suffix of a region's partition, for metadata services without the category `services/domain`.
-fn domain_of(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }

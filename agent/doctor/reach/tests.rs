@@ -62,3 +62,20 @@ fn services_that_fare_alike_are_told_of_once_and_an_assumed_name_is_not_held_aga
     assert_eq!(verdicts, [Verdict::Problem, Verdict::Unknown]);
     assert!(found[0].found.starts_with("ecs.test, logs.test can't be reached: there is no answer"), "{found:?}");
 }
+
+#[test]
+fn a_name_that_aws_may_not_have_is_told_with_the_key_to_leave_out() {
+    for (host, key) in [
+        ("logs-fips.eu-central-1.amazonaws.com", Some("`aws.fips`")),
+        ("logs.eu-central-1.api.aws", Some("`aws.dual_stack`")),
+        ("logs.eu-central-1.amazonaws.com", None),
+    ] {
+        for outcome in [Reachability::NoName, Reachability::Silent] {
+            let probe = Probe { service: "logs", host: host.to_owned(), assumed: false, outcome, ahead: None };
+            let remedy = findings(&[probe], None).remove(0).remedy;
+            let named = key.filter(|_| outcome == Reachability::NoName);
+            assert_eq!(remedy.contains("`aws."), named.is_some(), "{remedy}");
+            assert!(named.is_none_or(|key| remedy.contains(key)), "{remedy}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::entries::{HostLogs, SentLog};
+use crate::aws::endpoint::{Service, Variant};
 use crate::config::LogNames;
 use crate::config::types::{Placeholder, RegularExpression, is_pattern};
 use crate::host_logs::{DOCKER_GROUP, KERNEL_GROUP, MESSAGES_GROUP};
@@ -29,6 +30,10 @@ const NAMES_PROXY: &str = "_PROXY is set to";
 /// `awscloudwatchlogs` exporter doesn't know this number, and the agent doesn't start.
 const NO_RETENTION_OF_JOURNAL: i64 = 1096;
 
+/// The variant for which the CloudWatch agent has a switch. It is not used beside an endpoint that is named: the AWS SDK
+/// refuses both together.
+const DUAL_STACK: Variant = Variant { fips: false, dual_stack: true };
+
 impl HostLogs<'_> {
     pub(super) fn cloudwatch_json(&self) -> Planned {
         let entries = self.entries(&self.names(&Placeholder::text));
@@ -37,13 +42,34 @@ impl HostLogs<'_> {
         if let Some(role) = &self.config.logs.role_arn {
             logs["credentials"] = json!({ "role_arn": role });
         }
-        let mut all = Map::new();
+        if let Some(endpoint) = self.fips_endpoint() {
+            logs["endpoint_override"] = endpoint.into();
+        }
+        let mut agent = Map::new();
         if let Some(region) = &self.config.logs.region {
-            all.insert("agent".to_owned(), json!({ "region": region }));
+            agent.insert("region".to_owned(), json!(region));
+        }
+        if self.variant() == DUAL_STACK {
+            agent.insert("use_dualstack_endpoint".to_owned(), true.into());
+        }
+        let mut all = Map::new();
+        if !agent.is_empty() {
+            all.insert("agent".to_owned(), agent.into());
         }
         all.insert("logs".to_owned(), logs);
         let why = format!("the host's logs go to CloudWatch Logs, under {}", self.destination());
         self.file(CLOUDWATCH_JSON, format!("{:#}\n", Value::Object(all)), CLOUDWATCH_UNIT, why)
+    }
+
+    fn variant(&self) -> Variant {
+        self.config.aws.into()
+    }
+
+    /// Returns the endpoint of CloudWatch Logs for the CloudWatch agent, which has no switch for FIPS.
+    fn fips_endpoint(&self) -> Option<String> {
+        let region = self.region();
+        let domain = if region == self.instance.region { &self.instance.partition_domain } else { "" };
+        self.variant().fips.then(|| Service::Logs.by_rule(region, domain, self.variant()))
     }
 
     fn file_entry(&self, entry: &SentLog<'_>) -> Value {
@@ -138,6 +164,9 @@ impl HostLogs<'_> {
         let days = self.config.logs.retention_days.map(i64::from);
         if let Some(days) = days.filter(|days| *days != NO_RETENTION_OF_JOURNAL) {
             exporter["log_retention"] = days.into();
+        }
+        if let Some(endpoint) = self.fips_endpoint() {
+            exporter["endpoint"] = endpoint.into();
         }
         if let Some(role) = &self.config.logs.role_arn {
             exporter["role_arn"] = json!(role);
