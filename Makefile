@@ -58,6 +58,7 @@ CFN_LINT ?= 1.58.0
 JSONSCHEMA ?= 4.26.0
 CHECK_JSONSCHEMA ?= 0.39.0
 AJV ?= 8.20.0
+BOTOCORE ?= 1.44.8
 AWS_CLI ?= 1.46.3
 # Docker 29, as a Go module.
 MOBY ?= v2.0.0-beta.24
@@ -67,7 +68,7 @@ E2E_PROGRAMS = mmdebstrap qemu-system-x86_64 qemu-img socat tinyproxy mke2fs set
 E2E_PACKAGES = mmdebstrap qemu-system-x86 socat tinyproxy-bin e2fsprogs util-linux
 
 .PHONY: help demo build generate deb rpm validate ami test bench bench-check fuzz fuzz-ci mutants fleet e2e test-bake prove-kill lint \
-	setup setup-disks setup-packages setup-templates setup-validators setup-dockerd setup-cloud-init setup-dockers setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
+	setup setup-disks setup-packages setup-templates setup-validators setup-endpoints setup-dockerd setup-cloud-init setup-dockers setup-bake setup-bench setup-e2e setup-fuzz setup-mutants clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -113,7 +114,7 @@ ami: build validate ## Bake the image, in the AWS account of AWS_PROFILE or AWS_
 test: export RUST_TEST_THREADS ?= $(shell expr 3 '*' $$(nproc))
 test: ## Run every test; those on real disks if root runs it
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(MAKE) --no-print-directory setup-disks; fi
-	@$(MAKE) --no-print-directory setup-templates setup-validators setup-dockerd setup-cloud-init setup-dockers
+	@$(MAKE) --no-print-directory setup-templates setup-validators setup-endpoints setup-dockerd setup-cloud-init setup-dockers
 	@rm -f target/tmp/skipped
 	cargo test --locked --all-features
 	@test ! -s target/tmp/skipped || { echo "$$(wc -l <target/tmp/skipped) skipped:"; cat target/tmp/skipped; }
@@ -197,6 +198,12 @@ setup-validators: ## Install, where there are Python and Node, validators for th
 	@test -d target/lint/validators/node_modules/ajv || ! command -v npm >/dev/null || \
 		npm install --silent --no-audit --no-fund --no-save --prefix target/lint/validators 'ajv@$(AJV)' || \
 		echo "Ajv is not installed: the schema is not checked by it" >&2
+
+setup-endpoints: ## Install, where there is Python, botocore, to compare the rules of AWS's endpoints with
+	@target/lint/endpoints/venv/bin/python -c 'import botocore; assert botocore.__version__ == "$(BOTOCORE)"' 2>/dev/null || \
+		! python3 -c 'import ensurepip' 2>/dev/null || { \
+		python3 -m venv target/lint/endpoints/venv && target/lint/endpoints/venv/bin/pip install -q 'botocore==$(BOTOCORE)'; } || \
+		echo "botocore is not installed: the rules of AWS's endpoints are not compared with its rules" >&2
 
 # Debian's own version is older, and can't be asked to validate; that of the next release runs here as well.
 setup-dockerd: ## Install, where root runs it on Debian, the dockerd that docker.daemon is held to, without starting it
