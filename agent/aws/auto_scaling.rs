@@ -1,4 +1,4 @@
-//! The lifecycle hook of an Auto Scaling group that waits for this instance.
+//! The Auto Scaling group of this instance: its lifecycle hook, which waits for the instance, and the instance's health.
 //!
 //! A hook on `autoscaling:EC2_INSTANCE_LAUNCHING` keeps a new instance in `Pending:Wait` until its lifecycle action is
 //! completed: with CONTINUE it goes into service, with ABANDON it is terminated. With a warm pool the same hook fires
@@ -24,6 +24,8 @@ use crate::config::Aws;
 /// Time between two heartbeats. The shortest timeout that a hook can have is 30 s (PutLifecycleHook), and the hook's own is
 /// not known here: a third of those 30 s is left for a slow heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+/// The version of the API.
+const VERSION: &str = "2011-01-01";
 
 /// The result with which the lifecycle action is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +73,45 @@ impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "lifecycle hook {} of group {}", self.name, self.group)
     }
+}
+
+/// An instance as Auto Scaling knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The instance's id.
+    pub instance_id: String,
+    /// The region of the instance, and so of its group.
+    pub region: String,
+    /// The domain of the partition, as the instance metadata names the domain; empty if not known.
+    pub partition_domain: String,
+}
+
+/// Reports an instance as unhealthy: repeats the request until a final answer or the deadline.
+///
+/// The group's grace period is not respected, since the group would forget the report within that time.
+/// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceHealth.html>
+pub async fn report_unhealthy(
+    member: &Member,
+    client: &reqwest::Client,
+    credentials: &CredentialsSource,
+    deadline: Instant,
+) -> Delivery {
+    let Member { instance_id, region, partition_domain } = member;
+    let sdk = match Sdk::new(region, client, credentials) {
+        Ok(sdk) => sdk,
+        Err(error) => return Delivery::Undelivered(format!("{error:#}")),
+    };
+    let parameters = [
+        ("Action", "SetInstanceHealth"),
+        ("Version", VERSION),
+        ("InstanceId", instance_id.as_str()),
+        ("HealthStatus", "Unhealthy"),
+        ("ShouldRespectGracePeriod", "false"),
+    ];
+    persist(Method::InstanceHealth, deadline, async || {
+        sdk.query(Method::InstanceHealth, Service::AutoScaling, region, partition_domain, &parameters).await
+    })
+    .await
 }
 
 /// Speaks to Auto Scaling for the instance.
@@ -142,7 +183,7 @@ impl Caller {
     async fn call(&self, action: &str, more: &[(&str, &str)]) -> Attempt {
         let Hook { name, group, instance_id, region, partition_domain, aws } = &self.hook;
         let of_hook = [("LifecycleHookName", name), ("AutoScalingGroupName", group), ("InstanceId", instance_id)];
-        let parameters: Vec<(&str, &str)> = [("Action", action), ("Version", "2011-01-01")]
+        let parameters: Vec<(&str, &str)> = [("Action", action), ("Version", VERSION)]
             .into_iter()
             .chain(of_hook.map(|(key, value)| (key, value.as_str())))
             .chain(more.iter().copied())

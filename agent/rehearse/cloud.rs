@@ -34,7 +34,7 @@ pub use ecs::{RegisteredAs, Registration};
 pub use http::{Request, Server};
 pub use imds::{IdentityDouble, ImdsFaults};
 pub use proxy::ProxyCredentials;
-pub use received::{LifecycleCall, ReceivedSignal, SignalAuth};
+pub use received::{HealthCall, LifecycleCall, ReceivedSignal, SignalAuth};
 pub use values::{StoredValues, ValueAnswer};
 
 /// The settings of the fake cloud.
@@ -69,6 +69,8 @@ pub struct CloudOptions {
     pub parameters: StoredValues,
     /// The secrets of Secrets Manager.
     pub secrets: StoredValues,
+    /// Auto Scaling's answers to well-formed and signed reports of health, in order; then it accepts.
+    pub health: VecDeque<AutoScalingAnswer>,
     /// The credentials that the proxy demands of its clients, if any.
     pub proxy_credentials: Option<ProxyCredentials>,
     /// Number of connections that the proxy first accepts, reads from, and closes without an answer.
@@ -193,6 +195,11 @@ impl Cloud {
     pub fn lifecycle_calls(&self) -> Vec<LifecycleCall> {
         self.log.calls()
     }
+
+    /// Returns the reports of health that Auto Scaling has accepted so far.
+    pub fn health_calls(&self) -> Vec<HealthCall> {
+        self.log.reports()
+    }
 }
 
 impl Drop for Cloud {
@@ -282,9 +289,10 @@ async fn serve(
     let registration = options.registration.clone();
     let formation =
         cloudformation::CloudFormation::new(&options.identity, options.cloudformation.clone(), Arc::clone(&log));
-    let scaling = auto_scaling::AutoScaling::new(options.auto_scaling.clone(), Arc::clone(&log));
     let parameters = values::ValueService::new(Server::Ssm, options.parameters);
     let secrets = values::ValueService::new(Server::SecretsManager, options.secrets);
+    let scaling =
+        auto_scaling::AutoScaling::new(options.auto_scaling.clone(), options.health.clone(), Arc::clone(&log));
     let docker = docker::serve(options.docker.clone());
     let contents = imds::Contents {
         identity: options.identity,

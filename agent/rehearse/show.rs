@@ -43,14 +43,17 @@ impl Rehearsal {
         if signals.is_empty() {
             writeln!(out, "  nothing")?;
         }
-        let calls = self.cloud.lifecycle_calls();
-        if !calls.is_empty() {
+        let (calls, reports) = (self.cloud.lifecycle_calls(), self.cloud.health_calls());
+        if !calls.is_empty() || !reports.is_empty() {
             writeln!(out, "\n{}", paint.paint(STRONG, "Auto Scaling received"))?;
         }
         for call in calls {
             let what = call.result.as_deref().unwrap_or("a heartbeat");
             let at = milliseconds(millis(call.at));
             writeln!(out, "  {what} for {} {} from {}, at {at}", call.group, call.hook, call.instance_id)?;
+        }
+        for report in reports {
+            writeln!(out, "  {} for {}, at {}", report.status, report.instance_id, milliseconds(millis(report.at)))?;
         }
         Ok(out)
     }

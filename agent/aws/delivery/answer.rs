@@ -229,6 +229,7 @@ impl AwsError {
         match method {
             _ if self.code != "ValidationError" => None,
             Method::LifecycleHook => says("no active lifecycle action").then_some(Over::NotWaitedFor),
+            Method::InstanceHealth => None,
             _ if says("signal with id") && says("already exists") => Some(Over::AlreadyThere),
             _ if !says("cannot be signaled") => None,
             _ if has_failed(&message) => Some(Over::TooLate),
@@ -273,11 +274,14 @@ impl AwsError {
             (Method::Parameter | Method::Secret | Method::RegistryToken, code) => {
                 return of_json_api(method, code, &self.message);
             }
+            (Method::InstanceHealth, "ValidationError") => {
+                "only an instance of an Auto Scaling group can be reported: for another one, leave on_failure.health out"
+            }
             (_, "ValidationError") if self.message.contains("does not exist") => {
                 "check signal.stack, signal.resource and signal.region"
             }
             (Method::Iam, "ValidationError") => "check that signal.resource is a logical ID in signal.stack",
-            (Method::Iam | Method::LifecycleHook, _) => {
+            (Method::Iam | Method::LifecycleHook | Method::InstanceHealth, _) => {
                 return format!("the instance's role must permit {}", method.permission());
             }
             (Method::InstanceIdentity, _) => {

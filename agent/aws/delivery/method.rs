@@ -11,6 +11,8 @@ pub(crate) enum Method {
     WaitHandle,
     /// An API of Auto Scaling, signed with IAM credentials.
     LifecycleHook,
+    /// `SetInstanceHealth` of Auto Scaling, signed with IAM credentials.
+    InstanceHealth,
     /// `GetParameter` of Systems Manager.
     Parameter,
     /// `GetSecretValue` of Secrets Manager.
@@ -24,6 +26,7 @@ impl Method {
     pub(crate) fn permission(self) -> &'static str {
         match self {
             Self::LifecycleHook => "autoscaling:CompleteLifecycleAction and autoscaling:RecordLifecycleActionHeartbeat",
+            Self::InstanceHealth => "autoscaling:SetInstanceHealth",
             Self::Parameter => "ssm:GetParameter",
             Self::Secret => "secretsmanager:GetSecretValue",
             Self::RegistryToken => "ecr:GetAuthorizationToken",
@@ -44,7 +47,7 @@ impl Method {
     pub(crate) fn service(self) -> &'static str {
         match self {
             Self::InstanceIdentity | Self::Iam | Self::WaitHandle => "CloudFormation",
-            Self::LifecycleHook => "Auto Scaling",
+            Self::LifecycleHook | Self::InstanceHealth => "Auto Scaling",
             Self::Parameter => "Systems Manager",
             Self::Secret => "Secrets Manager",
             Self::RegistryToken => "Amazon ECR",

@@ -19,7 +19,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::received::{LifecycleCall, ReceivedSignal};
+use super::received::{HealthCall, LifecycleCall, ReceivedSignal};
 
 /// The largest body that is read, in bytes: more than any request to these servers needs.
 const LARGEST_BODY: usize = 1 << 20;
@@ -77,6 +77,7 @@ pub struct CloudLog {
     requests: Mutex<Vec<Request>>,
     signals: Mutex<Vec<ReceivedSignal>>,
     calls: Mutex<Vec<LifecycleCall>>,
+    reports: Mutex<Vec<HealthCall>>,
     /// The proxy's own ends of its connections: a request from one of these addresses came through the proxy.
     proxied: Mutex<HashSet<SocketAddr>>,
 }
@@ -88,6 +89,7 @@ impl Default for CloudLog {
             requests: Mutex::default(),
             signals: Mutex::default(),
             calls: Mutex::default(),
+            reports: Mutex::default(),
             proxied: Mutex::default(),
         }
     }
@@ -110,6 +112,10 @@ impl CloudLog {
         held(&self.calls).clone()
     }
 
+    pub(super) fn reports(&self) -> Vec<HealthCall> {
+        held(&self.reports).clone()
+    }
+
     /// Records a request at once, so that a request without an answer is seen, too. `answered` takes the returned index.
     pub(super) fn asked(&self, request: Request) -> usize {
         let mut requests = held(&self.requests);
@@ -129,6 +135,10 @@ impl CloudLog {
 
     pub(super) fn called(&self, call: LifecycleCall) {
         held(&self.calls).push(call);
+    }
+
+    pub(super) fn reported(&self, call: HealthCall) {
+        held(&self.reports).push(call);
     }
 
     pub(super) fn proxy_speaks_from(&self, address: SocketAddr) {

@@ -1,4 +1,4 @@
-//! The signals and lifecycle calls that the cloud has accepted.
+//! The signals, lifecycle calls and reports of health that the cloud has accepted.
 
 use std::time::Duration;
 
@@ -45,6 +45,21 @@ pub struct LifecycleCall {
     pub hook: String,
     /// The group's name.
     pub group: String,
+    /// The instance's id.
+    pub instance_id: String,
+    /// Time since the cloud's start.
+    pub at: Duration,
+    /// Set if the call came through the proxy.
+    pub proxied: bool,
+}
+
+/// A report of an instance's health that Auto Scaling has accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCall {
+    /// `Healthy` or `Unhealthy`.
+    pub status: String,
+    /// Set if the report counts only after the group's grace period.
+    pub respects_grace_period: bool,
     /// The instance's id.
     pub instance_id: String,
     /// Time since the cloud's start.

@@ -40,6 +40,10 @@ pub(super) fn run(args: &[String], state: &StubState) -> io::Result<ProgramOutpu
     }
     match request.verb {
         "daemon-reload" => Ok(ProgramOutput::default()),
+        "poweroff" => {
+            state.write(SHUTDOWN, SHUTDOWN, "")?;
+            Ok(ProgramOutput::default())
+        }
         "start" | "restart" => start(&request, state),
         "stop" => stop(&request, state),
         "reset-failed" => reset_failed(&request, state),
