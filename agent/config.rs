@@ -11,6 +11,7 @@ mod log_names;
 mod logs;
 pub mod mount_options;
 mod mount_points;
+mod on_failure;
 mod parse;
 mod references;
 #[cfg(feature = "schema")]
@@ -21,6 +22,7 @@ pub mod types;
 pub use self::hooks::{Command, Hook, HookPoint, Hooks, OnFailure, SHELL};
 pub(crate) use self::log_names::LogNames;
 pub use self::logs::{LogAgent, LogFile, LogFilter, LogFilterType, LogGroupClass, LogTimeZone, Logs};
+pub use self::on_failure::{AfterFailure, Health, Power};
 pub use self::parse::{
     Parsed, SHELL_VARIABLES, completing, parse, parse_of_image, parse_user_data, parse_with, shell_variables, summary,
     with_decoded,

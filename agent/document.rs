@@ -9,4 +9,5 @@ pub(crate) mod secret_places;
 pub mod yaml;
 
 /// The keys at the top of a document of ours.
-pub(crate) const SECTIONS: [&str; 8] = ["signal", "proxy", "storage", "docker", "logs", "hooks", "ecs", "wait"];
+pub(crate) const SECTIONS: [&str; 9] =
+    ["signal", "proxy", "storage", "docker", "logs", "hooks", "ecs", "wait", "on_failure"];

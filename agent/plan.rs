@@ -4,6 +4,7 @@
 //! as an end state, which is looked up while acting. Each action can be done twice: the second time there is nothing to do.
 
 mod action;
+mod after_failure;
 mod containerd;
 mod contents;
 mod daemon_json;
@@ -40,7 +41,7 @@ use crate::instance::Instance;
 pub struct Plan {
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// Notes for a person about things that are not done.
+    /// Notes for a person: about things that are not done, and about what a failure leads to.
     pub notes: Vec<String>,
 }
 
@@ -84,6 +85,7 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         containerd::note(config, instance),
         selinux::note(config, instance),
         ecs::note(config, instance),
+        after_failure::note(config),
     ];
     let obstacle = obstacle(config, instance).map(|why| format!("a run fails before it starts anything: {why}"));
     let references = config

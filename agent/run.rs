@@ -4,6 +4,7 @@
 //! happens up to the last action, a panic included, becomes an outcome. The outcome is decided once, kept, and told to
 //! CloudFormation and Auto Scaling.
 
+mod after_failure;
 mod apply;
 mod cause;
 mod close;
@@ -128,18 +129,24 @@ async fn go_through(run: &Run<'_>, record: &mut Record, known: &mut Known, stop:
     // The scripts of the user data have waited for this run; they don't wait for CloudFormation too.
     run.host.say_up();
     // A stop ends the telling, since an answer may never come. The next run sends what is not answered.
-    let deliveries = match stop.unless_told(caught(tell(run, record, known, &conclusion))).await {
-        Some(Ok(deliveries)) => {
-            // The log agent is looked at last, so that this delays nobody who is told.
-            if let Err(panic) = caught(log_agent::look_at(run.host, &mut record.report, &known.started)).await {
-                tracing::warn!("{}", reason_of_panic(&panic));
-            }
-            deliveries
-        }
+    let mut deliveries = match stop.unless_told(caught(tell(run, record, known, &conclusion))).await {
+        Some(Ok(deliveries)) => deliveries,
         Some(Err(panic)) => return end_without_telling(run, record, known.stage(), &panic),
-        None => deliveries_of_stopped_run(run.host, &record.report),
+        None => {
+            let deliveries = deliveries_of_stopped_run(run.host, &record.report);
+            return end_decided(run, record, &conclusion, deliveries);
+        }
     };
-    end_decided(run, record, &conclusion, deliveries)
+    let due = after_failure::due(record, known, &conclusion);
+    deliveries.health = after_failure::report_health(run, record, known, &conclusion.config, (due, stop)).await;
+    // The log agent is looked at last, so that this delays nobody who is told.
+    if let Err(panic) = caught(log_agent::look_at(run.host, &mut record.report, &known.started)).await {
+        tracing::warn!("{}", reason_of_panic(&panic));
+    }
+    after_failure::prepare_power_off(run, record, due);
+    let ending = end_decided(run, record, &conclusion, deliveries);
+    after_failure::power_off(run, record, known, stop).await;
+    ending
 }
 
 /// Brings the host to what its configuration asks for: the part of a run that can fail.

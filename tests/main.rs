@@ -11,7 +11,7 @@
 //! | `run`, units and agents as the real programs read them | `systemd`, `dockerd`, `cloudwatch_agent`, `cloudwatch_double` |
 //! | `run`, users' own commands | `hooks` |
 //! | `run`, what it waits for | `registration`, `cluster` (another one, or none any more), `unit_exits` (of the ECS agent and of Docker) |
-//! | `run`, what AWS is told | `signal` (for whom, and when), `delivery` (each answer), `lifecycle` (the hook), `endpoints` (where it answers), `signed_requests` |
+//! | `run`, what AWS is told | `signal` (for whom, and when), `delivery` (each answer), `lifecycle` (the hook), `on_failure` (a bad instance), `endpoints` (where it answers), `signed_requests` |
 //! | `plan` | `plans` (golden), `plan_command` |
 //! | `validate` | `refused` and `verdicts` (golden), `validate` |
 //! | `doctor` | `doctor` (causes), `doctor_checks`, `doctor_image` (`--image`) |
@@ -54,6 +54,7 @@ mod launch_index;
 mod lifecycle;
 mod log_agent;
 mod makefile;
+mod on_failure;
 mod packages;
 mod panics;
 mod plan_command;

@@ -108,3 +108,16 @@ fn the_scratch_host_is_kept_where_that_is_asked_for() {
     assert_eq!(again.code, Some(2));
     assert!(again.stderr.contains("is not empty; choose another folder"), "{}", again.stderr);
 }
+
+#[test]
+fn a_failed_instance_is_shown_to_be_reported_and_powered_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("user-data");
+    let mistake = "#ecs-firstrun\nlogs: {agent: none}\necs: {clusterr: production}\non_failure: {health: unhealthy, power: off}\n";
+    std::fs::write(&path, mistake).unwrap();
+    let ended = rehearse(&["--user-data", path.to_str().unwrap()]);
+    for words in ["  systemctl poweroff\n", "Auto Scaling received\n  Unhealthy for i-", "?Action=SetInstanceHealth\n"]
+    {
+        assert!(ended.stdout.contains(words), "no {words} in {}", ended.stdout);
+    }
+}

@@ -14,6 +14,7 @@ signal:
   auth: iam
   lifecycle_hook: {name: launch, group: web-Instances}
 ecs: {cluster: production}
+on_failure: {health: unhealthy}
 ";
 
 /// The part of a request that does not depend on who signs it and when.
@@ -76,9 +77,17 @@ fn signed_requests_are_those_of_the_aws_cli() {
     let names = ["record-lifecycle-action-heartbeat.http", "complete-lifecycle-action.http", "signal-resource.http"];
     assert_eq!(sent.len(), names.len());
     for (request, name) in sent.iter().zip(names) {
-        assert_eq!(Wire::of(request), Wire::recorded(name), "{name}");
-        // Those of a role have a token, which is signed too.
-        assert_eq!(request.header("x-amz-security-token"), Some("rehearsal-token"));
-        assert!(request.header("authorization").unwrap().contains("x-amz-security-token"));
+        assert_recorded(request, name);
     }
+    let failed = Host::in_cloud(USER_DATA, |options| options.iam_role = Some("web-instances".into()));
+    failed.put_mistake();
+    assert_eq!(failed.run().code, Some(2));
+    assert_recorded(failed.requests(Server::AutoScaling).last().unwrap(), "set-instance-health.http");
+}
+
+fn assert_recorded(request: &Request, name: &str) {
+    assert_eq!(Wire::of(request), Wire::recorded(name), "{name}");
+    // Those of a role have a token, which is signed too.
+    assert_eq!(request.header("x-amz-security-token"), Some("rehearsal-token"));
+    assert!(request.header("authorization").unwrap().contains("x-amz-security-token"));
 }

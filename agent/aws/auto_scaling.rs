@@ -84,6 +84,8 @@ pub struct Member {
     pub region: String,
     /// The domain of the partition, as the instance metadata names the domain; empty if not known.
     pub partition_domain: String,
+    /// The variant of the endpoint.
+    pub aws: Aws,
 }
 
 /// Reports an instance as unhealthy: repeats the request until a final answer or the deadline.
@@ -96,7 +98,8 @@ pub async fn report_unhealthy(
     credentials: &CredentialsSource,
     deadline: Instant,
 ) -> Delivery {
-    let Member { instance_id, region, partition_domain } = member;
+    let Member { instance_id, region, partition_domain, aws } = member;
+    let endpoint = Service::AutoScaling.endpoint(region, partition_domain, *aws);
     let sdk = match Sdk::new(region, client, credentials) {
         Ok(sdk) => sdk,
         Err(error) => return Delivery::Undelivered(format!("{error:#}")),
@@ -109,7 +112,7 @@ pub async fn report_unhealthy(
         ("ShouldRespectGracePeriod", "false"),
     ];
     persist(Method::InstanceHealth, deadline, async || {
-        sdk.query(Method::InstanceHealth, Service::AutoScaling, region, partition_domain, &parameters).await
+        sdk.query(Method::InstanceHealth, (Service::AutoScaling, region), &endpoint, &parameters).await
     })
     .await
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hooks::Hooks;
 use super::logs::Logs;
+use super::on_failure::AfterFailure;
 use super::references::PlacedReference;
 use super::types::*;
 use crate::ecs_variables::EcsVariables;
@@ -35,6 +36,8 @@ pub struct Config {
     pub ecs: Option<Ecs>,
     /// The wait for the ECS agent's registration.
     pub wait: Wait,
+    /// The end of an instance whose first run has failed. Without this section, the instance goes on.
+    pub on_failure: AfterFailure,
     /// The variant of AWS's endpoints that this agent, the ECS agent and the CloudWatch agent ask.
     pub aws: Aws,
     /// The references of the documents, each with its place. The configuration has their values, or stand-ins.
@@ -290,6 +293,13 @@ pub struct Aws {
     /// True for endpoints with IPv4 and IPv6 addresses. Unless given, this agent goes by `AWS_USE_DUALSTACK_ENDPOINT` in its
     /// environment; false overrides that variable.
     pub dual_stack: Option<bool>,
+}
+
+impl Aws {
+    /// Adds the keys of an earlier document which this one lacks.
+    pub(crate) fn or(self, earlier: Self) -> Self {
+        Aws { fips: self.fips.or(earlier.fips), dual_stack: self.dual_stack.or(earlier.dual_stack) }
+    }
 }
 
 impl Config {

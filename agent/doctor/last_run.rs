@@ -55,7 +55,11 @@ pub(super) fn last_run(host: &Host) -> Finding {
 fn of_report(report: &Report) -> Finding {
     let check = Check::LastRun;
     let began = &report.started;
-    let failed = report.steps.iter().rev().find(|step| step.outcome == Outcome::Failure && step.name != "signal");
+    let failed = report
+        .steps
+        .iter()
+        .rev()
+        .find(|step| step.outcome == Outcome::Failure && !["signal", "health"].contains(&step.name.as_str()));
     match report.outcome {
         Outcome::Success => Finding::ok(check, format!("the run of {began} {SUCCEEDED}")),
         Outcome::Running => Finding::ok(check, format!("the run of {began} is still going, or was killed")),

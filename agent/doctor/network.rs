@@ -113,7 +113,7 @@ fn targets(subject: &Subject<'_>) -> Result<Vec<Endpoint>, String> {
     let signal = config.signal.clone().unwrap_or_default();
     let wanted = all.into_iter().filter(|(service, ..)| match *service {
         "cloudformation" => signal.stack.is_some() || signal.resource.is_some(),
-        "autoscaling" => signal.lifecycle_hook.is_some(),
+        "autoscaling" => signal.lifecycle_hook.is_some() || config.on_failure.health.is_some(),
         _ => true,
     });
     let mut targets = Vec::new();

@@ -82,6 +82,10 @@ impl Rehearsal {
             docker: Some(docker_socket(&root, &programs)),
             ..CloudOptions::default()
         };
+        let has_hook = parsed.config.signal.as_ref().is_some_and(|signal| signal.lifecycle_hook.is_some());
+        if has_hook || parsed.config.on_failure.health.is_some() {
+            options.iam_role = Some("rehearsal".to_owned());
+        }
         scenario.change(&mut options);
         let cloud = Cloud::start(options)?;
         if scenario == Scenario::Proxy {

@@ -57,6 +57,12 @@ pub struct Report {
     /// The completion of the Auto Scaling group's lifecycle action; none if there is no hook.
     #[serde(default)]
     pub lifecycle_hook: Option<SignalReport>,
+    /// The report of the failed instance's health to Auto Scaling; none if the instance was not to be reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<SignalReport>,
+    /// Set if the machine is powered off at the end of the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub powers_off: bool,
     /// Duration of the run, in milliseconds.
     pub duration_ms: u64,
 }
@@ -93,7 +99,7 @@ pub enum Outcome {
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
-    /// `fetch`, a step of the plan, or `signal`.
+    /// `fetch`, a step of the plan, `signal` or `health`.
     pub name: String,
     /// The outcome of the step.
     pub outcome: Outcome,
@@ -128,12 +134,13 @@ pub enum Change {
     Failed,
 }
 
-/// A signal to CloudFormation, or the completion of an Auto Scaling lifecycle action.
+/// A signal to CloudFormation, the completion of an Auto Scaling lifecycle action, or the report of the instance's health.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignalReport {
-    /// Stack and resource, the wait condition handle without its secret part, or the lifecycle hook and its group.
+    /// Stack and resource, the wait condition handle without its secret part, the lifecycle hook and its group, or the
+    /// instance.
     pub target: String,
-    /// `SUCCESS` or `FAILURE` of a signal; `CONTINUE` or `ABANDON` of a lifecycle action.
+    /// `SUCCESS` or `FAILURE` of a signal; `CONTINUE` or `ABANDON` of a lifecycle action; `Unhealthy` of an instance.
     pub status: String,
     /// The state of the delivery.
     pub delivery: DeliveryState,
@@ -179,10 +186,12 @@ impl Report {
         }
     }
 
-    /// Returns a line of text for the signal and for the lifecycle action's completion, if there are any.
+    /// Returns a line of text for each delivery that there is, and for the end of the machine.
     pub fn told(&self) -> impl Iterator<Item = String> {
-        let signal = self.signal.iter().map(|signal| format!("signal {signal}"));
-        signal.chain(self.lifecycle_hook.iter().map(|hook| format!("lifecycle action {hook}")))
+        let deliveries =
+            [("signal", &self.signal), ("lifecycle action", &self.lifecycle_hook), ("health", &self.health)];
+        let told = deliveries.into_iter().filter_map(|(name, told)| Some(format!("{name} {}", told.as_ref()?)));
+        told.chain(self.powers_off.then(|| "the machine is powered off (on_failure.power)".to_owned()))
     }
 
     /// Reads a report from its JSON form.

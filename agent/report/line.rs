@@ -43,6 +43,8 @@ pub fn line(report: &Report, now: SystemTime) -> String {
         "slowest_step_seconds": slowest.map(|(_, ms)| seconds(*ms)),
         "signal": delivery(&report.signal),
         "lifecycle_hook": delivery(&report.lifecycle_hook),
+        "health": delivery(&report.health),
+        "powers_off": report.powers_off.then_some(true),
         "version": report.agent,
     });
     if let Some(values) = line.as_object_mut() {

@@ -22,6 +22,7 @@ pub(super) fn end_decided(
     let is_unknown = recipients.nobody() && (recipients.may_be_others || !record.is_fetched());
     let ending = Ending::of(*outcome, deliveries.are_told() && !is_unknown);
     record.report.outcome = *outcome;
+    record.report.health = deliveries.health;
     (record.report.signal, record.report.lifecycle_hook) = (deliveries.signal, deliveries.lifecycle_hook);
     record.finish(run);
     let told_whom: String = record.report.told().map(|told| format!("; {told}")).collect();

@@ -87,7 +87,7 @@ impl Gathered {
         config::parse_user_data(baked, decoded, self.variables(), &self.values)
     }
 
-    /// Reads `signal` and `proxy` of each document alone, after a panic in the parse.
+    /// Reads `signal`, `proxy`, `on_failure` and `aws` of each document alone, after a panic in the parse.
     pub fn parse_what_can_be(&self) -> Config {
         let index = self.identity.launch_index;
         let read = || self.user_data.as_ref().map(|bytes| decode_for(&self.user_data_name, bytes, index).documents);
@@ -95,7 +95,8 @@ impl Gathered {
         let baked = self.conf_d.iter().filter_map(|file| caught_call(|| baked_document(file)).ok());
         let mut known = Config::default();
         for document in baked.chain(decoded).chain(self.variables()) {
-            let read = || config::parse_with(&[document.only(&["signal", "proxy"])], &self.values);
+            let keys = ["signal", "proxy", "on_failure", "aws"];
+            let read = || config::parse_with(&[document.only(&keys)], &self.values);
             let parsed = caught_call(read).unwrap_or_default();
             let has_target = |signal: &Signal| {
                 signal.wait_handle.is_some() || signal.resource.is_some() || signal.lifecycle_hook.is_some()
@@ -104,6 +105,8 @@ impl Gathered {
             if parsed.config.proxy.is_some() {
                 (known.proxy, known.references) = (parsed.config.proxy, parsed.config.references);
             }
+            known.on_failure = parsed.config.on_failure.or(known.on_failure);
+            known.aws = parsed.config.aws.or(known.aws);
         }
         known
     }

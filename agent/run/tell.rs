@@ -27,6 +27,8 @@ const LEAST: Duration = Duration::from_secs(10);
 pub(super) struct Deliveries {
     pub(super) signal: Option<SignalReport>,
     pub(super) lifecycle_hook: Option<SignalReport>,
+    /// The report of the instance's health, after the others.
+    pub(super) health: Option<SignalReport>,
 }
 
 impl Deliveries {
@@ -38,12 +40,13 @@ impl Deliveries {
         Deliveries {
             signal: target.map(|target| of(target.to_string(), status.to_string())),
             lifecycle_hook: hook.map(|hook| of(hook.to_string(), ActionResult::from(status).to_string())),
+            health: None,
         }
     }
 
     /// Tells whether no delivery was refused or is undelivered.
     pub(super) fn are_told(&self) -> bool {
-        !self.signal.iter().chain(&self.lifecycle_hook).any(|told| told.delivery.is_lost())
+        !self.signal.iter().chain(&self.lifecycle_hook).chain(&self.health).any(|told| told.delivery.is_lost())
     }
 }
 
@@ -93,7 +96,14 @@ pub(super) fn deliveries_of_stopped_run(host: &Host, report: &Report) -> Deliver
     Deliveries {
         signal: report.signal.as_ref().map(given_up),
         lifecycle_hook: report.lifecycle_hook.as_ref().map(given_up),
+        health: None,
     }
+}
+
+/// Returns the time until which a delivery is tried. However late it is, and however long the certificates took to read, there
+/// is time for some tries.
+pub(super) fn deadline(run: &Run<'_>, known: &Known, config: &Config) -> Instant {
+    (run.began + config.time_left(known.uptime)).max(Instant::now() + LEAST)
 }
 
 /// Sends to both at once: one that is slow, or can't be reached, must not use up the other's time.
@@ -104,8 +114,7 @@ async fn send(
     (recipients, config): (&Recipients, &Config),
     decision: Decision,
 ) -> Deliveries {
-    // However late it is, and however long the certificates took to read, there is time for some tries.
-    let deadline = (run.began + config.time_left(known.uptime)).max(Instant::now() + LEAST);
+    let deadline = deadline(run, known, config);
     let (host, stage) = (run.host, known.stage());
     let of_target = |target: &Target| signal_request(run, known, &record.state.instance_id, target, config, &decision);
     let signal = recipients.target.as_ref().map(of_target);
@@ -146,7 +155,7 @@ async fn send(
         Some(report)
     };
     let (signal, lifecycle_hook) = tokio::join!(to_the_stack, to_the_hook);
-    Deliveries { signal, lifecycle_hook }
+    Deliveries { signal, lifecycle_hook, health: None }
 }
 
 async fn send_signal(
@@ -223,11 +232,11 @@ fn told(delivery: Delivery, target: String, status: String, not_waited_for: &str
 }
 
 /// Tells whether the outcome need not be sent again.
-fn is_settled(report: &SignalReport) -> bool {
+pub(super) fn is_settled(report: &SignalReport) -> bool {
     matches!(report.delivery, DeliveryState::Accepted | DeliveryState::NotWaitedFor | DeliveryState::TooLate)
 }
 
-fn say(host: &Host, what: &str, report: &SignalReport) {
+pub(super) fn say(host: &Host, what: &str, report: &SignalReport) {
     let line = format!("{what} {report}");
     match is_settled(report) {
         true if report.delivery == DeliveryState::TooLate => tracing::warn!("{line}"),

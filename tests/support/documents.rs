@@ -236,13 +236,27 @@ fn aws() -> impl Strategy<Value = Value> {
     })
 }
 
+fn on_failure() -> impl Strategy<Value = Value> {
+    (of(Just(json!("unhealthy"))), of(Just(json!("off"))))
+        .prop_map(|(health, power)| mapping([("health", health), ("power", power)]))
+}
+
 /// Documents that are right by construction; JSON is YAML.
 pub fn document() -> impl Strategy<Value = String> {
     let ecs_and_hooks =
         of(ecs()).prop_flat_map(|ecs| (of(hooks(ecs.is_some())), Just(ecs)).prop_map(|(hooks, ecs)| (ecs, hooks)));
-    let sections =
-        (of(signal()), of(proxy()), of(storage()), of(docker()), of(logs()), ecs_and_hooks, span(), of(aws()));
-    sections.prop_map(|(signal, proxy, storage, docker, logs, (ecs, hooks), timeout, aws)| {
+    let sections = (
+        of(signal()),
+        of(proxy()),
+        of(storage()),
+        of(docker()),
+        of(logs()),
+        ecs_and_hooks,
+        span(),
+        of(on_failure()),
+        of(aws()),
+    );
+    sections.prop_map(|(signal, proxy, storage, docker, logs, (ecs, hooks), timeout, on_failure, aws)| {
         let config = mapping([
             ("signal", signal),
             ("proxy", proxy),
@@ -252,6 +266,7 @@ pub fn document() -> impl Strategy<Value = String> {
             ("hooks", hooks),
             ("ecs", ecs),
             ("aws", aws),
+            ("on_failure", on_failure),
             // Longer than the default, so that the document is never one that configures nothing.
             ("wait", Some(json!({ "timeout": timeout }))),
         ]);

@@ -190,6 +190,8 @@ impl Error {
             (FoundValue::Nothing, _) => Some("give it one, or leave the key out"),
             (_, "a duration") => Some(DURATION_REMEDY),
             (_, "a command") => Some(COMMAND_REMEDY),
+            // YAML 1.1, which many tools write, takes `off` for false.
+            (FoundValue::Bool, "text") if self.path == "on_failure.power" => Some("write `\"off\"`, in quotes"),
             (FoundValue::Number(_) | FoundValue::Bool, "text") => Some("put it in quotes"),
             (FoundValue::Text(text), "true or false") => match text.to_ascii_lowercase().as_str() {
                 "yes" | "on" | "y" => Some("write `true`"),
@@ -331,6 +333,7 @@ fn suggestion(wrong: &str, known: &[&str], what: &str) -> String {
     match (did_you_mean(wrong, known.iter().copied()), known) {
         (Some(question), _) => question,
         (None, []) => format!("no {what} are possible here"),
+        (None, [only]) => format!("the only {} here is `{only}`", what.trim_end_matches('s')),
         (None, _) => {
             let more = if known.len() > MAX_LISTED { ", ..." } else { "" };
             let listed: Vec<&str> = known.iter().take(MAX_LISTED).copied().collect();
@@ -351,7 +354,7 @@ mod tests {
         for (wrong, known, wanted) in [
             ("clustr", &["wait", "cluster"][..], "did you mean `cluster`?".to_owned()),
             (&long[1..], &[&long[1..]], format!("did you mean `{}`?", &long[1..])),
-            (&long, &[&long[1..]], format!("the keys here are {}", &long[1..])),
+            (&long, &[&long[1..]], format!("the only key here is `{}`", &long[1..])),
             ("x", &[], "no keys are possible here".to_owned()),
             ("x", &words[1..], format!("the keys here are {listed}")),
             ("x", &words, format!("the keys here are {listed}, ...")),
