@@ -3,6 +3,7 @@
 mod launch;
 mod log_files;
 mod logs;
+mod on_failure;
 mod proxy;
 mod references;
 mod template;

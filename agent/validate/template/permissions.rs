@@ -15,7 +15,7 @@ const OF_AWS: &str = ":aws:policy/";
 /// AWS managed policies that a container instance may have, each with the actions that it allows for `*`, of those that this
 /// agent and the log agent use.
 /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>, as of March 2026.
-const MANAGED: [(&[&str], &[&str]); 5] = [
+const MANAGED: [(&[&str], &[&str]); 6] = [
     (
         &[
             "AdministratorAccess",
@@ -59,12 +59,18 @@ const MANAGED: [(&[&str], &[&str]); 5] = [
         &["ssm:getparameter"],
     ),
     (&["AdministratorAccess", "PowerUserAccess", "SecretsManagerReadWrite"], &["secretsmanager:getsecretvalue"]),
+    (
+        &["AdministratorAccess", "AmazonEC2FullAccess", "AutoScalingFullAccess", "PowerUserAccess"],
+        &["autoscaling:setinstancehealth"],
+    ),
 ];
 
 /// The statements that allow actions to the instances' role.
 #[derive(Debug, Default)]
 pub struct Permissions {
     statements: Vec<Statement>,
+    /// Set if the template has a role that the instances have or may have.
+    is_of_a_role: bool,
 }
 
 /// A statement that allows actions, as IAM patterns.
@@ -98,6 +104,7 @@ impl Permissions {
         let mut found = Permissions::default();
         let mut attached = Vec::new();
         for role in roles.into_iter().filter(|role| is_used(role)) {
+            found.is_of_a_role = true;
             attached.extend(found.add_role(world, role.1, &resources)?);
         }
         for (id, policy) in resources.iter().filter(|(_, resource)| world.template.kind(resource) != ROLE) {
@@ -111,6 +118,11 @@ impl Permissions {
             }
         }
         Some(found)
+    }
+
+    /// Tells whether the template has a role for the instances.
+    pub fn is_of_a_role(&self) -> bool {
+        self.is_of_a_role
     }
 
     /// Returns the ARN patterns for which an action is allowed; nothing if the template doesn't show all of them.
