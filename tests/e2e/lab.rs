@@ -13,6 +13,8 @@ use crate::machine::{Machine, console_text};
 
 /// CloudFormation's address in the machine's network, unless a scenario puts CloudFormation behind a proxy.
 const CLOUDFORMATION: &str = "169.254.169.252";
+/// Auto Scaling's address in the machine's network.
+const AUTO_SCALING: &str = "169.254.169.251";
 /// The proxy's address in the machine's network.
 pub const PROXY: &str = "169.254.169.253:3128";
 
@@ -119,6 +121,12 @@ impl<'a> Lab<'a> {
         Machine::start(&arguments, console)
     }
 
+    /// Switches the machine on, and does not wait for it.
+    pub fn power_on(&self, life: &Life) -> Result<Machine> {
+        let (arguments, console) = self.life(life);
+        Machine::power_on(&arguments, console)
+    }
+
     fn life(&self, life: &Life) -> (Vec<String>, PathBuf) {
         self.boots.set(self.boots.get() + 1);
         let console = self.stage.console(self.boots.get());
@@ -162,6 +170,7 @@ impl<'a> Lab<'a> {
             "console=ttyS0 root=/dev/nvme0n1 rw panic=-1 systemd.log_color=0 net.ifnames=0".to_owned(),
             format!("module_blacklist={UNUSED_MODULES}"),
             format!("systemd.setenv=AWS_ENDPOINT_URL_CLOUDFORMATION=http://{cloudformation}"),
+            format!("systemd.setenv=AWS_ENDPOINT_URL_AUTO_SCALING=http://{AUTO_SCALING}"),
             // systemd-networkd-wait-online(8) waits for 120 s unless told; a boot without a network need not.
             format!("systemd.setenv=E2E_NETWORK_TIMEOUT={}", if life.no_network { 15 } else { 120 }),
         ];
@@ -169,14 +178,15 @@ impl<'a> Lab<'a> {
         words.join(" ")
     }
 
-    /// The metadata service and CloudFormation, and nothing else. `cmd:` and not `tcp:`, which carries one connection only.
+    /// The metadata service, CloudFormation and Auto Scaling, and nothing else. `cmd:` and not `tcp:`, which carries one connection only.
     fn network(&self, life: &Life) -> String {
         let imds = forward("169.254.169.254:80", &self.cloud.imds_endpoint());
         let other = match life.proxy {
             Some(proxy) => forward(PROXY, proxy),
             None => forward(&format!("{CLOUDFORMATION}:80"), &self.cloud.cloudformation_endpoint()),
         };
-        format!("user,id=net,net=169.254.169.0/24,restrict=on,{imds},{other}")
+        let scaling = forward(&format!("{AUTO_SCALING}:80"), &self.cloud.auto_scaling_endpoint());
+        format!("user,id=net,net=169.254.169.0/24,restrict=on,{imds},{other},{scaling}")
     }
 
     /// The statuses of the signals that CloudFormation accepted.

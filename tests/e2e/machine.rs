@@ -118,12 +118,17 @@ impl Machine {
     /// Shuts the machine down, as `systemctl reboot` and `poweroff` do; the next life is another [`Machine`].
     pub fn shut_down(mut self) -> Result<()> {
         self.run("systemctl --no-block poweroff", COMMAND)?;
+        self.goes_off(Duration::from_secs(120)).map(drop)
+    }
+
+    /// Waits until the machine is off, and returns the text that its serial console has shown.
+    pub fn goes_off(mut self, patience: Duration) -> Result<String> {
         let began = Instant::now();
         while self.qemu.try_wait()?.is_none() {
-            ensure!(began.elapsed() < Duration::from_secs(120), "the machine does not shut down");
+            ensure!(began.elapsed() < patience, "the machine does not go off within {patience:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(())
+        Ok(self.console())
     }
 
     /// Cuts the power.

@@ -6,6 +6,7 @@ mod first_boot;
 mod hooks;
 mod image_store;
 mod logs;
+mod on_failure;
 mod power_cut;
 mod private;
 mod proxy;
@@ -34,6 +35,7 @@ pub const ALL: &[Scenario] = &[
     ("volume_grown_and_gone", disks::volume_grown_and_gone),
     ("selinux_labels_of_fresh_filesystems", selinux::labels_of_fresh_filesystems),
     ("hook_that_fails", hooks::that_fails),
+    ("failed_instance_powers_off", on_failure::powers_off),
     ("disk_missing", failures::disk_missing),
     ("disk_with_foreign_data", failures::disk_with_foreign_data),
     ("ecs_agent_exits_for_good", failures::agent_exits_for_good),
