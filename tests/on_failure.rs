@@ -60,7 +60,8 @@ fn a_success_does_neither_and_a_later_failure_does_not_either() {
     let host = host(USER_DATA, |_| {});
     run(&host, 0);
     host.put_mistake();
-    run(&host, 2);
+    let ended = run(&host, 2);
+    assert!(ended.stderr.contains("on_failure does not act: an earlier run"), "{}", ended.stderr);
     assert_eq!(acts(&host), (0, 0));
     assert!(host.report().health.is_none() && !host.report().powers_off);
     // Without anybody to signal, too.
@@ -104,9 +105,10 @@ fn whoever_starts_the_machine_again_can_look_at_it() {
         let user_data = USER_DATA.replace("health: unhealthy, power: \"off\"", keys);
         let host = host_with_mistake(&user_data, |_| {});
         let expected = (usize::from(keys.contains("health")), usize::from(keys.contains("power")));
-        for _ in 0..2 {
-            run(&host, 2);
+        for boot in 0..2 {
+            let ended = run(&host, 2);
             assert_eq!(acts(&host), expected, "{keys}");
+            assert_eq!(ended.stderr.contains("on_failure does not act: it has acted"), boot == 1, "{}", ended.stderr);
             host.rehearsal.restart().unwrap();
         }
         assert!(host.report().health.is_none() && !host.report().powers_off, "{keys}");

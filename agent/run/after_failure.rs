@@ -28,12 +28,25 @@ const LAST_LINES: Duration = Duration::from_secs(10);
 
 /// Returns the steps that this run has to take: none after a success, or if an earlier boot has taken them.
 pub(super) fn due(record: &Record, known: &Known, conclusion: &Conclusion) -> AfterFailure {
+    let (asked, none) = (conclusion.config.on_failure, AfterFailure::default());
     let has_failed = matches!(conclusion.outcome, Outcome::Failure | Outcome::Refused);
+    if !has_failed || asked == none {
+        return none;
+    }
     let state = &record.state;
     let first = state.decided(known.stage()).map(|decision| decision.status);
-    // Without the instance's id nothing is kept, and the next boot would do the same again.
-    let is_due = has_failed && first != Some(Status::Success) && !state.is_out && !state.instance_id.is_empty();
-    if is_due { conclusion.config.on_failure } else { AfterFailure::default() }
+    let why_not = if state.is_out {
+        "it has acted on an earlier boot of this instance"
+    } else if first == Some(Status::Success) {
+        "an earlier run of this instance has succeeded, so tasks may run on it"
+    } else if state.instance_id.is_empty() {
+        // Nothing could be kept for the next boot, either.
+        "the instance ID is not known"
+    } else {
+        return asked;
+    };
+    tracing::warn!("on_failure does not act: {why_not}");
+    none
 }
 
 /// Reports the instance as unhealthy if that is due. A run that is told to stop meanwhile leaves it to the next one.
