@@ -254,6 +254,7 @@ fn a_rehearsal_lists_its_scenarios_and_exits_as_the_job_does() {
         "agent-exits5",
         "denied",
         "unreachable",
+        "reference-denied",
         "warm-pool",
         "throttled",
         "not-waited-for",

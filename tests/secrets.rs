@@ -86,6 +86,7 @@ fn exit_code(scenario: Scenario) -> i32 {
         | Scenario::WrongCluster
         | Scenario::AgentExits5
         | Scenario::Denied
+        | Scenario::ReferenceDenied
         | Scenario::Unreachable => 1,
         _ => 0,
     }

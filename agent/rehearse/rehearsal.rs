@@ -73,8 +73,6 @@ impl Rehearsal {
         let (parameters, secrets) = stored_values(&parsed.config);
         let mut options = CloudOptions {
             user_data: Some(user_data),
-            // Only its role can read the values of references.
-            iam_role: (!parsed.config.references.is_empty()).then(|| "rehearsal".to_owned()),
             parameters,
             secrets,
             registration: scenario.registration(cluster),
@@ -83,7 +81,8 @@ impl Rehearsal {
             ..CloudOptions::default()
         };
         let has_hook = parsed.config.signal.as_ref().is_some_and(|signal| signal.lifecycle_hook.is_some());
-        if has_hook || parsed.config.on_failure.health.is_some() {
+        let has_references = !parsed.config.references.is_empty() || scenario == Scenario::ReferenceDenied;
+        if has_hook || has_references || parsed.config.on_failure.health.is_some() {
             options.iam_role = Some("rehearsal".to_owned());
         }
         scenario.change(&mut options);
@@ -234,6 +233,9 @@ fn furnish(root: &Path, scenario: Scenario, parsed: &Parsed) -> Result<()> {
     }
     if scenario.waits_to_the_end() {
         put(root, &format!("{DOCUMENTS}/50-rehearsal.yaml"), "wait:\n  timeout: 3s\n")?;
+    }
+    if scenario == Scenario::ReferenceDenied {
+        put(root, &format!("{DOCUMENTS}/50-rehearsal-reference.yaml"), "proxy: {url: {ssm: /rehearsal/proxy-url}}\n")?;
     }
     match scenario.agent_log() {
         Some(log) => put(root, ECS_AGENT_LOG, log),
