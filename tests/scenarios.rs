@@ -91,6 +91,9 @@ fn with_names(host: &Host, text: &str) -> String {
         (cloud.ecs_endpoint(), "http://ECS-AGENT"),
         (cloud.cloudformation_endpoint(), "http://CLOUDFORMATION"),
         (cloud.auto_scaling_endpoint(), "http://AUTO-SCALING"),
+        (cloud.ssm_endpoint(), "http://SSM"),
+        (cloud.secrets_manager_endpoint(), "http://SECRETS-MANAGER"),
+        (cloud.ecr_endpoint(), "http://ECR"),
         (cloud.proxy_endpoint(), "http://PROXY"),
     ];
     let mut text = text.replace(&host.rehearsal.root.display().to_string(), "");
@@ -146,7 +149,13 @@ fn shown(requests: &[Request]) -> String {
 fn one(request: &Request) -> String {
     let mut out = format!("{:?}: {} {}\n", request.server, request.method, request.path_and_query);
     for (name, value) in &request.headers {
-        let value = if name == "x-aws-ec2-metadata-token" { "TOKEN" } else { value };
+        let value = match name.as_str() {
+            "x-aws-ec2-metadata-token" => "TOKEN",
+            "x-amz-date" => "TIME",
+            // Another one at each time; `signed_requests` looks at these.
+            "authorization" if value.starts_with("AWS4-") => "AWS4-HMAC-SHA256",
+            _ => value,
+        };
         writeln!(out, "{name}: {value}").unwrap();
     }
     if !request.body.is_empty() {

@@ -3,13 +3,20 @@
 //! Structures and descriptions come from the types and their comments. A value with a grammar of its own has a pattern here;
 //! `tests/schema.rs` proves that schema and parser accept and refuse the same, except for the cases that it lists.
 
+// The patterns of the submodules need these classes of characters, so they come first.
+#[macro_use]
+mod classes;
+mod docker;
+mod reference;
+
 use std::borrow::Cow;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::daemon_json::directives::{DIRECTIVES, Type};
+use self::docker::daemon_json;
+use self::reference::{REFERENCE, no_reference, reference};
 use super::types::*;
 use super::{Command, Config, Filesystem, Logs, Signal};
 use crate::ecs_variables::{EcsVariables, LEVELS, SERVICE_ENDPOINT, VariableKind, usable};
@@ -126,25 +133,6 @@ fn tidy(schema: &mut Value) {
 
 /// The most characters of a printed line that holds a whole list or mapping.
 const LINE: usize = 140;
-
-// Classes of characters, for the patterns. JavaScript's and Rust's own differ in what is blank.
-macro_rules! control {
-    () => {
-        r"\u0000-\u001f\u007f-\u009f"
-    };
-}
-macro_rules! control_or_blank {
-    () => {
-        r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-    };
-}
-// Signs that a tag can't have. Python's patterns have no classes of Unicode, and JavaScript's have them with the flag u only.
-// So signs of the less common blocks are left to the parser.
-macro_rules! no_tag {
-    () => {
-        r"\u0000-\u001f!-*,;<>?\[-^`{-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7\u1680\u2000-\u206f\u2190-\u245f\u2500-\u2775\u3000-\u3004\ue000-\uf8ff"
-    };
-}
 
 /// Text of one line without a blank at an end.
 const TRIMMED: &str = concat!("^[^", control_or_blank!(), "]([^", control!(), "]*[^", control_or_blank!(), "])?$");
@@ -266,129 +254,6 @@ schemas! {
         "examples": [["/opt/install.sh", "--quiet"]],
         "$comment": "a list of a program and its arguments, or a text for /bin/sh",
     });
-}
-
-/// Points to the schema of a reference.
-const REFERENCE: &str = "#/properties/proxy/properties/url/anyOf/1";
-
-/// Makes the schema of a reference: the name of a value that Systems Manager or Secrets Manager keeps.
-fn reference() -> Value {
-    let parameter = r"^(arn:[^:]+:ssm:[A-Za-z0-9-]+:[0-9]*:parameter/[A-Za-z0-9_./-]+|/[A-Za-z0-9_./-]*|[A-Za-z0-9_.-]+)(:[A-Za-z0-9_.-]{1,100})?$";
-    let name = r"[A-Za-z0-9/_+=.@!-]{1,512}";
-    let secret = format!(
-        r"^(arn:[^:]+:secretsmanager:[A-Za-z0-9-]+:[0-9]*:secret:{name}(:[^:{control}]*){{0,3}}|{name})$",
-        control = control!()
-    );
-    let selector = |description: &str, pattern: &str| json!({ "type": ["string", "null"], "pattern": closed(pattern), "description": description });
-    let any = concat!("^[^", control!(), "]{1,2048}$");
-    json!({
-        "title": "reference",
-        "description": "A value that AWS keeps. The instance reads it with its role before it changes anything.",
-        "anyOf": [
-            {
-                "title": "parameter",
-                "type": "object",
-                "properties": {
-                    "ssm": {
-                        "type": "string",
-                        "pattern": closed(parameter),
-                        "maxLength": 2048,
-                        "description": "Name or ARN of a parameter of Systems Manager, with :VERSION or :LABEL behind it if one is meant.",
-                        "examples": ["/network/proxy-url"],
-                    },
-                    "secretsmanager": { "type": "null" },
-                },
-                "required": ["ssm"],
-                "additionalProperties": false,
-            },
-            {
-                "title": "secret",
-                "type": "object",
-                "properties": {
-                    "secretsmanager": {
-                        "type": "string",
-                        "pattern": closed(&secret),
-                        "description": "Name or ARN of a secret of Secrets Manager. An ARN may have :KEY:STAGE:VERSION behind it, as in a task definition.",
-                        "examples": ["registry-auth"],
-                    },
-                    "key": selector("The key of the secret's JSON whose value is meant; the whole secret unless given.", any),
-                    "version_stage": selector("The staging label of the version; AWSCURRENT unless given.", concat!("^[^", control!(), "]{1,256}$")),
-                    "version_id": selector("The ID of the version, in place of a stage.", "^[A-Za-z0-9-]{32,64}$"),
-                    "ssm": { "type": "null" },
-                },
-                "required": ["secretsmanager"],
-                "additionalProperties": false,
-            },
-        ],
-    })
-}
-
-/// Makes the schema of a mapping that is meant to be a reference.
-fn no_reference() -> Value {
-    json!({ "type": "object", "anyOf": [{ "required": ["ssm"] }, { "required": ["secretsmanager"] }] })
-}
-
-/// Points to the names of dockerd's directives in the schema.
-const DIRECTIVE_NAMES: &str = "#/properties/docker/properties/daemon/additionalProperties/propertyNames";
-
-/// Makes the schema of `docker.daemon`. dockerd also reads directives inside a mapping whose name it does not know.
-fn daemon_json() -> Value {
-    let names = json!({ "enum": DIRECTIVES.iter().map(|(name, _)| *name).collect::<Vec<_>>() });
-    let of_name = |(name, kind): &(&str, Type)| {
-        let mut schema = directive(*kind);
-        if matches!(kind, Type::FlagOnly(_)) {
-            let of_directives = json!({ "type": "object", "propertyNames": { "$ref": DIRECTIVE_NAMES } });
-            schema["anyOf"] = json!([of_directives, { "not": { "type": "object" } }]);
-        }
-        ((*name).to_owned(), schema)
-    };
-    let properties: serde_json::Map<_, _> = DIRECTIVES.iter().map(of_name).collect();
-    // The mapping is read by serde_json's own visitor, which takes null for an empty mapping.
-    json!({
-        "type": ["object", "null"],
-        "properties": properties,
-        "additionalProperties": { "type": "object", "propertyNames": names },
-    })
-}
-
-/// Makes the schema of a directive of dockerd. Null leaves Docker's default.
-fn directive(kind: Type) -> Value {
-    // Go's decoder matches the names of a structure's fields in any case.
-    let in_any_case = |name: &str| closed(&format!("^{}$", any_case(name)));
-    let of_fields = |fields: &[(&str, Type)], name: &dyn Fn(&str) -> String| -> Value {
-        fields.iter().map(|(field, kind)| (name(field), directive(*kind))).collect::<serde_json::Map<_, _>>().into()
-    };
-    match kind {
-        Type::Text => json!({ "anyOf": [{ "type": ["string", "null"] }, { "$ref": REFERENCE }] }),
-        Type::Address | Type::Network6 | Type::Bytes | Type::Syntax(_) => json!({ "type": ["string", "null"] }),
-        Type::AsText => json!({ "anyOf": [
-            { "type": "string" }, { "type": "number" }, { "type": "boolean" }, { "type": "null" }, { "$ref": REFERENCE },
-        ] }),
-        Type::Bool => json!({ "type": ["boolean", "null"] }),
-        Type::Whole(least) => json!({ "type": ["integer", "null"], "minimum": least, "maximum": i64::MAX }),
-        Type::OneOf(words, true) => json!({ "type": ["string", "null"], "examples": words }),
-        Type::OneOf(words, false) => {
-            let words: Vec<Value> = words.iter().map(|word| json!(word)).chain([json!(""), Value::Null]).collect();
-            json!({ "enum": words })
-        }
-        Type::List(item) => json!({ "type": ["array", "null"], "items": directive(*item) }),
-        Type::Map(below) => {
-            json!({ "type": ["object", "null"], "additionalProperties": directive(*below), "not": no_reference() })
-        }
-        Type::Fields(fields) => {
-            json!({ "type": ["object", "null"], "patternProperties": of_fields(fields, &in_any_case) })
-        }
-        Type::Directives(fields) => json!({
-            "type": ["object", "null"],
-            "properties": of_fields(fields, &|name| name.to_owned()),
-            "propertyNames": {
-                "anyOf": [{ "$ref": DIRECTIVE_NAMES }, { "enum": fields.iter().map(|(name, _)| *name).collect::<Vec<_>>() }],
-            },
-        }),
-        Type::Any => json!({}),
-        Type::FlagOnly(_) => json!({ "description": "Ignored by Docker: the name of a flag." }),
-        Type::OfUnit(..) => json!({ "not": {} }),
-    }
 }
 
 fn variables() -> Schema {

@@ -70,11 +70,10 @@ fn is_reference(node: &Node) -> bool {
     const KEYS: [&str; 5] = ["ssm", "secretsmanager", "key", "version_stage", "version_id"];
     let is_name = |entry: &Entry| {
         let name = entry.value.text().unwrap_or_default();
-        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:/".contains(c));
-        KEYS.contains(&entry.key.as_str()) && is_plain && !has_url(name)
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);
+        KEYS.contains(&entry.key.as_str()) && name.chars().all(is_plain) && !has_url(name)
     };
-    let entries = node.entries();
-    entries.iter().any(|entry| KEYS[..2].contains(&entry.key.as_str())) && entries.iter().all(is_name)
+    KEYS[..2].iter().any(|key| node.get(key).is_some()) && node.entries().iter().all(is_name)
 }
 
 /// The parts of a value that a message may show.
@@ -173,9 +172,6 @@ impl SecretFinder<'_> {
 
     /// Finds the secrets in a value. `keys` are the keys above the value, with its own at the end.
     fn entry<'n>(&mut self, node: &'n Node, keys: &mut Vec<&'n str>) {
-        if self.is_ours && is_reference(node) {
-            return;
-        }
         let is_mapping = matches!(node.value, Value::Mapping(_));
         let shown = match self.is_ours {
             true => shown(keys, is_mapping, matches!(node.value, Value::String(_))),
@@ -192,6 +188,7 @@ impl SecretFinder<'_> {
             {
                 self.value(node, keys);
             }
+            _ if self.is_ours && is_reference(node) => {}
             (Visibility::Nothing, _) if !is_plain() => self.whole(node),
             (Visibility::Proxy, Value::String(text)) => {
                 // Outside of a proxy's settings, a lone `@` may be that of an e-mail address.

@@ -21,7 +21,7 @@ const CLOSED: &str = "127.0.0.1:9";
 /// The user data of a scenario. With `proxy` the URL stands in a document of the image, since its port is not known before.
 fn served(scenario: Scenario, signal: &str) -> String {
     let url = match scenario {
-        Scenario::Proxy => String::new(),
+        Scenario::Proxy | Scenario::ReferenceDenied => String::new(),
         _ => format!("proxy: {{url: \"{}\"}}", proxy(CLOSED)),
     };
     let text = user_data(&ours(signal, &url));
