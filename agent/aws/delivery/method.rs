@@ -17,8 +17,6 @@ pub(crate) enum Method {
     Parameter,
     /// `GetSecretValue` of Secrets Manager.
     Secret,
-    /// `GetAuthorizationToken` of Amazon ECR.
-    RegistryToken,
 }
 
 impl Method {
@@ -29,7 +27,6 @@ impl Method {
             Self::InstanceHealth => "autoscaling:SetInstanceHealth",
             Self::Parameter => "ssm:GetParameter",
             Self::Secret => "secretsmanager:GetSecretValue",
-            Self::RegistryToken => "ecr:GetAuthorizationToken",
             Self::InstanceIdentity | Self::Iam | Self::WaitHandle => "cloudformation:SignalResource",
         }
     }
@@ -50,7 +47,6 @@ impl Method {
             Self::LifecycleHook | Self::InstanceHealth => "Auto Scaling",
             Self::Parameter => "Systems Manager",
             Self::Secret => "Secrets Manager",
-            Self::RegistryToken => "Amazon ECR",
         }
     }
 
