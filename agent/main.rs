@@ -26,3 +26,17 @@ fn main() -> ExitCode {
         ExitCode::from(run::Ending::Refused.code())
     })
 }
+
+/// Takes the place of glibc's function, which std asks for the bounds of a stack. It tells nothing, so that a stack that
+/// overflows ends the process without std's words about that. glibc's own reads a file of the kernel with sscanf(3), which
+/// nothing else needs: without both the binary is 0.08 MB smaller.
+#[cfg(target_feature = "crt-static")]
+mod bounds_of_stacks {
+    use nix::libc::{ENOSYS, c_int, pthread_attr_t, pthread_t};
+
+    #[expect(unsafe_code, reason = "the name and the arguments are those of pthread_getattr_np(3)")]
+    #[unsafe(no_mangle)]
+    extern "C" fn pthread_getattr_np(_: pthread_t, _: *mut pthread_attr_t) -> c_int {
+        ENOSYS
+    }
+}

@@ -43,12 +43,12 @@ pub(crate) fn remember(value: &str) {
         collect_texts(&json, &mut texts);
     }
     for text in texts.into_iter().filter(|text| text.len() >= SHORTEST) {
+        // A text may be a part of another one, which is masked first.
+        let place = known.iter().position(|other| other.len() <= text.len()).unwrap_or(known.len());
         if !known.contains(&text) {
-            known.push(text);
+            known.insert(place, text);
         }
     }
-    // A text may be a part of another one, which is masked first.
-    known.sort_by_key(|text| std::cmp::Reverse(text.len()));
 }
 
 fn collect_texts(json: &Value, texts: &mut Vec<String>) {

@@ -3,10 +3,7 @@
 //! <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
 //! <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -26,7 +23,7 @@ pub(crate) struct Fetcher<'a> {
     partition_domain: &'a str,
     aws: Aws,
     deadline: Instant,
-    fetched: BTreeMap<Reference, Result<String, Failure>>,
+    fetched: Vec<(Reference, Result<String, Failure>)>,
 }
 
 /// The reason why a value could not be fetched.
@@ -36,25 +33,6 @@ pub(crate) enum Failure {
     Refused(String),
     /// There was no final answer in time.
     NoAnswer(String),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ParameterAnswer {
-    parameter: ParameterValue,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ParameterValue {
-    value: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SecretAnswer {
-    secret_string: Option<String>,
-    secret_binary: Option<String>,
 }
 
 impl<'a> Fetcher<'a> {
@@ -71,7 +49,7 @@ impl<'a> Fetcher<'a> {
         deadline: Instant,
     ) -> Result<Self> {
         let sdk = Sdk::new(region, client, credentials)?;
-        Ok(Fetcher { sdk, region, partition_domain, aws, deadline, fetched: BTreeMap::new() })
+        Ok(Fetcher { sdk, region, partition_domain, aws, deadline, fetched: Vec::new() })
     }
 
     /// Fetches the value of a reference. The line break that editors put at the end of a file is no part of it.
@@ -80,11 +58,15 @@ impl<'a> Fetcher<'a> {
             Reference::Secret(secret) => Reference::Secret(Secret { key: None, ..secret.clone() }),
             Reference::Parameter(_) => reference.clone(),
         };
-        if !self.fetched.contains_key(&whole) {
-            let fetched = self.ask(&whole).await;
-            self.fetched.insert(whole.clone(), fetched);
-        }
-        let value = self.fetched.get(&whole).cloned().unwrap_or_else(|| Ok(String::new()))?;
+        let known = self.fetched.iter().find(|(known, _)| *known == whole).map(|(_, fetched)| fetched.clone());
+        let value = match known {
+            Some(fetched) => fetched?,
+            None => {
+                let fetched = self.ask(&whole).await;
+                self.fetched.push((whole, fetched.clone()));
+                fetched?
+            }
+        };
         match reference {
             Reference::Secret(Secret { key: Some(key), .. }) => of_key(&value, key),
             _ => Ok(without_line_break(&value).to_owned()),
@@ -127,19 +109,18 @@ impl<'a> Fetcher<'a> {
 
 /// Reads the value in an answer.
 fn value_in(method: Method, body: &[u8]) -> Result<String, Attempt> {
-    let unreadable = |_| Attempt::again(format!("the answer is none of {}", method.service()));
-    if method == Method::Parameter {
-        let answer: ParameterAnswer = serde_json::from_slice(body).map_err(unreadable)?;
-        return Ok(answer.parameter.value);
-    }
-    let answer: SecretAnswer = serde_json::from_slice(body).map_err(unreadable)?;
-    match (answer.secret_string, answer.secret_binary) {
-        (Some(text), _) => Ok(text),
-        (None, Some(_)) => Err(Attempt::Refused(Refusal {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let value = match method {
+        Method::Parameter => &answer["Parameter"]["Value"],
+        _ => &answer["SecretString"],
+    };
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        _ if answer["SecretBinary"].is_string() => Err(Attempt::Refused(Refusal {
             why: "the secret is binary".to_owned(),
             remedy: "store it as text, as SecretString".to_owned(),
         })),
-        (None, None) => Err(Attempt::again("the answer has no secret".to_owned())),
+        _ => Err(Attempt::again(format!("the answer is none of {}", method.service()))),
     }
 }
 

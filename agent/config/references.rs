@@ -6,7 +6,6 @@
 
 mod forms;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 pub use self::forms::{Parameter, Reference, Secret};
@@ -25,8 +24,8 @@ const NO_PROXY_YET: &str = "http://reference.invalid:3128";
 /// The place of a value: the keys above it, with its own at the end. An item of a list goes by its number, from 0.
 pub type Place = Vec<String>;
 
-/// The values of references, by place.
-pub type Values = BTreeMap<Place, String>;
+/// The values of references, each with its place.
+pub type Values = Vec<(Place, String)>;
 
 /// A reference and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,9 +121,9 @@ impl References {
             }
         };
         for (placed, span) in &mut self.found {
-            let value = values.get(&placed.place);
+            let value = values.iter().find(|(place, _)| *place == placed.place).map(|(_, value)| value.clone());
             placed.is_resolved = value.is_some();
-            let text = value.cloned().unwrap_or_else(|| stand_in(&placed.place));
+            let text = value.unwrap_or_else(|| stand_in(&placed.place));
             put(root, &placed.place, span, text);
         }
         for (_, place, span) in &self.wrong {

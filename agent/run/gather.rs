@@ -74,7 +74,7 @@ impl Gathered {
         let parsed = self.parse();
         let in_place = |placed: &PlacedReference| Some((placed.place.clone(), host.value_in_place(&placed.place)?));
         self.values = parsed.config.references.iter().filter_map(in_place).collect();
-        self.values.values().for_each(|value| secrets::remember(value));
+        self.values.iter().for_each(|(_, value)| secrets::remember(value));
         if self.values.is_empty() { parsed } else { self.parse() }
     }
 

@@ -80,7 +80,7 @@ async fn values(
         }
         let reason = match fetched {
             Ok(value) => {
-                values.insert(placed.place.clone(), value);
+                values.push((placed.place.clone(), value));
                 continue;
             }
             Err(failure) => reason(placed, &failure, config, &identity.region),
@@ -90,12 +90,12 @@ async fn values(
                 let warning = format!("{reason}; the value that an earlier boot wrote is kept");
                 tracing::warn!("{warning}");
                 record.report.warnings.push(warning);
-                values.insert(placed.place.clone(), value);
+                values.push((placed.place.clone(), value));
             }
             None => reasons.push(reason),
         }
     }
-    values.values().for_each(|value| secrets::remember(value));
+    values.iter().for_each(|(_, value)| secrets::remember(value));
     match reasons.is_empty() {
         true => Ok(values),
         false => Err(format!("references: {}", reasons.join("; "))),

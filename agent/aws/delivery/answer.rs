@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::method::Method;
 use crate::aws::denial::Denial;
@@ -76,16 +77,6 @@ struct AwsError {
 #[serde(rename_all = "PascalCase")]
 struct JsonError {
     error: AwsError,
-}
-
-/// An error of an API with the protocol JSON 1.1: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
-#[derive(Deserialize)]
-struct Json11Error {
-    /// The code, perhaps behind a namespace and `#`.
-    #[serde(rename = "__type")]
-    code: String,
-    #[serde(default, alias = "Message")]
-    message: String,
 }
 
 /// Codes of refusals that pass by themselves, whatever their status.
@@ -207,9 +198,13 @@ impl AwsError {
         if let Ok(JsonError { error }) = serde_json::from_slice(body) {
             return Some(shown(error));
         }
-        if let Ok(Json11Error { code, message }) = serde_json::from_slice(body) {
+        if let Ok(error) = serde_json::from_slice::<Value>(body)
+            && let Some(code) = error["__type"].as_str()
+        {
+            // The protocol JSON 1.1: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
             let code = code.rsplit('#').next().unwrap_or_default().to_owned();
-            return Some(shown(Self { code, message }));
+            let message = [&error["message"], &error["Message"]].into_iter().find_map(Value::as_str);
+            return Some(shown(Self { code, message: message.unwrap_or_default().to_owned() }));
         }
         let text = std::str::from_utf8(body).ok()?;
         if is_web_page(body) || !text.contains("<Error>") {

@@ -16,7 +16,7 @@ const SELECTORS: [&str; 3] = ["key", "version_stage", "version_id"];
 const LONGEST: usize = 2048;
 
 /// A value that AWS keeps for the instance.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
     /// A parameter of Systems Manager.
     Parameter(Parameter),
@@ -25,14 +25,14 @@ pub enum Reference {
 }
 
 /// A parameter of Systems Manager.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// Name or ARN, with `:VERSION` or `:LABEL` behind it if one is selected, as `GetParameter` takes it.
     pub name: String,
 }
 
 /// A secret of Secrets Manager.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Secret {
     /// Name or ARN, without selectors.
     pub id: String,
