@@ -109,7 +109,7 @@ impl Default for SignalTimeout {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Proxy {
-    /// The proxy's URL. User and password in it are kept from all users of the host but root.
+    /// The proxy's URL, or a reference to it. User and password in it are kept from all users of the host but root.
     pub url: ProxyUrl,
     /// Hosts, domains and networks to reach without the proxy; with `:PORT` at that port only. An ECS host reaches some
     /// addresses so in any case. Go's programs and this agent read the list alike. dnf and yum have no such list: a repository
@@ -240,7 +240,7 @@ pub struct Docker {
     /// The directory in which Docker keeps images and containers; Docker's own default unless given.
     pub data_root: Option<AbsolutePath>,
     /// Docker's directives, merged into the image's own `/etc/docker/daemon.json` and checked as dockerd checks them.
-    /// Numbers and booleans in `log-opts` are written as the text that Docker wants there.
+    /// Numbers and booleans in `log-opts` are written as the text that Docker wants there. A reference may stand for any text.
     pub daemon: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -256,7 +256,7 @@ pub struct Ecs {
     pub attributes: BTreeMap<AttributeName, AttributeValue>,
     /// Tags of the container instance.
     pub tags: BTreeMap<TagKey, TagValue>,
-    /// Variables of the ECS agent, as `/etc/ecs/ecs.config` has them.
+    /// Variables of the ECS agent, as `/etc/ecs/ecs.config` has them. A reference may stand for a text or an object.
     pub config: EcsVariables,
 }
 
