@@ -61,5 +61,6 @@ pub(super) fn reference() -> Value {
 
 /// Makes the schema of a mapping that is meant to be a reference.
 pub(super) fn no_reference() -> Value {
-    json!({ "type": "object", "anyOf": [{ "required": ["ssm"] }, { "required": ["secretsmanager"] }] })
+    let with = |key: &str| json!({ "type": "object", "properties": { key: true }, "required": [key] });
+    json!({ "anyOf": [with("ssm"), with("secretsmanager")] })
 }
