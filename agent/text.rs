@@ -40,6 +40,16 @@ impl Paint {
     }
 }
 
+/// Takes away the backslashes that make the character behind them stand for itself.
+pub fn unescaped(text: &str) -> String {
+    let mut is_escaped = false;
+    let kept = |c: &char| {
+        is_escaped = *c == '\\' && !is_escaped;
+        !is_escaped
+    };
+    text.chars().filter(kept).collect()
+}
+
 /// The least similarity of two words for a suggestion (normalised Damerau-Levenshtein). One wrong letter in two is a
 /// coincidence, one in five is a typo.
 const ALIKE: f64 = 0.6;

@@ -193,10 +193,45 @@ fn a_later_boot_without_network_keeps_what_stands_in_the_files() {
     assert_succeeded(&ended);
     assert!(host.tree() == before, "the host has changed");
     let warnings = host.report().warnings;
-    let kept =
-        warnings.iter().filter(|warning| warning.contains("the value that an earlier boot wrote is kept")).count();
+    let kept = warnings.iter().filter(|warning| warning.contains("what an earlier boot wrote is kept")).count();
     assert_eq!(kept, 4, "{warnings:?}");
     assert!(!format!("{}{warnings:?}", ended.stderr).contains("canary"));
+}
+
+#[test]
+fn a_later_boot_keeps_what_stands_in_the_files_if_a_new_value_does_not_fit() {
+    let host = host(EACH, |options| {
+        options.parameters.answers =
+            vec![ValueAnswer::Value, ValueAnswer::Value, ValueAnswer::Rotated("canary:1")].into();
+    });
+    assert_succeeded(&host.run());
+    let before = host.tree();
+    host.rehearsal.restart().unwrap();
+    let ended = host.run();
+    assert_succeeded(&ended);
+    assert!(host.tree() == before, "the host has changed");
+    let warnings = host.report().warnings;
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(
+        warning.contains("the value of the parameter `/network/proxy-url` does not fit")
+            && warning.ends_with("; what an earlier boot wrote is kept"),
+        "{warning}"
+    );
+    assert!(!format!("{}{warning}", ended.stderr).contains("canary"));
+}
+
+#[test]
+fn a_later_boot_takes_a_value_that_was_rotated() {
+    let host = host(EACH, |options| {
+        options.parameters.answers = [ValueAnswer::Value; 3].into();
+        options.parameters.answers.push_back(ValueAnswer::Rotated("canary-that-is-new"));
+    });
+    assert_succeeded(&host.run());
+    host.rehearsal.restart().unwrap();
+    assert_succeeded(&host.run());
+    let daemon: serde_json::Value = serde_json::from_str(&host.text("/etc/docker/daemon.json")).unwrap();
+    assert_eq!(daemon["log-opts"]["splunk-token"], "canary-that-is-new");
+    assert!(host.report().warnings.is_empty(), "{:?}", host.report().warnings);
 }
 
 #[test]

@@ -181,23 +181,26 @@ fn without_quotes(message: &str) -> String {
 
 /// Tells whether a mapping has names that its owner chooses, such as those of tags.
 fn holds_free_names(place: &[String]) -> bool {
-    matches!(place.iter().map(String::as_str).collect::<Vec<_>>()[..], [] | ["ecs", "tags" | "attributes"])
+    matches!(keys(place)[..], [] | ["ecs", "tags" | "attributes"])
 }
 
 /// Tells whether a reference may stand at a place. A setting that is no text is none that anybody keeps secret.
 fn may_stand_at(place: &[String]) -> bool {
-    match place.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    match keys(place)[..] {
         ["proxy", "url"] => true,
         ["ecs", "config", name] => kind(name).is_none_or(|kind| {
-            use VariableKind::{Elsewhere, Object, Secret, SecretObject, Text};
-            matches!(kind, Text | Secret | Object | SecretObject | Elsewhere(_))
+            use VariableKind::{Elsewhere, Secret, Text};
+            matches!(kind, Text | Secret | Elsewhere(_)) || kind.is_object()
         }),
-        ["ecs", "config", name, ..] => {
-            kind(name).is_none_or(|kind| matches!(kind, VariableKind::Object | VariableKind::SecretObject))
-        }
+        ["ecs", "config", name, ..] => kind(name).is_none_or(VariableKind::is_object),
         ["docker", "daemon", _, ..] => true,
         _ => false,
     }
+}
+
+/// Returns the keys of a place, for a comparison with words.
+pub fn keys(place: &[String]) -> Vec<&str> {
+    place.iter().map(String::as_str).collect()
 }
 
 /// Writes a place as messages have it, such as `docker.daemon.registry-mirrors[0]`.
@@ -212,7 +215,7 @@ fn in_words(place: &[String]) -> String {
 /// Makes the problem of a reference where none may stand.
 fn misplaced(place: &[String], span: &Span) -> Problem {
     let key = in_words(place);
-    let remedy = match place.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let remedy = match keys(place)[..] {
         ["proxy"] => "write it as `proxy: {url: {ssm: NAME}}`".to_owned(),
         ["hooks", ..] => {
             "let the program of the hook fetch the secret: every user of the host can read its arguments".to_owned()
@@ -228,11 +231,9 @@ fn misplaced(place: &[String], span: &Span) -> Problem {
 
 /// Returns a value for the place of a reference whose own value is not known.
 fn stand_in(place: &[String]) -> String {
-    match place.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    match keys(place)[..] {
         ["proxy", ..] => NO_PROXY_YET.to_owned(),
-        ["ecs", "config", name] if matches!(kind(name), Some(VariableKind::Object | VariableKind::SecretObject)) => {
-            "{}".to_owned()
-        }
+        ["ecs", "config", name] if kind(name).is_some_and(VariableKind::is_object) => "{}".to_owned(),
         _ => MASK.to_owned(),
     }
 }

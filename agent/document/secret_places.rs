@@ -351,9 +351,8 @@ impl SecretFinder<'_> {
             let is_variable = length > 3
                 && name[..length].contains('_')
                 && name[length..].trim_start_matches(['"', '\'']).starts_with([':', '=']);
-            let may_be_shown = kind(&name[..length]).is_some_and(|kind| {
-                !matches!(kind, VariableKind::Elsewhere(_) | VariableKind::Object | VariableKind::SecretObject)
-            });
+            let may_be_shown = kind(&name[..length])
+                .is_some_and(|kind| !matches!(kind, VariableKind::Elsewhere(_)) && !kind.is_object());
             (is_variable && !may_be_shown).then_some(begins + length + 1)
         };
         let of_proxy = || {

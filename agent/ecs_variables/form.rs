@@ -33,6 +33,13 @@ pub enum VariableKind {
     Elsewhere(&'static str),
 }
 
+impl VariableKind {
+    /// Tells whether a value is a JSON object.
+    pub fn is_object(self) -> bool {
+        matches!(self, VariableKind::Object | VariableKind::SecretObject)
+    }
+}
+
 /// The items of a list.
 #[derive(Clone, Copy, Debug)]
 pub enum Items {

@@ -1,5 +1,7 @@
 //! The lines of `ecs.config`, which two programs read by different rules.
 
+use crate::text::unescaped;
+
 /// Variables that only ecs-init reads, from the environment that systemd made of the file: `ecs-init/config/common.go`.
 const OF_ECS_INIT: [&str; 5] = [
     "ECS_AGENT_APPARMOR_PROFILE",
@@ -28,15 +30,7 @@ pub fn written(name: &str, value: &str) -> String {
 
 /// Returns the value of a variable from the text behind the `=` of its line, as [`written`] made it.
 pub fn read_back(name: &str, text: &str) -> String {
-    if !OF_ECS_INIT.contains(&name) {
-        return text.to_owned();
-    }
-    let mut is_escaped = false;
-    let kept = |c: &char| {
-        is_escaped = *c == '\\' && !is_escaped;
-        !is_escaped
-    };
-    text.chars().filter(kept).collect()
+    if OF_ECS_INIT.contains(&name) { unescaped(text) } else { text.to_owned() }
 }
 
 /// Refuses a value that one of the readers would not get back, or that makes systemd misread the following lines.

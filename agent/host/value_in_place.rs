@@ -3,15 +3,16 @@
 use serde_json::Value;
 
 use super::Host;
+use crate::config;
 use crate::ecs_variables;
 use crate::plan::PROXY_ENVIRONMENT;
+use crate::text::unescaped;
 use crate::well_known::{DAEMON_JSON, ECS_CONFIG};
 
 impl Host {
     /// Returns the text that stands at the place of a configuration's value, in the file that is made of that value. None
     /// where there is no such file, or it can't be read.
     pub fn value_in_place(&self, place: &[String]) -> Option<String> {
-        let place: Vec<&str> = place.iter().map(String::as_str).collect();
         let text_at = |json: &str, keys: &[&str]| {
             let json: Value = serde_json::from_str(json).ok()?;
             let found = keys.iter().try_fold(&json, |json, key| match json {
@@ -20,7 +21,7 @@ impl Host {
             });
             found?.as_str().map(str::to_owned)
         };
-        match &place[..] {
+        match &config::keys(place)[..] {
             ["proxy", "url"] => setting(&self.read(PROXY_ENVIRONMENT).ok()??, "HTTP_PROXY").map(unquoted),
             ["ecs", "config", name, below @ ..] => {
                 let text = self.read(ECS_CONFIG).ok()??;
@@ -41,13 +42,7 @@ fn setting<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// Takes quotes and backslashes away, as systemd does in a file for `EnvironmentFile=`.
 fn unquoted(value: &str) -> String {
-    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-    let mut is_escaped = false;
-    let kept = |c: &char| {
-        is_escaped = *c == '\\' && !is_escaped;
-        !is_escaped
-    };
-    inner.chars().filter(kept).collect()
+    unescaped(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
 }
 
 #[cfg(test)]

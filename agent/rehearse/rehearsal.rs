@@ -12,7 +12,7 @@ use super::programs::Programs;
 use super::scenario::{self, Scenario};
 use crate::cloudwatch_agent;
 use crate::config::types::Device;
-use crate::config::{Config, Ecs, Parsed, PlacedReference, Reference, Secret};
+use crate::config::{self, Config, Ecs, Parsed, PlacedReference, Reference, Secret};
 use crate::ecs_variables::{VariableKind, kind};
 use crate::report::Report;
 use crate::well_known::{
@@ -180,9 +180,11 @@ fn stored_values(config: &Config) -> (StoredValues, StoredValues) {
     let (mut parameters, mut secrets) = (StoredValues::default(), StoredValues::default());
     let mut objects: BTreeMap<String, serde_json::Map<String, serde_json::Value>> = BTreeMap::new();
     for PlacedReference { place, reference, .. } in &config.references {
-        let value = match place.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        let value = match config::keys(place)[..] {
             ["proxy", "url"] => "http://rehearsal:secret@proxy.internal:3128".to_owned(),
-            ["ecs", "config", name] if takes_object(name) => r#"{"rehearsal": {"auth": "secret"}}"#.to_owned(),
+            ["ecs", "config", name] if kind(name).is_some_and(VariableKind::is_object) => {
+                r#"{"rehearsal": {"auth": "secret"}}"#.to_owned()
+            }
             _ => "rehearsal-secret".to_owned(),
         };
         match reference {
@@ -199,10 +201,6 @@ fn stored_values(config: &Config) -> (StoredValues, StoredValues) {
     }
     secrets.values.extend(objects.into_iter().map(|(id, keys)| (id, serde_json::Value::from(keys).to_string())));
     (parameters, secrets)
-}
-
-fn takes_object(name: &str) -> bool {
-    matches!(kind(name), Some(VariableKind::Object | VariableKind::SecretObject))
 }
 
 pub(super) fn devices(parsed: &Parsed) -> Vec<String> {

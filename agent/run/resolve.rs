@@ -18,7 +18,7 @@ const LATER_BOOT: Duration = Duration::from_secs(5);
 
 /// Returns the configuration with the values of its references.
 ///
-/// On a later boot, a value that can't be fetched is the one that stands in its file.
+/// On a later boot, a value that can't be fetched is the one that stands in its file, and so are all if one does not fit.
 ///
 /// # Errors
 /// A value that can't be had, or does not fit its place. The host is as it was.
@@ -38,7 +38,14 @@ pub(super) async fn resolve(
     record.report.steps.push(step("references", run.began, began, values.is_ok()));
     record.save(run);
     known.gathered.values = values.map_err(|reason| Ended::Failed { reason, config })?;
-    let parsed = known.gathered.parse();
+    let mut parsed = known.gathered.parse();
+    if is_later && !parsed.problems.is_empty() {
+        let kept = known.gathered.parse_on(run.host);
+        if kept.problems.is_empty() {
+            keep_earlier(record, &config::summary(&parsed.problems));
+            parsed = kept;
+        }
+    }
     let resolved = Box::new(parsed.config);
     match parsed.problems.is_empty() {
         true => {
@@ -87,9 +94,7 @@ async fn values(
         };
         match run.host.value_in_place(&placed.place).filter(|_| is_later) {
             Some(value) => {
-                let warning = format!("{reason}; the value that an earlier boot wrote is kept");
-                tracing::warn!("{warning}");
-                record.report.warnings.push(warning);
+                keep_earlier(record, &reason);
                 values.push((placed.place.clone(), value));
             }
             None => reasons.push(reason),
@@ -100,6 +105,13 @@ async fn values(
         true => Ok(values),
         false => Err(format!("references: {}", reasons.join("; "))),
     }
+}
+
+/// Warns that what an earlier boot wrote is kept, with the reason.
+fn keep_earlier(record: &mut Record, reason: &str) {
+    let warning = format!("{reason}; what an earlier boot wrote is kept");
+    tracing::warn!("{warning}");
+    record.report.warnings.push(warning);
 }
 
 /// Says why a reference has no value, and what to do.

@@ -18,6 +18,8 @@ const JSON: &str = "application/x-amz-json-1.1";
 pub enum ValueAnswer {
     /// The value, if there is one.
     Value,
+    /// This value, as after a rotation.
+    Rotated(&'static str),
     /// The role may not make the request.
     AccessDenied,
     /// The role may not use the key with which the value is encrypted.
@@ -93,8 +95,10 @@ impl ValueService {
             );
             Err(ApiError::new(400, "AccessDeniedException", message))
         };
+        let mut value = self.values.get(name).map(String::as_str);
         match held(&self.answers).pop_front().unwrap_or(ValueAnswer::Value) {
             ValueAnswer::Value => {}
+            ValueAnswer::Rotated(other) => value = Some(other),
             ValueAnswer::AccessDenied => return denied(action),
             ValueAnswer::KeyDenied if self.is_ssm() => return denied("kms:Decrypt"),
             ValueAnswer::KeyDenied => {
@@ -104,7 +108,7 @@ impl ValueService {
             ValueAnswer::InternalError => return Err(ApiError::new(500, "InternalServerError", "")),
             ValueAnswer::Reset => return Ok(None),
         }
-        let Some(value) = self.values.get(name) else {
+        let Some(value) = value else {
             let message = if self.is_ssm() { "" } else { "Secrets Manager can't find the specified secret." };
             return Err(ApiError::new(400, not_found, message));
         };
