@@ -229,7 +229,7 @@ setup-cloud-init: ## Install, where root runs it on Debian, two of its releases 
 		echo "Debian $$release is not installed: its cloud-init is not tried" >&2; done
 
 # A mirror's lists of sid may be out of date, so their validity is not checked. No Debian has Docker 29 yet: it is built with Go.
-setup-dockers: ## Unpack, where root runs it on Debian, the Dockers and containerds of several Debians, to load images into each
+setup-dockers: ## Unpack, where root runs it on Debian, the Dockers and containerds of several Debians and a registry, to load and pull images
 	@! { test "$$(id -u)" = 0 && command -v mmdebstrap >/dev/null; } || for suite in bookworm trixie sid; do \
 		folder=target/lint/dockers/$$suite; test ! -e $$folder/made || continue; \
 		rm -rf $$folder && mkdir -p target/lint/dockers && \
@@ -237,6 +237,10 @@ setup-dockers: ## Unpack, where root runs it on Debian, the Dockers and containe
 			--aptopt='Acquire::Check-Valid-Until "false"' --dpkgopt='path-exclude=/usr/share/doc/*' \
 			--include=$$(test $$suite = bookworm && echo docker.io || echo docker.io,docker-cli) $$suite $$folder && \
 		touch $$folder/made || echo "Docker of $$suite is not unpacked: no image is loaded into it" >&2; done
+	@! { test "$$(id -u)" = 0 && command -v mmdebstrap >/dev/null; } || test -x target/lint/registry/usr/bin/docker-registry || { \
+		rm -rf target/lint/registry && mmdebstrap --quiet --variant=extract --aptopt='APT::Install-Recommends "false"' \
+			--dpkgopt='path-exclude=/usr/share/doc/*' --include=docker-registry,openssl bookworm target/lint/registry; } || \
+		echo "the registry is not unpacked: no image is pulled from it" >&2
 	@test ! -e target/lint/dockers/sid/made || test -x target/lint/dockers/sid/usr/sbin/dockerd-29 || \
 		! command -v go >/dev/null || { mkdir -p target/lint/moby && cd target/lint/moby && \
 		{ test -e go.mod || go mod init moby; } && go get github.com/moby/moby/v2/cmd/dockerd@$(MOBY) && \

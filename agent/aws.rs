@@ -1,4 +1,4 @@
-//! All that talks to AWS: the instance metadata service, CloudFormation and Auto Scaling.
+//! All that talks to AWS: the instance metadata service, CloudFormation, Auto Scaling and Amazon ECR.
 //!
 //! `sdk` signs a request and sends it to the address that `endpoint` gives; [`delivery`] repeats the request, and reads each
 //! answer.
@@ -7,6 +7,7 @@ pub mod auto_scaling;
 pub mod cloudformation;
 pub mod delivery;
 pub mod denial;
+pub mod ecr;
 pub mod endpoint;
 pub mod imds;
 pub(crate) mod sdk;

@@ -13,6 +13,7 @@ pub mod mount_options;
 mod mount_points;
 mod on_failure;
 mod parse;
+mod pulls;
 mod references;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -27,6 +28,7 @@ pub use self::parse::{
     Parsed, SHELL_VARIABLES, completing, parse, parse_of_image, parse_user_data, parse_with, shell_variables, summary,
     with_decoded,
 };
+pub use self::pulls::ImagePull;
 pub use self::references::{Parameter, Place, PlacedReference, Reference, Secret, Values, keys};
 pub use self::sections::{
     Auth, Aws, Config, Directory, Docker, Ecs, Filesystem, LifecycleHook, Proxy, Signal, SignalTimeout, Volume, Wait,

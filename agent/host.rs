@@ -8,6 +8,7 @@
 mod directory;
 mod disk;
 mod docker;
+mod docker_api;
 mod ecs_config;
 mod edit;
 mod facts;
@@ -18,6 +19,9 @@ mod nvme;
 mod private;
 mod program;
 mod progress;
+mod pull_progress;
+mod pull_remedy;
+mod pulls;
 mod root;
 mod selinux;
 mod unfinished;
@@ -34,6 +38,7 @@ pub use files::save;
 pub use inspect::Space;
 #[cfg(feature = "fuzzing")]
 pub(crate) use nvme::name_in as nvme_name;
+pub use pulls::{Pulled, Pulls, not_pulled};
 pub use root::Host;
 #[cfg(test)]
 pub(crate) use root::scratch;
@@ -49,11 +54,18 @@ use crate::plan::Action;
 use crate::report::Change;
 
 impl Host {
-    /// Brings about the end state of an action. A wait for the registration asks the ECS agent.
+    /// Brings about the end state of an action. A wait for the registration asks the ECS agent. A pull that goes on beside
+    /// the run is added to the pulls.
     ///
     /// # Errors
     /// The error that prevented the end state.
-    pub async fn perform(&self, action: &Action, ecs_agent: &EcsAgent, deadline: Instant) -> Result<Change> {
+    pub async fn perform(
+        &self,
+        action: &Action,
+        ecs_agent: &EcsAgent,
+        pulls: &mut Pulls,
+        deadline: Instant,
+    ) -> Result<Change> {
         match action {
             Action::WriteFile(file) => {
                 self.mark(&file.path, &file.read_by, || {
@@ -84,6 +96,7 @@ impl Host {
             Action::Mount { unit, device, label, mount } => self.ensure_mounted(unit, device, label, mount).await,
             Action::NotifyReady => self.release(),
             Action::RunHook(hook) => self.run_hook(hook, deadline).await,
+            Action::PullImage(pull) => self.pull_image(pull, pulls, deadline).await,
             Action::WaitFor(condition) => self.wait_for(condition, ecs_agent, deadline).await,
         }
     }

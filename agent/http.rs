@@ -86,6 +86,15 @@ pub fn direct() -> Result<reqwest::Client> {
         .context("can't set up the HTTP client for the instance's own services")
 }
 
+/// Makes a client for a service that listens on a socket of this host, whatever host its URLs name.
+///
+/// # Errors
+/// Only when the TLS or resolver set-up of the libraries fails.
+pub fn over_socket(path: &Path) -> Result<reqwest::Client> {
+    let builder = base(RootCertStore::empty())?.no_proxy().unix_socket(path);
+    builder.build().context("can't set up the HTTP client for a socket")
+}
+
 /// Makes a client for AWS, through `proxy` when there is one.
 ///
 /// The client trusts the host's own roots and those of `AWS_CA_BUNDLE`, so that an inspecting proxy's CA works; the roots

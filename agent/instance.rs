@@ -57,6 +57,9 @@ pub struct Instance {
     /// Names of the users' commands that have succeeded on this instance.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub hooks: BTreeSet<String>,
+    /// Names of the images that were pulled on this instance.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pulled: BTreeSet<String>,
 }
 
 /// The fields of os-release(5) that matter here.
@@ -151,6 +154,7 @@ impl Instance {
             },
             ours: BTreeSet::new(),
             hooks: BTreeSet::new(),
+            pulled: BTreeSet::new(),
         }
     }
 

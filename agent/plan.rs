@@ -17,13 +17,14 @@ mod logs;
 mod planned;
 mod private;
 mod proxy;
+mod pulls;
 mod selinux;
 mod storage;
 mod systemd;
 
 use serde::Serialize;
 
-pub use self::action::{Action, Condition, File, HookRun, Start, VolumeUser, Wait};
+pub use self::action::{Action, Condition, File, HookRun, Pull, Start, VolumeUser, Wait};
 pub use self::containerd::{asks_for_version as asks_for_docker_version, mount_path as containerd_mount};
 pub use self::contents::Contents;
 pub use self::daemon_json::data_root as docker_data_root;
@@ -48,8 +49,8 @@ pub struct Plan {
 /// A group of actions that a person would name as one thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
-    /// `logs`, `proxy`, `ecs`, `storage`, `docker`, `start` or `wait`; of hooks, the key of their point. `start_ecs` is apart
-    /// from `start` where something runs between the two.
+    /// `logs`, `proxy`, `ecs`, `storage`, `docker`, `start`, `pull`, `pull_beside` or `wait`; of hooks, the key of their point.
+    /// `start_ecs` is apart from `start` where something runs between the two.
     pub name: &'static str,
     /// The actions, in order.
     pub actions: Vec<Planned>,
@@ -60,9 +61,11 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
     let hooks_at = |point: HookPoint| (point.key(), hooks::actions(point, config, instance));
     let before_ecs = hooks_at(HookPoint::BeforeEcs);
     let (mut start, mut start_ecs) = (ecs::start(config), ecs::start_ecs(config, instance));
-    match before_ecs.1.is_empty() {
-        true => start.append(&mut start_ecs),
-        false => start.extend(ecs::wait_for_docker(config)),
+    let pulls = pulls::before_ecs(config, instance);
+    match (pulls.is_empty(), before_ecs.1.is_empty()) {
+        (true, true) => start.append(&mut start_ecs),
+        (true, false) => start.extend(ecs::wait_for_docker(config, "the hooks before the ECS agent may use Docker")),
+        (false, _) => start.extend(ecs::wait_for_docker(config, "Docker pulls images before the ECS agent starts")),
     }
     let steps = [
         ("logs", logs::actions(config, instance)),
@@ -73,8 +76,11 @@ pub fn plan(config: &Config, instance: &Instance) -> Plan {
         ("docker", docker::actions(config, instance)),
         hooks_at(HookPoint::BeforeDocker),
         ("start", start),
+        // The hooks may use the images.
+        ("pull", pulls),
         before_ecs,
         ("start_ecs", start_ecs),
+        ("pull_beside", pulls::beside(config, instance)),
         ("wait", ecs::wait(config, instance)),
         hooks_at(HookPoint::AfterRegistration),
     ];

@@ -22,13 +22,17 @@ mod one_run;
 mod options;
 mod panics;
 mod prepare;
+mod pulls;
 mod recipients;
 mod record;
 mod resolve;
+mod stage;
 mod started;
 mod state;
 mod supervise;
 mod tell;
+
+use tokio::task::LocalSet;
 
 use self::apply::apply;
 use self::close::{end_decided, end_interrupted, end_without_telling};
@@ -59,7 +63,8 @@ use crate::report::Outcome;
 /// Runs the whole run. It always ends, with an [`Ending`] that says how.
 pub async fn run(options: &Options) -> Ending {
     let host = Host::rooted_at(&options.root);
-    match caught(run_or_hand_over(options, &host)).await {
+    // Pulls go on beside the run as tasks of this thread.
+    match LocalSet::new().run_until(caught(run_or_hand_over(options, &host))).await {
         Ok(ending) => ending,
         Err(panic) => {
             // Only a panic outside a run's phases gets here. Nobody is signalled: it goes to the journal, the console and the
@@ -143,8 +148,12 @@ async fn go_through(run: &Run<'_>, record: &mut Record, known: &mut Known, stop:
     if let Err(panic) = caught(log_agent::look_at(run.host, &mut record.report, &known.started)).await {
         tracing::warn!("{}", reason_of_panic(&panic));
     }
+    pulls::note_ended(run, record, known);
     after_failure::prepare_power_off(run, record, due);
     let ending = end_decided(run, record, &conclusion, deliveries);
+    if ending == Ending::Done {
+        pulls::wait_for_the_rest(run, record, known, stop).await;
+    }
     after_failure::power_off(run, record, known, stop).await;
     ending
 }

@@ -10,6 +10,7 @@
 //! | `run`, the host | `disks`, `root_volume`, `selinux`, `image_store`, `proxy`, `log_agent` |
 //! | `run`, units and agents as the real programs read them | `systemd`, `dockerd`, `cloudwatch_agent`, `cloudwatch_double` |
 //! | `run`, users' own commands | `hooks` |
+//! | `run`, images | `pulls`, `image_pulls` (the real Docker, and a real registry) |
 //! | `run`, what it waits for | `registration`, `cluster` (another one, or none any more), `unit_exits` (of the ECS agent and of Docker) |
 //! | `run`, what AWS is told | `signal` (for whom, and when), `delivery` (each answer), `lifecycle` (the hook), `on_failure` (a bad instance), `endpoints` (where it answers), `signed_requests` |
 //! | `plan` | `plans` (golden), `plan_command` |
@@ -61,6 +62,7 @@ mod plan_command;
 mod plans;
 mod properties;
 mod proxy;
+mod pulls;
 mod references;
 mod refused;
 mod registration;

@@ -160,7 +160,7 @@ fn the_data_root_is_labelled_in_time(plan: &Plan) -> bool {
     label > last_mount && label > Some(edit) && docker.is_none_or(|docker| label < Some(docker))
 }
 
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 13] = [
     "logs",
     "proxy",
     "ecs",
@@ -168,8 +168,10 @@ const STEPS: [&str; 11] = [
     "docker",
     "before_docker",
     "start",
+    "pull",
     "before_ecs",
     "start_ecs",
+    "pull_beside",
     "wait",
     "after_registration",
 ];
@@ -195,7 +197,7 @@ proptest! {
         };
         let mut after = actions(&plan).into_iter().skip_while(|action| !is_wait(action));
         let may_follow = |action: &Action| is_wait(&action)
-            || matches!(action, Action::RunHook(_))
+            || matches!(action, Action::RunHook(_) | Action::PullImage(_))
             || matches!(action, Action::StartUnit { unit, .. } if unit == "ecs.service");
         prop_assert!(after.all(may_follow), "{}", plan);
 

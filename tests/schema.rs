@@ -33,6 +33,7 @@ fn each_difference_is_one() {
     for (words, document) in DIFFERENCES {
         let document = match *document {
             "\"long path\"" => json!({ "docker": { "data_root": format!("/{}", "é".repeat(4000)) } }),
+            "\"long image\"" => json!({ "docker": { "pull": [{ "image": "a/".repeat(128) + "b" }] } }),
             "\"long name\"" => json!({ "logs": { "group": "g".repeat(491) } }),
             text => serde_json::from_str(text).unwrap(),
         };

@@ -27,6 +27,7 @@ pub fn check_together(config: &Config, root: &Node, refused: &HashSet<NodeId>) -
     checks.hooks(config);
     checks.volumes(&config.storage);
     checks.aws(config);
+    checks.pulls(config);
     let given_twice = |docker: &Docker| docker.data_root.is_some() && docker.daemon.contains_key("data-root");
     if config.docker.as_ref().is_some_and(given_twice) {
         let at = ["docker", "daemon", "data-root"];
@@ -109,6 +110,21 @@ impl Checks<'_> {
                     "leave the variable out: `aws` is for the ECS agent as well",
                 );
             }
+        }
+    }
+
+    /// Reports images that are listed twice, perhaps under two spellings of their name.
+    fn pulls(&mut self, config: &Config) {
+        let mut listed: BTreeMap<String, usize> = BTreeMap::new();
+        let pulls = config.docker.iter().flat_map(|docker| &docker.pull);
+        for (pull, index) in pulls.zip(self.indices(&["docker", "pull"])) {
+            let name = pull.image.listed();
+            if let Some(other) = listed.get(&name) {
+                let message = format!("`docker.pull[{other}]` already pulls {name}");
+                self.report(&["docker", "pull", &index.to_string(), "image"], message, "leave one of the two out");
+                continue;
+            }
+            listed.insert(name, index);
         }
     }
 

@@ -220,6 +220,8 @@ texts! {
     StartPattern, concat!("^[^", control!(), "]+$"), "a regular expression in the syntax of Go, or {timestamp_format}",
         ["{timestamp_format}"];
     Encoding, concat!("^[^", control_or_blank!(), "]+$"), "the name of an encoding, such as utf-16 or iso-8859-1", ["utf-16"];
+    ImageName, ImageName::pattern(), "[HOST[:PORT]/]PATH[:TAG][@DIGEST]",
+        ["123456789012.dkr.ecr.eu-central-1.amazonaws.com/base:7", "public.ecr.aws/docker/library/nginx:1.29"];
     RoleArn, r"^(?=.{1,2048}$)arn:[A-Za-z0-9-]+:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@:/-]+$", "the ARN of an IAM role",
         ["arn:aws:iam::123456789012:role/logs"];
     TimeSpan, time_span(), "a number and its unit, as 90s, 15m or 1h 30m; at most 12h", ["90s", "15m", "1h 30m"];

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::hooks::Hooks;
 use super::logs::Logs;
 use super::on_failure::AfterFailure;
+use super::pulls::ImagePull;
 use super::references::PlacedReference;
 use super::types::*;
 use crate::ecs_variables::EcsVariables;
@@ -242,6 +243,8 @@ pub struct Docker {
     /// Docker's directives, merged into the image's own `/etc/docker/daemon.json` and checked as dockerd checks them.
     /// Numbers and booleans in `log-opts` are written as the text that Docker wants there. A reference may stand for any text.
     pub daemon: serde_json::Map<String, serde_json::Value>,
+    /// Images that Docker has before tasks ask for them. They are pulled one after the other, in their order.
+    pub pull: Vec<ImagePull>,
 }
 
 /// `ecs`: the ECS agent.

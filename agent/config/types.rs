@@ -5,6 +5,7 @@
 
 mod checked_text;
 mod device;
+mod image_name;
 mod log_formats;
 mod names;
 mod numbers;
@@ -16,6 +17,7 @@ pub use self::checked_text::{
     LogicalId, MountOption, NoProxyEntry, OneLine, Owner, Region, RelativePath, RoleArn, StackName, TagKey, TagValue,
 };
 pub use self::device::{Device, spellings};
+pub use self::image_name::ImageName;
 pub use self::log_formats::{Encoding, LogPath, TimestampFormat, is_pattern, timestamp_pitfall};
 pub use self::names::{
     LONGEST_LOG_NAME, LONGEST_REGION, LogGroupName, LogStreamName, NameTemplate, Placeholder, Variable,

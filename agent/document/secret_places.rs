@@ -110,7 +110,7 @@ fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
             Some(_) => Visibility::All,
         },
         // People write whole URLs even where a name is wanted.
-        ["docker", "daemon", ..] | ["ecs", "cluster"] | ["signal", ..] => Visibility::Proxy,
+        ["docker", "daemon" | "pull", ..] | ["ecs", "cluster"] | ["signal", ..] => Visibility::Proxy,
         [section, ..] if SECTIONS.contains(section) => Visibility::All,
         _ => Visibility::Proxy,
     }
@@ -130,7 +130,7 @@ fn meant<'k>(above: &[&str], key: &'k str) -> &'k str {
     let known: &[&'static str] = match above {
         [] => &SECTIONS,
         ["ecs"] => &["cluster", "attributes", "tags", "config"],
-        ["docker"] => &["data_root", "daemon"],
+        ["docker"] => &["data_root", "daemon", "pull"],
         ["signal"] => &["stack", "resource", "region", "auth", "timeout", "wait_handle", "lifecycle_hook"],
         // Below `proxy`, a misspelt key counts as no key of ours, so that its value is not shown.
         _ => return key,
@@ -199,6 +199,8 @@ impl SecretFinder<'_> {
                     self.ends.push(node.span.end);
                 }
                 match text.rsplit_once('@').filter(|_| !has_url(text)) {
+                    // What stands before the digest of an image is its name.
+                    Some((_, digest)) if keys.contains(&"pull") && digest.starts_with("sha") => self.value(node, keys),
                     Some((before, _)) if is_proxy || before.contains(':') => self.user_info(node),
                     _ => self.value(node, keys),
                 }

@@ -40,6 +40,7 @@ impl Host {
             os: self.operating_system()?,
             ours: self.ours_beside(image.selinux.as_ref())?,
             hooks: BTreeSet::new(),
+            pulled: BTreeSet::new(),
             image,
         })
     }

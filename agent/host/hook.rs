@@ -55,9 +55,7 @@ impl Host {
     }
 
     async fn run_to_end(&self, hook: &HookRun, deadline: Instant) -> Result<()> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let kept = if hook.on_failure == OnFailure::Warn { FOR_THE_REST } else { LAST_WORDS };
-        let allowed = hook.timeout.min(whole_seconds(left - kept.min(left / 2)));
+        let allowed = allowed(hook.timeout, hook.on_failure == OnFailure::Fail, deadline);
         let words = format!("running the hook {}, at most {}", hook.name, humantime::format_duration(allowed));
         tracing::info!("{words}");
         self.say_status(&words);
@@ -160,6 +158,13 @@ impl Host {
             false => Ok(line),
         }
     }
+}
+
+/// Returns the time for a command, or another work of this length, before the run's deadline.
+pub(super) fn allowed(timeout: Duration, fails_the_run: bool, deadline: Instant) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let kept = if fails_the_run { LAST_WORDS } else { FOR_THE_REST };
+    timeout.min(whole_seconds(left - kept.min(left / 2)))
 }
 
 /// Returns a text of others in one line that is not too long, without what looks like a secret.

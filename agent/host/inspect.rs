@@ -17,7 +17,7 @@ use crate::secrets::redact;
 use crate::well_known::{CLOUDWATCH_COMMON, CLOUDWATCH_JSON, DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS};
 
 /// Paths of Docker's socket: `/var/run` is a link to `/run`, but not below every root.
-const DOCKER_SOCKETS: [&str; 2] = [DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS];
+pub(super) const DOCKER_SOCKETS: [&str; 2] = [DOCKER_SOCKET, DOCKER_SOCKET_OF_CLIENTS];
 /// Bytes of Docker's answer to a ping that are read; the answer, with its headers, is far shorter.
 const PING_LIMIT: u64 = 4096;
 

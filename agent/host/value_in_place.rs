@@ -49,7 +49,7 @@ fn unquoted(value: &str) -> String {
 mod tests {
     use crate::config::tests::configured;
     use crate::ecs_agent::EcsAgent;
-    use crate::host::scratch;
+    use crate::host::{Pulls, scratch};
     use crate::instance::Instance;
     use crate::plan::{Action, plan};
     use crate::well_known::ECS_ENDPOINT;
@@ -66,7 +66,8 @@ mod tests {
         for planned in plan(&config, &Instance::example()).steps.iter().flat_map(|step| &step.actions) {
             if matches!(planned.action, Action::WriteFile(_) | Action::EditFile(_)) {
                 let soon = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
-                host.perform(&planned.action, &EcsAgent::new(ECS_ENDPOINT).unwrap(), soon).await.unwrap();
+                let ecs_agent = EcsAgent::new(ECS_ENDPOINT).unwrap();
+                host.perform(&planned.action, &ecs_agent, &mut Pulls::without_tokens(), soon).await.unwrap();
             }
         }
         for (place, expected) in [

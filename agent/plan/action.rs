@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::contents::Contents;
 use super::edit::Edit;
-use crate::config::types::{Device, HookName, Mode};
+use crate::config::types::{Device, HookName, ImageName, Mode};
 use crate::config::{Command, Filesystem, OnFailure};
 use crate::well_known::ECS_CONFIG;
 
@@ -121,8 +121,26 @@ pub enum Action {
     NotifyReady,
     /// This command of the user has run to its end.
     RunHook(HookRun),
+    /// Docker has this image, or has begun to pull it.
+    PullImage(Pull),
     /// This condition holds.
     WaitFor(Wait),
+}
+
+/// An image that Docker pulls.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pull {
+    /// The image.
+    pub image: ImageName,
+    /// The longest time to wait.
+    #[serde(serialize_with = "as_seconds")]
+    pub timeout: Duration,
+    /// True if a failure fails the run. Otherwise it is a warning.
+    pub required: bool,
+    /// True if an image that Docker has is not asked for again.
+    pub unless_there: bool,
+    /// True if the run goes on meanwhile.
+    pub beside: bool,
 }
 
 /// A command of the user, and its conditions.
@@ -243,6 +261,10 @@ impl fmt::Display for Action {
             Action::StartUnit { unit, start: Start::Queue } => write!(f, "queue the start of {unit}"),
             Action::NotifyReady => f.write_str("tell systemd that the host is configured"),
             Action::RunHook(hook) => write!(f, "run the hook {}", hook.name),
+            Action::PullImage(Pull { image, unless_there, beside, .. }) => {
+                let pull = if *beside { "begin to pull" } else { "pull" };
+                write!(f, "{pull} {}{}", image.shown(), if *unless_there { " unless Docker has it" } else { "" })
+            }
             Action::WaitFor(wait) => write!(f, "wait until {}", wait.condition),
         }
     }

@@ -94,9 +94,9 @@ fn starts_docker(config: &Config) -> bool {
 }
 
 /// Plans the wait for Docker, for what comes before the ECS agent starts.
-pub fn wait_for_docker(config: &Config) -> Option<Planned> {
+pub fn wait_for_docker(config: &Config, why: &str) -> Option<Planned> {
     let wait = Wait { condition: Condition::UnitActive { unit: DOCKER_UNIT.to_owned() }, timeout: DOCKER_START };
-    starts_docker(config).then(|| planned(Action::WaitFor(wait), "the hooks before the ECS agent may use Docker"))
+    starts_docker(config).then(|| planned(Action::WaitFor(wait), why))
 }
 
 /// Plans the start of the units that an image without this agent has enabled.

@@ -102,6 +102,7 @@ async fn look_for(host: &Host, ecs_agent: &EcsAgent, action: &Action, changed: &
         Action::NotifyReady => host.holds(CONFIGURED, b"", 0o644)?,
         // Commands that have run already are not in the plan.
         Action::RunHook(_) => false,
+        Action::PullImage(pull) => pull.unless_there && host.has_image(&pull.image).await?,
         // The ECS agent that is registered now would be restarted first.
         Action::WaitFor(Wait { condition: Condition::Registered { .. }, .. }) if changed.marks.contains(ECS_UNIT) => {
             false

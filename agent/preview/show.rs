@@ -169,6 +169,7 @@ fn details(action: &Action) -> String {
             format!(" ({lines}{NO_BREAK}line{plural},{NO_BREAK}{})", file.mode)
         }
         Action::RunHook(hook) => format!(", at most {}", humantime::format_duration(hook.timeout)),
+        Action::PullImage(pull) => format!(", at most {}", humantime::format_duration(pull.timeout)),
         Action::WaitFor(wait) => format!(", at most {}", humantime::format_duration(wait.timeout)),
         _ => String::new(),
     }

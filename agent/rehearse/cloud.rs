@@ -1,5 +1,5 @@
 //! A fake cloud on loopback: instance metadata, the ECS agent's introspection API, CloudFormation, Auto Scaling, Systems
-//! Manager, Secrets Manager and a forward proxy.
+//! Manager, Secrets Manager, Amazon ECR and a forward proxy; and Docker's socket.
 //!
 //! The cloud runs on a thread and a runtime of its own. The rehearsed code may block, and the cloud does not disturb its
 //! timings.
@@ -8,6 +8,7 @@
 mod auto_scaling;
 mod cloudformation;
 mod docker;
+mod ecr;
 mod ecs;
 pub mod http;
 mod imds;
@@ -16,7 +17,7 @@ mod query;
 mod received;
 mod values;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +29,9 @@ use tokio::net::TcpSocket;
 
 pub use auto_scaling::AutoScalingAnswer;
 pub use cloudformation::CfnAnswer;
-pub use docker::DockerSocket;
 use docker::TICK;
+pub use docker::{DockerSocket, PullAnswer};
+pub use ecr::{ECR_PASSWORD, EcrAnswer};
 pub use ecs::{RegisteredAs, Registration};
 pub use http::{Request, Server};
 pub use imds::{IdentityDouble, ImdsFaults};
@@ -61,6 +63,12 @@ pub struct CloudOptions {
     pub registration_starts_on: Option<PathBuf>,
     /// Docker's socket; none if Docker never listens.
     pub docker: Option<DockerSocket>,
+    /// The images that Docker has, as it lists them.
+    pub images: BTreeSet<String>,
+    /// Docker's answers to pulls, by repository, in order; then the image is there at once.
+    pub pulls: BTreeMap<String, VecDeque<PullAnswer>>,
+    /// Amazon ECR's answers to well-formed and signed requests for a token, in order; then it gives one.
+    pub ecr: VecDeque<EcrAnswer>,
     /// CloudFormation's answers to well-formed and authenticated signals, in order; then it accepts.
     pub cloudformation: VecDeque<CfnAnswer>,
     /// Auto Scaling's answers to well-formed and signed completions of a lifecycle action, in order; then it accepts.
@@ -86,6 +94,7 @@ pub struct Cloud {
     auto_scaling: SocketAddr,
     ssm: SocketAddr,
     secrets_manager: SocketAddr,
+    ecr: SocketAddr,
     proxy: SocketAddr,
     lifecycle_state: imds::LifecycleState,
     log: Arc<http::CloudLog>,
@@ -110,6 +119,7 @@ impl Cloud {
             auto_scaling: sockets.auto_scaling.local_addr()?,
             ssm: sockets.ssm.local_addr()?,
             secrets_manager: sockets.secrets_manager.local_addr()?,
+            ecr: sockets.ecr.local_addr()?,
             proxy: sockets.proxy.local_addr()?,
             lifecycle_state: Arc::new(Mutex::new(options.target_lifecycle_state.clone())),
             log: Arc::clone(&log),
@@ -156,6 +166,11 @@ impl Cloud {
     /// Returns Secrets Manager's URL, without a path.
     pub fn secrets_manager_endpoint(&self) -> String {
         format!("http://{}", self.secrets_manager)
+    }
+
+    /// Returns Amazon ECR's URL, without a path.
+    pub fn ecr_endpoint(&self) -> String {
+        format!("http://{}", self.ecr)
     }
 
     /// Returns the forward proxy's URL, without credentials.
@@ -220,6 +235,7 @@ struct Sockets {
     auto_scaling: TcpListener,
     ssm: TcpListener,
     secrets_manager: TcpListener,
+    ecr: TcpListener,
     proxy: TcpListener,
 }
 
@@ -234,6 +250,7 @@ impl Sockets {
             auto_scaling: listen(any_port())?,
             ssm: listen(any_port())?,
             secrets_manager: listen(any_port())?,
+            ecr: listen(any_port())?,
             proxy: listen(any_port())?,
         })
     }
@@ -283,6 +300,7 @@ async fn serve(
         auto_scaling: sockets.auto_scaling.local_addr()?,
         ssm: sockets.ssm.local_addr()?,
         secrets_manager: sockets.secrets_manager.local_addr()?,
+        ecr: sockets.ecr.local_addr()?,
     };
     let (credentials, drops) = (options.proxy_credentials.clone(), options.proxy_drops);
     let agent = ecs::Agent::new(&options.registration, &options.identity);
@@ -293,7 +311,9 @@ async fn serve(
     let secrets = values::ValueService::new(Server::SecretsManager, options.secrets);
     let scaling =
         auto_scaling::AutoScaling::new(options.auto_scaling.clone(), options.health.clone(), Arc::clone(&log));
-    let docker = docker::serve(options.docker.clone());
+    let tokens = ecr::Ecr::new(options.ecr.clone());
+    let docker = docker::Docker::new(options.images, options.pulls, Arc::clone(&log));
+    let docker = docker::serve(options.docker.clone(), docker);
     let contents = imds::Contents {
         identity: options.identity,
         tags: options.tags,
@@ -311,6 +331,7 @@ async fn serve(
         ended = http::serve(sockets.auto_scaling, scaling, Arc::clone(&log)) => ended.context("Auto Scaling"),
         ended = http::serve(sockets.ssm, parameters, Arc::clone(&log)) => ended.context("Systems Manager"),
         ended = http::serve(sockets.secrets_manager, secrets, Arc::clone(&log)) => ended.context("Secrets Manager"),
+        ended = http::serve(sockets.ecr, tokens, Arc::clone(&log)) => ended.context("Amazon ECR"),
         ended = proxy::serve(sockets.proxy, targets, credentials, drops, Arc::clone(&log)) => ended.context("proxy"),
         ended = introspection => ended.context("ECS agent"),
         ended = docker => ended.context("Docker's socket"),

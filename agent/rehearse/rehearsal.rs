@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use super::cloud::{Cloud, CloudOptions, DockerSocket, StoredValues};
 use super::programs::Programs;
 use super::scenario::{self, Scenario};
+use crate::aws::ecr::Registry;
 use crate::cloudwatch_agent;
 use crate::config::types::Device;
 use crate::config::{self, Config, Ecs, Parsed, PlacedReference, Reference, Secret};
@@ -82,7 +83,8 @@ impl Rehearsal {
         };
         let has_hook = parsed.config.signal.as_ref().is_some_and(|signal| signal.lifecycle_hook.is_some());
         let has_references = !parsed.config.references.is_empty() || scenario == Scenario::ReferenceDenied;
-        if has_hook || has_references || parsed.config.on_failure.health.is_some() {
+        let asks_signed = has_hook || has_references || pulls_from_ecr(&parsed);
+        if asks_signed || parsed.config.on_failure.health.is_some() {
             options.iam_role = Some("rehearsal".to_owned());
         }
         scenario.change(&mut options);
@@ -119,6 +121,7 @@ impl Rehearsal {
         let auto_scaling = self.endpoint("autoscaling", self.cloud.auto_scaling_endpoint());
         let ssm = self.endpoint("ssm", self.cloud.ssm_endpoint());
         let secrets_manager = self.endpoint("secretsmanager", self.cloud.secrets_manager_endpoint());
+        let ecr = self.endpoint("api.ecr", self.cloud.ecr_endpoint());
         let mut command = tokio::process::Command::new(binary);
         let ignored = crate::config::SHELL_VARIABLES.iter().map(|(name, _)| *name).chain([
             "NOTIFY_SOCKET",
@@ -154,6 +157,7 @@ impl Rehearsal {
             .env("AWS_ENDPOINT_URL_AUTO_SCALING", auto_scaling)
             .env("AWS_ENDPOINT_URL_SSM", ssm)
             .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_manager)
+            .env("AWS_ENDPOINT_URL_ECR", ecr)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -201,6 +205,11 @@ fn stored_values(config: &Config) -> (StoredValues, StoredValues) {
     }
     secrets.values.extend(objects.into_iter().map(|(id, keys)| (id, serde_json::Value::from(keys).to_string())));
     (parameters, secrets)
+}
+
+fn pulls_from_ecr(parsed: &Parsed) -> bool {
+    let mut pulls = parsed.config.docker.iter().flat_map(|docker| &docker.pull);
+    pulls.any(|pull| Registry::of(pull.image.host()).is_some())
 }
 
 pub(super) fn devices(parsed: &Parsed) -> Vec<String> {

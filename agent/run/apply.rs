@@ -10,10 +10,11 @@ use super::one_run::Run;
 use super::prepare::Prepared;
 use super::record::{Record, save};
 use super::state::Stage;
-use super::{lifecycle, log_agent};
+use super::{lifecycle, log_agent, pulls};
 use crate::apply;
 use crate::config::Config;
 use crate::doctor;
+use crate::host::Pulls;
 use crate::plan::{Action, Condition, Wait};
 use crate::report::{Change, Outcome, StepReport};
 use crate::well_known::ECS_UNIT;
@@ -49,6 +50,7 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
     tracing::debug!("the run has {} left", humantime::format_duration(allowed));
     let tells = record.state.decided(known.stage()).is_none() && !recipients.nobody();
     let (region, started) = (known.gathered.identity.region.as_str(), &mut known.started);
+    let pulls = known.pulls.insert(Pulls::new(pulls::tokens(run, config)));
     let Record { report, state } = record;
     let before = report.steps.clone();
     let mut announced = 0;
@@ -67,11 +69,17 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
         }
         fail_point!("action");
         log_agent::look_at_image(run.host, action, (config, region), &mut warnings)?;
-        let change = run.host.perform(action, &run.options.ecs_agent, deadline).await?;
+        let change = run.host.perform(action, &run.options.ecs_agent, pulls, deadline).await?;
         started.note(action, change);
-        if let (Action::RunHook(hook), Change::Made) = (action, change) {
-            state.hooks.insert(hook.name.to_string());
-            state.save(run.host);
+        match (action, change) {
+            (Action::RunHook(hook), Change::Made) => {
+                state.hooks.insert(hook.name.to_string());
+                state.save(run.host);
+            }
+            (Action::PullImage(pull), Change::Made | Change::AlreadyDone) if !pull.beside => {
+                pulls::keep(run.host, state, &pull.image);
+            }
+            _ => {}
         }
         Ok(change)
     };

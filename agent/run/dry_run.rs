@@ -49,7 +49,7 @@ pub async fn dry_run(options: &Options, facts: Option<crate::instance::Instance>
     }
     let state = is_for_this_host.then(|| State::load(&host));
     if let Some(state) = &state {
-        instance.hooks = state.hooks_of(&instance.instance_id);
+        state.tell(&mut instance);
         gather::ask_for_docker_version(&host, &parsed.config, &mut instance).await;
     }
     let mut plan = plan(&parsed.config, &instance);

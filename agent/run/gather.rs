@@ -297,7 +297,7 @@ pub async fn instance_facts(options: &Options) -> Result<Instance> {
         bail!("the instance metadata has no instance ID");
     }
     let mut instance = host.instance(&identity)?;
-    instance.hooks = State::load(&host).hooks_of(&identity.instance_id);
+    State::load(&host).tell(&mut instance);
     instance.image.docker = host.docker_version().await;
     Ok(instance)
 }

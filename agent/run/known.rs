@@ -7,6 +7,7 @@ use super::started::Started;
 use super::state::Stage;
 use crate::aws::imds::Identity;
 use crate::config::Config;
+use crate::host::Pulls;
 
 /// All that a run knows so far. The outcome is decided and told by this, after a panic too.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(super) struct Known {
     pub(super) uptime: Duration,
     /// The units that this run has started.
     pub(super) started: Started,
+    /// The pulls of images, once the plan is carried out.
+    pub(super) pulls: Option<Pulls>,
 }
 
 impl Known {

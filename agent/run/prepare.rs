@@ -103,7 +103,7 @@ fn accepted(parsed: Parsed) -> Result<Option<Box<Config>>, Ended> {
 /// A file of the image that can't be read, or a fact that rules the configuration out.
 async fn facts(run: &Run<'_>, record: &Record, known: &Known, config: &Config) -> anyhow::Result<Instance> {
     let mut instance = run.host.instance(known.identity())?;
-    instance.hooks = record.state.hooks.clone();
+    record.state.tell(&mut instance);
     ask_for_docker_version(run.host, config, &mut instance).await;
     let kept = instance.image.docker.as_ref().map(|version| run.host.keep_docker_version(version));
     if let Some(Err(error)) = kept {

@@ -43,6 +43,12 @@ impl Record {
         add(run.host, &self.report);
     }
 
+    /// Adds a warning to the report of a run that has ended.
+    pub(super) fn add_warning(&mut self, run: &Run<'_>, warning: String) {
+        self.report.warnings.push(warning);
+        write(run, &self.report);
+    }
+
     /// Tells whether the instance metadata and the user data could be read.
     pub(super) fn is_fetched(&self) -> bool {
         self.report.steps.first().is_some_and(|step| step.outcome == Outcome::Success)
@@ -78,9 +84,13 @@ impl Record {
     }
 }
 
-/// Saves a report as it is. One that can't be written must not keep the signal from being sent.
+/// Saves a report as it is now, with the time since the run began. One that can't be written must not keep the signal from being sent.
 pub(super) fn save(run: &Run<'_>, report: &mut Report) {
     report.duration_ms = millis(run.began.elapsed());
+    write(run, report);
+}
+
+fn write(run: &Run<'_>, report: &Report) {
     let saved = serde_json::to_string_pretty(report).context("render the report");
     let path = run.host.state_path(REPORT_FILE);
     // It changes a dozen times in a run; that the name of the last one is on the disk is enough.

@@ -6,32 +6,16 @@ use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::cause::with_remedy;
+pub use super::stage::Stage;
 use crate::aws::cloudformation::Status;
 use crate::aws::imds::Identity;
 use crate::host::Host;
+use crate::instance::Instance;
 use crate::text::json_error;
 use crate::well_known::{STATE_FILE, STATE_IN_MEMORY};
 
 const VERSION: u32 = 1;
 const MODE: u32 = 0o600;
-
-/// The stage that a run brings the instance to. With a warm pool there are two outcomes. The stack waits only for the
-/// instances in service: a rolling update leaves those of the pool as they are. A lifecycle hook waits for both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stage {
-    /// A warm pool: all is prepared, and the instance does no work yet.
-    WarmPool,
-    /// Service.
-    #[default]
-    Service,
-}
-
-impl Stage {
-    /// Returns the stage that an instance is at.
-    pub fn of(identity: &Identity) -> Self {
-        if identity.is_warming() { Stage::WarmPool } else { Stage::Service }
-    }
-}
 
 /// The state of one instance. That of another instance, baked into an image by mistake, is not used.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -51,6 +35,9 @@ pub struct State {
     /// boot does either again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_out: bool,
+    /// Names of the images that were pulled.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pulled: BTreeSet<String>,
     /// The documents and the identity that a boot without instance metadata works with.
     pub kept: Option<Kept>,
     /// Set if a run decided this while the file on disk could not be read.
@@ -196,6 +183,7 @@ impl State {
             in_warm_pool: first(saved.in_warm_pool, self.in_warm_pool),
             hooks: &self.hooks | &saved.hooks,
             is_out: self.is_out || saved.is_out,
+            pulled: &self.pulled | &saved.pulled,
             kept: self.kept.or(saved.kept),
             ..State { instance_id: self.instance_id, ..State::default() }
         }
@@ -215,9 +203,13 @@ impl State {
         decided && self.instance_id == identity.instance_id
     }
 
-    /// Returns the names of the users' commands that have succeeded on an instance.
-    pub fn hooks_of(&self, instance_id: &str) -> BTreeSet<String> {
-        if self.instance_id == instance_id { self.hooks.clone() } else { BTreeSet::new() }
+    /// Adds to the facts of an instance what earlier runs have done on it: the users' commands that have succeeded, and the
+    /// images that were pulled.
+    pub fn tell(&self, instance: &mut Instance) {
+        if self.instance_id == instance.instance_id {
+            instance.hooks.clone_from(&self.hooks);
+            instance.pulled.clone_from(&self.pulled);
+        }
     }
 
     /// Returns the place of the decision at this stage.

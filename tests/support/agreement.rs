@@ -49,6 +49,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         r#"{"proxy": {"url": {"secretsmanager": "arn:aws:secretsmanager:eu-west-1:1:secret:a:::b"}}}"#,
     ),
     ("`aws.fips` is true", r#"{"aws": {"fips": true}, "ecs": {"config": {"AWS_USE_FIPS_ENDPOINT": false}}}"#),
+    ("already pulls", r#"{"docker": {"pull": [{"image": "nginx"}, {"image": "docker.io/library/nginx:latest"}]}}"#),
     // What comes before what.
     ("nothing registers here", r#"{"hooks": {"after_registration": [{"name": "a", "run": "x"}]}}"#),
     // The first item of a list has a rule of its own, which drafts of JSON Schema spell differently.
@@ -130,6 +131,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         r#"{"storage": [{"device": "/dev/xvdb", "mount": "/a", "directories": [{"path": "b", "owner": "0:4294967296"}]}]}"#,
     ),
     ("is not an absolute path", "\"long path\""),
+    ("the name of the image is too long", "\"long image\""),
     ("is not a URL", r#"{"proxy": {"url": "http://h:99999"}}"#),
     // Signs beyond ASCII, of which a pattern that each validator reads knows only the most common ones.
     (TAG_KEY, r#"{"ecs": {"cluster": "a", "tags": {"\ud83d\ude00": "x"}}}"#),

@@ -119,8 +119,38 @@ fn docker() -> impl Strategy<Value = Value> {
         }
         daemon
     });
-    (of(path()), daemon)
-        .prop_map(|(root, daemon)| mapping([("data_root", root.map(Value::from)), ("daemon", Some(daemon))]))
+    (of(path()), daemon, of(pulls())).prop_map(|(root, daemon, pulls)| {
+        mapping([("data_root", root.map(Value::from)), ("daemon", Some(daemon)), ("pull", pulls)])
+    })
+}
+
+/// Images of several registries, whose names differ.
+fn pulls() -> impl Strategy<Value = Value> {
+    let host = prop_oneof![
+        "([a-z0-9]{1,6}/)?",
+        "(localhost|[a-zA-Z0-9-]{0,3}[a-z]\\.local|10\\.0\\.0\\.1|\\[::1\\])(:[0-9]{1,5})?/",
+        "[0-9]{12}\\.dkr\\.ecr\\.eu-central-1\\.amazonaws\\.com/",
+    ];
+    let host = host.prop_filter("a label does not begin with a hyphen", |host| !host.starts_with('-'));
+    let tag = of(prop_oneof!["[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}", Just("latest".to_owned())]);
+    let pull = (
+        host,
+        "[a-z0-9]{1,4}((\\.|_|__|-{1,3}|/)[a-z0-9]{1,4}){0,3}",
+        tag,
+        of("[0-9a-f]{64}"),
+        of(span()),
+        of(any::<bool>()),
+    );
+    vec(pull, 0..4).prop_map(|pulls| {
+        let pulls = pulls.into_iter().enumerate();
+        let pull = pulls.map(|(index, (host, path, tag, digest, timeout, required))| {
+            let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
+            let digest = digest.map(|digest| format!("@sha256:{digest}")).unwrap_or_default();
+            let image = format!("{host}{path}{index}{tag}{digest}");
+            mapping([("image", Some(image.into())), ("timeout", timeout), ("required", required.map(Value::from))])
+        });
+        pull.collect::<Vec<_>>().into()
+    })
 }
 
 /// A regular expression that Go and Rust read alike.

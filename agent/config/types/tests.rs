@@ -12,7 +12,7 @@ fn accepts<T: TryFrom<String>>(text: &str) -> bool {
 
 #[test]
 fn grammars_accept_and_refuse() {
-    let table: [(fn(&str) -> bool, &[&str], &[&str]); 14] = [
+    let table: [(fn(&str) -> bool, &[&str], &[&str]); 15] = [
         (
             accepts::<ClusterName>,
             &["prod", "a_b-1", "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"],
@@ -29,6 +29,11 @@ fn grammars_accept_and_refuse() {
             accepts::<GroupName>,
             &["web-Instances-1A2B", "my group"],
             &["", "a\nb", "arn:aws:autoscaling:eu-west-1:1:autoScalingGroup:x:autoScalingGroupName/web"],
+        ),
+        (
+            accepts::<ImageName>,
+            &["nginx", "a.local:5000/b/c__d:V1", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/base:7"],
+            &["", "Nginx", "a b", "https://a/b", "a:b:c", "a/:1", "a@sha256:0", "me@host/a"],
         ),
         (accepts::<Region>, &["eu-central-1", "us-gov-west-1"], &["", "frankfurt", "EU-CENTRAL-1"]),
         (accepts::<FilesystemLabel>, &["docker", "a-b_c.d"], &["", "a b", "a/b"]),

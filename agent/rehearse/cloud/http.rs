@@ -39,6 +39,10 @@ pub enum Server {
     Ssm,
     /// Secrets Manager.
     SecretsManager,
+    /// Amazon ECR.
+    Ecr,
+    /// Docker, at its socket.
+    Docker,
     /// The forward proxy.
     Proxy,
 }

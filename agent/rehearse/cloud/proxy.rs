@@ -39,6 +39,7 @@ impl ProxyCredentials {
 pub(super) struct Targets {
     pub(super) cloudformation: SocketAddr,
     pub(super) auto_scaling: SocketAddr,
+    pub(super) ecr: SocketAddr,
     pub(super) ssm: SocketAddr,
     pub(super) secrets_manager: SocketAddr,
 }
@@ -47,8 +48,9 @@ impl Targets {
     /// Returns the address of the service whose endpoints have this name, else CloudFormation's.
     fn of(self, host_and_path: &str) -> SocketAddr {
         let host = host_and_path.split_once("://").map_or(host_and_path, |(_, rest)| rest);
-        match host.split('.').next().unwrap_or_default() {
+        match host.trim_start_matches("api.").split('.').next().unwrap_or_default() {
             "autoscaling" => self.auto_scaling,
+            "ecr" => self.ecr,
             "ssm" => self.ssm,
             "secretsmanager" => self.secrets_manager,
             _ => self.cloudformation,

@@ -1,0 +1,211 @@
+//! Amazon ECR: the tokens by which Docker pulls from private registries.
+//!
+//! A token is good for every private registry of its region that the instance's role may read.
+//! <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html>
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Result, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::aws::delivery::{ANSWER_LIMIT, CredentialsSource, Delivery, Method, persist_for};
+use crate::aws::endpoint::Service;
+use crate::aws::sdk::Sdk;
+use crate::config::Aws;
+
+/// The operation, as `X-Amz-Target` has it.
+const OPERATION: &str = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
+
+/// The ends of the registries' host names, each with the domain of its partition. A token is sent to no other host.
+const DOMAINS: [(&str, &str); 6] = [
+    ("amazonaws.com", "amazonaws.com"),
+    ("amazonaws.com.cn", "amazonaws.com.cn"),
+    ("on.aws", "amazonaws.com"),
+    ("c2s.ic.gov", "c2s.ic.gov"),
+    ("sc2s.sgov.gov", "sc2s.sgov.gov"),
+    ("amazonaws.eu", "amazonaws.eu"),
+];
+
+/// A private registry, known by its host name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registry<'a> {
+    host: &'a str,
+    /// The ID of the account that the registry belongs to.
+    pub account: &'a str,
+    /// The region.
+    pub region: &'a str,
+    partition_domain: &'static str,
+}
+
+impl<'a> Registry<'a> {
+    /// Reads the name of a host, such as `123456789012.dkr.ecr.eu-central-1.amazonaws.com`. None if the host is no private
+    /// registry of Amazon ECR.
+    pub fn of(host: &'a str) -> Option<Self> {
+        let (account, rest) = host.split_once('.')?;
+        let rest = ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."]
+            .iter()
+            .find_map(|kind| rest.strip_prefix(kind))?;
+        let (region, domain) = rest.split_once('.')?;
+        let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        let is_region =
+            !region.is_empty() && region.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        let (_, partition_domain) = DOMAINS.iter().find(|(known, _)| *known == domain)?;
+        (is_account && is_region).then_some(Registry { host, account, region, partition_domain })
+    }
+}
+
+/// The value of `X-Registry-Auth`, by which Docker authenticates to a registry.
+#[derive(Clone)]
+pub struct RegistryAuth(String);
+
+impl RegistryAuth {
+    /// Returns the secret text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RegistryAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RegistryAuth")
+    }
+}
+
+/// The tokens of a run, one for each region.
+pub struct Tokens {
+    client: Result<reqwest::Client, String>,
+    credentials: CredentialsSource,
+    aws: Aws,
+    /// The passwords by region.
+    known: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("regions", &self.known.keys()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    authorization_data: Vec<Authorization>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Authorization {
+    authorization_token: String,
+}
+
+impl Tokens {
+    /// Makes an empty set of tokens, which asks AWS through `client`, the outbound client, or has the reason why there is
+    /// none. `aws` selects the endpoint.
+    pub fn new(client: Result<reqwest::Client, String>, credentials: CredentialsSource, aws: Aws) -> Self {
+        Tokens { client, credentials, aws, known: BTreeMap::new() }
+    }
+
+    /// Returns the authentication to a registry. Asks AWS until a final answer or the deadline, and only once for each region.
+    ///
+    /// # Errors
+    /// The refusal with its remedy, or the last error.
+    pub async fn of(&mut self, registry: Registry<'_>, deadline: Instant) -> Result<RegistryAuth> {
+        let password = match self.known.get(registry.region) {
+            Some(password) => password.clone(),
+            None => {
+                let password = self.ask(registry, deadline).await?;
+                self.known.insert(registry.region.to_owned(), password.clone());
+                password
+            }
+        };
+        let auth = json!({ "username": "AWS", "password": password, "serveraddress": registry.host });
+        // Docker ignores what it can't decode, and pulls without authentication then.
+        Ok(RegistryAuth(URL_SAFE.encode(auth.to_string())))
+    }
+
+    async fn ask(&self, registry: Registry<'_>, deadline: Instant) -> Result<String> {
+        let client = self.client.as_ref().map_err(|why| anyhow!("{why}"))?;
+        let sdk = Sdk::new(registry.region, client, &self.credentials)?;
+        let how = (Method::RegistryToken, ANSWER_LIMIT);
+        let endpoint = Service::Ecr.endpoint(registry.region, registry.partition_domain, self.aws);
+        let asked = persist_for(Method::RegistryToken, deadline, async || {
+            sdk.json(how, (Service::Ecr, registry.region), &endpoint, OPERATION, &json!({})).await
+        });
+        match asked.await {
+            Ok((body, _)) => {
+                password(&body).ok_or_else(|| anyhow!("Amazon ECR answers GetAuthorizationToken without a token"))
+            }
+            Err(Delivery::Refused(refusal)) => Err(anyhow!("Amazon ECR gives no token: {refusal}")),
+            Err(Delivery::Undelivered(why) | Delivery::Over(_, why)) => Err(anyhow!(
+                "Amazon ECR gives no token: {why}; the instance needs a way to Amazon ECR's API: a VPC endpoint \
+                 com.amazonaws.{}.ecr.api, a NAT gateway, or `proxy`",
+                registry.region
+            )),
+            Err(Delivery::Accepted { .. }) => Err(anyhow!("Amazon ECR gives no token")),
+        }
+    }
+}
+
+/// Reads the password out of an answer: its token is the base64 of `AWS:PASSWORD`.
+fn password(body: &[u8]) -> Option<String> {
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    let token = STANDARD.decode(&answer.authorization_data.first()?.authorization_token).ok()?;
+    let password = String::from_utf8(token).ok()?.strip_prefix("AWS:")?.to_owned();
+    Some(password).filter(|password| !password.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_sent_to_registries_of_amazon_alone() {
+        let known =
+            |host| Registry::of(host).map(|registry| (registry.account, registry.region, registry.partition_domain));
+        for (host, region, domain) in [
+            ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "eu-central-1", "amazonaws.com"),
+            ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1", "amazonaws.com"),
+            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1", "amazonaws.com.cn"),
+            ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1", "amazonaws.com"),
+        ] {
+            assert_eq!(known(host), Some(("123456789012", region, domain)));
+        }
+        for host in [
+            "docker.io",
+            "public.ecr.aws",
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com.evil.net",
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com:443",
+            "123456789012.dkr.ecr.evil.net",
+            "12345678901.dkr.ecr.eu-central-1.amazonaws.com",
+            "evil.123456789012.dkr.ecr.eu-central-1.amazonaws.com",
+            "123456789012.dkr.ecr.eu_1.amazonaws.com",
+        ] {
+            assert_eq!(known(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_read_out_of_the_token() {
+        let answer = |token: &str| {
+            let token = STANDARD.encode(token);
+            password(
+                json!({ "authorizationData": [{ "authorizationToken": token, "expiresAt": 1.5 }] })
+                    .to_string()
+                    .as_bytes(),
+            )
+        };
+        assert_eq!(answer("AWS:a:b").as_deref(), Some("a:b"));
+        assert_eq!(answer("AWS:"), None);
+        assert_eq!(answer("me:b"), None);
+        for other in
+            ["", "{}", r#"{"authorizationData": []}"#, r#"{"authorizationData": [{"authorizationToken": "%"}]}"#]
+        {
+            assert_eq!(password(other.as_bytes()), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The progress of a pull, in layers and bytes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::docker_api::PullEvent;
+
+/// The most layers that are counted. An image has at most 127.
+const MOST_LAYERS: usize = 256;
+const MEGABYTE: u64 = 1_000_000;
+
+/// The progress of a pull.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    layers: BTreeMap<String, Layer>,
+}
+
+#[derive(Debug, Default)]
+struct Layer {
+    is_done: bool,
+    current: u64,
+    total: u64,
+}
+
+impl Progress {
+    /// Notes a value of the stream.
+    pub fn note(&mut self, event: &PullEvent) {
+        let (Some(id), Some(status)) = (&event.id, &event.status) else { return };
+        // That value has the tag in the place of a layer.
+        if status.starts_with("Pulling from") || (self.layers.len() >= MOST_LAYERS && !self.layers.contains_key(id)) {
+            return;
+        }
+        let layer = self.layers.entry(id.clone()).or_default();
+        match (status.as_str(), &event.progress_detail) {
+            ("Pull complete" | "Already exists", _) => layer.is_done = true,
+            ("Download complete", _) => layer.current = layer.total,
+            ("Downloading", Some(bytes)) => {
+                (layer.current, layer.total) = (bytes.current, bytes.total.max(bytes.current))
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layers = self.layers.values();
+        write!(f, "{} of {} layers", layers.clone().filter(|layer| layer.is_done).count(), layers.len())?;
+        let sum = |bytes: fn(&Layer) -> u64| layers.clone().map(bytes).fold(0, u64::saturating_add) / MEGABYTE;
+        match sum(|layer| layer.total) {
+            0 => Ok(()),
+            total => write!(f, ", {} of {total} MB", sum(|layer| layer.current)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_and_bytes_are_counted() {
+        let mut progress = Progress::default();
+        for (event, expected) in [
+            (r#"{"status":"Pulling from base","id":"7"}"#, "0 of 0 layers"),
+            (r#"{"status":"Already exists","id":"a"}"#, "1 of 1 layers"),
+            (r#"{"status":"Pulling fs layer","progressDetail":{},"id":"b"}"#, "1 of 2 layers"),
+            (
+                r#"{"status":"Downloading","progressDetail":{"current":5000000,"total":9000000},"id":"b"}"#,
+                "1 of 2 layers, 5 of 9 MB",
+            ),
+            (r#"{"status":"Download complete","progressDetail":{},"id":"b"}"#, "1 of 2 layers, 9 of 9 MB"),
+            (
+                r#"{"status":"Extracting","progressDetail":{"current":1,"total":9000000},"id":"b"}"#,
+                "1 of 2 layers, 9 of 9 MB",
+            ),
+            (r#"{"status":"Pull complete","progressDetail":null,"id":"b"}"#, "2 of 2 layers, 9 of 9 MB"),
+            (r#"{"status":"Digest: sha256:1"}"#, "2 of 2 layers, 9 of 9 MB"),
+        ] {
+            progress.note(&serde_json::from_str(event).unwrap());
+            assert_eq!(progress.to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Pulls of images, each tried again until its time is over: awaited, or begun beside the run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Host;
+use super::docker_api::{DockerApi, PullError};
+use super::hook::allowed;
+use super::inspect::DOCKER_SOCKETS;
+use super::pull_progress::Progress;
+use super::pull_remedy::{Refusal, way_to};
+use super::wait::whole_seconds;
+use crate::aws::ecr::{Registry, Tokens};
+use crate::config::types::ImageName;
+use crate::http;
+use crate::plan::Pull;
+use crate::report::Change;
+
+/// The bound of the first pause between two tries of a pull.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two tries of a pull.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The least time between two changes of the status line.
+const STATUS_POLL: Duration = Duration::from_secs(1);
+
+/// The pulls of a run: the registries' tokens, and the pulls that go on beside the run.
+#[derive(Debug)]
+pub struct Pulls {
+    /// One pull at a time has the tokens, so that the pulls come one after the other.
+    tokens: Arc<Mutex<Tokens>>,
+    begun: JoinSet<Pulled>,
+}
+
+/// A pull that has ended.
+#[derive(Debug)]
+pub struct Pulled {
+    /// The image.
+    pub image: ImageName,
+    /// The change, or the reason of a failure.
+    pub result: Result<Change>,
+}
+
+impl Pulls {
+    /// Makes the pulls of a test, which has no registry of Amazon ECR.
+    #[cfg(test)]
+    pub(super) fn without_tokens() -> Self {
+        let credentials = crate::aws::delivery::CredentialsSource::Host { imds_endpoint: None };
+        Self::new(Tokens::new(Err(String::new()), credentials, crate::config::Aws::default()))
+    }
+
+    /// Begins with no pull.
+    pub fn new(tokens: Tokens) -> Self {
+        Pulls { tokens: Arc::new(Mutex::new(tokens)), begun: JoinSet::new() }
+    }
+
+    /// Returns the pulls that go on.
+    pub fn left(&self) -> usize {
+        self.begun.len()
+    }
+
+    /// Takes a pull that has ended meanwhile.
+    pub fn take_ended(&mut self) -> Option<Pulled> {
+        ended(self.begun.try_join_next()?)
+    }
+
+    /// Waits until a pull has ended; returns nothing if none goes on.
+    pub async fn next(&mut self) -> Option<Pulled> {
+        ended(self.begun.join_next().await?)
+    }
+
+    /// Begins a pull that nobody waits for, among the tasks of the run's thread.
+    fn begin(&mut self, sockets: Sockets, pull: &Pull) {
+        let (tokens, pull) = (Arc::clone(&self.tokens), pull.clone());
+        self.begun.spawn_local(async move {
+            let mut tokens = tokens.lock().await;
+            let most = humantime::format_duration(pull.timeout);
+            tracing::info!("pulling {} beside the run, at most {most}", pull.image);
+            let result = pull_within(&sockets, &pull, &mut tokens, pull.timeout, |_| {}).await;
+            if let Err(error) = &result {
+                tracing::warn!("{}", not_pulled(&pull.image, error));
+            }
+            Pulled { image: pull.image, result }
+        });
+    }
+}
+
+/// Returns the words for a pull that has failed.
+pub fn not_pulled(image: &ImageName, error: &anyhow::Error) -> String {
+    format!("the image {image} was not pulled: {error:#}")
+}
+
+fn ended(joined: Result<Pulled, tokio::task::JoinError>) -> Option<Pulled> {
+    joined.inspect_err(|error| tracing::error!("a pull ended by a bug in ecs-firstrun: {error}")).ok()
+}
+
+/// The places of Docker's socket.
+type Sockets = [PathBuf; 2];
+
+impl Host {
+    /// Pulls an image, or begins to.
+    ///
+    /// # Errors
+    /// The reason of a failure with its remedy, if a failure fails the run. Otherwise it is a warning.
+    pub(super) async fn pull_image(&self, pull: &Pull, pulls: &mut Pulls, deadline: Instant) -> Result<Change> {
+        if pull.beside {
+            pulls.begin(self.docker_sockets(), pull);
+            return Ok(Change::Made);
+        }
+        let allowed = allowed(pull.timeout, pull.required, deadline);
+        let words = format!("pulling {}, at most {}", pull.image, humantime::format_duration(allowed));
+        tracing::info!("{words}");
+        self.say_status(&words);
+        let (mut said, mut said_at) = (String::new(), Instant::now());
+        let say = |progress: &Progress| {
+            if said_at.elapsed() < STATUS_POLL {
+                return;
+            }
+            let words = format!("pulling {}: {progress}", pull.image);
+            if words != said {
+                self.say_status(&words);
+                (said, said_at) = (words, Instant::now());
+            }
+        };
+        let mut tokens = pulls.tokens.lock().await;
+        match pull_within(&self.docker_sockets(), pull, &mut tokens, allowed, say).await {
+            Err(error) if !pull.required => {
+                self.warn(not_pulled(&pull.image, &error));
+                Ok(Change::Failed)
+            }
+            result => result,
+        }
+    }
+
+    /// Tells whether Docker has an image, that of the digest if the name has one.
+    ///
+    /// # Errors
+    /// Docker does not tell.
+    pub async fn has_image(&self, name: &ImageName) -> Result<bool> {
+        let docker = DockerApi::connect(&socket(&self.docker_sockets())).await?;
+        let image = docker.image(name).await?;
+        Ok(image.is_some_and(|image| name.digest().is_none() || image.has_digest_of(name)))
+    }
+
+    fn docker_sockets(&self) -> Sockets {
+        DOCKER_SOCKETS.map(|path| self.at(path))
+    }
+}
+
+/// Returns the socket that is there, or should be.
+fn socket(sockets: &Sockets) -> PathBuf {
+    let [first, _] = sockets;
+    sockets.iter().find(|path| path.exists()).unwrap_or(first).clone()
+}
+
+/// Tries a pull until it has succeeded, is refused for good, or has used up its time.
+async fn pull_within(
+    sockets: &Sockets,
+    pull: &Pull,
+    tokens: &mut Tokens,
+    allowed: Duration,
+    mut say: impl FnMut(&Progress),
+) -> Result<Change> {
+    let began = Instant::now();
+    let mut last: Option<Refusal> = None;
+    let tries = async {
+        let mut pauses = http::pauses(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            let refusal = match try_once(sockets, pull, tokens, began + allowed, &mut say).await {
+                Ok(change) => return Ok(change),
+                Err(refusal) if refusal.is_final => return Err(anyhow!("{refusal}")),
+                Err(refusal) => refusal,
+            };
+            if last.as_ref().is_none_or(|last| last.words != refusal.words) {
+                tracing::info!("the pull of {} is tried again: {}", pull.image, refusal.words);
+            }
+            last = Some(refusal);
+            sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+        }
+    };
+    let ended = timeout_at(began + allowed, tries).await;
+    let change = ended.unwrap_or_else(|_| {
+        let whose = if allowed < pull.timeout { ", when the time of the run was over (`signal.timeout`)" } else { "" };
+        let seen = last.map_or_else(|| way_to(&pull.image), |last| format!("the last error: {last}"));
+        Err(anyhow!("it had not ended after {}{whose}; {seen}", humantime::format_duration(allowed)))
+    })?;
+    let spent = humantime::format_duration(whole_seconds(began.elapsed()));
+    match change {
+        Change::Made => tracing::info!("pulled {} in {spent}", pull.image),
+        _ => tracing::info!("Docker has {} already", pull.image),
+    }
+    Ok(change)
+}
+
+async fn try_once(
+    sockets: &Sockets,
+    pull: &Pull,
+    tokens: &mut Tokens,
+    deadline: Instant,
+    say: impl FnMut(&Progress),
+) -> Result<Change, Refusal> {
+    let (image, socket) = (&pull.image, socket(sockets));
+    let of_docker = |error: anyhow::Error| Refusal::of_docker(&socket, &error);
+    let docker = DockerApi::connect(&socket).await.map_err(of_docker)?;
+    let before = docker.image(image).await.map_err(of_docker)?;
+    if pull.unless_there && before.as_ref().is_some_and(|there| image.digest().is_none() || there.has_digest_of(image))
+    {
+        return Ok(Change::AlreadyDone);
+    }
+    let auth = match Registry::of(image.host()) {
+        Some(registry) => Some(tokens.of(registry, deadline).await.map_err(|error| Refusal::of_aws(&error))?),
+        None => None,
+    };
+    docker.pull(image, auth.as_ref(), say).await.map_err(|error| match error {
+        PullError::Docker(error) => of_docker(error),
+        PullError::Refused(words) => Refusal::of(words, image),
+    })?;
+    match (before, docker.image(image).await.map_err(of_docker)?) {
+        (_, None) => Err(of_docker(anyhow!("it has pulled the image, and does not have it"))),
+        (Some(before), Some(after)) if before.id == after.id => Ok(Change::AlreadyDone),
+        _ => Ok(Change::Made),
+    }
+}
