@@ -5,6 +5,7 @@ mod log_files;
 mod logs;
 mod on_failure;
 mod proxy;
+mod pulls;
 mod references;
 mod template;
 mod validation;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::template::policies::{PolicyTimeout, Refresh, WaitingPolicy, Waits};
 use super::template::surroundings::Surroundings;
 use super::warning::warning;
-use super::{log_files, logs, on_failure, references, volumes};
+use super::{log_files, logs, on_failure, pulls, references, volumes};
 use crate::config::types::TimeSpan;
 use crate::config::{Config, HookPoint, Signal};
 use crate::document::decode::Document;
@@ -32,6 +32,7 @@ pub(super) fn misfits(config: &Config, documents: &[Document], around: &Surround
     logs::find(config, around, &mut warn);
     on_failure::find(config, around, &mut warn);
     log_files::check(config, &mut warn);
+    pulls::check(config, around, &mut warn);
     volumes::options(config, &mut warn);
     references::find(config, around, &mut warn);
     for Exception { path, message, remedy } in exceptions(config, config.logs.agent) {

@@ -15,7 +15,29 @@ const OF_AWS: &str = ":aws:policy/";
 /// AWS managed policies that a container instance may have, each with the actions that it allows for `*`, of those that this
 /// agent and the log agent use.
 /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>, as of March 2026.
-const MANAGED: [(&[&str], &[&str]); 6] = [
+const MANAGED: [(&[&str], &[&str]); 7] = [
+    (
+        &[
+            "AdministratorAccess",
+            "AmazonEC2ContainerRegistryFullAccess",
+            "AmazonEC2ContainerRegistryPowerUser",
+            "AmazonEC2ContainerRegistryPullOnly",
+            "AmazonEC2ContainerRegistryReadOnly",
+            "AmazonEC2ContainerServiceforEC2Role",
+            "AmazonECSTaskExecutionRolePolicy",
+            "AmazonSageMakerFullAccess",
+            "AWSAppRunnerServicePolicyForECRAccess",
+            "EC2InstanceProfileForImageBuilderECRContainerBuilds",
+            "PowerUserAccess",
+            "ReadOnlyAccess",
+        ],
+        &[
+            "ecr:getauthorizationtoken",
+            "ecr:batchgetimage",
+            "ecr:getdownloadurlforlayer",
+            "ecr:batchchecklayeravailability",
+        ],
+    ),
     (
         &[
             "AdministratorAccess",
