@@ -49,6 +49,7 @@ mod hand_over;
 mod help;
 mod hooks;
 mod hostile_input;
+mod image_pulls;
 mod image_store;
 mod instance_metadata;
 mod launch_index;
