@@ -49,6 +49,7 @@ pub const ALL: &[Configuration] = &[
     Configuration { name: "script, conf.d", set_up: script, meanwhile: None, check: None },
     Configuration { name: "hooks", set_up: hooks, meanwhile: None, check: None },
     Configuration { name: "references", set_up: references, meanwhile: None, check: None },
+    Configuration { name: "pulls", set_up: pulls, meanwhile: None, check: None },
     // The files of an earlier run are removed again.
     Configuration { name: "proxy gone", set_up: proxy_gone, meanwhile: None, check: None },
     // The next run's configuration no longer asks for the files that the disturbed run writes.
@@ -219,6 +220,11 @@ fn references() -> Bench {
         options.secrets.values = [("splunk".to_owned(), "shh-of-splunk".to_owned())].into();
     });
     Bench::of(Machine { host })
+}
+
+/// Images before the ECS agent, and beside the run. Docker has each however often it is pulled.
+fn pulls() -> Bench {
+    in_cloud(&format!("{SMALLEST}docker: {{pull: [{{image: nginx, required: true}}, {{image: redis}}]}}\n"))
 }
 
 fn with_proxy() -> Bench {

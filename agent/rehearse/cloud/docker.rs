@@ -96,7 +96,9 @@ pub(super) async fn serve(socket: Option<DockerSocket>, docker: Arc<Docker>) -> 
 impl Docker {
     async fn attend(&self, mut client: BufReader<UnixStream>) -> io::Result<()> {
         let request = self.read(&mut client).await?;
-        let index = self.log.asked(request.clone());
+        // A doctor's pings are no part of what a run asks for.
+        let index = (request.path_and_query != "/_ping").then(|| self.log.asked(request.clone()));
+        let answered = |status| index.into_iter().for_each(|index| self.log.answered(index, status));
         let url = format!("http://docker{}", request.path_and_query);
         let url = url.parse::<url::Url>().map_err(|_| io::ErrorKind::InvalidData)?;
         let path = url.path().strip_prefix(&format!("/v{API}")).unwrap_or(url.path());
@@ -113,7 +115,7 @@ impl Docker {
                 match self.refusal(&request, &repository, &tag) {
                     Some((status, message)) => (status, json!({ "message": message }).to_string()),
                     None => {
-                        self.log.answered(index, 200);
+                        answered(200);
                         return self.pull(client, &repository, &tag).await;
                     }
                 }
@@ -121,7 +123,7 @@ impl Docker {
             ("GET", path) => self.described(path),
             _ => (404, json!({ "message": "page not found" }).to_string()),
         };
-        self.log.answered(index, status);
+        answered(status);
         let head = head(status, &format!("Content-Length: {}", body.len()));
         client.write_all(format!("{head}{body}").as_bytes()).await?;
         client.shutdown().await
