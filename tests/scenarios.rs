@@ -93,6 +93,7 @@ fn with_names(host: &Host, text: &str) -> String {
         (cloud.auto_scaling_endpoint(), "http://AUTO-SCALING"),
         (cloud.ssm_endpoint(), "http://SSM"),
         (cloud.secrets_manager_endpoint(), "http://SECRETS-MANAGER"),
+        (cloud.ecr_endpoint(), "http://ECR"),
         (cloud.proxy_endpoint(), "http://PROXY"),
     ];
     let mut text = text.replace(&host.rehearsal.root.display().to_string(), "");

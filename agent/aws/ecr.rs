@@ -9,8 +9,7 @@ use std::fmt;
 use anyhow::{Result, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::aws::delivery::{ANSWER_LIMIT, CredentialsSource, Delivery, Method, persist_for};
@@ -91,18 +90,6 @@ impl fmt::Debug for Tokens {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    authorization_data: Vec<Authorization>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Authorization {
-    authorization_token: String,
-}
-
 impl Tokens {
     /// Makes an empty set of tokens, which asks AWS through `client`, the outbound client, or has the reason why there is
     /// none. `aws` selects the endpoint.
@@ -153,8 +140,8 @@ impl Tokens {
 
 /// Reads the password out of an answer: its token is the base64 of `AWS:PASSWORD`.
 fn password(body: &[u8]) -> Option<String> {
-    let answer: Answer = serde_json::from_slice(body).ok()?;
-    let token = STANDARD.decode(&answer.authorization_data.first()?.authorization_token).ok()?;
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let token = STANDARD.decode(answer["authorizationData"][0]["authorizationToken"].as_str()?).ok()?;
     let password = String::from_utf8(token).ok()?.strip_prefix("AWS:")?.to_owned();
     Some(password).filter(|password| !password.is_empty())
 }

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use reqwest::header::HeaderValue;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 use url::Url;
 
 use super::pull_progress::Progress;
@@ -34,22 +33,21 @@ pub(super) struct DockerApi {
     base: Url,
 }
 
-/// An image that Docker has.
-#[derive(Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Image {
-    /// The image's ID.
-    pub id: String,
-    /// The repositories that had the image, each with `@` and its digest there.
-    #[serde(default)]
-    repo_digests: Option<Vec<String>>,
-}
+/// An image that Docker has, as Docker describes it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Image(Value);
 
 impl Image {
-    /// Tells whether this is the image of a name with a digest.
+    /// Returns the image's ID.
+    pub fn id(&self) -> Option<&str> {
+        self.0["Id"].as_str()
+    }
+
+    /// Tells whether this is the image of a name with a digest. Docker lists the repositories that had the image, each with
+    /// `@` and its digest there.
     pub fn has_digest_of(&self, name: &ImageName) -> bool {
         let listed = name.listed();
-        self.repo_digests.iter().flatten().any(|digest| *digest == listed)
+        self.0["RepoDigests"].as_array().into_iter().flatten().any(|digest| digest.as_str() == Some(&listed))
     }
 }
 
@@ -60,36 +58,6 @@ pub(super) enum PullError {
     Docker(anyhow::Error),
     /// Docker or the registry has refused the pull, in these words.
     Refused(String),
-}
-
-/// A value in the stream of a pull.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct PullEvent {
-    /// The layer.
-    pub id: Option<String>,
-    /// The state of the layer.
-    pub status: Option<String>,
-    /// The bytes of the layer.
-    pub progress_detail: Option<PullBytes>,
-    error_detail: Option<Message>,
-    error: Option<String>,
-}
-
-/// The bytes of a layer.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct PullBytes {
-    /// The bytes so far.
-    pub current: u64,
-    /// All bytes.
-    pub total: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Message {
-    message: String,
 }
 
 impl DockerApi {
@@ -118,7 +86,9 @@ impl DockerApi {
         let status = answer.status().as_u16();
         let body = http::read_body(answer, ANSWER_LIMIT).await?;
         match status {
-            200 => Ok(Some(serde_json::from_slice(&body).context("Docker describes the image in another form")?)),
+            200 => {
+                Ok(Some(Image(serde_json::from_slice(&body).context("Docker describes the image in another form")?)))
+            }
             404 => Ok(None),
             _ => bail!("Docker does not describe the image: {}", message(status, &body)),
         }
@@ -132,7 +102,7 @@ impl DockerApi {
         &self,
         name: &ImageName,
         auth: Option<&RegistryAuth>,
-        mut progress: impl FnMut(&Progress),
+        progress: &mut dyn FnMut(&Progress),
     ) -> Result<(), PullError> {
         let broken = |error: reqwest::Error| PullError::Docker(anyhow!(http::explain(error)));
         let mut url = self.base.join("images/create").map_err(|error| PullError::Docker(error.into()))?;
@@ -156,8 +126,8 @@ impl DockerApi {
         let mut refusal = None;
         while let Some(chunk) = answer.chunk().await.map_err(broken)? {
             rest.extend_from_slice(&chunk);
-            for event in values::<PullEvent>(&mut rest)? {
-                refusal = refusal.or(event.refusal());
+            for event in values(&mut rest)? {
+                refusal = refusal.or(refusal_in(&event));
                 seen.note(&event);
                 progress(&seen);
             }
@@ -170,20 +140,18 @@ impl DockerApi {
     }
 }
 
-impl PullEvent {
-    /// Returns the words of an error. With an error, Docker ends the stream, whose status was 200 before.
-    fn refusal(&self) -> Option<String> {
-        let detail = self.error_detail.as_ref().map(|detail| &detail.message);
-        detail.or(self.error.as_ref()).cloned()
-    }
+/// Returns the words of an error in the stream of a pull. With an error, Docker ends the stream, whose status was 200 before.
+fn refusal_in(event: &Value) -> Option<String> {
+    let words = event["errorDetail"]["message"].as_str().or(event["error"].as_str());
+    words.map(str::to_owned)
 }
 
 /// Takes the whole values from the beginning of a stream of JSON, and leaves the rest.
 ///
 /// # Errors
 /// The stream is not JSON, or a value in it is too long.
-fn values<T: DeserializeOwned>(stream: &mut Vec<u8>) -> Result<Vec<T>, PullError> {
-    let mut reader = serde_json::Deserializer::from_slice(stream).into_iter::<T>();
+fn values(stream: &mut Vec<u8>) -> Result<Vec<Value>, PullError> {
+    let mut reader = serde_json::Deserializer::from_slice(stream).into_iter();
     let (mut found, mut end) = (Vec::new(), 0);
     loop {
         match reader.next() {
@@ -213,8 +181,9 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 /// Returns Docker's words for an answer that is no success.
 fn message(status: u16, body: &[u8]) -> String {
-    match serde_json::from_slice::<Message>(body) {
-        Ok(Message { message }) if !message.is_empty() => quoted(&message),
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    match answer["message"].as_str() {
+        Some(message) if !message.is_empty() => quoted(message),
         _ => format!("HTTP {status} without a reason"),
     }
 }
@@ -236,17 +205,17 @@ mod tests {
             let (mut rest, mut found) = (Vec::new(), Vec::new());
             for part in [&stream[..cut], &stream[cut..]] {
                 rest.extend_from_slice(part);
-                found.extend(values::<PullEvent>(&mut rest).unwrap());
+                found.extend(values(&mut rest).unwrap());
             }
             assert_eq!(found.len(), 3, "cut at {cut}");
-            assert_eq!(found[2].refusal().as_deref(), Some("no }{"));
+            assert_eq!(refusal_in(&found[2]).as_deref(), Some("no }{"));
             assert!(rest.trim_ascii().is_empty());
         }
     }
 
     #[test]
     fn a_stream_that_is_no_json_or_has_no_end_is_refused() {
-        let failed = |stream: &[u8]| match values::<PullEvent>(&mut stream.to_vec()) {
+        let failed = |stream: &[u8]| match values(&mut stream.to_vec()) {
             Err(PullError::Docker(error)) => error.to_string(),
             other => panic!("{other:?}"),
         };

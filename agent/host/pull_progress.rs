@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::docker_api::PullEvent;
+use serde_json::Value;
 
 /// The most layers that are counted. An image has at most 127.
 const MOST_LAYERS: usize = 256;
@@ -24,19 +24,18 @@ struct Layer {
 
 impl Progress {
     /// Notes a value of the stream.
-    pub fn note(&mut self, event: &PullEvent) {
-        let (Some(id), Some(status)) = (&event.id, &event.status) else { return };
+    pub fn note(&mut self, event: &Value) {
+        let (Some(id), Some(status)) = (event["id"].as_str(), event["status"].as_str()) else { return };
         // That value has the tag in the place of a layer.
         if status.starts_with("Pulling from") || (self.layers.len() >= MOST_LAYERS && !self.layers.contains_key(id)) {
             return;
         }
-        let layer = self.layers.entry(id.clone()).or_default();
-        match (status.as_str(), &event.progress_detail) {
-            ("Pull complete" | "Already exists", _) => layer.is_done = true,
-            ("Download complete", _) => layer.current = layer.total,
-            ("Downloading", Some(bytes)) => {
-                (layer.current, layer.total) = (bytes.current, bytes.total.max(bytes.current))
-            }
+        let layer = self.layers.entry(id.to_owned()).or_default();
+        let bytes = |key: &str| event["progressDetail"][key].as_u64().unwrap_or_default();
+        match status {
+            "Pull complete" | "Already exists" => layer.is_done = true,
+            "Download complete" => layer.current = layer.total,
+            "Downloading" => (layer.current, layer.total) = (bytes("current"), bytes("total").max(bytes("current"))),
             _ => {}
         }
     }

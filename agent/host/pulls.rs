@@ -81,7 +81,7 @@ impl Pulls {
             let mut tokens = tokens.lock().await;
             let most = humantime::format_duration(pull.timeout);
             tracing::info!("pulling {} beside the run, at most {most}", pull.image);
-            let result = pull_within(&sockets, &pull, &mut tokens, pull.timeout, |_| {}).await;
+            let result = pull_within(&sockets, &pull, &mut tokens, pull.timeout, &mut |_| {}).await;
             if let Err(error) = &result {
                 tracing::warn!("{}", not_pulled(&pull.image, error));
             }
@@ -117,7 +117,7 @@ impl Host {
         tracing::info!("{words}");
         self.say_status(&words);
         let (mut said, mut said_at) = (String::new(), Instant::now());
-        let say = |progress: &Progress| {
+        let mut say = |progress: &Progress| {
             if said_at.elapsed() < STATUS_POLL {
                 return;
             }
@@ -128,7 +128,7 @@ impl Host {
             }
         };
         let mut tokens = pulls.tokens.lock().await;
-        match pull_within(&self.docker_sockets(), pull, &mut tokens, allowed, say).await {
+        match pull_within(&self.docker_sockets(), pull, &mut tokens, allowed, &mut say).await {
             Err(error) if !pull.required => {
                 self.warn(not_pulled(&pull.image, &error));
                 Ok(Change::Failed)
@@ -164,14 +164,14 @@ async fn pull_within(
     pull: &Pull,
     tokens: &mut Tokens,
     allowed: Duration,
-    mut say: impl FnMut(&Progress),
+    say: &mut dyn FnMut(&Progress),
 ) -> Result<Change> {
     let began = Instant::now();
     let mut last: Option<Refusal> = None;
     let tries = async {
         let mut pauses = http::pauses(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
-            let refusal = match try_once(sockets, pull, tokens, began + allowed, &mut say).await {
+            let refusal = match try_once(sockets, pull, tokens, began + allowed, say).await {
                 Ok(change) => return Ok(change),
                 Err(refusal) if refusal.is_final => return Err(anyhow!("{refusal}")),
                 Err(refusal) => refusal,
@@ -202,7 +202,7 @@ async fn try_once(
     pull: &Pull,
     tokens: &mut Tokens,
     deadline: Instant,
-    say: impl FnMut(&Progress),
+    say: &mut dyn FnMut(&Progress),
 ) -> Result<Change, Refusal> {
     let (image, socket) = (&pull.image, socket(sockets));
     let of_docker = |error: anyhow::Error| Refusal::of_docker(&socket, &error);
@@ -222,7 +222,7 @@ async fn try_once(
     })?;
     match (before, docker.image(image).await.map_err(of_docker)?) {
         (_, None) => Err(of_docker(anyhow!("it has pulled the image, and does not have it"))),
-        (Some(before), Some(after)) if before.id == after.id => Ok(Change::AlreadyDone),
+        (Some(before), Some(after)) if before.id() == after.id() => Ok(Change::AlreadyDone),
         _ => Ok(Change::Made),
     }
 }

@@ -266,7 +266,7 @@ impl AwsError {
                 "check signal.lifecycle_hook: the group must exist in the instance's region, and have a hook of that \
                 name"
             }
-            (Method::Parameter | Method::Secret, code) => {
+            (Method::Parameter | Method::Secret | Method::RegistryToken, code) => {
                 return of_json_api(method, code, &self.message);
             }
             (Method::InstanceHealth, "ValidationError") => {

@@ -17,6 +17,8 @@ pub(crate) enum Method {
     Parameter,
     /// `GetSecretValue` of Secrets Manager.
     Secret,
+    /// `GetAuthorizationToken` of Amazon ECR.
+    RegistryToken,
 }
 
 impl Method {
@@ -27,6 +29,7 @@ impl Method {
             Self::InstanceHealth => "autoscaling:SetInstanceHealth",
             Self::Parameter => "ssm:GetParameter",
             Self::Secret => "secretsmanager:GetSecretValue",
+            Self::RegistryToken => "ecr:GetAuthorizationToken",
             Self::InstanceIdentity | Self::Iam | Self::WaitHandle => "cloudformation:SignalResource",
         }
     }
@@ -47,6 +50,7 @@ impl Method {
             Self::LifecycleHook | Self::InstanceHealth => "Auto Scaling",
             Self::Parameter => "Systems Manager",
             Self::Secret => "Secrets Manager",
+            Self::RegistryToken => "Amazon ECR",
         }
     }
 
