@@ -148,7 +148,7 @@ async fn go_through(run: &Run<'_>, record: &mut Record, known: &mut Known, stop:
     if let Err(panic) = caught(log_agent::look_at(run.host, &mut record.report, &known.started)).await {
         tracing::warn!("{}", reason_of_panic(&panic));
     }
-    pulls::note_ended(run, record, known);
+    pulls::note_ended(run, record, known).await;
     after_failure::prepare_power_off(run, record, due);
     let ending = end_decided(run, record, &conclusion, deliveries);
     if ending == Ending::Done {

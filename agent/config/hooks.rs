@@ -72,7 +72,7 @@ pub struct Hook {
     pub run: Command,
     /// The longest that the command may take. Then its whole process tree is ended.
     #[serde(default)]
-    pub timeout: HookTimeout,
+    pub timeout: StepTimeout,
     /// The meaning of a failure: it fails the run, or is a warning.
     #[serde(default)]
     pub on_failure: OnFailure,
@@ -146,15 +146,15 @@ impl<'de> Deserialize<'de> for Command {
     }
 }
 
-/// `timeout` of a hook, five minutes unless given.
+/// `timeout` of a hook or a pull, five minutes unless given.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
-pub struct HookTimeout(pub TimeSpan);
+pub struct StepTimeout(pub TimeSpan);
 
-impl Default for HookTimeout {
+impl Default for StepTimeout {
     fn default() -> Self {
-        HookTimeout(TimeSpan(Duration::from_secs(5 * 60)))
+        StepTimeout(TimeSpan(Duration::from_secs(5 * 60)))
     }
 }
 

@@ -1,10 +1,9 @@
 //! `docker.pull`: images that Docker has before tasks ask for them.
 
-use std::time::Duration;
+use serde::Deserialize;
 
-use serde::{Deserialize, Serialize};
-
-use super::types::{ImageName, TimeSpan};
+use super::hooks::StepTimeout;
+use super::types::ImageName;
 
 /// An image that Docker pulls at the first boot, and on a later one where it is gone.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -15,21 +14,9 @@ pub struct ImagePull {
     pub image: ImageName,
     /// The longest that the pull may take.
     #[serde(default)]
-    pub timeout: PullTimeout,
+    pub timeout: StepTimeout,
     /// True if the ECS agent starts only with the image: a pull that fails, fails the run. Otherwise the pull goes on beside the
     /// run, and its failure is a warning.
     #[serde(default)]
     pub required: bool,
-}
-
-/// `timeout` of a pull, five minutes unless given.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct PullTimeout(pub TimeSpan);
-
-impl Default for PullTimeout {
-    fn default() -> Self {
-        PullTimeout(TimeSpan(Duration::from_secs(5 * 60)))
-    }
 }

@@ -1,6 +1,5 @@
 //! The progress of a pull, in layers and bytes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -12,11 +11,12 @@ const MEGABYTE: u64 = 1_000_000;
 /// The progress of a pull.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    layers: BTreeMap<String, Layer>,
+    layers: Vec<Layer>,
 }
 
 #[derive(Debug, Default)]
 struct Layer {
+    id: String,
     is_done: bool,
     current: u64,
     total: u64,
@@ -27,10 +27,17 @@ impl Progress {
     pub fn note(&mut self, event: &Value) {
         let (Some(id), Some(status)) = (event["id"].as_str(), event["status"].as_str()) else { return };
         // That value has the tag in the place of a layer.
-        if status.starts_with("Pulling from") || (self.layers.len() >= MOST_LAYERS && !self.layers.contains_key(id)) {
+        if status.starts_with("Pulling from") {
             return;
         }
-        let layer = self.layers.entry(id.to_owned()).or_default();
+        let at = self.layers.iter().position(|layer| layer.id == id).unwrap_or(self.layers.len());
+        if at == MOST_LAYERS {
+            return;
+        }
+        if at == self.layers.len() {
+            self.layers.push(Layer { id: id.to_owned(), ..Layer::default() });
+        }
+        let layer = &mut self.layers[at];
         let bytes = |key: &str| event["progressDetail"][key].as_u64().unwrap_or_default();
         match status {
             "Pull complete" | "Already exists" => layer.is_done = true,
@@ -43,7 +50,7 @@ impl Progress {
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let layers = self.layers.values();
+        let layers = self.layers.iter();
         write!(f, "{} of {} layers", layers.clone().filter(|layer| layer.is_done).count(), layers.len())?;
         let sum = |bytes: fn(&Layer) -> u64| layers.clone().map(bytes).fold(0, u64::saturating_add) / MEGABYTE;
         match sum(|layer| layer.total) {

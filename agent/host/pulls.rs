@@ -1,12 +1,13 @@
 //! Pulls of images, each tried again until its time is over: awaited, or begun beside the run.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Host;
@@ -34,7 +35,8 @@ const STATUS_POLL: Duration = Duration::from_secs(1);
 pub struct Pulls {
     /// One pull at a time has the tokens, so that the pulls come one after the other.
     tokens: Arc<Mutex<Tokens>>,
-    begun: JoinSet<Pulled>,
+    /// In the order in which they end.
+    begun: VecDeque<JoinHandle<Pulled>>,
 }
 
 /// A pull that has ended.
@@ -56,7 +58,7 @@ impl Pulls {
 
     /// Begins with no pull.
     pub fn new(tokens: Tokens) -> Self {
-        Pulls { tokens: Arc::new(Mutex::new(tokens)), begun: JoinSet::new() }
+        Pulls { tokens: Arc::new(Mutex::new(tokens)), begun: VecDeque::new() }
     }
 
     /// Returns the pulls that go on.
@@ -65,19 +67,21 @@ impl Pulls {
     }
 
     /// Takes a pull that has ended meanwhile.
-    pub fn take_ended(&mut self) -> Option<Pulled> {
-        ended(self.begun.try_join_next()?)
+    pub async fn take_ended(&mut self) -> Option<Pulled> {
+        if self.begun.front()?.is_finished() { self.next().await } else { None }
     }
 
     /// Waits until a pull has ended; returns nothing if none goes on.
     pub async fn next(&mut self) -> Option<Pulled> {
-        ended(self.begun.join_next().await?)
+        let ended = self.begun.front_mut()?.await;
+        self.begun.pop_front();
+        ended.inspect_err(|error| tracing::error!("a pull ended by a bug in ecs-firstrun: {error}")).ok()
     }
 
     /// Begins a pull that nobody waits for, among the tasks of the run's thread.
     fn begin(&mut self, sockets: Sockets, pull: &Pull) {
         let (tokens, pull) = (Arc::clone(&self.tokens), pull.clone());
-        self.begun.spawn_local(async move {
+        self.begun.push_back(spawn_local(async move {
             let mut tokens = tokens.lock().await;
             let most = humantime::format_duration(pull.timeout);
             tracing::info!("pulling {} beside the run, at most {most}", pull.image);
@@ -86,17 +90,13 @@ impl Pulls {
                 tracing::warn!("{}", not_pulled(&pull.image, error));
             }
             Pulled { image: pull.image, result }
-        });
+        }));
     }
 }
 
 /// Returns the words for a pull that has failed.
 pub fn not_pulled(image: &ImageName, error: &anyhow::Error) -> String {
     format!("the image {image} was not pulled: {error:#}")
-}
-
-fn ended(joined: Result<Pulled, tokio::task::JoinError>) -> Option<Pulled> {
-    joined.inspect_err(|error| tracing::error!("a pull ended by a bug in ecs-firstrun: {error}")).ok()
 }
 
 /// The places of Docker's socket.

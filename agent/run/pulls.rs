@@ -28,9 +28,9 @@ pub(super) fn keep(host: &Host, state: &mut State, image: &ImageName) {
 }
 
 /// Notes the pulls that have ended meanwhile: their failures are warnings of the report.
-pub(super) fn note_ended(run: &Run<'_>, record: &mut Record, known: &mut Known) {
+pub(super) async fn note_ended(run: &Run<'_>, record: &mut Record, known: &mut Known) {
     let Some(pulls) = &mut known.pulls else { return };
-    while let Some(pulled) = pulls.take_ended() {
+    while let Some(pulled) = pulls.take_ended().await {
         let warning = noted(run, &mut record.state, &pulled);
         record.report.warnings.extend(warning);
     }
@@ -40,7 +40,7 @@ pub(super) fn note_ended(run: &Run<'_>, record: &mut Record, known: &mut Known) 
 pub(super) async fn wait_for_the_rest(run: &Run<'_>, record: &mut Record, known: &mut Known, stop: &mut Stop) {
     let Some(pulls) = known.pulls.as_mut().filter(|pulls| pulls.left() > 0) else { return };
     let line = run.host.status();
-    loop {
+    while pulls.left() > 0 {
         let left = pulls.left();
         let images = if left == 1 { "image" } else { "images" };
         run.host.say_status(&format!("{line}; pulling {left} more {images}"));
@@ -50,7 +50,7 @@ pub(super) async fn wait_for_the_rest(run: &Run<'_>, record: &mut Record, known:
                     record.add_warning(run, warning);
                 }
             }
-            Some(None) => break,
+            Some(None) => {}
             None => {
                 tracing::warn!("the run was stopped: what Docker has not pulled yet, it pulls on the next boot");
                 break;
