@@ -75,7 +75,9 @@ fn judge(place: &str, variables: &Variables, needed: &[(&str, &str)]) -> Option<
 fn of_ecs_config(host: &Host) -> Result<Variables, Finding> {
     let text = host.read(ECS_CONFIG).map_err(not_made)?.unwrap_or_default();
     let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
-    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    let mut variables = Variables::new();
+    variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    Ok(variables)
 }
 
 /// Returns the proxy in the ECS agent's own configuration, where its URL may lack a scheme.
@@ -125,7 +127,9 @@ fn of_file(host: &Host, unit: &str, named: &str) -> Result<Variables, Finding> {
     let text = text.unwrap_or_default();
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
     let pairs = lines.filter_map(|line| line.split_once('='));
-    Ok(pairs.map(|(name, value)| (name.trim().to_uppercase(), unquoted(value.trim()))).collect())
+    let mut variables = Variables::new();
+    variables.extend(pairs.map(|(name, value)| (name.trim().to_uppercase(), unquoted(value.trim()))));
+    Ok(variables)
 }
 
 /// Removes the quotes from a value of an `EnvironmentFile=`, which may be quoted as in a shell.

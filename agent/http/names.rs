@@ -73,8 +73,14 @@ async fn ask(resolvers: Resolvers, name: &str) -> Result<Vec<SocketAddr>, NetErr
     let other = other.filter(|other| other.query().name() == first.query().name());
     let addresses = [Some(&first), other.as_ref()].into_iter().flatten().flat_map(LookupIp::iter);
     let mut addresses: Vec<SocketAddr> = addresses.map(|ip| (ip, 0).into()).collect();
-    addresses.sort_by_key(SocketAddr::is_ipv4);
+    sort(&mut addresses);
     Ok(addresses)
+}
+
+/// Puts IPv6 before IPv4, and leaves the order of each as it is.
+fn sort(addresses: &mut Vec<SocketAddr>) {
+    let of_ipv4: Vec<_> = addresses.extract_if(.., |address| address.is_ipv4()).collect();
+    addresses.extend(of_ipv4);
 }
 
 /// Makes the client answer for the names in `file`, which has the form of `/etc/hosts`, from that file alone.
@@ -101,7 +107,7 @@ fn addresses(text: &str) -> BTreeMap<String, Vec<SocketAddr>> {
             addresses.push((address, 0).into());
         }
     }
-    found.values_mut().for_each(|addresses| addresses.sort_by_key(SocketAddr::is_ipv4));
+    found.values_mut().for_each(sort);
     found
 }
 

@@ -92,7 +92,9 @@ impl HandedOver {
 /// Reads the variables of the shell original that are set and not empty.
 pub fn shell_variables() -> BTreeMap<String, String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    SHELL_VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), set(name)?))).collect()
+    let mut variables = BTreeMap::new();
+    variables.extend(SHELL_VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), set(name)?))));
+    variables
 }
 
 fn instance_user_data(host: &Host) -> Option<String> {

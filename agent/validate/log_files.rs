@@ -87,8 +87,8 @@ fn shared_streams(config: &Config, warn: &mut impl FnMut(&[&str], String, &str))
         log.is_some_and(|log| config.logs.files.iter().any(|file| file.path.as_str() == log.path))
     };
     let of_host = groups().filter(|group| !listed(group));
-    let mut ends: BTreeMap<_, _> =
-        of_host.map(|group| ((names.group(group), names.stream(None)), group.to_owned())).collect();
+    let mut ends = BTreeMap::new();
+    ends.extend(of_host.map(|group| ((names.group(group), names.stream(None)), group.to_owned())));
     for (index, file) in config.logs.files.iter().enumerate().filter(|(_, file)| !is_pattern(file.path.as_str())) {
         let end = (names.group_of(file), names.stream(Some(file)));
         let Some(other) = ends.insert(end, file.path.to_string()) else { continue };

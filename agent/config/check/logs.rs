@@ -117,8 +117,8 @@ fn check_retention<'a>(config: &Config, files: impl Iterator<Item = (&'a LogFile
     let listed = |log: &&HostLog| config.logs.files.iter().any(|file| file.path.as_str() == log.path);
     let of_host = config.logs.retention_days.map(|days| (days, "`logs.retention_days`".to_owned()));
     let host_logs = ALL_HOST_LOGS.iter().filter(|log| !listed(log)).map(|log| names.group(log.group).to_lowercase());
-    let mut known: BTreeMap<String, _> =
-        of_host.into_iter().flat_map(|days| host_logs.clone().map(move |group| (group, days.clone()))).collect();
+    let mut known: BTreeMap<String, _> = BTreeMap::new();
+    known.extend(of_host.into_iter().flat_map(|days| host_logs.clone().map(move |group| (group, days.clone()))));
     for (file, index) in files {
         let Some(days) = file.retention_days.or(config.logs.retention_days) else { continue };
         let group = names.group_of(file).to_lowercase();

@@ -91,7 +91,9 @@ impl<'a> World<'a> {
             }
             _ => None,
         });
-        of_conditions.chain(of_parameters).collect()
+        let mut traits = Traits::new();
+        traits.extend(of_conditions.chain(of_parameters));
+        traits
     }
 
     /// Goes a level deeper; returns nothing beyond the limits of depth or steps.
