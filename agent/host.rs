@@ -46,7 +46,7 @@ pub use unit_state::{Life, UnitState};
 pub(crate) use units::{UNIT_FILES, is_unit_file};
 pub use wait::{HELD_UP, Unmet};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 use crate::ecs_agent::EcsAgent;
@@ -54,18 +54,12 @@ use crate::plan::Action;
 use crate::report::Change;
 
 impl Host {
-    /// Brings about the end state of an action. A wait for the registration asks the ECS agent. A pull that goes on beside
-    /// the run is added to the pulls.
+    /// Brings about the end state of an action. A wait for the registration asks the ECS agent. A pull is for
+    /// [`Host::pull_image`], which needs the tokens of the run.
     ///
     /// # Errors
     /// The error that prevented the end state.
-    pub async fn perform(
-        &self,
-        action: &Action,
-        ecs_agent: &EcsAgent,
-        pulls: &mut Pulls,
-        deadline: Instant,
-    ) -> Result<Change> {
+    pub async fn perform(&self, action: &Action, ecs_agent: &EcsAgent, deadline: Instant) -> Result<Change> {
         match action {
             Action::WriteFile(file) => {
                 self.mark(&file.path, &file.read_by, || {
@@ -96,7 +90,7 @@ impl Host {
             Action::Mount { unit, device, label, mount } => self.ensure_mounted(unit, device, label, mount).await,
             Action::NotifyReady => self.release(),
             Action::RunHook(hook) => self.run_hook(hook, deadline).await,
-            Action::PullImage(pull) => self.pull_image(pull, pulls, deadline).await,
+            Action::PullImage(pull) => bail!("{} can't be pulled without the tokens of the run", pull.image),
             Action::WaitFor(condition) => self.wait_for(condition, ecs_agent, deadline).await,
         }
     }

@@ -114,6 +114,7 @@ async fn run_or_hand_over(options: &Options, host: &Host) -> Ending {
 /// them.
 async fn go_through(run: &Run<'_>, record: &mut Record, known: &mut Known, stop: &mut Stop) -> Ending {
     let worked = stop.unless_told(caught(work(run, record, known))).await;
+    pulls::note_ended(run, record, known).await;
     let ended = match worked {
         Some(result) => result.unwrap_or_else(Ended::Panicked),
         None => return end_interrupted(run, record, "the run was stopped, for example by a shutdown"),
@@ -138,6 +139,7 @@ async fn go_through(run: &Run<'_>, record: &mut Record, known: &mut Known, stop:
         Some(Ok(deliveries)) => deliveries,
         Some(Err(panic)) => return end_without_telling(run, record, known.stage(), &panic),
         None => {
+            pulls::note_ended(run, record, known).await;
             let deliveries = deliveries_of_stopped_run(run.host, &record.report);
             return end_decided(run, record, &conclusion, deliveries);
         }
@@ -151,9 +153,7 @@ async fn go_through(run: &Run<'_>, record: &mut Record, known: &mut Known, stop:
     pulls::note_ended(run, record, known).await;
     after_failure::prepare_power_off(run, record, due);
     let ending = end_decided(run, record, &conclusion, deliveries);
-    if ending == Ending::Done {
-        pulls::wait_for_the_rest(run, record, known, stop).await;
-    }
+    pulls::wait_for_the_rest(run, record, known, stop).await;
     after_failure::power_off(run, record, known, stop).await;
     ending
 }

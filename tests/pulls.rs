@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::{CloudOptions, ECR_PASSWORD, EcrAnswer, PullAnswer, Request, Server};
+use ecs_firstrun::rehearse::cloud::{
+    CfnAnswer, CloudOptions, ECR_PASSWORD, EcrAnswer, PullAnswer, Registration, Request, Server,
+};
 use ecs_firstrun::report::{Change, Outcome};
 use nix::sys::signal::Signal;
 
@@ -72,7 +74,7 @@ fn a_required_image_is_there_before_the_ecs_agent_and_the_others_are_pulled_besi
 #[test]
 fn the_token_is_in_the_request_to_docker_and_nowhere_else() {
     let pulls = format!("{{image: '{ECR}/base:7', required: true}}, {{image: '{ECR}/denied:1'}}");
-    let words = format!("denied: token={ECR_PASSWORD}");
+    let words = format!("denied: {ECR_PASSWORD} is not known");
     let refused = answers(&format!("{ECR}/denied"), &[PullAnswer::Fails(words)]);
     let host = host(&pulls, |options| options.pulls = [refused].into());
     let ended = host.call(&["-v", "run"], &[]);
@@ -86,7 +88,7 @@ fn the_token_is_in_the_request_to_docker_and_nowhere_else() {
     for text in files.chain([ended.stdout, ended.stderr, shown]) {
         assert!(!text.contains(ECR_PASSWORD) && !text.contains("RWNyVG9rZW5DYW5hcnk"), "{text}");
     }
-    assert_warned(&host, "denied: token=***");
+    assert_warned(&host, "denied: *** is not known");
 }
 
 #[test]
@@ -114,7 +116,7 @@ fn an_image_that_was_pulled_is_not_asked_for_on_a_later_boot_unless_it_is_gone()
 #[test]
 fn a_required_image_that_cannot_be_had_fails_the_run_before_the_ecs_agent_starts() {
     let image = format!("{{image: '{ECR}/base:7', required: true, timeout: 2s}}");
-    let denied = "ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and ecr:BatchCheckLayerAvailability";
+    let denied = "ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer";
     let of_docker: [(PullAnswer, &str); 4] = [
         (PullAnswer::Refused(500, "Head \"https://x/v2/\": no basic auth credentials".into()), denied),
         (PullAnswer::Fails("denied: Your authorization token has expired.".into()), denied),
@@ -163,7 +165,7 @@ fn what_may_pass_is_tried_again() {
     let tries = [
         PullAnswer::BreaksOff,
         PullAnswer::Refused(500, "Get \"https://x/v2/\": dial tcp: i/o timeout".into()),
-        PullAnswer::Fails("toomanyrequests: slow down".into()),
+        PullAnswer::Fails("net/http: TLS handshake timeout".into()),
     ];
     let host = host(&pulls, |options| {
         options.pulls = [answers(&format!("{ECR}/base"), &tries)].into();
@@ -190,6 +192,61 @@ fn the_signal_does_not_wait_for_a_pull_that_is_not_required_and_the_run_does() {
     host.one_signal("SUCCESS");
     assert_eq!(pulled(&host).len(), 2);
     assert!(host.text(STATE).contains("\"slow\"") && !status(&host).contains("pulling"), "{}", status(&host));
+}
+
+#[test]
+fn a_pull_goes_on_where_nobody_took_the_signal() {
+    let slow = answers("slow", &[PullAnswer::After(Duration::from_secs(3))]);
+    let host = host("{image: slow, timeout: 20s}", |options| {
+        options.pulls = [slow].into();
+        options.cloudformation = vec![CfnAnswer::AccessDenied; 2].into();
+    });
+    let ended = host.run();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(host.text(STATE).contains("\"slow\""), "{}", ended.stderr);
+}
+
+#[test]
+fn a_run_that_fails_ends_the_pulls_beside_it() {
+    let slow = answers("slow", &[PullAnswer::After(Duration::from_secs(60))]);
+    let text = user_data("{image: slow, timeout: 2m}").replace("Instances}", "Instances, timeout: 3s}");
+    let host = Host::in_cloud(&text, |options| {
+        options.pulls = [slow].into();
+        options.registration = Registration::Never;
+    });
+    let ended = host.run();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the run has failed, which ends the pulls beside it"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_image_that_was_pulled_before_a_stop_is_not_forgotten() {
+    let host = host("{image: nginx}", |options| options.registration = Registration::Never);
+    let ended = host.run_and(|pid| {
+        // Docker describes the image before the pull and after it.
+        until(|| host.requests(Server::Docker).iter().filter(|request| request.method == "GET").count() == 2);
+        std::thread::sleep(Duration::from_millis(500));
+        kill(pid, Signal::SIGTERM);
+    });
+    assert_eq!(host.report().outcome, Outcome::Interrupted, "{}", ended.stderr);
+    assert!(host.text(STATE).contains("\"nginx\""), "{}", ended.stderr);
+}
+
+#[test]
+fn each_region_has_a_token_of_its_own() {
+    let pulls = format!(
+        "{{image: '{ECR}/base:7'}}, {{image: '{ECR}/more:7'}}, {{image: '{}/base:7'}}",
+        ECR.replace("eu-central-1", "us-east-1")
+    );
+    let host = host(&pulls, |_| {});
+    succeeded(&host.run());
+    let scopes: Vec<_> = host
+        .requests(Server::Ecr)
+        .iter()
+        .map(|request| request.header("authorization").unwrap().split('/').nth(2).unwrap().to_owned())
+        .collect();
+    assert_eq!(scopes, ["eu-central-1", "us-east-1"]);
+    assert_eq!(host.report().warnings, [""; 0]);
 }
 
 #[test]

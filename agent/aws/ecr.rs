@@ -13,22 +13,16 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::aws::delivery::{ANSWER_LIMIT, CredentialsSource, Delivery, Method, persist_for};
-use crate::aws::endpoint::Service;
+use crate::aws::endpoint::{Service, domain_of};
 use crate::aws::sdk::Sdk;
 use crate::config::Aws;
+use crate::secrets;
 
 /// The operation, as `X-Amz-Target` has it.
 const OPERATION: &str = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
 
-/// The ends of the registries' host names, each with the domain of its partition. A token is sent to no other host.
-const DOMAINS: [(&str, &str); 6] = [
-    ("amazonaws.com", "amazonaws.com"),
-    ("amazonaws.com.cn", "amazonaws.com.cn"),
-    ("on.aws", "amazonaws.com"),
-    ("c2s.ic.gov", "c2s.ic.gov"),
-    ("sc2s.sgov.gov", "sc2s.sgov.gov"),
-    ("amazonaws.eu", "amazonaws.eu"),
-];
+/// The end of the names of registries that have IPv4 and IPv6 addresses.
+const DUAL_STACK: &str = "on.aws";
 
 /// A private registry, known by its host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +32,11 @@ pub struct Registry<'a> {
     pub account: &'a str,
     /// The region.
     pub region: &'a str,
-    partition_domain: &'static str,
 }
 
 impl<'a> Registry<'a> {
     /// Reads the name of a host, such as `123456789012.dkr.ecr.eu-central-1.amazonaws.com`. None if the host is no private
-    /// registry of Amazon ECR.
+    /// registry of Amazon ECR: a token is sent to no other host.
     pub fn of(host: &'a str) -> Option<Self> {
         let (account, rest) = host.split_once('.')?;
         let rest = ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."]
@@ -53,8 +46,8 @@ impl<'a> Registry<'a> {
         let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
         let is_region =
             !region.is_empty() && region.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-        let (_, partition_domain) = DOMAINS.iter().find(|(known, _)| *known == domain)?;
-        (is_account && is_region).then_some(Registry { host, account, region, partition_domain })
+        let is_domain = domain == domain_of(region) || domain == DUAL_STACK;
+        (is_account && is_region && is_domain).then_some(Registry { host, account, region })
     }
 }
 
@@ -106,20 +99,24 @@ impl Tokens {
             Some(password) => password.clone(),
             None => {
                 let password = self.ask(registry, deadline).await?;
+                secrets::remember(&password);
                 self.known.insert(registry.region.to_owned(), password.clone());
                 password
             }
         };
         let auth = json!({ "username": "AWS", "password": password, "serveraddress": registry.host });
         // Docker ignores what it can't decode, and pulls without authentication then.
-        Ok(RegistryAuth(URL_SAFE.encode(auth.to_string())))
+        let auth = URL_SAFE.encode(auth.to_string());
+        // A registry, or Docker, may repeat it in its words.
+        secrets::remember(&auth);
+        Ok(RegistryAuth(auth))
     }
 
     async fn ask(&self, registry: Registry<'_>, deadline: Instant) -> Result<String> {
         let client = self.client.as_ref().map_err(|why| anyhow!("{why}"))?;
         let sdk = Sdk::new(registry.region, client, &self.credentials)?;
         let how = (Method::RegistryToken, ANSWER_LIMIT);
-        let endpoint = Service::Ecr.endpoint(registry.region, registry.partition_domain, self.aws);
+        let endpoint = Service::Ecr.endpoint(registry.region, "", self.aws);
         let asked = persist_for(Method::RegistryToken, deadline, async || {
             sdk.json(how, (Service::Ecr, registry.region), &endpoint, OPERATION, &json!({})).await
         });
@@ -152,15 +149,15 @@ mod tests {
 
     #[test]
     fn a_token_is_sent_to_registries_of_amazon_alone() {
-        let known =
-            |host| Registry::of(host).map(|registry| (registry.account, registry.region, registry.partition_domain));
-        for (host, region, domain) in [
-            ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "eu-central-1", "amazonaws.com"),
-            ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1", "amazonaws.com"),
-            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1", "amazonaws.com.cn"),
-            ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1", "amazonaws.com"),
+        let known = |host| Registry::of(host).map(|registry| (registry.account, registry.region));
+        for (host, region) in [
+            ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "eu-central-1"),
+            ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", "eu-isoe-west-1"),
+            ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
         ] {
-            assert_eq!(known(host), Some(("123456789012", region, domain)));
+            assert_eq!(known(host), Some(("123456789012", region)));
         }
         for host in [
             "docker.io",
@@ -168,6 +165,7 @@ mod tests {
             "123456789012.dkr.ecr.eu-central-1.amazonaws.com.evil.net",
             "123456789012.dkr.ecr.eu-central-1.amazonaws.com:443",
             "123456789012.dkr.ecr.evil.net",
+            "123456789012.dkr.ecr.cn-north-1.amazonaws.com",
             "12345678901.dkr.ecr.eu-central-1.amazonaws.com",
             "evil.123456789012.dkr.ecr.eu-central-1.amazonaws.com",
             "123456789012.dkr.ecr.eu_1.amazonaws.com",

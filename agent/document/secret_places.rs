@@ -3,13 +3,16 @@
 //! A mistake is shown with its line, and the very mistake may make a secret look like something else. So the values of some
 //! keys are secret in any form. The text around our part of a document is somebody else's, and is secret too.
 
+mod keys;
+
 use std::ops::Range;
+
+use self::keys::{Visibility, canonical, meant, shown};
 
 use super::SECTIONS;
 use super::yaml::{Entry, Loaded, Node, Value};
 use crate::ecs_variables::{VariableKind, kind};
 use crate::secrets::{is_secret_key, secret_ranges, secret_value, url_secrets};
-use crate::text::nearest;
 
 /// The part of a document that is ours.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,69 +79,9 @@ fn is_reference(node: &Node) -> bool {
     KEYS[..2].iter().any(|key| node.get(key).is_some()) && node.entries().iter().all(is_name)
 }
 
-/// The parts of a value that a message may show.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Visibility {
-    /// All but the user info and the query of URLs.
-    All,
-    /// Like `All`, but without the user info of a URL that lacks its scheme.
-    Proxy,
-    /// No part.
-    Nothing,
-}
-
-/// Tells which parts of a value may be shown, by the keys above it. `keys` ends with the value's own key.
-fn shown(keys: &[&str], is_mapping: bool, is_text: bool) -> Visibility {
-    match keys {
-        [.., last] if is_secret_key(last) => Visibility::Nothing,
-        ["proxy"] if is_mapping || is_text => Visibility::Proxy,
-        ["proxy", "no_proxy", ..] => Visibility::Proxy,
-        ["proxy", "url"] if is_text => Visibility::Proxy,
-        ["proxy", ..] => Visibility::Nothing,
-        ["docker", "daemon"] | ["ecs", "config"] if !is_mapping => Visibility::Nothing,
-        ["hooks", .., "name" | "timeout" | "on_failure" | "every_boot"] => Visibility::Proxy,
-        // A command may have a secret among its arguments, and may stand under a wrong key.
-        ["hooks", .., "run"] => Visibility::Nothing,
-        ["hooks", ..] if is_text => Visibility::Nothing,
-        // People may give the URL in base64, as cfn-signal takes it.
-        ["signal", "wait_handle"] if !is_mapping => Visibility::Nothing,
-        // The keys of an object tell which of its values are secret. An unknown variable may be secret, and a proxy's URL
-        // may hold a secret.
-        ["ecs", "config", name] => match kind(name) {
-            None | Some(VariableKind::Elsewhere("proxy.url")) => Visibility::Nothing,
-            Some(VariableKind::Object) if !is_mapping => Visibility::Nothing,
-            Some(_) => Visibility::All,
-        },
-        // People write whole URLs even where a name is wanted.
-        ["docker", "daemon" | "pull", ..] | ["ecs", "cluster"] | ["signal", ..] => Visibility::Proxy,
-        [section, ..] if SECTIONS.contains(section) => Visibility::All,
-        _ => Visibility::Proxy,
-    }
-}
-
-/// Replaces each misspelt key of ours in a path by the key that it resembles.
-fn canonical(keys: &[String]) -> Vec<&str> {
-    let mut path: Vec<&str> = Vec::new();
-    for key in keys {
-        path.push(meant(&path, key));
-    }
-    path
-}
-
-/// Returns the key that is meant below a path: the key itself, or the key of ours that it resembles.
-fn meant<'k>(above: &[&str], key: &'k str) -> &'k str {
-    let known: &[&'static str] = match above {
-        [] => &SECTIONS,
-        ["ecs"] => &["cluster", "attributes", "tags", "config"],
-        ["docker"] => &["data_root", "daemon", "pull"],
-        ["signal"] => &["stack", "resource", "region", "auth", "timeout", "wait_handle", "lifecycle_hook"],
-        // Below `proxy`, a misspelt key counts as no key of ours, so that its value is not shown.
-        _ => return key,
-    };
-    match known.contains(&key) {
-        true => key,
-        false => nearest(key, known.iter().copied()).unwrap_or(key),
-    }
+/// Tells whether two texts are the name of an image, without a user, and its digest.
+fn is_image(name: &str, digest: &str) -> bool {
+    !name.contains('@') && ["sha256:", "sha512:"].iter().any(|kind| digest.starts_with(kind))
 }
 
 /// Tells whether a text contains a URL. Most texts have no colon, which is checked first.
@@ -200,7 +143,7 @@ impl SecretFinder<'_> {
                 }
                 match text.rsplit_once('@').filter(|_| !has_url(text)) {
                     // What stands before the digest of an image is its name.
-                    Some((_, digest)) if keys.contains(&"pull") && digest.starts_with("sha") => self.value(node, keys),
+                    Some((name, digest)) if keys.contains(&"pull") && is_image(name, digest) => self.value(node, keys),
                     Some((before, _)) if is_proxy || before.contains(':') => self.user_info(node),
                     _ => self.value(node, keys),
                 }
@@ -315,7 +258,7 @@ impl SecretFinder<'_> {
         let mut is_hidden = match (self.is_ours, keys) {
             (true, ["proxy", "url" | "no_proxy", ..]) => !self.text[from..].trim_start().starts_with('{'),
             (true, keys) if keys.iter().any(|key| is_secret_key(key)) => true,
-            (true, ["docker", "daemon", _, ..]) => {
+            (true, ["docker", "daemon" | "pull", _, ..]) => {
                 self.text[from..].lines().next().is_some_and(|line| line.contains('@'))
             }
             (true, keys) => !keys.is_empty() && shown(keys, keys == ["proxy"], is_text) == Visibility::Nothing,

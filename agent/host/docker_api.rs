@@ -2,6 +2,7 @@
 //! <https://docs.docker.com/reference/api/engine/version/v1.44/>
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use reqwest::header::HeaderValue;
@@ -15,10 +16,11 @@ use crate::http;
 use crate::secrets::redact;
 use crate::text::one_line;
 
-/// The version of the API that each Docker from 25 to 29 speaks.
-const VERSION: (u32, u32) = (1, 44);
-/// The header with the newest version that a daemon speaks.
+/// The header with the newest version of the API that a daemon speaks. What is read here has been the same since 1.24, the
+/// oldest that any Docker from 25 on speaks.
 const NEWEST: &str = "api-version";
+/// The longest time for an answer to anything but a pull. A Docker that starts accepts connections before it answers.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// The most bytes of an answer. An image's description has some kilobytes.
 const ANSWER_LIMIT: usize = 1 << 20;
 /// The most bytes of one value in the stream of a pull. Docker's values have some hundred bytes.
@@ -31,24 +33,6 @@ const QUOTED: usize = 500;
 pub(super) struct DockerApi {
     client: reqwest::Client,
     base: Url,
-}
-
-/// An image that Docker has, as Docker describes it.
-#[derive(Debug, PartialEq)]
-pub(super) struct Image(Value);
-
-impl Image {
-    /// Returns the image's ID.
-    pub fn id(&self) -> Option<&str> {
-        self.0["Id"].as_str()
-    }
-
-    /// Tells whether this is the image of a name with a digest. Docker lists the repositories that had the image, each with
-    /// `@` and its digest there.
-    pub fn has_digest_of(&self, name: &ImageName) -> bool {
-        let listed = name.listed();
-        self.0["RepoDigests"].as_array().into_iter().flatten().any(|digest| digest.as_str() == Some(&listed))
-    }
 }
 
 /// The reason why a pull has failed.
@@ -67,27 +51,35 @@ impl DockerApi {
     /// Nobody answers there.
     pub async fn connect(socket: &Path) -> Result<Self> {
         let client = http::over_socket(socket)?;
-        let answer = client.get("http://docker/_ping").send().await.map_err(|error| anyhow!(http::explain(error)))?;
-        if !answer.status().is_success() {
-            bail!("it answers a ping with HTTP {}", answer.status().as_u16());
+        let asked = client.get("http://docker/_ping").timeout(ANSWER_TIME).send().await;
+        let answer = asked
+            .map_err(|error| anyhow!("Docker does not answer at {}: {}", socket.display(), http::explain(error)))?;
+        let status = answer.status();
+        if !status.is_success() {
+            bail!("Docker answers a ping at {} with HTTP {}", socket.display(), status.as_u16());
         }
-        let newest = answer.headers().get(NEWEST).and_then(|value| version(value.to_str().ok()?));
-        let (major, minor) = newest.unwrap_or(VERSION).min(VERSION);
-        Ok(DockerApi { client, base: format!("http://docker/v{major}.{minor}/").parse()? })
+        let newest = answer.headers().get(NEWEST).and_then(|value| value.to_str().ok());
+        let version = newest.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+        let base = format!("http://docker/{}", version.map(|version| format!("v{version}/")).unwrap_or_default());
+        Ok(DockerApi { client, base: base.parse()? })
     }
 
-    /// Returns the image of a name; none if Docker has no such image.
+    /// Returns the ID of the image of a name; none if Docker has no such image. With a digest, Docker must list the image
+    /// under that digest, and not only find it by a tag.
     ///
     /// # Errors
     /// Docker does not tell.
-    pub async fn image(&self, name: &ImageName) -> Result<Option<Image>> {
+    pub async fn image(&self, name: &ImageName) -> Result<Option<String>> {
         let url = self.base.join(&format!("images/{}/json", name.listed()))?;
-        let answer = self.client.get(url).send().await.map_err(|error| anyhow!(http::explain(error)))?;
+        let asked = self.client.get(url).timeout(ANSWER_TIME).send().await;
+        let answer = asked.map_err(|error| anyhow!("Docker does not describe the image: {}", http::explain(error)))?;
         let status = answer.status().as_u16();
         let body = http::read_body(answer, ANSWER_LIMIT).await?;
         match status {
             200 => {
-                Ok(Some(Image(serde_json::from_slice(&body).context("Docker describes the image in another form")?)))
+                let image: Value =
+                    serde_json::from_slice(&body).context("Docker describes the image in another form")?;
+                Ok(is_of(&image, name).then(|| image["Id"].as_str().unwrap_or_default().to_owned()))
             }
             404 => Ok(None),
             _ => bail!("Docker does not describe the image: {}", message(status, &body)),
@@ -104,7 +96,8 @@ impl DockerApi {
         auth: Option<&RegistryAuth>,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<(), PullError> {
-        let broken = |error: reqwest::Error| PullError::Docker(anyhow!(http::explain(error)));
+        let broken =
+            |error: reqwest::Error| PullError::Docker(anyhow!("Docker broke off the pull: {}", http::explain(error)));
         let mut url = self.base.join("images/create").map_err(|error| PullError::Docker(error.into()))?;
         // Without a tag, Docker would pull all tags.
         url.query_pairs_mut().append_pair("fromImage", name.repository()).append_pair("tag", name.digest_or_tag());
@@ -140,6 +133,14 @@ impl DockerApi {
     }
 }
 
+/// Tells whether an image that Docker describes has a name's digest, if the name has one. With containerd's image store,
+/// Docker may find the image of another repository by its digest.
+fn is_of(image: &Value, name: &ImageName) -> bool {
+    let listed = name.listed();
+    let mut digests = image["RepoDigests"].as_array().into_iter().flatten();
+    name.digest().is_none() || digests.any(|digest| digest.as_str() == Some(&listed))
+}
+
 /// Returns the words of an error in the stream of a pull. With an error, Docker ends the stream, whose status was 200 before.
 fn refusal_in(event: &Value) -> Option<String> {
     let words = event["errorDetail"]["message"].as_str().or(event["error"].as_str());
@@ -171,12 +172,6 @@ fn values(stream: &mut Vec<u8>) -> Result<Vec<Value>, PullError> {
         true => Err(PullError::Docker(anyhow!("a value in Docker's answer is longer than {VALUE_LIMIT} bytes"))),
         false => Ok(found),
     }
-}
-
-/// Reads a version of the API, such as `1.44`.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let (major, minor) = text.trim().split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Returns Docker's words for an answer that is no success.
@@ -225,10 +220,17 @@ mod tests {
     }
 
     #[test]
-    fn the_version_of_the_api_is_read() {
-        for (text, expected) in [("1.44", Some((1, 44))), ("1.9", Some((1, 9))), ("", None), ("x.1", None)] {
-            assert_eq!(version(text), expected, "{text}");
+    fn a_digest_counts_only_in_its_own_repository() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let image = serde_json::json!({ "Id": "x", "RepoDigests": [format!("team/base@{digest}")] });
+        let other = format!("base@{digest}");
+        for (name, expected) in
+            [(format!("team/base@{digest}"), true), (format!("docker.io/team/base:7@{digest}"), true), (other, false)]
+        {
+            assert_eq!(is_of(&image, &ImageName::try_from(name.clone()).unwrap()), expected, "{name}");
         }
+        let untagged = ImageName::try_from("team/base".to_owned()).unwrap();
+        assert!(is_of(&serde_json::json!({ "Id": "x" }), &untagged));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! What Docker and registries say of a pull that fails, and what helps against it.
 
 use std::fmt;
-use std::path::Path;
 
 use crate::aws::denial::Denial;
 use crate::aws::ecr::Registry;
 use crate::config::types::ImageName;
 
 /// The permissions that a pull from Amazon ECR needs.
-pub const PERMISSIONS: &str = "ecr:GetAuthorizationToken, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and \
-                               ecr:BatchCheckLayerAvailability";
+const PERMISSIONS: &str = "ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer";
+
+const DOCKER_LOG: &str = "`journalctl -u docker.service` says why";
 
 /// A pull that was refused.
 #[derive(Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub(super) struct Refusal {
     remedy: String,
     /// True if another try would be refused as well.
     pub is_final: bool,
+    /// True if the registry asks for fewer requests.
+    pub is_limit: bool,
 }
 
 /// The causes that Docker's words tell apart. The first that fits counts.
@@ -27,23 +29,30 @@ pub(super) struct Refusal {
 enum Cause {
     Processor,
     Space,
+    Certificate,
+    Limit,
+    /// Amazon S3, where the layers of Amazon ECR are, refuses them.
+    Layers,
+    /// The host refuses something to Docker.
+    Host,
     Denied,
     Missing,
-    Limit,
-    Certificate,
     Way,
 }
 
-const CAUSES: [(Cause, &[&str]); 6] = [
+const CAUSES: [(Cause, &[&str]); 9] = [
     (Cause::Processor, &["no matching manifest", "no match for platform"]),
     (Cause::Space, &["no space left on device", "disk quota exceeded"]),
+    (Cause::Certificate, &["x509:", "certificate"]),
     (Cause::Limit, &["toomanyrequests", "429 Too Many Requests", "rate exceeded"]),
+    (Cause::Layers, &["HTTP 403 response body", "starport-layer-bucket"]),
+    (Cause::Denied, &["denied: permission denied"]),
+    (Cause::Host, &["permission denied", "read-only file system"]),
     (
         Cause::Denied,
         &["no basic auth credentials", "denied", "unauthorized", "not authorized", "403 Forbidden", "401 Unauthorized"],
     ),
     (Cause::Missing, &["manifest unknown", "name unknown", "not known to registry", "not found", "does not exist"]),
-    (Cause::Certificate, &["x509:", "certificate"]),
 ];
 
 impl Refusal {
@@ -53,18 +62,17 @@ impl Refusal {
         let fits = |(_, signs): &&(Cause, &[&str])| signs.iter().any(|sign| small.contains(&sign.to_ascii_lowercase()));
         let cause = CAUSES.iter().find(fits).map_or(Cause::Way, |(cause, _)| *cause);
         let is_final = matches!(cause, Cause::Processor | Cause::Space | Cause::Denied | Cause::Missing);
-        Refusal { remedy: remedy(cause, &words, image), words, is_final }
+        Refusal { remedy: remedy(cause, &words, image), words, is_final, is_limit: cause == Cause::Limit }
     }
 
     /// Judges an error in speaking with Docker, which may be starting, or restarting.
-    pub fn of_docker(socket: &Path, error: &anyhow::Error) -> Self {
-        let words = format!("Docker does not answer at {}: {error:#}", socket.display());
-        Refusal { words, remedy: "`journalctl -u docker.service` says why".to_owned(), is_final: false }
+    pub fn of_docker(error: &anyhow::Error) -> Self {
+        Refusal { words: format!("{error:#}"), remedy: DOCKER_LOG.to_owned(), is_final: false, is_limit: false }
     }
 
     /// Judges AWS's refusal to give a token, which has been asked for until the end already.
     pub fn of_aws(error: &anyhow::Error) -> Self {
-        Refusal { words: format!("{error:#}"), remedy: String::new(), is_final: true }
+        Refusal { words: format!("{error:#}"), remedy: String::new(), is_final: true, is_limit: false }
     }
 }
 
@@ -80,9 +88,19 @@ fn remedy(cause: Cause, words: &str, image: &ImageName) -> String {
     match (cause, registry) {
         (Cause::Processor, _) => "the image has no variant for this processor: push one, or take another instance type".to_owned(),
         (Cause::Space, _) => "give Docker's volume more room, or pull fewer images".to_owned(),
-        (Cause::Limit, _) => {
+        (Cause::Limit, Some(registry)) => format!(
+            "account {} has reached a quota of Amazon ECR in {}: raise the quota, give the pull a longer `timeout`, or pull fewer images",
+            registry.account, registry.region
+        ),
+        (Cause::Limit, None) => {
             "the registry limits pulls without a login: keep a copy of the image in Amazon ECR, as a pull through cache does".to_owned()
         }
+        (Cause::Layers, _) => format!(
+            "the layers are in Amazon S3: the policy of the VPC's endpoint for S3 must permit s3:GetObject for \
+             arn:aws:s3:::prod-{}-starport-layer-bucket/*",
+            registry.map_or("REGION", |registry| registry.region)
+        ),
+        (Cause::Host, _) => DOCKER_LOG.to_owned(),
         (Cause::Denied, Some(registry)) => Denial::of(words).map_or_else(
             || {
                 format!(
@@ -163,6 +181,21 @@ mod tests {
             ("name unknown: The repository with name 'base' does not exist", ECR, true, "and the repository the tag 7"),
             ("no matching manifest for linux/arm64/v8 in the manifest list entries", "a", true, "for this processor"),
             ("write /var/lib/docker/x: no space left on device", "a", true, "more room"),
+            (
+                "toomanyrequests: Rate exceeded",
+                ECR,
+                false,
+                "account 123456789012 has reached a quota of Amazon ECR in eu-",
+            ),
+            (
+                "error pulling image configuration: error parsing HTTP 403 response body: <Error>Access Denied</Error>",
+                ECR,
+                false,
+                "for arn:aws:s3:::prod-eu-central-1-starport-layer-bucket/*",
+            ),
+            ("mkdir /var/lib/docker/tmp: permission denied", ECR, false, "journalctl -u docker.service"),
+            ("denied: Permission denied for \"latest\"", "gcr.io/a", true, "at gcr.io, the image must be public"),
+            ("x509: certificate is not authorized to sign other certificates", "r.local/a", false, "certs.d/r.local"),
             ("toomanyrequests: You have reached your pull rate limit", "a", false, "a copy of the image in Amazon ECR"),
             (
                 "tls: failed to verify certificate: x509: signed by unknown authority",

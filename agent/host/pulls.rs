@@ -27,6 +27,10 @@ use crate::report::Change;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two tries of a pull.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The pause after a registry has asked for fewer requests.
+const LIMIT_PAUSE: Duration = Duration::from_secs(60);
+/// The time that is left of a pull's own when the request for a token ends, so that the reason is that of the request.
+const AFTER_TOKEN: Duration = Duration::from_secs(1);
 /// The least time between two changes of the status line.
 const STATUS_POLL: Duration = Duration::from_secs(1);
 
@@ -49,13 +53,6 @@ pub struct Pulled {
 }
 
 impl Pulls {
-    /// Makes the pulls of a test, which has no registry of Amazon ECR.
-    #[cfg(test)]
-    pub(super) fn without_tokens() -> Self {
-        let credentials = crate::aws::delivery::CredentialsSource::Host { imds_endpoint: None };
-        Self::new(Tokens::new(Err(String::new()), credentials, crate::config::Aws::default()))
-    }
-
     /// Begins with no pull.
     pub fn new(tokens: Tokens) -> Self {
         Pulls { tokens: Arc::new(Mutex::new(tokens)), begun: VecDeque::new() }
@@ -73,9 +70,14 @@ impl Pulls {
 
     /// Waits until a pull has ended; returns nothing if none goes on.
     pub async fn next(&mut self) -> Option<Pulled> {
-        let ended = self.begun.front_mut()?.await;
-        self.begun.pop_front();
-        ended.inspect_err(|error| tracing::error!("a pull ended by a bug in ecs-firstrun: {error}")).ok()
+        loop {
+            let ended = self.begun.front_mut()?.await;
+            self.begun.pop_front();
+            match ended {
+                Ok(pulled) => return Some(pulled),
+                Err(error) => tracing::error!("a pull ended by a bug in ecs-firstrun: {error}"),
+            }
+        }
     }
 
     /// Begins a pull that nobody waits for, among the tasks of the run's thread.
@@ -107,7 +109,7 @@ impl Host {
     ///
     /// # Errors
     /// The reason of a failure with its remedy, if a failure fails the run. Otherwise it is a warning.
-    pub(super) async fn pull_image(&self, pull: &Pull, pulls: &mut Pulls, deadline: Instant) -> Result<Change> {
+    pub async fn pull_image(&self, pull: &Pull, pulls: &mut Pulls, deadline: Instant) -> Result<Change> {
         if pull.beside {
             pulls.begin(self.docker_sockets(), pull);
             return Ok(Change::Made);
@@ -143,8 +145,7 @@ impl Host {
     /// Docker does not tell.
     pub async fn has_image(&self, name: &ImageName) -> Result<bool> {
         let docker = DockerApi::connect(&socket(&self.docker_sockets())).await?;
-        let image = docker.image(name).await?;
-        Ok(image.is_some_and(|image| name.digest().is_none() || image.has_digest_of(name)))
+        Ok(docker.image(name).await?.is_some())
     }
 
     fn docker_sockets(&self) -> Sockets {
@@ -179,8 +180,9 @@ async fn pull_within(
             if last.as_ref().is_none_or(|last| last.words != refusal.words) {
                 tracing::info!("the pull of {} is tried again: {}", pull.image, refusal.words);
             }
+            let pause = if refusal.is_limit { LIMIT_PAUSE } else { pauses.next().unwrap_or(LONGEST_PAUSE) };
             last = Some(refusal);
-            sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+            sleep(pause).await;
         }
     };
     let ended = timeout_at(began + allowed, tries).await;
@@ -205,15 +207,16 @@ async fn try_once(
     say: &mut dyn FnMut(&Progress),
 ) -> Result<Change, Refusal> {
     let (image, socket) = (&pull.image, socket(sockets));
-    let of_docker = |error: anyhow::Error| Refusal::of_docker(&socket, &error);
+    let of_docker = |error: anyhow::Error| Refusal::of_docker(&error);
     let docker = DockerApi::connect(&socket).await.map_err(of_docker)?;
     let before = docker.image(image).await.map_err(of_docker)?;
-    if pull.unless_there && before.as_ref().is_some_and(|there| image.digest().is_none() || there.has_digest_of(image))
-    {
+    if pull.unless_there && before.is_some() {
         return Ok(Change::AlreadyDone);
     }
     let auth = match Registry::of(image.host()) {
-        Some(registry) => Some(tokens.of(registry, deadline).await.map_err(|error| Refusal::of_aws(&error))?),
+        Some(registry) => {
+            Some(tokens.of(registry, deadline - AFTER_TOKEN).await.map_err(|error| Refusal::of_aws(&error))?)
+        }
         None => None,
     };
     docker.pull(image, auth.as_ref(), say).await.map_err(|error| match error {
@@ -221,8 +224,8 @@ async fn try_once(
         PullError::Refused(words) => Refusal::of(words, image),
     })?;
     match (before, docker.image(image).await.map_err(of_docker)?) {
-        (_, None) => Err(of_docker(anyhow!("it has pulled the image, and does not have it"))),
-        (Some(before), Some(after)) if before.id() == after.id() => Ok(Change::AlreadyDone),
+        (_, None) => Err(of_docker(anyhow!("Docker has pulled the image, and does not have it"))),
+        (before, after) if before == after => Ok(Change::AlreadyDone),
         _ => Ok(Change::Made),
     }
 }

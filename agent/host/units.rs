@@ -96,7 +96,6 @@ mod tests {
     use super::*;
     use crate::config::types::Mode;
     use crate::ecs_agent::EcsAgent;
-    use crate::host::Pulls;
     use crate::host::scratch;
     use crate::plan::{Action, Contents, File};
     use crate::well_known::ECS_ENDPOINT;
@@ -112,11 +111,10 @@ mod tests {
         };
         let action = Action::WriteFile(file);
         let (ecs_agent, deadline) = (EcsAgent::new(ECS_ENDPOINT).unwrap(), Instant::now());
-        let mut pulls = Pulls::without_tokens();
-        assert_eq!(host.perform(&action, &ecs_agent, &mut pulls, deadline).await.unwrap(), Change::Made);
+        assert_eq!(host.perform(&action, &ecs_agent, deadline).await.unwrap(), Change::Made);
         assert!(["x.service", "y.service", UNIT_FILES].iter().all(|name| host.is_marked(name)));
         host.remove(&mark_path("x.service")).unwrap();
-        assert_eq!(host.perform(&action, &ecs_agent, &mut pulls, deadline).await.unwrap(), Change::AlreadyDone);
+        assert_eq!(host.perform(&action, &ecs_agent, deadline).await.unwrap(), Change::AlreadyDone);
         assert!(!host.is_marked("x.service"));
         let names: Vec<_> =
             fs::read_dir(host.at("/etc/systemd/system/x.service.d")).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -49,7 +49,7 @@ fn unquoted(value: &str) -> String {
 mod tests {
     use crate::config::tests::configured;
     use crate::ecs_agent::EcsAgent;
-    use crate::host::{Pulls, scratch};
+    use crate::host::scratch;
     use crate::instance::Instance;
     use crate::plan::{Action, plan};
     use crate::well_known::ECS_ENDPOINT;
@@ -67,7 +67,7 @@ mod tests {
             if matches!(planned.action, Action::WriteFile(_) | Action::EditFile(_)) {
                 let soon = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
                 let ecs_agent = EcsAgent::new(ECS_ENDPOINT).unwrap();
-                host.perform(&planned.action, &ecs_agent, &mut Pulls::without_tokens(), soon).await.unwrap();
+                host.perform(&planned.action, &ecs_agent, soon).await.unwrap();
             }
         }
         for (place, expected) in [

@@ -10,7 +10,7 @@ use crate::config::types::Mode;
 use crate::ecs_agent::{EcsAgent, Seen};
 use crate::host::{Edited, EndStateRefused, Host, UNIT_FILES, Wanted, is_unit_file};
 use crate::plan::{Action, Condition, Contents, Edit, Plan, Wait};
-use crate::well_known::{CONFIGURED, ECS_UNIT};
+use crate::well_known::{CONFIGURED, DOCKER_UNIT, ECS_UNIT};
 
 /// The changes that the earlier actions of the plan would have made.
 #[derive(Default)]
@@ -102,7 +102,10 @@ async fn look_for(host: &Host, ecs_agent: &EcsAgent, action: &Action, changed: &
         Action::NotifyReady => host.holds(CONFIGURED, b"", 0o644)?,
         // Commands that have run already are not in the plan.
         Action::RunHook(_) => false,
-        Action::PullImage(pull) => pull.unless_there && host.has_image(&pull.image).await?,
+        // A connection to its socket would start Docker.
+        Action::PullImage(pull) => {
+            pull.unless_there && host.unit_state(DOCKER_UNIT).await?.is_active() && host.has_image(&pull.image).await?
+        }
         // The ECS agent that is registered now would be restarted first.
         Action::WaitFor(Wait { condition: Condition::Registered { .. }, .. }) if changed.marks.contains(ECS_UNIT) => {
             false

@@ -50,7 +50,7 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
     tracing::debug!("the run has {} left", humantime::format_duration(allowed));
     let tells = record.state.decided(known.stage()).is_none() && !recipients.nobody();
     let (region, started) = (known.gathered.identity.region.as_str(), &mut known.started);
-    let pulls = known.pulls.insert(Pulls::new(pulls::tokens(run, config)));
+    let pulls = &mut known.pulls;
     let Record { report, state } = record;
     let before = report.steps.clone();
     let mut announced = 0;
@@ -69,7 +69,13 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
         }
         fail_point!("action");
         log_agent::look_at_image(run.host, action, (config, region), &mut warnings)?;
-        let change = run.host.perform(action, &run.options.ecs_agent, pulls, deadline).await?;
+        let change = match action {
+            Action::PullImage(pull) => {
+                let pulls = pulls.get_or_insert_with(|| Pulls::new(pulls::tokens(run, config)));
+                run.host.pull_image(pull, pulls, deadline).await?
+            }
+            action => run.host.perform(action, &run.options.ecs_agent, deadline).await?,
+        };
         started.note(action, change);
         match (action, change) {
             (Action::RunHook(hook), Change::Made) => {

@@ -9,6 +9,7 @@ use crate::aws::ecr::{Registry, Tokens};
 use crate::config::Config;
 use crate::config::types::ImageName;
 use crate::host::{Host, Pulled, not_pulled};
+use crate::report::Outcome;
 
 /// Makes the tokens of a run. The client for AWS, which reads the host's certificates, is made for Amazon ECR alone.
 pub(super) fn tokens(run: &Run<'_>, config: &Config) -> Tokens {
@@ -36,11 +37,15 @@ pub(super) async fn note_ended(run: &Run<'_>, record: &mut Record, known: &mut K
     }
 }
 
-/// Waits for the pulls that go on after the run's end. A stop of the run ends them, and the next boot pulls again.
+/// Waits for the pulls that go on after a run that has succeeded. A failure or a stop of the run ends them, and the next boot
+/// pulls again.
 pub(super) async fn wait_for_the_rest(run: &Run<'_>, record: &mut Record, known: &mut Known, stop: &mut Stop) {
     let Some(pulls) = known.pulls.as_mut().filter(|pulls| pulls.left() > 0) else { return };
+    if record.report.outcome != Outcome::Success {
+        return tracing::warn!("the run has failed, which ends the pulls beside it");
+    }
     let line = run.host.status();
-    while pulls.left() > 0 {
+    loop {
         let left = pulls.left();
         let images = if left == 1 { "image" } else { "images" };
         run.host.say_status(&format!("{line}; pulling {left} more {images}"));
@@ -50,7 +55,7 @@ pub(super) async fn wait_for_the_rest(run: &Run<'_>, record: &mut Record, known:
                     record.add_warning(run, warning);
                 }
             }
-            Some(None) => {}
+            Some(None) => break,
             None => {
                 tracing::warn!("the run was stopped: what Docker has not pulled yet, it pulls on the next boot");
                 break;

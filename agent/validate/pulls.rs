@@ -10,7 +10,7 @@ use crate::config::{Config, Ecs, ImagePull};
 use crate::text::is_match;
 
 /// The permissions on a repository that a pull from it needs.
-const OF_REPOSITORY: [&str; 3] = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"];
+const OF_REPOSITORY: [&str; 2] = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 const TOKEN: &str = "ecr:GetAuthorizationToken";
 /// The setting of the ECS agent that has it delete images of no task.
 const CLEANUP: &str = "ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP";
@@ -58,7 +58,7 @@ fn deleted(ecs: &Ecs, pull: &ImagePull) -> Option<String> {
     let is_off =
         setting("ECS_DISABLE_IMAGE_CLEANUP") == "true" || setting("ECS_IMAGE_PULL_BEHAVIOR") == "prefer-cached";
     let listed = pull.image.listed();
-    if setting(CLEANUP) != "true" || is_off || setting(SPARED).split(',').any(|spared| spared.trim() == listed) {
+    if setting(CLEANUP) != "true" || is_off || setting(SPARED).split(',').any(|spared| spared == listed) {
         return None;
     }
     Some(match pull.image.digest() {
@@ -95,16 +95,15 @@ fn allows(permissions: &Permissions, action: &str, repository: Option<&str>) -> 
     allowed.is_none_or(|allowed| allowed.into_iter().any(|pattern| covers(pattern, repository)))
 }
 
-/// Tells whether an ARN pattern covers a repository, or everything. The region and the account may be the stack's, which are
-/// not known here, so they are not compared.
+/// Tells whether an ARN pattern covers a repository; without one, whether it is `*`, as an action without a resource needs.
+/// The region and the account may be the stack's, which are not known here, so they are not compared.
 fn covers(pattern: &str, repository: Option<&str>) -> bool {
+    let Some(repository) = repository else { return pattern == "*" };
     let mut parts = pattern.splitn(6, ':').skip(2);
     let service = parts.next().unwrap_or("*");
     let resource = parts.nth(2).unwrap_or("*");
     let is_cut_off = pattern.ends_with('*');
-    is_match(service, "ecr")
-        && (resource != "*" || is_cut_off)
-        && repository.map_or(resource == "*", |name| is_match(resource, name))
+    is_match(service, "ecr") && (resource != "*" || is_cut_off) && is_match(resource, repository)
 }
 
 #[cfg(test)]
@@ -115,8 +114,8 @@ mod tests {
     fn patterns_cover_repositories_as_those_of_iam() {
         for (pattern, of_base, of_all) in [
             ("*", true, true),
-            ("arn:aws:ecr:*", true, true),
-            ("arn:aws:ecr:*:*:*", true, true),
+            ("arn:aws:ecr:*", true, false),
+            ("arn:aws:ecr:*:*:*", true, false),
             ("arn:aws:ecr:us-east-1:210987654321:repository/team/*", true, false),
             ("arn:aws:ecr:*:*:repository/*", true, false),
             ("arn:aws:ecr:*:*:repository/other", false, false),
