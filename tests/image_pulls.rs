@@ -14,9 +14,15 @@ use crate::support::disks::can_run;
 use crate::support::host::Host;
 use crate::support::{repository, skip};
 
-/// Debians, and the directives of their Docker.
-const DOCKERS: [(&str, &str); 3] =
-    [("bookworm", "{}"), ("trixie", "{}"), ("trixie", "{\"features\": {\"containerd-snapshotter\": true}}")];
+/// Debians, the daemon of each, and its directives.
+const DOCKERS: [(&str, &str, &str); 5] = [
+    ("bookworm", "dockerd", "{}"),
+    ("trixie", "dockerd", "{}"),
+    ("trixie", "dockerd", "{\"features\": {\"containerd-snapshotter\": true}}"),
+    ("sid", "dockerd", "{}"),
+    // With containerd's image store.
+    ("sid", "dockerd-29", "{}"),
+];
 /// The registry under names that only its Docker resolves, and on loopback.
 const ECR: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
 const CLOSED: &str = "closed.internal";
@@ -31,10 +37,10 @@ fn the_real_docker_pulls_what_a_run_asks_for_and_its_refusals_are_understood() {
     if !registry.join("usr/bin/docker-registry").exists() {
         return skip("pulls by the real Docker: make setup-dockers could not get a registry");
     }
-    for (suite, daemon) in DOCKERS {
+    for (suite, dockerd, daemon) in DOCKERS {
         let tree = repository("target/lint/dockers").join(suite);
-        if !tree.join("made").exists() {
-            skip(&format!("pulls by the Docker of Debian {suite}: make setup-dockers could not get it"));
+        if !tree.join("usr/sbin").join(dockerd).exists() {
+            skip(&format!("pulls by the {dockerd} of Debian {suite}: make setup-dockers could not get it"));
             continue;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -43,6 +49,7 @@ fn the_real_docker_pulls_what_a_run_asks_for_and_its_refusals_are_understood() {
             .arg(repository("tests/image_pulls/real.sh"))
             .current_dir(folder.path())
             .envs([("TREE", &tree), ("REGISTRY", &registry)])
+            .env("DOCKERD", dockerd)
             .env("DAEMON_JSON", daemon)
             .env("HOSTS", format!("{ECR} {CLOSED}"))
             .env("CREDENTIALS", format!("AWS:{ECR_PASSWORD}"))
@@ -52,8 +59,8 @@ fn the_real_docker_pulls_what_a_run_asks_for_and_its_refusals_are_understood() {
             .spawn()
             .unwrap();
         match digest(&mut docker) {
-            Some(digest) => pulls(&format!("{suite} {daemon}"), &digest, &folder.path().join("docker.sock")),
-            None => panic!("{suite} {daemon}: {:?}", docker.wait_with_output()),
+            Some(digest) => pulls(&format!("{suite} {dockerd} {daemon}"), &digest, &folder.path().join("docker.sock")),
+            None => panic!("{suite} {dockerd} {daemon}: {:?}", docker.wait_with_output()),
         }
         // It ends with its input.
         drop(docker.stdin.take());

@@ -4,6 +4,7 @@
 #
 #   TREE         Debian with docker.io, unpacked
 #   REGISTRY     Debian with docker-registry and openssl, unpacked
+#   DOCKERD      the daemon, such as dockerd
 #   DAEMON_JSON  Docker's configuration
 #   HOSTS        the names
 #   CREDENTIALS  USER:PASSWORD
@@ -63,7 +64,7 @@ done
 chroot "$TREE" containerd &>containerd.log &
 until [[ -S $TREE/run/containerd/containerd.sock ]]; do sleep 0.1; done
 # Without a network of its own: the host's rules are not touched.
-chroot "$TREE" dockerd --iptables=false --ip6tables=false --bridge=none -H unix:///here/docker.sock --pidfile=/run/docker.pid \
+chroot "$TREE" "$DOCKERD" --iptables=false --ip6tables=false --bridge=none -H unix:///here/docker.sock --pidfile=/run/docker.pid \
 	--containerd=/run/containerd/containerd.sock &>dockerd.log &
 docker=(chroot "$TREE" docker -H unix:///here/docker.sock)
 for ((tried = 0; tried < 300; tried++)); do
