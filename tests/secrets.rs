@@ -22,13 +22,16 @@ fn ours(signal: &str, proxy: &str) -> String {
         "signal: {signal}
 {proxy}
 storage: [{{device: /dev/xvdcy, mount: /data}}]
-docker: {{daemon: {{log-opts: {{splunk-token: \"{token}\"}}}}}}
+docker:
+  daemon: {{log-opts: {{splunk-token: \"{token}\", splunk-source: {{ssm: /source}}}}}}
+  pull: [{{image: \"123456789012.dkr.ecr.eu-central-1.amazonaws.com/base:7\"}}]
 hooks: {{before_docker: [{{name: a, run: [test, \"{argument}\"]}}]}}
 ecs:
   cluster: production
   config:
     ECS_ENGINE_AUTH_TYPE: docker
     ECS_ENGINE_AUTH_DATA: {{\"https://index.docker.io/v1/\": {{username: me, password: \"{auth}\"}}}}
+    ECS_LOG_OPTS: {{splunk-token: {{secretsmanager: splunk, key: token}}}}
     AWS_ACCESS_KEY_ID: \"{id}\"
     AWS_SECRET_ACCESS_KEY: \"{key}\"
 wait: {{timeout: 3s}}

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
+use ecs_firstrun::rehearse::cloud::ECR_PASSWORD;
 
 use crate::support::host::{Ended, Tree, tree};
 
@@ -34,6 +35,10 @@ pub enum Canary {
     ImageDnf,
     /// The arguments of a hook. Each user of the host can read a command line, so that of systemd-run may have them.
     HookArgument,
+    /// The value of each reference, as `rehearse` has it.
+    ReferencedValue,
+    /// The password in Amazon ECR's token, as `rehearse` has it.
+    EcrPassword,
     /// The arguments and the environment of `signal`.
     SignalSecret,
 }
@@ -56,7 +61,11 @@ impl Canary {
 
     /// A word that no encoding changes, and nothing else has.
     fn word(self) -> String {
-        format!("{self:?}Canary")
+        match self {
+            Self::ReferencedValue => "rehearsal-secret".to_owned(),
+            Self::EcrPassword => ECR_PASSWORD.to_owned(),
+            _ => format!("{self:?}Canary"),
+        }
     }
 
     /// The secret: characters that are written differently in URLs, in JSON, in YAML and in a shell, between two words that
@@ -81,16 +90,30 @@ impl Canary {
             Self::ProxyPassword | Self::ProxyUser => &PROXY,
             Self::EngineAuthData | Self::AccessKeyId | Self::SecretAccessKey => &["etc/ecs/ecs.config"],
             Self::DockerToken => &["etc/docker/daemon.json"],
+            Self::ReferencedValue => &["etc/docker/daemon.json", "etc/ecs/ecs.config"],
             Self::ImageDocker => &["etc/docker/daemon.json", "var/lib/ecs-firstrun/image/daemon.json"],
             Self::ImageEcs => &["etc/ecs/ecs.config"],
             Self::ImageDnf => &["etc/dnf/dnf.conf"],
-            Self::WaitHandle | Self::ShellPart | Self::CloudConfig | Self::HookArgument | Self::SignalSecret => &[],
+            Self::WaitHandle
+            | Self::ShellPart
+            | Self::CloudConfig
+            | Self::HookArgument
+            | Self::EcrPassword
+            | Self::SignalSecret => &[],
         }
     }
 
     /// Tells whether the canary belongs to the user data, which the state keeps.
     fn is_of_user_data(self) -> bool {
-        !matches!(self, Self::ImageDocker | Self::ImageEcs | Self::ImageDnf | Self::SignalSecret)
+        !matches!(
+            self,
+            Self::ImageDocker
+                | Self::ImageEcs
+                | Self::ImageDnf
+                | Self::ReferencedValue
+                | Self::EcrPassword
+                | Self::SignalSecret
+        )
     }
 
     /// The canaries that these bytes show: as they are (in whatever case), in base64 at any offset, in hexadecimal, or as `{:?}`

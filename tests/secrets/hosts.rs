@@ -85,15 +85,19 @@ fn run(host: &Host, scenario: Scenario, options: &[&str]) -> Ended {
     }
 }
 
-/// Searches the requests to servers. Only the proxy may see its credentials, and only in the header field for them.
+/// Searches the requests to servers. Only the proxy may see its credentials, and Docker the registry's, and only in the header
+/// fields for them.
 fn told(seen: &mut Seen, place: &str, requests: &[Request], may_have: &[Canary]) {
     for Request { server, path_and_query, headers, body, .. } in requests {
         let place = format!("{place}, a request to {server:?}");
         seen.but(&place, path_and_query, may_have);
         seen.open(&place, body);
         for (name, value) in headers {
-            let is_for_it = *server == Server::Proxy && name == "proxy-authorization";
-            let may_have: &[Canary] = if is_for_it { &[Canary::ProxyUser, Canary::ProxyPassword] } else { &[] };
+            let may_have: &[Canary] = match (server, name.as_str()) {
+                (Server::Proxy, "proxy-authorization") => &[Canary::ProxyUser, Canary::ProxyPassword],
+                (Server::Docker, "x-registry-auth") => &[Canary::EcrPassword],
+                _ => &[],
+            };
             seen.but(&place, value, may_have);
         }
     }
@@ -128,7 +132,7 @@ fn no_scenario_shows_a_secret_in_any_form_of_the_log() {
             told(&mut seen, &place, &requests, &[]);
             if scenario == Scenario::Success {
                 let of_others = [Canary::ImageDocker, Canary::ImageDnf];
-                let of_ours = [Canary::ProxyPassword, Canary::ProxyUser, Canary::DockerToken];
+                let of_ours = [Canary::ProxyPassword, Canary::ProxyUser, Canary::DockerToken, Canary::ReferencedValue];
                 let of_ecs = [Canary::EngineAuthData, Canary::AccessKeyId, Canary::SecretAccessKey];
                 assert_kept(&files, &[&of_others[..], &of_ours, &of_ecs].concat());
                 let kept = Canary::shown_in(&files[STATE].1);

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{CfnAnswer, Cloud, CloudOptions, ProxyCredentials, Request, Server};
+use serde_json::json;
 
 use super::canary::{Canary, Seen, files};
 use super::{each, ours, proxy, user_data, wait_handle};
@@ -128,6 +129,10 @@ fn a_proxy_alone_is_told_its_password() {
         let host = Host::in_cloud(&text, |options| {
             options.proxy_credentials = credentials;
             options.proxy_drops = drops;
+            options.iam_role = Some("web-instances".into());
+            let value = Canary::ReferencedValue.text();
+            options.secrets.values = [("splunk".into(), json!({ "token": value }).to_string())].into();
+            options.parameters.values = [("/source".into(), value)].into();
         });
         let url = proxy(&host.rehearsal.cloud.proxy_endpoint());
         let beyond = "http://cloudformation.eu-central-1.amazonaws.com";
@@ -145,7 +150,8 @@ fn a_proxy_alone_is_told_its_password() {
             let told = request.header("proxy-authorization").map(|header| Canary::shown_in(header.as_bytes()));
             let expected = (request.server == Server::Proxy).then(|| vec![Canary::ProxyPassword, Canary::ProxyUser]);
             assert_eq!(told, expected, "{:?}", request.server);
-            let others: Vec<_> = request.headers.iter().filter(|(name, _)| name != "proxy-authorization").collect();
+            let for_one = |name: &str| ["proxy-authorization", "x-registry-auth"].contains(&name);
+            let others: Vec<_> = request.headers.iter().filter(|(name, _)| !for_one(name)).collect();
             seen.open(&format!("a request to {:?}", request.server), format!("{others:?} {}", request.path_and_query));
         }
     });
