@@ -42,6 +42,23 @@ fn each_scenario_shows_what_it_is_about() {
     }
 }
 
+/// The user data is that of a scenario of the virtual machine, too.
+#[test]
+fn commands_references_and_pulls_are_rehearsed_together() {
+    let ended = rehearse(&["--user-data", "tests/e2e/users_own.yaml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for words in [
+        "SUCCESS for web Instances from",
+        "  systemd-run ",
+        "  SSM             200  POST / AmazonSSM.GetParameter\n",
+        "  SecretsManager  200  POST / secretsmanager.GetSecretValue\n",
+        "  Docker          200  POST /v1.44/images/create\n",
+    ] {
+        assert!(ended.stdout.contains(words), "no {words} in {}", ended.stdout);
+    }
+    assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("rehearsal-secret"), "{}", ended.stdout);
+}
+
 #[test]
 fn after_a_reboot_docker_and_ecs_are_started_again_and_nothing_is_signalled_again() {
     let ended = rehearse(&["--scenario", "reboot"]);

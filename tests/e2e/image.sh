@@ -15,7 +15,7 @@ exec {lock}>"$folder/lock"
 flock "$lock"
 suite=bookworm
 install=$here/../../builder-scripts
-packages=systemd,systemd-sysv,udev,dbus,cloud-init,docker.io,linux-image-cloud-amd64,xfsprogs,e2fsprogs,mdadm,iproute2,tzdata
+packages=systemd,systemd-sysv,udev,dbus,cloud-init,docker.io,linux-image-cloud-amd64,xfsprogs,e2fsprogs,mdadm,iproute2,tzdata,docker-registry
 [[ $variant != -selinux ]] || packages+=,selinux-policy-default,policycoreutils,selinux-utils
 if [[ $variant == -trixie ]]; then suite=trixie packages+=,docker-cli; fi
 debian=$folder/debian$variant disk=$folder/disk$variant root=$folder/root$variant
@@ -36,6 +36,8 @@ debian() {
 	local system=(systemctl --root="$debian" --quiet)
 	"${system[@]}" enable systemd-networkd.service e2e-shell.service e2e-instance-store.service ecs.service \
 		amazon-ssm-agent.service
+	# A hook starts it.
+	"${system[@]}" disable docker-registry.service
 	# The journal outlives a boot, as on Amazon Linux.
 	mkdir -p "$debian/var/log/journal"
 	"${system[@]}" mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \

@@ -15,6 +15,9 @@ use crate::machine::{Machine, console_text};
 const CLOUDFORMATION: &str = "169.254.169.252";
 /// Auto Scaling's address in the machine's network.
 const AUTO_SCALING: &str = "169.254.169.251";
+/// The addresses of Systems Manager and Secrets Manager in the machine's network.
+const SYSTEMS_MANAGER: &str = "169.254.169.250";
+const SECRETS_MANAGER: &str = "169.254.169.249";
 /// The proxy's address in the machine's network.
 pub const PROXY: &str = "169.254.169.253:3128";
 
@@ -171,6 +174,8 @@ impl<'a> Lab<'a> {
             format!("module_blacklist={UNUSED_MODULES}"),
             format!("systemd.setenv=AWS_ENDPOINT_URL_CLOUDFORMATION=http://{cloudformation}"),
             format!("systemd.setenv=AWS_ENDPOINT_URL_AUTO_SCALING=http://{AUTO_SCALING}"),
+            format!("systemd.setenv=AWS_ENDPOINT_URL_SSM=http://{SYSTEMS_MANAGER}"),
+            format!("systemd.setenv=AWS_ENDPOINT_URL_SECRETS_MANAGER=http://{SECRETS_MANAGER}"),
             // systemd-networkd-wait-online(8) waits for 120 s unless told; a boot without a network need not.
             format!("systemd.setenv=E2E_NETWORK_TIMEOUT={}", if life.no_network { 15 } else { 120 }),
         ];
@@ -178,7 +183,7 @@ impl<'a> Lab<'a> {
         words.join(" ")
     }
 
-    /// The metadata service, CloudFormation and Auto Scaling, and nothing else. `cmd:` and not `tcp:`, which carries one connection only.
+    /// The metadata service and the doubles of AWS's services, and nothing else. `cmd:` and not `tcp:`, which carries one connection only.
     fn network(&self, life: &Life) -> String {
         let imds = forward("169.254.169.254:80", &self.cloud.imds_endpoint());
         let other = match life.proxy {
@@ -186,7 +191,9 @@ impl<'a> Lab<'a> {
             None => forward(&format!("{CLOUDFORMATION}:80"), &self.cloud.cloudformation_endpoint()),
         };
         let scaling = forward(&format!("{AUTO_SCALING}:80"), &self.cloud.auto_scaling_endpoint());
-        format!("user,id=net,net=169.254.169.0/24,restrict=on,{imds},{other},{scaling}")
+        let parameters = forward(&format!("{SYSTEMS_MANAGER}:80"), &self.cloud.ssm_endpoint());
+        let secrets = forward(&format!("{SECRETS_MANAGER}:80"), &self.cloud.secrets_manager_endpoint());
+        format!("user,id=net,net=169.254.169.0/24,restrict=on,{imds},{other},{scaling},{parameters},{secrets}")
     }
 
     /// The statuses of the signals that CloudFormation accepted.

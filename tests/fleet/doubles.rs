@@ -1,7 +1,8 @@
-//! One instance metadata service, one CloudFormation and the ECS agents' introspection, for the whole fleet.
+//! One instance metadata service, one CloudFormation, one Systems Manager and the ECS agents' introspection, for the whole
+//! fleet.
 //!
 //! The instances tell each other apart by the first part of the path, where on a real one the address would be the instance's own;
-//! at CloudFormation by the unique id, which the signed document must bear out.
+//! at CloudFormation by the unique id, which the signed document must bear out, and at Systems Manager by the name of the parameter.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,14 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ecs_firstrun::rehearse::cloud::http::{self, Double, Reply};
 use ecs_firstrun::rehearse::cloud::{Request, Server};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
 use super::bucket::Bucket;
 use super::chance::{Chance, Fault};
 use super::instance::{Fate, Instance};
 
-/// CloudFormation takes so many requests a second, and so many at once.
+/// CloudFormation, and Systems Manager likewise, takes so many requests a second, and so many at once.
 pub const RATE: f64 = 30.0;
 pub const BURST: f64 = 30.0;
 
@@ -27,10 +28,13 @@ const NOT_WAITED_FOR: &str = r#"{"Error":{"Code":"ValidationError","Message":"St
 const THROTTLED: &str = r#"{"Error":{"Code":"Throttling","Message":"Rate exceeded","Type":"Sender"}}"#;
 const ALREADY_THERE: &str = r#"{"Error":{"Code":"ValidationError","Message":"Signal with ID of this instance for resource Instances already exists.  Signals may only be updated with a FAILURE status.","Type":"Sender"}}"#;
 const ACCEPTED: &str = r#"{"SignalResourceResponse":{"ResponseMetadata":{"RequestId":"1"}}}"#;
+const TOO_MANY_PARAMETERS: &str = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
 const PAGE: &str = "<html><head><title>Proxy</title></head><body>Please wait.</body></html>";
 
 /// The servers that stand for all of the fleet's.
-pub const SERVERS: [Server; 3] = [Server::Imds, Server::Ecs, Server::CloudFormation];
+pub const SERVERS: [Server; 4] = [Server::Imds, Server::Ecs, Server::CloudFormation, Server::Ssm];
+
+const LIMITED: [Server; 2] = [Server::CloudFormation, Server::Ssm];
 
 /// Lists the faults of a request. Only a server that is not on the instance can have another host in between.
 fn faults(server: Server) -> &'static [Fault] {
@@ -75,7 +79,7 @@ pub struct Doubles {
 struct World {
     instances: Vec<Instance>,
     chance: Mutex<Chance>,
-    bucket: Mutex<Bucket>,
+    buckets: BTreeMap<Server, Mutex<Bucket>>,
     began: Instant,
     seen: Mutex<Seen>,
 }
@@ -86,7 +90,7 @@ impl Doubles {
         let world = Arc::new(World {
             instances: instances.to_vec(),
             chance: Mutex::new(chance),
-            bucket: Mutex::new(Bucket::new(BURST, RATE)),
+            buckets: LIMITED.map(|server| (server, Mutex::new(Bucket::new(BURST, RATE)))).into(),
             began: Instant::now(),
             seen: Mutex::new(Seen { told, ..Seen::default() }),
         });
@@ -147,7 +151,8 @@ impl World {
             let mut chance = self.chance.lock().unwrap();
             (chance.fault(faults(server)), chance.delay(slowest(server)))
         };
-        let throttled = server == Server::CloudFormation && !self.bucket.lock().unwrap().take(self.began.elapsed());
+        let bucket = self.buckets.get(&server);
+        let throttled = bucket.is_some_and(|bucket| !bucket.lock().unwrap().take(self.began.elapsed()));
         {
             let mut seen = self.seen.lock().unwrap();
             *seen.requests.entry(server).or_default() += 1;
@@ -159,6 +164,7 @@ impl World {
         }
         let page = |status| Some(Reply::new(status, "text/html", PAGE));
         let answer = match fault {
+            _ if throttled && server == Server::Ssm => Some(Reply::new(400, JSON, TOO_MANY_PARAMETERS)),
             _ if throttled => Some(Reply::new(400, JSON, THROTTLED)),
             None => self.answer(request),
             Some(Fault::ServerError) => page(500),
@@ -178,12 +184,17 @@ impl World {
         let url = url::Url::parse(&format!("http://double{}", request.path_and_query)).unwrap();
         let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
         let (first, rest) = url.path()[1..].split_once('/').unwrap_or((&url.path()[1..], ""));
-        let is_signal = request.server == Server::CloudFormation;
-        let id = if is_signal { query.get("UniqueId").map_or("", String::as_str) } else { first };
+        let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let id = match request.server {
+            Server::CloudFormation => query.get("UniqueId").map_or("", String::as_str),
+            Server::Ssm => asked["Name"].as_str().unwrap_or_default().trim_start_matches("/fleet/"),
+            _ => first,
+        };
         let Some(instance) = self.instances.iter().find(|instance| instance.id == id) else { return self.stranger() };
         match request.server {
             Server::Imds => self.metadata(instance, request, rest),
             Server::Ecs => introspection(instance),
+            Server::Ssm => self.parameter(instance, request),
             _ => self.signal(instance, request, &query),
         }
     }
@@ -206,6 +217,16 @@ impl World {
         };
         let status = if found.is_some() { 200 } else { 404 };
         Some(Reply::new(status, "text/plain", found.unwrap_or_default()))
+    }
+
+    fn parameter(&self, instance: &Instance, request: &Request) -> Option<Reply> {
+        let is_signed = request.header("authorization").is_some_and(|header| header.contains(&instance.key_id()));
+        if !is_signed || request.header("x-amz-target") != Some("AmazonSSM.GetParameter") {
+            return self.stranger();
+        }
+        let parameter =
+            json!({ "Name": instance.parameter(), "Type": "SecureString", "Value": instance.value(), "Version": 1 });
+        Some(Reply::new(200, JSON, json!({ "Parameter": parameter }).to_string()))
     }
 
     fn signal(&self, instance: &Instance, request: &Request, query: &BTreeMap<String, String>) -> Option<Reply> {

@@ -77,6 +77,8 @@ pub struct Boot {
     pub code: Option<i32>,
     /// The outcome and the delivery of the signal, as the report has them.
     pub outcome: String,
+    /// Docker's configuration.
+    pub docker: String,
     pub cost: Option<Cost>,
     /// The last line of the log.
     pub last_words: String,
@@ -119,8 +121,25 @@ impl Instance {
         let timeout = if self.fate == Fate::Never { "3s" } else { "4m" };
         format!(
             "#ecs-firstrun\nsignal: {{stack: fleet, resource: Instances, timeout: 10m}}\nlogs: {{agent: none}}\n\
-             ecs: {{{cluster}: production}}\nwait: {{timeout: {timeout}}}\n"
+             docker: {{daemon: {{log-opts: {{tag: {{ssm: {}}}}}}}}}\n\
+             ecs: {{{cluster}: production}}\nwait: {{timeout: {timeout}}}\n",
+            self.parameter()
         )
+    }
+
+    /// The name of its own parameter.
+    pub fn parameter(&self) -> String {
+        format!("/fleet/{}", self.id)
+    }
+
+    /// The value of its parameter, which ends in Docker's configuration.
+    pub fn value(&self) -> String {
+        format!("of {}", self.id)
+    }
+
+    /// The ID of its own key, by which it signs requests.
+    pub fn key_id(&self) -> String {
+        format!("AKID{:016}", self.number)
     }
 
     /// The file that is there once a unit has been started.
@@ -143,6 +162,8 @@ impl Instance {
         cell.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", own(Server::Imds));
         cell.env("ECS_FIRSTRUN_ECS_ENDPOINT", own(Server::Ecs));
         cell.env("AWS_ENDPOINT_URL_CLOUDFORMATION", doubles.endpoint(Server::CloudFormation));
+        cell.env("AWS_ENDPOINT_URL_SSM", doubles.endpoint(Server::Ssm));
+        cell.env("AWS_ACCESS_KEY_ID", self.key_id()).env("AWS_SECRET_ACCESS_KEY", "secret");
         let watched = cell.stdin(Stdio::null()).output().unwrap();
         let cost: Option<Cost> = serde_json::from_slice(&watched.stdout).ok();
         let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
@@ -150,6 +171,7 @@ impl Instance {
             number: self.number,
             code: cost.as_ref().and_then(|cost| cost.code),
             outcome: outcome(&root).unwrap_or_default(),
+            docker: std::fs::read_to_string(root.join("etc/docker/daemon.json")).unwrap_or_default(),
             cost,
             last_words: log.lines().last().unwrap_or_default().to_owned(),
         };

@@ -88,7 +88,12 @@ fn wrong(instances: &[Instance], ended: &[instance::Boot], seen: &doubles::Seen)
             Some(status) => !statuses.is_empty() && statuses.iter().all(|told| *told == status),
             None => statuses.is_empty() && told.not_waited_for > 0,
         };
-        if boot.code != Some(code) || boot.outcome != outcome || !is_told {
+        let has_value = boot.docker.contains(&format!("\"{}\"", instance.value()));
+        if boot.code != Some(code)
+            || boot.outcome != outcome
+            || !is_told
+            || has_value != (instance.fate != Fate::Refused)
+        {
             wrong.push(format!(
                 "{} {:?}: exit code {:?}, {}, told {statuses:?}: {}",
                 instance.id, instance.fate, boot.code, boot.outcome, boot.last_words

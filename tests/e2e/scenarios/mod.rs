@@ -13,6 +13,7 @@ mod proxy;
 mod root_volume;
 mod selinux;
 mod user_data;
+mod users_own;
 
 use anyhow::Result;
 
@@ -27,6 +28,7 @@ pub const ALL: &[Scenario] = &[
     ("logs_with_their_times_and_without_the_password", logs::with_their_times_and_without_the_password),
     ("power_cut_three_times", power_cut::three_times),
     ("hooks_over_a_power_cut_and_a_reboot", hooks::over_a_power_cut_and_a_reboot),
+    ("users_own_commands_references_and_pulls", users_own::commands_references_and_pulls),
     ("instance_store_over_stop_and_start", disks::instance_store),
     ("root_volume_replaced", root_volume::replaced),
     ("image_store_in_containerd", image_store::in_containerd),
