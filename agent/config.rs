@@ -25,8 +25,8 @@ pub(crate) use self::log_names::LogNames;
 pub use self::logs::{LogAgent, LogFile, LogFilter, LogFilterType, LogGroupClass, LogTimeZone, Logs};
 pub use self::on_failure::{AfterFailure, Health, Power};
 pub use self::parse::{
-    Parsed, SHELL_VARIABLES, completing, parse, parse_of_image, parse_user_data, parse_with, shell_variables, summary,
-    with_decoded,
+    NEEDED_TO_TELL, Parsed, SHELL_VARIABLES, completing, parse, parse_of_image, parse_user_data, parse_with,
+    shell_variables, summary, with_decoded,
 };
 pub use self::pulls::ImagePull;
 pub use self::references::{Parameter, Place, PlacedReference, Reference, Secret, Values, keys};

@@ -14,7 +14,7 @@ use crate::document::yaml::{self, Node, Value};
 /// The outcome of parsing documents: the valid part of the configuration, and all problems.
 #[derive(Debug, Default)]
 pub struct Parsed {
-    /// The valid part. With problems, only its `signal` and `proxy` may be used, to report the problems.
+    /// The valid part. With problems, only what is [`NEEDED_TO_TELL`] of them may be used.
     pub config: Config,
     /// The problems, in the order of the documents.
     pub problems: Vec<Problem>,
@@ -43,6 +43,9 @@ pub const SHELL_VARIABLES: [(&str, [&str; 2]); 5] = [
     ("AUTOSCALING_GROUP", ["signal", "resource"]),
     ("AWS_DEFAULT_REGION", ["signal", "region"]),
 ];
+
+/// The keys by which an outcome is told, and by which a failed instance is put out, whatever is wrong with the others.
+pub const NEEDED_TO_TELL: [&str; 4] = ["signal", "proxy", "on_failure", "aws"];
 
 /// The name of the document of `AWS_DEFAULT_REGION`.
 const REGION_VARIABLE: &str = "variable AWS_DEFAULT_REGION";
@@ -129,10 +132,9 @@ pub fn parse_with(documents: &[Document], values: &Values) -> Parsed {
         references.put_values(node.to_mut(), values);
     }
     let Deserialized { value: mut config, problems: more, refused } = de::from_node::<Config>(&node);
-    // With more mistakes than are looked for, no value is left. The signal's target and the proxy are then read by
-    // themselves.
+    // With more mistakes than are looked for, no value is left. What is needed to tell of them is then read by itself.
     if !more.is_empty() && config == Config::default() {
-        config = de::from_node(&node.only(&["signal", "proxy"])).value;
+        config = de::from_node(&node.only(&NEEDED_TO_TELL)).value;
     }
     let right_so_far = more.is_empty() && problems.is_empty();
     problems.extend(more);

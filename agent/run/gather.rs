@@ -95,8 +95,7 @@ impl Gathered {
         let baked = self.conf_d.iter().filter_map(|file| caught_call(|| baked_document(file)).ok());
         let mut known = Config::default();
         for document in baked.chain(decoded).chain(self.variables()) {
-            let keys = ["signal", "proxy", "on_failure", "aws"];
-            let read = || config::parse_with(&[document.only(&keys)], &self.values);
+            let read = || config::parse_with(&[document.only(&config::NEEDED_TO_TELL)], &self.values);
             let parsed = caught_call(read).unwrap_or_default();
             let has_target = |signal: &Signal| {
                 signal.wait_handle.is_some() || signal.resource.is_some() || signal.lifecycle_hook.is_some()

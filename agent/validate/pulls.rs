@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::template::permissions::Permissions;
+use super::template::permissions::{Permissions, covers};
 use super::template::surroundings::Surroundings;
 use crate::aws::ecr::Registry;
 use crate::config::types::TimeSpan;
 use crate::config::{Config, Ecs, ImagePull};
-use crate::text::is_match;
 
 /// The permissions on a repository that a pull from it needs.
 const OF_REPOSITORY: [&str; 2] = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
@@ -92,41 +91,7 @@ fn permitted(permissions: &Permissions, pulls: &[ImagePull], warn: &mut impl FnM
 /// may allow it.
 fn allows(permissions: &Permissions, action: &str, repository: Option<&str>) -> bool {
     let allowed = permissions.allowed(action);
-    allowed.is_none_or(|allowed| allowed.into_iter().any(|pattern| covers(pattern, repository)))
-}
-
-/// Tells whether an ARN pattern covers a repository; without one, whether it is `*`, as an action without a resource needs.
-/// The region and the account may be the stack's, which are not known here, so they are not compared.
-fn covers(pattern: &str, repository: Option<&str>) -> bool {
-    let Some(repository) = repository else { return pattern == "*" };
-    let mut parts = pattern.splitn(6, ':').skip(2);
-    let service = parts.next().unwrap_or("*");
-    let resource = parts.nth(2).unwrap_or("*");
-    let is_cut_off = pattern.ends_with('*');
-    is_match(service, "ecr") && (resource != "*" || is_cut_off) && is_match(resource, repository)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_cover_repositories_as_those_of_iam() {
-        for (pattern, of_base, of_all) in [
-            ("*", true, true),
-            ("arn:aws:ecr:*", true, false),
-            ("arn:aws:ecr:*:*:*", true, false),
-            ("arn:aws:ecr:us-east-1:210987654321:repository/team/*", true, false),
-            ("arn:aws:ecr:*:*:repository/*", true, false),
-            ("arn:aws:ecr:*:*:repository/other", false, false),
-            ("arn:aws:s3:::*", false, false),
-            ("arn:aws:ecs:*:*:*", false, false),
-        ] {
-            assert_eq!(
-                (covers(pattern, Some("repository/team/base")), covers(pattern, None)),
-                (of_base, of_all),
-                "{pattern}"
-            );
-        }
-    }
+    // An action without a resource needs `*`.
+    let allows = |pattern: &str| repository.map_or(pattern == "*", |repository| covers(pattern, "ecr", repository));
+    allowed.is_none_or(|allowed| allowed.into_iter().any(allows))
 }

@@ -1,9 +1,8 @@
 //! Warnings of references that the instances can't resolve.
 
-use super::template::permissions::Permissions;
+use super::template::permissions::{Permissions, covers};
 use super::template::surroundings::Surroundings;
 use crate::config::{Config, Parameter, PlacedReference, Reference, Secret};
-use crate::text::is_match;
 
 /// In place of the six characters that Secrets Manager adds to a secret's name in its ARN.
 const SUFFIX: &str = "-AbCdEf";
@@ -30,27 +29,54 @@ pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut
 
 /// Returns a warning, with its remedy, if the role may not read a value.
 fn denied(placed: &PlacedReference, permissions: &Permissions) -> Option<(String, String)> {
-    let (action, kind, names) = match &placed.reference {
-        Reference::Parameter(Parameter { name }) => {
-            let path = name.split_once(":parameter/").map_or(name.as_str(), |(_, path)| path);
-            let path = path.split(':').next().unwrap_or_default().trim_start_matches('/');
-            ("ssm:GetParameter", ":parameter/", vec![path.to_owned()])
-        }
-        Reference::Secret(Secret { id, .. }) => {
-            let name = id.split_once(":secret:").map_or(id.as_str(), |(_, name)| name);
-            ("secretsmanager:GetSecretValue", ":secret:", vec![name.to_owned(), format!("{name}{SUFFIX}")])
-        }
-    };
-    let covers = |pattern: &&str| match pattern.split_once(kind) {
-        Some((_, pattern)) => names.iter().any(|name| is_match(pattern, name)),
-        None => pattern.ends_with('*'),
-    };
+    let (action, service, resource) = needed(&placed.reference);
     let allowed = permissions.allowed(action)?;
-    (!allowed.iter().any(covers)).then(|| {
+    (!allowed.iter().any(|pattern| covers(pattern, service, &resource))).then(|| {
         let message = format!("no role in this template allows {action} for {}", placed.reference);
-        let example = names.last().map_or("", |name| name.strip_suffix(SUFFIX).unwrap_or(name));
-        let end = if kind == ":secret:" { "-??????" } else { "" };
-        let remedy = format!("add a statement that allows {action} for arn:…{kind}{example}{end}; a key of your own needs kms:Decrypt, too");
+        let resource = resource.strip_suffix(SUFFIX).map_or(resource.clone(), |name| format!("{name}-??????"));
+        let remedy = format!(
+            "add a statement that allows {action} for arn:…:{service}:…:{resource}; a key of your own needs kms:Decrypt, too"
+        );
         (message, remedy)
     })
+}
+
+/// Returns the action that reads a value, its service, and the last part of the ARN that it is for.
+fn needed(reference: &Reference) -> (&'static str, &'static str, String) {
+    let id = match reference {
+        Reference::Parameter(Parameter { name: id }) | Reference::Secret(Secret { id, .. }) => id,
+    };
+    let in_arn = id.strip_prefix("arn:").and_then(|arn| arn.splitn(5, ':').nth(4));
+    match reference {
+        Reference::Parameter(_) => {
+            let path = in_arn.map_or(id.as_str(), |resource| resource.trim_start_matches("parameter"));
+            let path = path.split(':').next().unwrap_or_default().trim_start_matches('/');
+            ("ssm:GetParameter", "ssm", format!("parameter/{path}"))
+        }
+        Reference::Secret(_) => {
+            let resource = in_arn.map_or_else(|| format!("secret:{id}{SUFFIX}"), str::to_owned);
+            ("secretsmanager:GetSecretValue", "secretsmanager", resource)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_needs_its_action_for_its_own_arn() {
+        let parameter = |name: &str| Reference::Parameter(Parameter { name: name.to_owned() });
+        let secret = |id: &str| Reference::Secret(Secret { id: id.to_owned(), ..Secret::default() });
+        for (reference, expected) in [
+            (parameter("/a/b:3"), "ssm parameter/a/b"),
+            (parameter("a"), "ssm parameter/a"),
+            (parameter("arn:aws:ssm:eu-west-1:123456789012:parameter/a:3"), "ssm parameter/a"),
+            (secret("a/b"), "secretsmanager secret:a/b-AbCdEf"),
+            (secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-XyZabc"), "secretsmanager secret:a-XyZabc"),
+        ] {
+            let (_, service, resource) = needed(&reference);
+            assert_eq!(format!("{service} {resource}"), expected, "{reference}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ const SECRETS_MANAGER: &str = "secretsmanager";
 const SELECTORS: [&str; 3] = ["key", "version_stage", "version_id"];
 /// The most characters of a name or an ARN that the APIs take.
 const LONGEST: usize = 2048;
+/// The most characters of a secret's name in an ARN: 512 of its own, and the suffix.
+const LONGEST_NAME: usize = 512 + 7;
 
 /// A value that AWS keeps for the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +83,9 @@ impl Reference {
         }
         match (text(node, SSM)?, text(node, SECRETS_MANAGER)?) {
             (Some(_), Some(_)) => Err(Problem::at(&node.span, "the reference has two sources, ssm and secretsmanager")
-                .remedy("keep one; a document that is merged over another one sets the other key to null")),
+                .remedy(
+                    "keep one; a document that is merged over another one sets the other key, and its selectors, to null",
+                )),
             (Some(name), None) => parameter(node, name),
             (None, Some(id)) => secret(node, id),
             (None, None) => Err(Problem::at(&node.span, "the reference names nothing")
@@ -90,9 +94,14 @@ impl Reference {
     }
 }
 
+/// Returns the value at a key of a reference. A document that is merged over another one takes a key out by null.
+fn given<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    node.get(key).filter(|value| value.value != Value::Null)
+}
+
 /// Returns the text at a key of a reference.
 fn text(node: &Node, key: &str) -> Result<Option<String>, Problem> {
-    let Some(value) = node.get(key).filter(|value| value.value != Value::Null) else { return Ok(None) };
+    let Some(value) = given(node, key) else { return Ok(None) };
     match &value.value {
         Value::String(text) if text.is_empty() => {
             Err(Problem::at(&value.span, format!("`{key}` is empty")).remedy("write a name, or leave the key out"))
@@ -112,7 +121,7 @@ fn parameter(node: &Node, name: String) -> Result<Reference, Problem> {
         let span = node.get(key).map_or(&node.span, |value| &value.span);
         Err(Problem::at(span, message).remedy(remedy))
     };
-    if let Some(key) = SELECTORS.into_iter().find(|key| node.get(key).is_some()) {
+    if let Some(key) = SELECTORS.into_iter().find(|key| given(node, key).is_some()) {
         let remedy = "select a version or a label behind the parameter's name, as /network/proxy-url:3";
         return wrong(key, format!("a parameter has no `{key}`"), remedy);
     }
@@ -153,20 +162,24 @@ fn secret(node: &Node, id: String) -> Result<Reference, Problem> {
         version_id: text(node, SELECTORS[2])?,
         id,
     };
-    let given = secret.clone();
-    let name = match given.id.starts_with("arn:") {
-        true => arn(&given.id, "secretsmanager", ":secret:"),
-        false => Some(given.id.as_str()),
+    let id = secret.id.clone();
+    let by_arn = id.starts_with("arn:");
+    let name = match by_arn {
+        true => arn(&id, "secretsmanager", ":secret:"),
+        false => Some(id.as_str()),
     };
     let mut parts = name.unwrap_or_default().split(':');
     let name = parts.next().unwrap_or_default();
     let behind: Vec<&str> = parts.collect();
-    if name.is_empty() || name.len() > 512 || !only(name, "/_+=.@!-") {
+    if name.is_empty() || name.len() > LONGEST_NAME || !only(name, "/_+=.@!-") {
         let remedy = "write a name, or an ARN as arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX";
         return wrong(SECRETS_MANAGER, "`secretsmanager` is not the name or the ARN of a secret".to_owned(), remedy);
     }
-    let selects_twice = !behind.is_empty() && SELECTORS.iter().any(|key| node.get(key).is_some());
-    if behind.len() > SELECTORS.len() || (!behind.is_empty() && !given.id.starts_with("arn:")) || selects_twice {
+    if let Some(key) = SELECTORS.into_iter().find(|key| by_arn && !behind.is_empty() && given(node, key).is_some()) {
+        let message = format!("`{key}` stands beside an ARN with selectors of its own");
+        return wrong(key, message, "keep the selectors behind the ARN, or those beside it");
+    }
+    if behind.len() > SELECTORS.len() || (!behind.is_empty() && !by_arn) {
         let remedy = "give `key`, `version_stage` or `version_id` beside it; an ARN may have them behind it instead, as \
                       …:secret:NAME-SUFFIX:KEY:STAGE:VERSION";
         return wrong(
@@ -179,7 +192,7 @@ fn secret(node: &Node, id: String) -> Result<Reference, Problem> {
         let part = |at: usize| behind.get(at).filter(|part| !part.is_empty()).map(|part| (*part).to_owned());
         (secret.key, secret.version_stage, secret.version_id) = (part(0), part(1), part(2));
         let behind: usize = behind.iter().map(|part| part.len() + 1).sum();
-        secret.id.truncate(given.id.len() - behind);
+        secret.id.truncate(id.len() - behind);
     }
     match (&secret.version_stage, &secret.version_id) {
         (Some(_), Some(_)) => wrong(
@@ -269,6 +282,12 @@ mod tests {
     }
 
     #[test]
+    fn null_takes_a_source_and_its_selectors_out() {
+        let expected = Reference::Parameter(Parameter { name: "/a".to_owned() });
+        assert_eq!(read("{ssm: /a, secretsmanager: null, key: null, version_stage: null}"), Ok(expected));
+    }
+
+    #[test]
     fn secrets_are_taken_with_each_selector() {
         let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry-AbCdEf";
         let version = "EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE";
@@ -283,6 +302,7 @@ mod tests {
             ),
             (format!("{{secretsmanager: a, version_id: {version}}}"), secret("a", None, None, Some(version))),
             (format!("{{secretsmanager: '{arn}'}}"), secret(arn, None, None, None)),
+            (format!("{{secretsmanager: '{arn}:auth', key: null}}"), secret(arn, Some("auth"), None, None)),
             (format!("{{secretsmanager: '{arn}', key: auth}}"), secret(arn, Some("auth"), None, None)),
             (format!("{{secretsmanager: '{arn}:auth::'}}"), secret(arn, Some("auth"), None, None)),
             (format!("{{secretsmanager: '{arn}::AWSPREVIOUS:'}}"), secret(arn, None, Some("AWSPREVIOUS"), None)),
@@ -311,7 +331,10 @@ mod tests {
             ("{secretsmanager: 'a b'}", "not the name or the ARN of a secret"),
             ("{secretsmanager: 'a:key'}", "unknown selector"),
             ("{secretsmanager: 'arn:aws:secretsmanager:eu-west-1:1:secret:a:b:c:d:e'}", "unknown selector"),
-            ("{secretsmanager: 'arn:aws:secretsmanager:eu-west-1:1:secret:a:b', key: c}", "unknown selector"),
+            (
+                "{secretsmanager: 'arn:aws:secretsmanager:eu-west-1:1:secret:a:b', key: c}",
+                "`key` stands beside an ARN with selectors",
+            ),
             ("{secretsmanager: a, version_id: AWSCURRENT}", "not the ID of a version"),
             ("{secretsmanager: a, version_stage: A, version_id: EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE}", "given twice"),
         ] {

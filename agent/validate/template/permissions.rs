@@ -254,3 +254,37 @@ fn one_or_more(node: &Node) -> Vec<&Node> {
         _ => vec![node],
     }
 }
+
+/// Tells whether an ARN pattern of a statement covers a resource of a service, given as the last part of its ARN. The region
+/// and the account may be the stack's, which are not known here, so they are not compared.
+pub fn covers(pattern: &str, service: &str, resource: &str) -> bool {
+    let mut parts = pattern.splitn(6, ':').skip(2);
+    let of_service = parts.next().unwrap_or("*");
+    let of_resource = parts.nth(2).unwrap_or("*");
+    let is_whole = of_resource != "*" || pattern.ends_with('*');
+    is_match(of_service, service) && is_whole && is_match(of_resource, resource)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_cover_what_those_of_iam_cover() {
+        for (pattern, expected) in [
+            ("*", true),
+            ("arn:aws:ecr:*", true),
+            ("arn:aws:ecr:*:*:*", true),
+            ("arn:aws:ecr:us-east-1:210987654321:repository/team/*", true),
+            ("arn:aws:ecr:*:*:repository/*", true),
+            ("arn:aws:ecr:*:*:repository/other", false),
+            ("arn:aws:ecr", false),
+            ("arn:aws:s3:::*", false),
+            ("arn:aws:ecs:*:*:*", false),
+        ] {
+            assert_eq!(covers(pattern, "ecr", "repository/team/base"), expected, "{pattern}");
+        }
+        assert!(covers("arn:aws:secretsmanager:*:*:secret:base-??????", "secretsmanager", "secret:base-AbCdEf"));
+        assert!(!covers("arn:aws:secretsmanager:*:*:secret:base", "secretsmanager", "secret:base-AbCdEf"));
+    }
+}
