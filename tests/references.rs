@@ -2,7 +2,7 @@
 //! can't be, and kept where they stand on a boot without network.
 
 use ecs_firstrun::rehearse::Scenario;
-use ecs_firstrun::rehearse::cloud::{CloudOptions, Server, ValueAnswer};
+use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, Server, ValueAnswer};
 use ecs_firstrun::report::Outcome;
 
 use crate::support::host::{Ended, Host};
@@ -246,6 +246,24 @@ fn the_references_are_asked_for_through_the_proxy_unless_it_is_one() {
     assert_succeeded(&proxied.run());
     let asked: Vec<_> = proxied.requests(Server::Proxy).into_iter().map(|request| request.path_and_query).collect();
     assert!(asked.iter().any(|target| target.contains("secretsmanager.eu-central-1")), "{asked:?}");
+}
+
+/// The proxy's URL comes from a cloud beside that of the proxy, since the URL is known only when the proxy runs.
+#[test]
+fn a_proxy_that_has_its_value_carries_the_failure_of_another_reference() {
+    let text = format!(
+        "{SIGNAL}proxy: {{url: {{ssm: /network/proxy-url}}}}\necs: {{cluster: c, config: {{ECS_ENGINE_AUTH_DATA: {{ssm: /missing}}}}}}\n"
+    );
+    let host = Host::of(Scenario::Proxy, text);
+    let mut options = CloudOptions::default();
+    options.parameters.values.insert("/network/proxy-url".to_owned(), host.rehearsal.cloud.proxy_endpoint());
+    let beside = Cloud::start(options).unwrap();
+    let ended = host.run_with(&[("AWS_ENDPOINT_URL_SSM", &beside.ssm_endpoint())]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    host.one_signal("FAILURE");
+    let asked: Vec<_> = host.requests(Server::Proxy).into_iter().map(|request| request.path_and_query).collect();
+    assert!(asked.iter().any(|target| target.contains("cloudformation")), "{asked:?}");
+    assert!(host.reason().contains("the parameter `/missing` can't be resolved"), "{}", host.reason());
 }
 
 #[test]

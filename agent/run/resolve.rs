@@ -34,48 +34,58 @@ pub(super) async fn resolve(
     run.status("resolving the references of the configuration");
     let began = Instant::now();
     let is_later = record.state.decided(known.stage()).is_some();
-    let values = values(run, record, known, &config, is_later).await;
-    record.report.steps.push(step("references", run.began, began, values.is_ok()));
+    let (values, mut reasons) = values(run, record, known, &config, is_later).await;
+    record.report.steps.push(step("references", run.began, began, reasons.is_empty()));
     record.save(run);
-    known.gathered.values = values.map_err(|reason| Ended::Failed { reason, config })?;
+    known.gathered.values = values;
     let mut parsed = known.gathered.parse();
-    if is_later && !parsed.problems.is_empty() {
+    if is_later && reasons.is_empty() && !parsed.problems.is_empty() {
         let kept = known.gathered.parse_on(run.host);
         if kept.problems.is_empty() {
             keep_earlier(record, &config::summary(&parsed.problems));
             parsed = kept;
         }
     }
-    let resolved = Box::new(parsed.config);
-    match parsed.problems.is_empty() {
-        true => {
-            known.config = Some(resolved.clone());
-            Ok(resolved)
+    let config = Box::new(parsed.config);
+    known.config = Some(config.clone());
+    let misfits = config::summary(&parsed.problems);
+    match (reasons.is_empty(), misfits.is_empty()) {
+        (true, true) => Ok(config),
+        (true, false) => Err(Ended::Refused { reason: misfits, config }),
+        // What has its value serves to tell this: the outcome may have to go through the proxy.
+        (false, _) => {
+            reasons.extend(Some(misfits).filter(|misfits| !misfits.is_empty()));
+            Err(Ended::Failed { reason: format!("references: {}", reasons.join("; ")), config })
         }
-        false => Err(Ended::Refused { reason: config::summary(&parsed.problems), config: resolved }),
     }
 }
 
-/// Returns the value of each reference, or the reasons why there is none.
+/// Returns the values that can be had, and for each reference without one the reason.
 async fn values(
     run: &Run<'_>,
     record: &mut Record,
     known: &Known,
     config: &Config,
     is_later: bool,
-) -> Result<Values, String> {
+) -> (Values, Vec<String>) {
+    let (mut values, mut reasons) = (Values::new(), Vec::new());
     let patience = if is_later { LATER_BOOT } else { config.time_allowed(known.uptime) };
     let from = if is_later { Instant::now() } else { run.began };
     // The proxy's own URL can't be fetched through the proxy.
     let client = match config.has_reference(&["proxy", "url"]) {
-        true => http::outbound(None).map_err(|error| format!("{error:#}"))?,
-        false => run.client(config)?,
+        true => http::outbound(None).map_err(|error| format!("{error:#}")),
+        false => run.client(config),
     };
     let identity = known.identity();
     let place = (identity.region.as_str(), identity.partition_domain.as_str());
-    let mut fetcher = Fetcher::new(&client, &run.options.credentials(), place, config.aws, from + patience)
-        .map_err(|error| format!("{error:#}"))?;
-    let (mut values, mut reasons) = (Values::new(), Vec::new());
+    let fetcher = client.and_then(|client| {
+        Fetcher::new(&client, &run.options.credentials(), place, config.aws, from + patience)
+            .map_err(|error| format!("{error:#}"))
+    });
+    let mut fetcher = match fetcher {
+        Ok(fetcher) => fetcher,
+        Err(why) => return (values, vec![why]),
+    };
     let mut no_answer = None;
     for placed in &config.references {
         let fetched = match &no_answer {
@@ -101,10 +111,7 @@ async fn values(
         }
     }
     values.iter().for_each(|(_, value)| secrets::remember(value));
-    match reasons.is_empty() {
-        true => Ok(values),
-        false => Err(format!("references: {}", reasons.join("; "))),
-    }
+    (values, reasons)
 }
 
 /// Warns that what an earlier boot wrote is kept, with the reason.
