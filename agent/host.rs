@@ -44,6 +44,7 @@ pub use root::Host;
 pub(crate) use root::scratch;
 pub use unit_state::{Life, UnitState};
 pub(crate) use units::{UNIT_FILES, is_unit_file};
+pub use value_in_place::file_of;
 pub use wait::{HELD_UP, Unmet};
 
 use anyhow::{Result, bail};

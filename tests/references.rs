@@ -4,8 +4,9 @@
 use ecs_firstrun::rehearse::Scenario;
 use ecs_firstrun::rehearse::cloud::{Cloud, CloudOptions, Server, ValueAnswer};
 use ecs_firstrun::report::Outcome;
+use nix::sys::signal::Signal;
 
-use crate::support::host::{Ended, Host};
+use crate::support::host::{Ended, Host, STATE, kill, until};
 
 const SIGNAL: &str = "#ecs-firstrun\nsignal: {stack: web, resource: Instances}\n";
 /// User data with a reference in each section that takes one.
@@ -220,6 +221,59 @@ fn a_later_boot_keeps_what_stands_in_the_files_if_a_new_value_does_not_fit() {
     assert!(!format!("{}{warning}", ended.stderr).contains("canary"));
 }
 
+/// A stand-in must not get into a file that has lost its value.
+#[test]
+fn a_value_that_no_file_has_is_the_new_one_where_another_does_not_fit() {
+    let host = host(EACH, |options| {
+        options.parameters.answers =
+            vec![ValueAnswer::Value, ValueAnswer::Value, ValueAnswer::Rotated("canary:1")].into();
+    });
+    assert_succeeded(&host.run());
+    std::fs::remove_file(host.at("/etc/docker/daemon.json")).unwrap();
+    host.rehearsal.restart().unwrap();
+    assert_succeeded(&host.run());
+    let daemon: serde_json::Value = serde_json::from_str(&host.text("/etc/docker/daemon.json")).unwrap();
+    assert_eq!(daemon["log-opts"]["splunk-token"], TOKEN);
+    assert!(host.text("/etc/ecs-firstrun/proxy.env").contains(PROXY));
+}
+
+/// An image may have a setting of its own in the place of a reference.
+#[test]
+fn what_the_image_has_in_the_place_of_a_reference_is_nobodys_value() {
+    let host = host(EACH, |options| {
+        options.secrets.answers = vec![ValueAnswer::AccessDenied; 2].into();
+    });
+    let of_image = "ECS_ENGINE_AUTH_DATA={\"registry.internal\":{\"auth\":\"of the image\"}}\n";
+    host.put("/etc/ecs/ecs.config", of_image);
+    for _ in 0..2 {
+        let ended = host.run();
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert_eq!(host.text("/etc/ecs/ecs.config"), of_image);
+        host.rehearsal.restart().unwrap();
+    }
+    host.one_signal("FAILURE");
+}
+
+#[test]
+fn an_instance_that_leaves_its_warm_pool_keeps_what_stands_in_the_files() {
+    let host = host(EACH, |options| {
+        options.target_lifecycle_state = Some("Warmed:Stopped".into());
+        options.parameters.answers = vec![ValueAnswer::Value; 2].into();
+        options.parameters.answers.extend([ValueAnswer::AccessDenied; 4]);
+    });
+    let ended = host.run_and(|pid| {
+        until(|| host.rehearsal.report().is_ok_and(|report| report.outcome == Outcome::Success));
+        kill(pid, Signal::SIGTERM);
+    });
+    assert_succeeded(&ended);
+    host.rehearsal.cloud.bring_to("InService");
+    host.rehearsal.restart().unwrap();
+    assert_succeeded(&host.run());
+    host.one_signal("SUCCESS");
+    let state = host.text(STATE);
+    assert!(state.contains("proxy.url: the parameter `/network/proxy-url`") && !state.contains("canary"), "{state}");
+}
+
 #[test]
 fn a_later_boot_takes_a_value_that_was_rotated() {
     let host = host(EACH, |options| {
@@ -251,9 +305,8 @@ fn the_references_are_asked_for_through_the_proxy_unless_it_is_one() {
 /// The proxy's URL comes from a cloud beside that of the proxy, since the URL is known only when the proxy runs.
 #[test]
 fn a_proxy_that_has_its_value_carries_the_failure_of_another_reference() {
-    let text = format!(
-        "{SIGNAL}proxy: {{url: {{ssm: /network/proxy-url}}}}\necs: {{cluster: c, config: {{ECS_ENGINE_AUTH_DATA: {{ssm: /missing}}}}}}\n"
-    );
+    let text = "#ecs-firstrun\nsignal: {stack: web, resource: Instances, timeout: 20s}\n\
+        proxy: {url: {ssm: /network/proxy-url}}\necs: {cluster: c, config: {ECS_ENGINE_AUTH_DATA: {ssm: /missing}}}\n";
     let host = Host::of(Scenario::Proxy, text);
     let mut options = CloudOptions::default();
     options.parameters.values.insert("/network/proxy-url".to_owned(), host.rehearsal.cloud.proxy_endpoint());

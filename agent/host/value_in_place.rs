@@ -21,16 +21,26 @@ impl Host {
             });
             found?.as_str().map(str::to_owned)
         };
+        let text = self.read(file_of(place)?).ok()??;
         match &config::keys(place)[..] {
-            ["proxy", "url"] => setting(&self.read(PROXY_ENVIRONMENT).ok()??, "HTTP_PROXY").map(unquoted),
+            ["proxy", "url"] => setting(&text, "HTTP_PROXY").map(unquoted),
             ["ecs", "config", name, below @ ..] => {
-                let text = self.read(ECS_CONFIG).ok()??;
                 let value = ecs_variables::read_back(name, setting(&text, name)?);
                 if below.is_empty() { Some(value) } else { text_at(&value, below) }
             }
-            ["docker", "daemon", keys @ ..] => text_at(&self.read(DAEMON_JSON).ok()??, keys),
+            ["docker", "daemon", keys @ ..] => text_at(&text, keys),
             _ => None,
         }
+    }
+}
+
+/// Returns the file that is made of a configuration's value, for the places where references may stand.
+pub fn file_of(place: &[String]) -> Option<&'static str> {
+    match config::keys(place)[..] {
+        ["proxy", "url"] => Some(PROXY_ENVIRONMENT),
+        ["ecs", "config", ..] => Some(ECS_CONFIG),
+        ["docker", "daemon", ..] => Some(DAEMON_JSON),
+        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::apply;
 use crate::config::Config;
 use crate::doctor;
 use crate::host::Pulls;
-use crate::plan::{Action, Condition, Wait};
+use crate::plan::{Action, Condition, Edit, File, Wait};
 use crate::report::{Change, Outcome, StepReport};
 use crate::well_known::ECS_UNIT;
 
@@ -81,6 +81,11 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
             (Action::RunHook(hook), Change::Made) => {
                 state.hooks.insert(hook.name.to_string());
                 state.save(run.host);
+            }
+            (Action::WriteFile(File { path, .. }) | Action::EditFile(Edit { path, .. }), _) => {
+                if state.keep_references(config, path) {
+                    state.save(run.host);
+                }
             }
             (Action::PullImage(pull), Change::Made | Change::AlreadyDone) if !pull.beside => {
                 pulls::keep(run.host, state, &pull.image);

@@ -13,12 +13,12 @@ use crate::config::{self, Config, PlacedReference, Values};
 use crate::http;
 use crate::secrets;
 
-/// Time that all references together may take on a later boot, which can work with what stands in the files.
+/// Time that all references together may take where an earlier run has put the value of each into its file.
 const LATER_BOOT: Duration = Duration::from_secs(5);
 
 /// Returns the configuration with the values of its references.
 ///
-/// On a later boot, a value that can't be fetched is the one that stands in its file, and so are all if one does not fit.
+/// A value that can't be fetched is the one that an earlier run put into its file, and so are all if one does not fit.
 ///
 /// # Errors
 /// A value that can't be had, or does not fit its place. The host is as it was.
@@ -33,14 +33,20 @@ pub(super) async fn resolve(
     }
     run.status("resolving the references of the configuration");
     let began = Instant::now();
-    let is_later = record.state.decided(known.stage()).is_some();
-    let (values, mut reasons) = values(run, record, known, &config, is_later).await;
+    let (values, mut reasons) = values(run, record, known, &config).await;
     record.report.steps.push(step("references", run.began, began, reasons.is_empty()));
     record.save(run);
     known.gathered.values = values;
     let mut parsed = known.gathered.parse();
-    if is_later && reasons.is_empty() && !parsed.problems.is_empty() {
-        let kept = known.gathered.parse_on(run.host);
+    if reasons.is_empty() && !parsed.problems.is_empty() {
+        let earlier =
+            |placed: &PlacedReference| Some((placed.place.clone(), value_of_earlier_run(run, record, placed)?));
+        let mut values: Values = config.references.iter().filter_map(earlier).collect();
+        values.iter().for_each(|(_, value)| secrets::remember(value));
+        // The first value of a place counts: what no earlier run wrote is the new value, and never a stand-in.
+        values.append(&mut known.gathered.values);
+        known.gathered.values = values;
+        let kept = known.gathered.parse();
         if kept.problems.is_empty() {
             keep_earlier(record, &config::summary(&parsed.problems));
             parsed = kept;
@@ -61,16 +67,13 @@ pub(super) async fn resolve(
 }
 
 /// Returns the values that can be had, and for each reference without one the reason.
-async fn values(
-    run: &Run<'_>,
-    record: &mut Record,
-    known: &Known,
-    config: &Config,
-    is_later: bool,
-) -> (Values, Vec<String>) {
+async fn values(run: &Run<'_>, record: &mut Record, known: &Known, config: &Config) -> (Values, Vec<String>) {
     let (mut values, mut reasons) = (Values::new(), Vec::new());
-    let patience = if is_later { LATER_BOOT } else { config.time_allowed(known.uptime) };
-    let from = if is_later { Instant::now() } else { run.began };
+    let has_earlier = |placed| value_of_earlier_run(run, record, placed).is_some();
+    let deadline = match config.references.iter().all(has_earlier) {
+        true => Instant::now() + LATER_BOOT,
+        false => run.began + config.time_allowed(known.uptime),
+    };
     // The proxy's own URL can't be fetched through the proxy.
     let client = match config.has_reference(&["proxy", "url"]) {
         true => http::outbound(None).map_err(|error| format!("{error:#}")),
@@ -79,7 +82,7 @@ async fn values(
     let identity = known.identity();
     let place = (identity.region.as_str(), identity.partition_domain.as_str());
     let fetcher = client.and_then(|client| {
-        Fetcher::new(&client, &run.options.credentials(), place, config.aws, from + patience)
+        Fetcher::new(&client, &run.options.credentials(), place, config.aws, deadline)
             .map_err(|error| format!("{error:#}"))
     });
     let mut fetcher = match fetcher {
@@ -102,7 +105,7 @@ async fn values(
             }
             Err(failure) => reason(placed, &failure, config, &identity.region),
         };
-        match run.host.value_in_place(&placed.place).filter(|_| is_later) {
+        match value_of_earlier_run(run, record, placed) {
             Some(value) => {
                 keep_earlier(record, &reason);
                 values.push((placed.place.clone(), value));
@@ -112,6 +115,12 @@ async fn values(
     }
     values.iter().for_each(|(_, value)| secrets::remember(value));
     (values, reasons)
+}
+
+/// Returns the value of a reference in its file, if an earlier run put it there.
+fn value_of_earlier_run(run: &Run<'_>, record: &Record, placed: &PlacedReference) -> Option<String> {
+    let is_of_run = record.state.references.contains(&placed.to_string());
+    run.host.value_in_place(&placed.place).filter(|_| is_of_run)
 }
 
 /// Warns that what an earlier boot wrote is kept, with the reason.

@@ -9,7 +9,8 @@ use super::cause::with_remedy;
 pub use super::stage::Stage;
 use crate::aws::cloudformation::Status;
 use crate::aws::imds::Identity;
-use crate::host::Host;
+use crate::config::Config;
+use crate::host::{Host, file_of};
 use crate::instance::Instance;
 use crate::text::json_error;
 use crate::well_known::{STATE_FILE, STATE_IN_MEMORY};
@@ -38,6 +39,10 @@ pub struct State {
     /// Names of the images that were pulled.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pulled: BTreeSet<String>,
+    /// The references whose values runs have put into the files, each with its place. What stands in a file without that is
+    /// the image's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
     /// The documents and the identity that a boot without instance metadata works with.
     pub kept: Option<Kept>,
     /// Set if a run decided this while the file on disk could not be read.
@@ -184,6 +189,7 @@ impl State {
             hooks: &self.hooks | &saved.hooks,
             is_out: self.is_out || saved.is_out,
             pulled: &self.pulled | &saved.pulled,
+            references: if self.references.is_empty() { saved.references } else { self.references },
             kept: self.kept.or(saved.kept),
             ..State { instance_id: self.instance_id, ..State::default() }
         }
@@ -227,6 +233,21 @@ impl State {
         if decided.as_ref().is_some_and(|decision| !decision.waited_for) {
             *decided = None;
         }
+    }
+
+    /// Keeps the names of the references whose values a run has put into a file. Tells whether something is new.
+    pub fn keep_references(&mut self, config: &Config, path: &str) -> bool {
+        let count = self.references.len();
+        self.references.retain(|name| config.references.iter().any(|placed| placed.to_string() == *name));
+        let mut is_new = self.references.len() < count;
+        for placed in config.references.iter().filter(|placed| file_of(&placed.place) == Some(path)) {
+            let name = placed.to_string();
+            if !self.references.contains(&name) {
+                self.references.push(name);
+                is_new = true;
+            }
+        }
+        is_new
     }
 
     /// Forgets what belongs to another instance.
