@@ -166,7 +166,7 @@ setup: ## Install what lint needs, if it is missing
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v shellcheck && command -v shfmt && python3 -c 'import ensurepip'; } >/dev/null 2>&1; then \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends shellcheck shfmt python3-venv; fi
 	@$(MAKE) --no-print-directory setup-templates
-	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version $(CARGO_DENY)
+	@command -v cargo-deny >/dev/null || cargo install --debug --locked cargo-deny --version $(CARGO_DENY)
 
 setup-disks: ## Install, on Debian, what the tests on real disks use and is missing
 	@missing=$$(for package in $(DISK_PACKAGES); do \
@@ -180,7 +180,7 @@ setup-packages: ## Install what deb and rpm need, if it is missing
 	@cargo generate-rpm --version 2>/dev/null | grep -qw '$(CARGO_GENERATE_RPM)' || cargo install --locked cargo-generate-rpm --version $(CARGO_GENERATE_RPM)
 
 setup-fuzz: ## Install what fuzz needs, if it is missing
-	@cargo fuzz --version 2>/dev/null | grep -qw '$(CARGO_FUZZ)' || cargo install --locked cargo-fuzz --version $(CARGO_FUZZ)
+	@cargo fuzz --version 2>/dev/null | grep -qw '$(CARGO_FUZZ)' || cargo install --debug --locked cargo-fuzz --version $(CARGO_FUZZ)
 
 setup-mutants: ## Install what mutants needs, if it is missing
 	@cargo mutants --version 2>/dev/null | grep -qw '$(CARGO_MUTANTS)' || cargo install --locked cargo-mutants --version $(CARGO_MUTANTS)
