@@ -72,6 +72,20 @@ fn a_success_does_neither_and_a_later_failure_does_not_either() {
     assert_eq!(acts(&alone), (0, 0));
 }
 
+/// The first outcome stays what CloudFormation is told, and says nothing of whether tasks may run.
+#[test]
+fn a_failure_after_a_first_one_and_a_success_does_neither() {
+    let host = host_with_mistake(&USER_DATA.replace(", power: \"off\"", ""), |_| {});
+    let unreachable = [("AWS_ENDPOINT_URL_AUTO_SCALING", "http://127.0.0.1:1")];
+    assert_eq!(host.run_with(&unreachable).code, Some(3));
+    host.remove_mistake();
+    run(&host, 0);
+    host.put_mistake();
+    let ended = run(&host, 2);
+    assert!(ended.stderr.contains("on_failure does not act: an earlier run"), "{}", ended.stderr);
+    assert_eq!(acts(&host), (0, 0));
+}
+
 #[test]
 fn a_failure_is_signalled_then_reported_to_the_group_and_at_last_the_machine_is_powered_off() {
     let host = host_with_mistake(USER_DATA, |_| {});

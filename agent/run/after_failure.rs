@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::decide::Conclusion;
 use super::known::Known;
@@ -25,6 +25,8 @@ const UNHEALTHY: &str = "Unhealthy";
 /// Time for the log agent to send the last lines before the machine is powered off. The CloudWatch agent and the awslogs
 /// agent both send what they have every 5 s.
 const LAST_LINES: Duration = Duration::from_secs(10);
+/// Time for systemd to take the order to power off. systemctl does not wait for the shutdown itself.
+const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// Returns the steps that this run has to take: none after a success, or if an earlier boot has taken them.
 pub(super) fn due(record: &Record, known: &Known, conclusion: &Conclusion) -> AfterFailure {
@@ -37,7 +39,7 @@ pub(super) fn due(record: &Record, known: &Known, conclusion: &Conclusion) -> Af
     let first = state.decided(known.stage()).map(|decision| decision.status);
     let why_not = if state.is_out {
         "it has acted on an earlier boot of this instance"
-    } else if first == Some(Status::Success) {
+    } else if state.has_recovered || first == Some(Status::Success) {
         "an earlier run of this instance has succeeded, so tasks may run on it"
     } else if state.instance_id.is_empty() {
         // Nothing could be kept for the next boot, either.
@@ -129,13 +131,25 @@ pub(super) async fn power_off(run: &Run<'_>, record: &mut Record, known: &Known,
         run.host.is_shutting_down("").await
     };
     if stop.unless_told(is_shutting_down).await != Some(false) {
-        record.state.is_out = record.report.health.as_ref().is_some_and(tell::is_settled);
-        record.state.save(run.host);
-        stays_on(run, record, "the run was stopped, for example by a shutdown");
-    // A stop from here on comes from this itself.
-    } else if let Err(error) = run.host.run("systemctl", &["poweroff"]).await {
-        stays_on(run, record, &format!("{error:#}"));
+        return leave_to_next_boot(run, record, "the run was stopped, for example by a shutdown");
     }
+    let asked = timeout(SHUTDOWN, run.host.run("systemctl", &["poweroff"]));
+    match stop.unless_told(asked).await {
+        // A stop from here on comes from this itself.
+        None | Some(Ok(Ok(_))) => {}
+        Some(Ok(Err(error))) => leave_to_next_boot(run, record, &format!("{error:#}")),
+        Some(Err(_)) => {
+            let why = format!("`systemctl poweroff` has not ended within {} s", SHUTDOWN.as_secs());
+            leave_to_next_boot(run, record, &why);
+        }
+    }
+}
+
+/// Says why the machine is not powered off, and lets the next boot that fails do so.
+fn leave_to_next_boot(run: &Run<'_>, record: &mut Record, why: &str) {
+    record.state.is_out = record.report.health.as_ref().is_some_and(tell::is_settled);
+    record.state.save(run.host);
+    stays_on(run, record, why);
 }
 
 /// Says why the machine is not powered off, and corrects the report.

@@ -123,7 +123,15 @@ fn decision(outcome: Outcome, reason: Option<String>, is_waited_for: bool, is_co
 fn keep(run: &Run<'_>, record: &mut Record, known: &Known, decision: Decision) {
     let is_fetched = record.is_fetched();
     let state = &mut record.state;
-    if state.decided(known.stage()).is_some() || state.instance_id.is_empty() {
+    if let Some(first) = state.decided(known.stage()) {
+        let recovers = (first.status, decision.status) == (Status::Failure, Status::Success);
+        if recovers && known.stage() == Stage::Service && !state.has_recovered {
+            state.has_recovered = true;
+            state.save(run.host);
+        }
+        return;
+    }
+    if state.instance_id.is_empty() {
         return;
     }
     *state.decided_mut(known.stage()) = Some(decision);

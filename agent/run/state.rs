@@ -29,6 +29,9 @@ pub struct State {
     /// The outcome of its first run in a warm pool.
     #[serde(default)]
     pub in_warm_pool: Option<Decision>,
+    /// Set once a later run for service has succeeded, although the first one had failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_recovered: bool,
     /// Names of the users' commands that have succeeded.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub hooks: BTreeSet<String>,
@@ -76,6 +79,8 @@ struct Core {
     hooks: BTreeSet<String>,
     #[serde(default)]
     is_out: bool,
+    #[serde(default)]
+    has_recovered: bool,
 }
 
 /// The outcome that CloudFormation and Auto Scaling are told, whatever happens later.
@@ -163,11 +168,12 @@ impl State {
     pub fn parse(text: &str) -> Result<Self, String> {
         let of_this_version = serde_json::from_str(text).ok().filter(|state: &State| state.version == VERSION);
         let decisions = || {
-            let Core { version, instance_id, decision, in_warm_pool, hooks, is_out } = serde_json::from_str(text)?;
+            let Core { version, instance_id, decision, in_warm_pool, hooks, is_out, has_recovered } =
+                serde_json::from_str(text)?;
             tracing::warn!(
                 "only the decisions of {STATE_FILE} are used: the rest is of version {version}, not {VERSION}, or damaged"
             );
-            Ok(State { instance_id, decision, in_warm_pool, hooks, is_out, ..State::default() })
+            Ok(State { instance_id, decision, in_warm_pool, hooks, is_out, has_recovered, ..State::default() })
         };
         let parsed = of_this_version.map_or_else(decisions, Ok);
         parsed.map_err(|error: serde_json::Error| format!("can't be parsed: {}", json_error(&error)))
@@ -188,6 +194,7 @@ impl State {
             in_warm_pool: first(saved.in_warm_pool, self.in_warm_pool),
             hooks: &self.hooks | &saved.hooks,
             is_out: self.is_out || saved.is_out,
+            has_recovered: self.has_recovered || saved.has_recovered,
             pulled: &self.pulled | &saved.pulled,
             references: if self.references.is_empty() { saved.references } else { self.references },
             kept: self.kept.or(saved.kept),
