@@ -284,6 +284,15 @@ fn a_refusal_does_what_the_valid_part_asks_for() {
 }
 
 #[test]
+fn more_mistakes_than_are_shown_keep_neither_from_happening() {
+    let mistakes: String = (0..200).map(|n| format!("key{n}: 1\n")).collect();
+    let host = host(&format!("{USER_DATA}{mistakes}"), |_| {});
+    run(&host, 2);
+    host.one_signal("FAILURE");
+    assert_eq!(acts(&host), (1, 1));
+}
+
+#[test]
 fn the_group_is_told_through_the_proxy() {
     let host = Host::of(Scenario::Proxy, USER_DATA);
     host.put_mistake();
