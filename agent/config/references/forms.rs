@@ -277,7 +277,8 @@ mod tests {
             "/aws/reference/secretsmanager/registry",
         ] {
             let expected = Reference::Parameter(Parameter { name: name.to_owned() });
-            assert_eq!(read(&format!("{{ssm: '{name}'}}")), Ok(expected));
+            assert_eq!(read(&format!("{{ssm: '{name}'}}")), Ok(expected.clone()));
+            assert_eq!(read(&format!("{{ssm: '{name}', key: null, version_id: ~}}")), Ok(expected));
         }
     }
 
@@ -307,6 +308,7 @@ mod tests {
             (format!("{{secretsmanager: '{arn}:auth::'}}"), secret(arn, Some("auth"), None, None)),
             (format!("{{secretsmanager: '{arn}::AWSPREVIOUS:'}}"), secret(arn, None, Some("AWSPREVIOUS"), None)),
             (format!("{{secretsmanager: '{arn}:::{version}'}}"), secret(arn, None, None, Some(version))),
+            (format!("{{secretsmanager: '{arn}:auth', key: null}}"), secret(arn, Some("auth"), None, None)),
             (format!("{{secretsmanager: '{arn}:auth'}}"), secret(arn, Some("auth"), None, None)),
         ] {
             assert_eq!(read(&text), Ok(expected), "{text}");
