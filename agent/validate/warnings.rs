@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::template::policies::{PolicyTimeout, Refresh, WaitingPolicy, Waits};
 use super::template::surroundings::Surroundings;
 use super::warning::warning;
@@ -12,6 +14,7 @@ use crate::document::decode::Document;
 use crate::document::problem::Problem;
 use crate::ecs_variables::{holds_secret, is_secret};
 use crate::plan::{Exception, exceptions};
+use crate::secrets::is_secret_key;
 use crate::text::did_you_mean;
 
 /// Most bytes of user data that EC2 takes, counted before encoding.
@@ -177,14 +180,37 @@ pub(super) fn secrets(config: &Config, documents: &[Document]) -> Vec<Problem> {
         warn(&["proxy", "url"], format!("there is a password in it; {who}"), remedy);
     }
     for (name, value) in config.ecs.iter().flat_map(|ecs| &ecs.config.0) {
-        if is_secret(name, value) && is_written(&["ecs", "config", name]) {
+        let place = ["ecs", "config", name.as_str()];
+        let is_plain = match is_written(&place) {
+            true => is_secret(name, value),
+            false => serde_json::from_str(value).is_ok_and(|json| holds_plain_secret(config, &place, &json)),
+        };
+        if is_plain {
             warn(&["ecs", "config", name], format!("`{name}` is a secret; {who}"), remedy);
         }
     }
     for (name, value) in config.docker.iter().flat_map(|docker| &docker.daemon) {
-        if holds_secret(value) && is_written(&["docker", "daemon", name]) {
+        if holds_plain_secret(config, &["docker", "daemon", name], value) {
             warn(&["docker", "daemon", name], format!("`{name}` holds a secret; {who}"), remedy);
         }
     }
     found
+}
+
+/// Tells whether a JSON value has a secret that is written out. `place` has the keys above it.
+fn holds_plain_secret(config: &Config, place: &[&str], json: &Value) -> bool {
+    if !config.has_reference(place) {
+        return holds_secret(json);
+    }
+    match json {
+        Value::Object(entries) => entries.iter().any(|(key, value)| {
+            let place = [place, &[key.as_str()]].concat();
+            (is_secret_key(key) && !config.has_reference(&place)) || holds_plain_secret(config, &place, value)
+        }),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .any(|(index, item)| holds_plain_secret(config, &[place, &[&index.to_string()]].concat(), item)),
+        _ => false,
+    }
 }
