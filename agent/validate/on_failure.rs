@@ -5,9 +5,7 @@ use crate::config::Config;
 
 /// Warns of a role that may not report the health of an instance.
 pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
-    let Some(permissions) = around.permissions.as_ref().filter(|permissions| permissions.is_of_a_role()) else {
-        return;
-    };
+    let Some(permissions) = &around.permissions else { return };
     let may_report = permissions.allowed("autoscaling:SetInstanceHealth").is_none_or(|allowed| !allowed.is_empty());
     if config.on_failure.health.is_some() && !may_report {
         let message =

@@ -6,6 +6,8 @@ use crate::config::{Config, Parameter, PlacedReference, Reference, Secret};
 
 /// In place of the six characters that Secrets Manager adds to a secret's name in its ARN.
 const SUFFIX: &str = "-AbCdEf";
+/// The beginning of the parameters through which Systems Manager reads secrets.
+const OF_SECRETS: &str = "/aws/reference/secretsmanager/";
 
 /// Warns of a proxy that is a reference itself, and of values that the role may not read.
 pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut(&[&str], String, &str)) {
@@ -29,15 +31,24 @@ pub(super) fn find(config: &Config, around: &Surroundings, warn: &mut impl FnMut
 
 /// Returns a warning, with its remedy, if the role may not read a value.
 fn denied(placed: &PlacedReference, permissions: &Permissions) -> Option<(String, String)> {
-    let (action, service, resource) = needed(&placed.reference);
-    let allowed = permissions.allowed(action)?;
-    (!allowed.iter().any(|pattern| covers(pattern, service, &resource))).then(|| {
-        let message = format!("no role in this template allows {action} for {}", placed.reference);
-        let resource = resource.strip_suffix(SUFFIX).map_or(resource.clone(), |name| format!("{name}-??????"));
-        let remedy = format!(
-            "add a statement that allows {action} for arn:…:{service}:…:{resource}; a key of your own needs kms:Decrypt, too"
-        );
-        (message, remedy)
+    let of_secret = match &placed.reference {
+        Reference::Parameter(Parameter { name }) => name.split_once(OF_SECRETS).map(|(_, id)| {
+            let id = id.split(':').next().unwrap_or_default().to_owned();
+            Reference::Secret(Secret { id, ..Secret::default() })
+        }),
+        Reference::Secret(_) => None,
+    };
+    [Some(placed.reference.clone()), of_secret].into_iter().flatten().find_map(|reference| {
+        let (action, service, resource) = needed(&reference);
+        let allowed = permissions.allowed(action)?;
+        (!allowed.iter().any(|pattern| covers(pattern, service, &resource))).then(|| {
+            let message = format!("no role in this template allows {action} for {}", placed.reference);
+            let resource = resource.strip_suffix(SUFFIX).map_or(resource.clone(), |name| format!("{name}-??????"));
+            let remedy = format!(
+                "add a statement that allows {action} for arn:…:{service}:…:{resource}; a key of your own needs kms:Decrypt, too"
+            );
+            (message, remedy)
+        })
     })
 }
 

@@ -91,8 +91,6 @@ const MANAGED: [(&[&str], &[&str]); 7] = [
 #[derive(Debug, Default)]
 pub struct Permissions {
     statements: Vec<Statement>,
-    /// Set if the template has a role that the instances have or may have.
-    is_of_a_role: bool,
 }
 
 /// A statement that allows actions, as IAM patterns.
@@ -126,7 +124,6 @@ impl Permissions {
         let mut found = Permissions::default();
         let mut attached = Vec::new();
         for role in roles.into_iter().filter(|role| is_used(role)) {
-            found.is_of_a_role = true;
             attached.extend(found.add_role(world, role.1, &resources)?);
         }
         for (id, policy) in resources.iter().filter(|(_, resource)| world.template.kind(resource) != ROLE) {
@@ -140,11 +137,6 @@ impl Permissions {
             }
         }
         Some(found)
-    }
-
-    /// Tells whether the template has a role for the instances.
-    pub fn is_of_a_role(&self) -> bool {
-        self.is_of_a_role
     }
 
     /// Returns the ARN patterns for which an action is allowed; nothing if the template doesn't show all of them.
@@ -262,7 +254,9 @@ pub fn covers(pattern: &str, service: &str, resource: &str) -> bool {
     let of_service = parts.next().unwrap_or("*");
     let of_resource = parts.nth(2).unwrap_or("*");
     let is_whole = of_resource != "*" || pattern.ends_with('*');
-    is_match(of_service, service) && is_whole && is_match(of_resource, resource)
+    // A star may stand for several parts.
+    let covers_all = || is_match(pattern, &format!("arn:aws:{service}:::{resource}"));
+    is_match(of_service, service) && (is_whole && is_match(of_resource, resource) || covers_all())
 }
 
 #[cfg(test)]
@@ -274,6 +268,7 @@ mod tests {
         for (pattern, expected) in [
             ("*", true),
             ("arn:aws:ecr:*", true),
+            ("arn:aws:ecr:*:repository/team/*", true),
             ("arn:aws:ecr:*:*:*", true),
             ("arn:aws:ecr:us-east-1:210987654321:repository/team/*", true),
             ("arn:aws:ecr:*:*:repository/*", true),
