@@ -320,6 +320,45 @@ fn a_proxy_that_has_its_value_carries_the_failure_of_another_reference() {
 }
 
 #[test]
+fn a_service_that_does_not_answer_keeps_no_other_from_being_asked() {
+    let user_data = EACH.replace("resource: Instances", "resource: Instances, timeout: 12s");
+    let host = host(&user_data, |_| {});
+    let silent = [("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1")];
+    let reason = refused(&host, &host.run_with(&silent));
+    assert_eq!(host.requests(Server::SecretsManager).len(), 1);
+    assert!(reason.contains("com.amazonaws.eu-central-1.ssm") && !reason.contains(".secretsmanager"), "{reason}");
+    // A later boot falls back on the files, within its seconds.
+    let host = self::host(EACH, |_| {});
+    assert_succeeded(&host.run());
+    let before = host.tree();
+    host.rehearsal.restart().unwrap();
+    let began = std::time::Instant::now();
+    assert_succeeded(&host.run_with(&silent));
+    assert!(began.elapsed().as_secs() < 30 && host.tree() == before, "{:?}", began.elapsed());
+}
+
+/// Selectors and regions reach AWS as they were given.
+#[test]
+fn a_version_and_the_region_of_an_arn_are_in_the_request() {
+    let arn = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:registry-AbCdEf";
+    for (beside, key, value) in [
+        ("version_stage: AWSPREVIOUS", "VersionStage", "AWSPREVIOUS"),
+        ("version_id: EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE", "VersionId", "EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE"),
+    ] {
+        let text =
+            format!("{SIGNAL}ecs: {{cluster: production}}\nproxy: {{url: {{secretsmanager: '{arn}', {beside}}}}}\n");
+        let host = host(&text, |options| {
+            options.secrets.values.insert(arn.to_owned(), PROXY.to_owned());
+        });
+        assert_succeeded(&host.run());
+        let requests = host.requests(Server::SecretsManager);
+        let body: serde_json::Value = serde_json::from_slice(&requests[0].body).unwrap();
+        assert_eq!((&body["SecretId"], &body[key]), (&arn.into(), &value.into()), "{body}");
+        assert!(requests[0].header("authorization").unwrap().contains("/eu-west-3/secretsmanager/"));
+    }
+}
+
+#[test]
 fn a_role_that_may_not_read_them_is_told_in_a_rehearsal() {
     let host = Host::of(Scenario::ReferenceDenied, EACH);
     let reason = refused(&host, &host.run());

@@ -22,7 +22,6 @@ pub(crate) struct Fetcher<'a> {
     region: &'a str,
     partition_domain: &'a str,
     aws: Aws,
-    deadline: Instant,
     fetched: Vec<(Reference, Result<String, Failure>)>,
 }
 
@@ -36,8 +35,7 @@ pub(crate) enum Failure {
 }
 
 impl<'a> Fetcher<'a> {
-    /// Makes a fetcher that asks through `client`, in the instance's region and partition, until the deadline. `aws` selects
-    /// the endpoints.
+    /// Makes a fetcher that asks through `client`, in the instance's region and partition. `aws` selects the endpoints.
     ///
     /// # Errors
     /// The SDK can't be set up.
@@ -46,14 +44,13 @@ impl<'a> Fetcher<'a> {
         credentials: &CredentialsSource,
         (region, partition_domain): (&'a str, &'a str),
         aws: Aws,
-        deadline: Instant,
     ) -> Result<Self> {
         let sdk = Sdk::new(region, client, credentials)?;
-        Ok(Fetcher { sdk, region, partition_domain, aws, deadline, fetched: Vec::new() })
+        Ok(Fetcher { sdk, region, partition_domain, aws, fetched: Vec::new() })
     }
 
-    /// Fetches the value of a reference. The line break that editors put at the end of a file is no part of it.
-    pub(crate) async fn fetch(&mut self, reference: &Reference) -> Result<String, Failure> {
+    /// Fetches the value of a reference, until the deadline. The line break that editors put at the end of a file is no part of it.
+    pub(crate) async fn fetch(&mut self, reference: &Reference, deadline: Instant) -> Result<String, Failure> {
         let whole = match reference {
             Reference::Secret(secret) => Reference::Secret(Secret { key: None, ..secret.clone() }),
             Reference::Parameter(_) => reference.clone(),
@@ -62,7 +59,7 @@ impl<'a> Fetcher<'a> {
         let value = match known {
             Some(fetched) => fetched?,
             None => {
-                let fetched = self.ask(&whole).await;
+                let fetched = self.ask(&whole, deadline).await;
                 self.fetched.push((whole, fetched.clone()));
                 fetched?
             }
@@ -73,7 +70,7 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    async fn ask(&self, reference: &Reference) -> Result<String, Failure> {
+    async fn ask(&self, reference: &Reference, deadline: Instant) -> Result<String, Failure> {
         let (method, service, operation, parameters) = match reference {
             Reference::Parameter(Parameter { name }) => (
                 Method::Parameter,
@@ -98,7 +95,7 @@ impl<'a> Fetcher<'a> {
             let body = self.sdk.json((method, ANSWER_LIMIT), of, &endpoint, operation, &parameters).await?;
             value_in(method, &body)
         };
-        match persist_for(method, self.deadline, asked).await {
+        match persist_for(method, deadline, asked).await {
             Ok((value, _)) => Ok(value),
             Err(Delivery::Refused(refusal)) => Err(Failure::Refused(refusal.to_string())),
             Err(Delivery::Undelivered(why) | Delivery::Over(_, why)) => Err(Failure::NoAnswer(why)),

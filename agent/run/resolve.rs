@@ -82,21 +82,32 @@ async fn values(run: &Run<'_>, record: &mut Record, known: &Known, config: &Conf
     let identity = known.identity();
     let place = (identity.region.as_str(), identity.partition_domain.as_str());
     let fetcher = client.and_then(|client| {
-        Fetcher::new(&client, &run.options.credentials(), place, config.aws, deadline)
-            .map_err(|error| format!("{error:#}"))
+        Fetcher::new(&client, &run.options.credentials(), place, config.aws).map_err(|error| format!("{error:#}"))
     });
     let mut fetcher = match fetcher {
         Ok(fetcher) => fetcher,
         Err(why) => return (values, vec![why]),
     };
-    let mut no_answer = None;
-    for placed in &config.references {
-        let fetched = match &no_answer {
-            Some(failure) => Err(Failure::clone(failure)),
-            None => fetcher.fetch(&placed.reference).await,
+    let at = |placed: &PlacedReference| {
+        let region = placed.reference.region().unwrap_or(&identity.region).to_owned();
+        (placed.reference.source(), region)
+    };
+    // What has not answered is not asked again; a service elsewhere may answer.
+    let mut silent = Vec::new();
+    for (index, placed) in config.references.iter().enumerate() {
+        let asked = at(placed);
+        let known = silent.iter().find(|(silent, _)| *silent == asked).map(|(_, failure)| Failure::clone(failure));
+        let fetched = match known {
+            Some(failure) => Err(failure),
+            None => {
+                let is_last = config.references[index + 1..].iter().all(|next| at(next) == asked);
+                let left = deadline.saturating_duration_since(Instant::now());
+                let until = if is_last { deadline } else { Instant::now() + left / 2 };
+                fetcher.fetch(&placed.reference, until).await
+            }
         };
         if let Err(failure @ Failure::NoAnswer(_)) = &fetched {
-            no_answer = Some(failure.clone());
+            silent.push((asked, failure.clone()));
         }
         let reason = match fetched {
             Ok(value) => {
@@ -136,12 +147,16 @@ fn reason(placed: &PlacedReference, failure: &Failure, config: &Config, region: 
         Failure::Refused(why) => (why, String::new()),
         Failure::NoAnswer(why) => {
             let service = placed.reference.source();
+            let region = placed.reference.region().unwrap_or(region);
             let endpoint = format!("a VPC endpoint for com.amazonaws.{region}.{service}");
-            let remedy = match config.has_reference(&["proxy", "url"]) {
-                true => format!(
+            let remedy = if config.has_reference(&["proxy", "url"]) {
+                format!(
                     " (the proxy's own URL is a reference, so this is asked without the proxy: the VPC needs {endpoint})"
-                ),
-                false => format!(" (without a way to the internet the VPC needs {endpoint})"),
+                )
+            } else if config.proxy.is_some() {
+                format!(" (check that the proxy of `proxy.url` answers, and lets through {service} of {region})")
+            } else {
+                format!(" (without a way to the internet the VPC needs {endpoint})")
             };
             (why, remedy)
         }
