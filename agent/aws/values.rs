@@ -11,7 +11,7 @@ use crate::aws::delivery::answer::{Attempt, Refusal};
 use crate::aws::delivery::{CredentialsSource, Delivery, Method, persist_for};
 use crate::aws::endpoint::Service;
 use crate::aws::sdk::Sdk;
-use crate::config::{Aws, Parameter, Reference, Secret};
+use crate::config::{Aws, Parameter, PlacedReference, Reference, Secret};
 
 /// The most bytes of an answer. A secret has up to 64 KiB, and JSON may write each byte with six.
 const ANSWER_LIMIT: usize = 448 * 1024;
@@ -22,6 +22,7 @@ pub(crate) struct Fetcher<'a> {
     region: &'a str,
     partition_domain: &'a str,
     aws: Aws,
+    deadline: Instant,
     fetched: Vec<(Reference, Result<String, Failure>)>,
 }
 
@@ -35,7 +36,8 @@ pub(crate) enum Failure {
 }
 
 impl<'a> Fetcher<'a> {
-    /// Makes a fetcher that asks through `client`, in the instance's region and partition. `aws` selects the endpoints.
+    /// Makes a fetcher that asks through `client`, in the instance's region and partition, until the deadline. `aws` selects
+    /// the endpoints.
     ///
     /// # Errors
     /// The SDK can't be set up.
@@ -44,22 +46,34 @@ impl<'a> Fetcher<'a> {
         credentials: &CredentialsSource,
         (region, partition_domain): (&'a str, &'a str),
         aws: Aws,
+        deadline: Instant,
     ) -> Result<Self> {
         let sdk = Sdk::new(region, client, credentials)?;
-        Ok(Fetcher { sdk, region, partition_domain, aws, fetched: Vec::new() })
+        Ok(Fetcher { sdk, region, partition_domain, aws, deadline, fetched: Vec::new() })
     }
 
-    /// Fetches the value of a reference, until the deadline. The line break that editors put at the end of a file is no part of it.
-    pub(crate) async fn fetch(&mut self, reference: &Reference, deadline: Instant) -> Result<String, Failure> {
+    /// Fetches the value of a reference, before those of `rest`. The line break that editors put at the end of a file is no part
+    /// of it.
+    ///
+    /// A service that has not answered is not asked again. As long as another one, or one elsewhere, is to be asked, half of the
+    /// time is left to it.
+    pub(crate) async fn fetch(&mut self, reference: &Reference, rest: &[PlacedReference]) -> Result<String, Failure> {
         let whole = match reference {
             Reference::Secret(secret) => Reference::Secret(Secret { key: None, ..secret.clone() }),
             Reference::Parameter(_) => reference.clone(),
         };
-        let known = self.fetched.iter().find(|(known, _)| *known == whole).map(|(_, fetched)| fetched.clone());
+        let at = |reference: &Reference| (reference.source(), reference.region().unwrap_or(self.region).to_owned());
+        let is_known = |(known, fetched): &&(Reference, Result<String, Failure>)| {
+            *known == whole || matches!(fetched, Err(Failure::NoAnswer(_))) && at(known) == at(&whole)
+        };
+        let known = self.fetched.iter().find(is_known).map(|(_, fetched)| fetched.clone());
         let value = match known {
             Some(fetched) => fetched?,
             None => {
-                let fetched = self.ask(&whole, deadline).await;
+                let is_last = rest.iter().all(|next| at(&next.reference) == at(&whole));
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                let until = if is_last { self.deadline } else { Instant::now() + left / 2 };
+                let fetched = self.ask(&whole, until).await;
                 self.fetched.push((whole, fetched.clone()));
                 fetched?
             }

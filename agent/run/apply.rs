@@ -83,9 +83,7 @@ async fn carry_out(run: &Run<'_>, record: &mut Record, known: &mut Known, prepar
                 state.save(run.host);
             }
             (Action::WriteFile(File { path, .. }) | Action::EditFile(Edit { path, .. }), _) => {
-                if state.keep_references(config, path) {
-                    state.save(run.host);
-                }
+                state.keep_references(run.host, config, path);
             }
             (Action::PullImage(pull), Change::Made | Change::AlreadyDone) if !pull.beside => {
                 pulls::keep(run.host, state, &pull.image);

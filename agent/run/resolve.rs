@@ -82,34 +82,15 @@ async fn values(run: &Run<'_>, record: &mut Record, known: &Known, config: &Conf
     let identity = known.identity();
     let place = (identity.region.as_str(), identity.partition_domain.as_str());
     let fetcher = client.and_then(|client| {
-        Fetcher::new(&client, &run.options.credentials(), place, config.aws).map_err(|error| format!("{error:#}"))
+        Fetcher::new(&client, &run.options.credentials(), place, config.aws, deadline)
+            .map_err(|error| format!("{error:#}"))
     });
     let mut fetcher = match fetcher {
         Ok(fetcher) => fetcher,
         Err(why) => return (values, vec![why]),
     };
-    let at = |placed: &PlacedReference| {
-        let region = placed.reference.region().unwrap_or(&identity.region).to_owned();
-        (placed.reference.source(), region)
-    };
-    // What has not answered is not asked again; a service elsewhere may answer.
-    let mut silent = Vec::new();
     for (index, placed) in config.references.iter().enumerate() {
-        let asked = at(placed);
-        let known = silent.iter().find(|(silent, _)| *silent == asked).map(|(_, failure)| Failure::clone(failure));
-        let fetched = match known {
-            Some(failure) => Err(failure),
-            None => {
-                let is_last = config.references[index + 1..].iter().all(|next| at(next) == asked);
-                let left = deadline.saturating_duration_since(Instant::now());
-                let until = if is_last { deadline } else { Instant::now() + left / 2 };
-                fetcher.fetch(&placed.reference, until).await
-            }
-        };
-        if let Err(failure @ Failure::NoAnswer(_)) = &fetched {
-            silent.push((asked, failure.clone()));
-        }
-        let reason = match fetched {
+        let reason = match fetcher.fetch(&placed.reference, &config.references[index + 1..]).await {
             Ok(value) => {
                 values.push((placed.place.clone(), value));
                 continue;

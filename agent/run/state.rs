@@ -242,8 +242,8 @@ impl State {
         }
     }
 
-    /// Keeps the names of the references whose values a run has put into a file. Tells whether something is new.
-    pub fn keep_references(&mut self, config: &Config, path: &str) -> bool {
+    /// Keeps the names of the references whose values a run has put into a file.
+    pub fn keep_references(&mut self, host: &Host, config: &Config, path: &str) {
         let count = self.references.len();
         self.references.retain(|name| config.references.iter().any(|placed| placed.to_string() == *name));
         let mut is_new = self.references.len() < count;
@@ -254,7 +254,9 @@ impl State {
                 is_new = true;
             }
         }
-        is_new
+        if is_new {
+            self.save(host);
+        }
     }
 
     /// Forgets what belongs to another instance.
