@@ -1,4 +1,4 @@
-//! What Docker and registries say of a pull that fails, and what helps against it.
+//! The words of Docker and of registries for a pull that fails, and what helps.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ const DOCKER_LOG: &str = "`journalctl -u docker.service` says why";
 pub(super) struct Refusal {
     /// The words of Docker, of the registry or of AWS.
     pub words: String,
-    /// What helps; empty where the words say so.
+    /// The remedy; empty where the words say it.
     remedy: String,
     /// True if another try would be refused as well.
     pub is_final: bool,
