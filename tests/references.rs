@@ -275,6 +275,22 @@ fn an_instance_that_leaves_its_warm_pool_keeps_what_stands_in_the_files() {
 }
 
 #[test]
+fn a_service_that_does_not_answer_leaves_time_for_another() {
+    const ROTATED: &str = r#"{"auth": "{\"registry.internal\":{\"auth\":\"canary-that-is-new\"}}"}"#;
+    let host = host(EACH, |options| {
+        options.parameters.answers = vec![ValueAnswer::Value; 2].into();
+        options.parameters.answers.extend([ValueAnswer::Silence; 100]);
+        options.secrets.answers = vec![ValueAnswer::Value, ValueAnswer::Rotated(ROTATED)].into();
+    });
+    assert_succeeded(&host.run());
+    host.rehearsal.restart().unwrap();
+    assert_succeeded(&host.run());
+    assert!(host.text("/etc/ecs/ecs.config").contains("canary-that-is-new"));
+    let warnings = host.report().warnings;
+    assert!(warnings.len() == 3 && warnings.iter().all(|warning| warning.contains("the parameter")), "{warnings:?}");
+}
+
+#[test]
 fn a_later_boot_takes_a_value_that_was_rotated() {
     let host = host(EACH, |options| {
         options.parameters.answers = [ValueAnswer::Value; 3].into();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,9 @@ use super::query::{ApiError, REQUEST_ID, path_of, signed_for};
 
 /// The content type of the protocol, in requests and answers.
 const JSON: &str = "application/x-amz-json-1.1";
+
+/// Longer than any client waits for an answer.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The answer to a request that is well-formed and signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub enum ValueAnswer {
     InternalError,
     /// The connection is reset.
     Reset,
+    /// Nothing, for longer than any client waits.
+    Silence,
 }
 
 /// The values that a service has, by name, and its answers in order; then it gives the value.
@@ -106,7 +112,7 @@ impl ValueService {
             }
             ValueAnswer::Throttle => return Err(ApiError::new(400, "ThrottlingException", "Rate exceeded")),
             ValueAnswer::InternalError => return Err(ApiError::new(500, "InternalServerError", "")),
-            ValueAnswer::Reset => return Ok(None),
+            ValueAnswer::Reset | ValueAnswer::Silence => return Ok(None),
         }
         let Some(value) = value else {
             let message = if self.is_ssm() { "" } else { "Secrets Manager can't find the specified secret." };
@@ -134,6 +140,9 @@ impl Double for ValueService {
     async fn answer(&self, request: &Request, _: SocketAddr) -> Option<Reply> {
         if request.method != "POST" || path_of(request).0 != "/" {
             return Some(page(405));
+        }
+        if held(&self.answers).front() == Some(&ValueAnswer::Silence) {
+            tokio::time::sleep(SILENCE).await;
         }
         match self.read(request).and_then(|name| self.answer_to(&name)) {
             Ok(answer) => answer.map(|answer| Reply::new(200, JSON, answer.to_string())),
