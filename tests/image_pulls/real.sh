@@ -15,19 +15,19 @@ set -euo pipefail
 
 here=$PWD
 mount --make-rprivate /
-for tree in "$TREE" "$REGISTRY"; do
-	mkdir -p "$tree"/{proc,sys,run,root,tmp,etc/docker,var/lib,here}
+for debian in "$TREE" "$REGISTRY"; do
+	mkdir -p "$debian"/{proc,sys,run,root,tmp,etc/docker,var/lib,here}
 	for folder in lib lib64 bin sbin; do
-		[[ -e $tree/$folder ]] || ln -s "usr/$folder" "$tree/$folder"
+		[[ -e $debian/$folder ]] || ln -s "usr/$folder" "$debian/$folder"
 	done
-	mount --bind "$tree" "$tree"
-	mount -t proc proc "$tree/proc"
-	mount --rbind /sys "$tree/sys"
-	mount --rbind /dev "$tree/dev"
+	mount --bind "$debian" "$debian"
+	mount -t proc proc "$debian/proc"
+	mount --rbind /sys "$debian/sys"
+	mount --rbind /dev "$debian/dev"
 	for folder in run tmp etc/docker var/lib; do
-		mount -t tmpfs tmpfs "$tree/$folder"
+		mount -t tmpfs tmpfs "$debian/$folder"
 	done
-	mount --bind "$here" "$tree/here"
+	mount --bind "$here" "$debian/here"
 done
 ip link set lo up
 # Docker trusts a registry at 127.0.0.0/8 without TLS.
@@ -42,7 +42,8 @@ for host in $HOSTS; do
 	mkdir -p "$TREE/etc/docker/certs.d/$host"
 	cp ca.pem "$TREE/etc/docker/certs.d/$host/ca.crt"
 done
-# The registry takes bcrypt alone.
+# The registry takes bcrypt alone. The variables are Perl's.
+# shellcheck disable=SC2016
 hash=$(LC_ALL=C chroot "$REGISTRY" perl -e 'print crypt($ARGV[0], $ARGV[1])' "${CREDENTIALS#*:}" '$2y$05$abcdefghijklmnopqrstuu')
 echo "${CREDENTIALS%%:*}:$hash" >htpasswd
 storage='storage: {filesystem: {rootdirectory: /here/registry}}'
