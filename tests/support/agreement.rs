@@ -37,7 +37,7 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ),
     // Selectors of a secret both behind its ARN and beside it.
     (
-        "has an unknown selector",
+        "stands beside an ARN with selectors",
         r#"{"proxy": {"url": {"secretsmanager": "arn:aws:secretsmanager:eu-west-1:1:secret:a:b", "key": "c"}}}"#,
     ),
     (
