@@ -135,7 +135,8 @@ fn pulls() -> impl Strategy<Value = Value> {
     let tag = of(prop_oneof!["[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}", Just("latest".to_owned())]);
     let pull = (
         host,
-        "[a-z0-9]{1,4}((\\.|_|__|-{1,3}|/)[a-z0-9]{1,4}){0,3}",
+        // A first part with a dot would be a host.
+        "[a-z0-9]{1,4}((_|__|-{1,3})[a-z0-9]{1,4})?(/[a-z0-9]{1,4}((\\.|_|__|-{1,3})[a-z0-9]{1,4}){0,2}){0,2}",
         tag,
         of("[0-9a-f]{64}"),
         of(span()),
