@@ -65,7 +65,11 @@ fn needed(reference: &Reference) -> (&'static str, &'static str, String) {
             ("ssm:GetParameter", "ssm", format!("parameter/{path}"))
         }
         Reference::Secret(_) => {
-            let resource = in_arn.map_or_else(|| format!("secret:{id}{SUFFIX}"), str::to_owned);
+            let has_suffix =
+                |resource: &&str| resource.rsplit_once('-').is_some_and(|(_, end)| end.len() == SUFFIX.len() - 1);
+            let without =
+                || format!("secret:{}{SUFFIX}", in_arn.map_or(id.as_str(), |arn| arn.trim_start_matches("secret:")));
+            let resource = in_arn.filter(has_suffix).map_or_else(without, str::to_owned);
             ("secretsmanager:GetSecretValue", "secretsmanager", resource)
         }
     }
@@ -84,6 +88,7 @@ mod tests {
             (parameter("a"), "ssm parameter/a"),
             (parameter("arn:aws:ssm:eu-west-1:123456789012:parameter/a:3"), "ssm parameter/a"),
             (secret("a/b"), "secretsmanager secret:a/b-AbCdEf"),
+            (secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:a"), "secretsmanager secret:a-AbCdEf"),
             (secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-XyZabc"), "secretsmanager secret:a-XyZabc"),
         ] {
             let (_, service, resource) = needed(&reference);
