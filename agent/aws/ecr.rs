@@ -3,7 +3,6 @@
 //! A token is good for every private registry of its region that the instance's role may read.
 //! <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html>
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Result, anyhow};
@@ -73,13 +72,13 @@ pub struct Tokens {
     client: Result<reqwest::Client, String>,
     credentials: CredentialsSource,
     aws: Aws,
-    /// The passwords by region.
-    known: BTreeMap<String, String>,
+    /// The passwords by region, or the reasons why there is none.
+    known: Vec<(String, Result<String, String>)>,
 }
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("regions", &self.known.keys()).finish_non_exhaustive()
+        f.write_str("Tokens")
     }
 }
 
@@ -87,7 +86,7 @@ impl Tokens {
     /// Makes an empty set of tokens, which asks AWS through `client`, the outbound client, or has the reason why there is
     /// none. `aws` selects the endpoint.
     pub fn new(client: Result<reqwest::Client, String>, credentials: CredentialsSource, aws: Aws) -> Self {
-        Tokens { client, credentials, aws, known: BTreeMap::new() }
+        Tokens { client, credentials, aws, known: Vec::new() }
     }
 
     /// Returns the authentication to a registry. Asks AWS until a final answer or the deadline, and only once for each region.
@@ -95,20 +94,23 @@ impl Tokens {
     /// # Errors
     /// The refusal with its remedy, or the last error.
     pub async fn of(&mut self, registry: Registry<'_>, deadline: Instant) -> Result<RegistryAuth> {
-        let password = match self.known.get(registry.region) {
-            Some(password) => password.clone(),
+        let known = self.known.iter().find(|(region, _)| region == registry.region).map(|(_, known)| known.clone());
+        let password = match known {
+            Some(known) => known,
             None => {
-                let password = self.ask(registry, deadline).await?;
-                secrets::remember(&password);
-                self.known.insert(registry.region.to_owned(), password.clone());
-                password
+                let asked = self.ask(registry, deadline).await.map_err(|error| format!("{error:#}"));
+                self.known.push((registry.region.to_owned(), asked.clone()));
+                asked
             }
         };
+        let password = password.map_err(|why| anyhow!("{why}"))?;
         let auth = json!({ "username": "AWS", "password": password, "serveraddress": registry.host });
         // Docker ignores what it can't decode, and pulls without authentication then.
         let auth = URL_SAFE.encode(auth.to_string());
-        // A registry, or Docker, may repeat it in its words.
-        secrets::remember(&auth);
+        // Docker, or the registry, which gets the user with the password, may repeat them in their words.
+        for secret in [&auth, &STANDARD.encode(format!("AWS:{password}")), &password] {
+            secrets::remember(secret);
+        }
         Ok(RegistryAuth(auth))
     }
 

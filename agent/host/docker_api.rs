@@ -13,8 +13,6 @@ use super::pull_progress::Progress;
 use crate::aws::ecr::RegistryAuth;
 use crate::config::types::ImageName;
 use crate::http;
-use crate::secrets::redact;
-use crate::text::one_line;
 
 /// The header with the newest version of the API that a daemon speaks. What is read here has been the same since 1.24, the
 /// oldest that any Docker from 25 on speaks.
@@ -25,8 +23,6 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: usize = 1 << 20;
 /// The most bytes of one value in the stream of a pull. Docker's values have some hundred bytes.
 const VALUE_LIMIT: usize = 64 << 10;
-/// The most bytes of a message that are quoted.
-const QUOTED: usize = 500;
 
 /// A Docker daemon that answers.
 #[derive(Debug)]
@@ -40,7 +36,7 @@ pub(super) struct DockerApi {
 pub(super) enum PullError {
     /// Docker could not be asked, or broke off.
     Docker(anyhow::Error),
-    /// Docker or the registry has refused the pull, in these words.
+    /// Docker or the registry has refused the pull, in these words, which may hold secrets.
     Refused(String),
 }
 
@@ -126,7 +122,7 @@ impl DockerApi {
             }
         }
         match refusal {
-            Some(words) => Err(PullError::Refused(quoted(&words))),
+            Some(words) => Err(PullError::Refused(words)),
             None if rest.trim_ascii().is_empty() => Ok(()),
             None => Err(PullError::Docker(anyhow!("Docker's answer broke off"))),
         }
@@ -178,15 +174,9 @@ fn values(stream: &mut Vec<u8>) -> Result<Vec<Value>, PullError> {
 fn message(status: u16, body: &[u8]) -> String {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     match answer["message"].as_str() {
-        Some(message) if !message.is_empty() => quoted(message),
+        Some(message) if !message.is_empty() => message.to_owned(),
         _ => format!("HTTP {status} without a reason"),
     }
-}
-
-/// Returns a text of Docker or a registry in one line that is not too long, without what looks like a secret.
-fn quoted(text: &str) -> String {
-    let text = redact(text.trim());
-    one_line(&text[..text.floor_char_boundary(QUOTED)])
 }
 
 #[cfg(test)]
@@ -234,9 +224,8 @@ mod tests {
     }
 
     #[test]
-    fn dockers_words_are_quoted_without_secrets() {
+    fn an_answer_that_is_no_success_has_a_message_or_none() {
         assert_eq!(message(404, br#"{"message":"no such image"}"#), "no such image");
-        assert_eq!(message(500, br#"{"message":"Get https://me:shh@registry/v2/"}"#), "Get https://***@registry/v2/");
         assert_eq!(message(502, b"<html>"), "HTTP 502 without a reason");
     }
 }

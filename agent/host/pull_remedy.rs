@@ -5,16 +5,23 @@ use std::fmt;
 use crate::aws::denial::Denial;
 use crate::aws::ecr::Registry;
 use crate::config::types::ImageName;
+use crate::secrets::redact;
+use crate::text::one_line;
 
 /// The permissions that a pull from Amazon ECR needs.
 const PERMISSIONS: &str = "ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer";
+
+/// The most bytes of a message that are shown.
+const SHOWN: usize = 500;
+/// A character that no message has, in the place of the image's name while the message is masked.
+const NAME: &str = "\u{1}";
 
 const DOCKER_LOG: &str = "`journalctl -u docker.service` says why";
 
 /// A pull that was refused.
 #[derive(Debug, PartialEq)]
 pub(super) struct Refusal {
-    /// The words of Docker, of the registry or of AWS.
+    /// The words of Docker, of the registry or of AWS, as they may be shown.
     pub words: String,
     /// The remedy; empty where the words say it.
     remedy: String,
@@ -40,34 +47,45 @@ enum Cause {
     Way,
 }
 
-const CAUSES: [(Cause, &[&str]); 9] = [
+const CAUSES: [(Cause, &[&str]); 8] = [
     (Cause::Processor, &["no matching manifest", "no match for platform"]),
     (Cause::Space, &["no space left on device", "disk quota exceeded"]),
-    (Cause::Certificate, &["x509:", "certificate"]),
+    (Cause::Certificate, &["x509: ", "tls: "]),
     (Cause::Limit, &["toomanyrequests", "429 Too Many Requests", "rate exceeded"]),
-    (Cause::Layers, &["HTTP 403 response body", "starport-layer-bucket"]),
     (Cause::Denied, &["denied: permission denied"]),
     (Cause::Host, &["permission denied", "read-only file system"]),
     (
         Cause::Denied,
-        &["no basic auth credentials", "denied", "unauthorized", "not authorized", "403 Forbidden", "401 Unauthorized"],
+        &[
+            "no basic auth credentials",
+            "denied",
+            "unauthorized",
+            "not authorized",
+            "HTTP 403",
+            "403 Forbidden",
+            "401 Unauthorized",
+        ],
     ),
     (Cause::Missing, &["manifest unknown", "name unknown", "not known to registry", "not found", "does not exist"]),
 ];
 
 impl Refusal {
     /// Judges Docker's own words for a pull.
-    pub fn of(words: String, image: &ImageName) -> Self {
-        let small = words.to_ascii_lowercase();
-        let fits = |(_, signs): &&(Cause, &[&str])| signs.iter().any(|sign| small.contains(&sign.to_ascii_lowercase()));
-        let cause = CAUSES.iter().find(fits).map_or(Cause::Way, |(cause, _)| *cause);
+    pub fn of(words: &str, image: &ImageName) -> Self {
+        let cause = cause(words, image);
         let is_final = matches!(cause, Cause::Processor | Cause::Space | Cause::Denied | Cause::Missing);
-        Refusal { remedy: remedy(cause, &words, image), words, is_final, is_limit: cause == Cause::Limit }
+        let (words, remedy) = (shown(words, image), remedy(cause, words, image));
+        Refusal { words, remedy, is_final, is_limit: cause == Cause::Limit }
     }
 
     /// Judges an error in speaking with Docker, which may be starting, or restarting.
-    pub fn of_docker(error: &anyhow::Error) -> Self {
-        Refusal { words: format!("{error:#}"), remedy: DOCKER_LOG.to_owned(), is_final: false, is_limit: false }
+    pub fn of_docker(error: &anyhow::Error, image: &ImageName) -> Self {
+        Refusal {
+            words: shown(&format!("{error:#}"), image),
+            remedy: DOCKER_LOG.to_owned(),
+            is_final: false,
+            is_limit: false,
+        }
     }
 
     /// Judges AWS's refusal to give a token, which has been asked for until the end already.
@@ -81,6 +99,32 @@ impl fmt::Display for Refusal {
         f.write_str(&self.words)?;
         if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
     }
+}
+
+/// Returns the cause that the words tell. The image's own name tells none.
+fn cause(words: &str, image: &ImageName) -> Cause {
+    let mut small = words.to_ascii_lowercase();
+    // A name of one word, such as `denied`, may stand for itself.
+    for name in [image.repository(), image.path()].into_iter().filter(|name| name.contains('/')) {
+        small = small.replace(&name.to_ascii_lowercase(), "");
+    }
+    // Amazon ECR's layers come from Amazon S3, whose refusals are those of the VPC's endpoint.
+    let is_of_layers =
+        small.contains("403") && ["starport-layer-bucket", "response body"].iter().any(|s| small.contains(s));
+    if is_of_layers && Registry::of(image.host()).is_some() {
+        return Cause::Layers;
+    }
+    let fits = |(_, signs): &&(Cause, &[&str])| signs.iter().any(|sign| small.contains(&sign.to_ascii_lowercase()));
+    CAUSES.iter().find(fits).map_or(Cause::Way, |(cause, _)| *cause)
+}
+
+/// Returns a message in one line that is not too long, without what looks like a secret. A tag behind a name such as `auth` is
+/// none.
+fn shown(words: &str, image: &ImageName) -> String {
+    let listed = image.listed();
+    let own = [image.as_str(), &listed].into_iter().find(|name| words.contains(name)).unwrap_or(NAME);
+    let text = redact(&words.trim().replace(own, NAME)).replace(NAME, own);
+    one_line(&text[..text.floor_char_boundary(SHOWN)])
 }
 
 fn remedy(cause: Cause, words: &str, image: &ImageName) -> String {
@@ -151,7 +195,7 @@ mod tests {
     const ECR: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/base:7";
 
     fn judged(words: &str, image: &str) -> (bool, String) {
-        let refusal = Refusal::of(words.to_owned(), &ImageName::try_from(image.to_owned()).unwrap());
+        let refusal = Refusal::of(words, &ImageName::try_from(image.to_owned()).unwrap());
         (refusal.is_final, refusal.remedy)
     }
 
@@ -193,6 +237,15 @@ mod tests {
                 false,
                 "for arn:aws:s3:::prod-eu-central-1-starport-layer-bucket/*",
             ),
+            (
+                "Get \"https://prod-eu-central-1-starport-layer-bucket.s3.eu-central-1.amazonaws.com/x\": i/o timeout",
+                ECR,
+                false,
+                "eu-central-1.ecr.dkr and for S3",
+            ),
+            ("error parsing HTTP 403 response body: x", "quay.io/me/app", true, "at quay.io, the image must be public"),
+            ("manifest for team/certificate-denied:7 not found", "team/certificate-denied:7", true, "the tag 7"),
+            ("failed to fetch oauth token: 403 Forbidden", "ghcr.io/a", true, "at ghcr.io, the image must be public"),
             ("mkdir /var/lib/docker/tmp: permission denied", ECR, false, "journalctl -u docker.service"),
             ("denied: Permission denied for \"latest\"", "gcr.io/a", true, "at gcr.io, the image must be public"),
             ("x509: certificate is not authorized to sign other certificates", "r.local/a", false, "certs.d/r.local"),
@@ -214,5 +267,17 @@ mod tests {
             let (found, text) = judged(words, image);
             assert!(found == is_final && text.contains(remedy), "{words}: {found} {text}");
         }
+    }
+
+    #[test]
+    fn words_are_shown_without_secrets_and_with_the_images_tag() {
+        let image = ImageName::try_from("r.local/team/auth:7".to_owned()).unwrap();
+        for (words, expected) in [
+            ("manifest for r.local/team/auth:7 not found", "manifest for r.local/team/auth:7 not found"),
+            ("Get https://me:shh@r.local/v2/: EOF", "Get https://***@r.local/v2/: EOF"),
+        ] {
+            assert_eq!(Refusal::of(words, &image).words, expected);
+        }
+        assert!(Refusal::of(&"é".repeat(SHOWN), &image).words.len() <= SHOWN);
     }
 }

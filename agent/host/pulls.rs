@@ -27,7 +27,7 @@ use crate::report::Change;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two tries of a pull.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// The pause after a registry has asked for fewer requests.
+/// The pause after a registry has asked for fewer requests, on average.
 const LIMIT_PAUSE: Duration = Duration::from_secs(60);
 /// The time that is left of a pull's own when the request for a token ends, so that the reason is that of the request.
 const AFTER_TOKEN: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub struct Pulls {
     /// One pull at a time has the tokens, so that the pulls come one after the other.
     tokens: Arc<Mutex<Tokens>>,
     /// In the order in which they end.
-    begun: VecDeque<JoinHandle<Pulled>>,
+    begun: VecDeque<(ImageName, JoinHandle<Result<Change>>)>,
 }
 
 /// A pull that has ended.
@@ -65,25 +65,23 @@ impl Pulls {
 
     /// Takes a pull that has ended meanwhile.
     pub async fn take_ended(&mut self) -> Option<Pulled> {
-        if self.begun.front()?.is_finished() { self.next().await } else { None }
+        if self.begun.front()?.1.is_finished() { self.next().await } else { None }
     }
 
     /// Waits until a pull has ended; returns nothing if none goes on.
     pub async fn next(&mut self) -> Option<Pulled> {
-        loop {
-            let ended = self.begun.front_mut()?.await;
-            self.begun.pop_front();
-            match ended {
-                Ok(pulled) => return Some(pulled),
-                Err(error) => tracing::error!("a pull ended by a bug in ecs-firstrun: {error}"),
-            }
-        }
+        let (_, task) = self.begun.front_mut()?;
+        let ended = task.await;
+        let (image, _) = self.begun.pop_front()?;
+        // The panic is in the log already.
+        let result = ended.unwrap_or_else(|_| Err(anyhow!("a bug in ecs-firstrun has ended the pull")));
+        Some(Pulled { image, result })
     }
 
     /// Begins a pull that nobody waits for, among the tasks of the run's thread.
     fn begin(&mut self, sockets: Sockets, pull: &Pull) {
-        let (tokens, pull) = (Arc::clone(&self.tokens), pull.clone());
-        self.begun.push_back(spawn_local(async move {
+        let (tokens, image, pull) = (Arc::clone(&self.tokens), pull.image.clone(), pull.clone());
+        let task = spawn_local(async move {
             let mut tokens = tokens.lock().await;
             let most = humantime::format_duration(pull.timeout);
             tracing::info!("pulling {} beside the run, at most {most}", pull.image);
@@ -91,8 +89,9 @@ impl Pulls {
             if let Err(error) = &result {
                 tracing::warn!("{}", not_pulled(&pull.image, error));
             }
-            Pulled { image: pull.image, result }
-        }));
+            result
+        });
+        self.begun.push_back((image, task));
     }
 }
 
@@ -172,7 +171,12 @@ async fn pull_within(
     let tries = async {
         let mut pauses = http::pauses(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
-            let refusal = match try_once(sockets, pull, tokens, began + allowed, say).await {
+            // A try that gets on has nothing to do with the errors before.
+            let mut say = |progress: &Progress| {
+                last = None;
+                say(progress);
+            };
+            let refusal = match try_once(sockets, pull, tokens, began + allowed, &mut say).await {
                 Ok(change) => return Ok(change),
                 Err(refusal) if refusal.is_final => return Err(anyhow!("{refusal}")),
                 Err(refusal) => refusal,
@@ -180,7 +184,10 @@ async fn pull_within(
             if last.as_ref().is_none_or(|last| last.words != refusal.words) {
                 tracing::info!("the pull of {} is tried again: {}", pull.image, refusal.words);
             }
-            let pause = if refusal.is_limit { LIMIT_PAUSE } else { pauses.next().unwrap_or(LONGEST_PAUSE) };
+            let pause = match refusal.is_limit {
+                true => LIMIT_PAUSE.mul_f64(0.5 + fastrand::f64()),
+                false => pauses.next().unwrap_or(LONGEST_PAUSE),
+            };
             last = Some(refusal);
             sleep(pause).await;
         }
@@ -207,7 +214,7 @@ async fn try_once(
     say: &mut dyn FnMut(&Progress),
 ) -> Result<Change, Refusal> {
     let (image, socket) = (&pull.image, socket(sockets));
-    let of_docker = |error: anyhow::Error| Refusal::of_docker(&error);
+    let of_docker = |error: anyhow::Error| Refusal::of_docker(&error, image);
     let docker = DockerApi::connect(&socket).await.map_err(of_docker)?;
     let before = docker.image(image).await.map_err(of_docker)?;
     if pull.unless_there && before.is_some() {
@@ -221,7 +228,7 @@ async fn try_once(
     };
     docker.pull(image, auth.as_ref(), say).await.map_err(|error| match error {
         PullError::Docker(error) => of_docker(error),
-        PullError::Refused(words) => Refusal::of(words, image),
+        PullError::Refused(words) => Refusal::of(&words, image),
     })?;
     match (before, docker.image(image).await.map_err(of_docker)?) {
         (_, None) => Err(of_docker(anyhow!("Docker has pulled the image, and does not have it"))),

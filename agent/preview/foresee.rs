@@ -104,7 +104,11 @@ async fn look_for(host: &Host, ecs_agent: &EcsAgent, action: &Action, changed: &
         Action::RunHook(_) => false,
         // A connection to its socket would start Docker.
         Action::PullImage(pull) => {
-            pull.unless_there && host.unit_state(DOCKER_UNIT).await?.is_active() && host.has_image(&pull.image).await?
+            let begins_anew = changed.mounts || changed.marks.contains(DOCKER_UNIT);
+            pull.unless_there
+                && !begins_anew
+                && host.unit_state(DOCKER_UNIT).await?.is_active()
+                && host.has_image(&pull.image).await?
         }
         // The ECS agent that is registered now would be restarted first.
         Action::WaitFor(Wait { condition: Condition::Registered { .. }, .. }) if changed.marks.contains(ECS_UNIT) => {

@@ -42,8 +42,8 @@ pub struct State {
     /// Names of the images that were pulled.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pulled: BTreeSet<String>,
-    /// The references whose values runs have put into the files, each with its place. What stands in a file without that is
-    /// the image's.
+    /// The references whose values runs have put into the files, each with its place. A value in a file whose reference is not
+    /// listed here comes from the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<String>,
     /// The documents and the identity that a boot without instance metadata works with.

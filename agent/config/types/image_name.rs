@@ -63,6 +63,11 @@ impl ImageName {
         &self.0[..length]
     }
 
+    /// Returns the path within the registry.
+    pub fn path(&self) -> &str {
+        Parts::of(&self.0).path
+    }
+
     /// Returns the digest, if the name has one.
     pub fn digest(&self) -> Option<&str> {
         Parts::of(&self.0).digest
