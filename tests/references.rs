@@ -31,6 +31,11 @@ fn host(user_data: &str, change: impl FnOnce(&mut CloudOptions)) -> Host {
     })
 }
 
+/// Rotates the proxy's URL, the first value of a boot, to one without a scheme.
+fn proxy_misfits_on_the_second_boot(options: &mut CloudOptions) {
+    options.parameters.answers = vec![ValueAnswer::Value, ValueAnswer::Value, ValueAnswer::Rotated("canary:1")].into();
+}
+
 fn assert_succeeded(ended: &Ended) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
@@ -201,10 +206,7 @@ fn a_later_boot_without_network_keeps_what_stands_in_the_files() {
 
 #[test]
 fn a_later_boot_keeps_what_stands_in_the_files_if_a_new_value_does_not_fit() {
-    let host = host(EACH, |options| {
-        options.parameters.answers =
-            vec![ValueAnswer::Value, ValueAnswer::Value, ValueAnswer::Rotated("canary:1")].into();
-    });
+    let host = host(EACH, proxy_misfits_on_the_second_boot);
     assert_succeeded(&host.run());
     let before = host.tree();
     host.rehearsal.restart().unwrap();
@@ -224,10 +226,7 @@ fn a_later_boot_keeps_what_stands_in_the_files_if_a_new_value_does_not_fit() {
 /// A stand-in must not get into a file that has lost its value.
 #[test]
 fn a_value_that_no_file_has_is_the_new_one_where_another_does_not_fit() {
-    let host = host(EACH, |options| {
-        options.parameters.answers =
-            vec![ValueAnswer::Value, ValueAnswer::Value, ValueAnswer::Rotated("canary:1")].into();
-    });
+    let host = host(EACH, proxy_misfits_on_the_second_boot);
     assert_succeeded(&host.run());
     std::fs::remove_file(host.at("/etc/docker/daemon.json")).unwrap();
     host.rehearsal.restart().unwrap();

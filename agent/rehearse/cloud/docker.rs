@@ -11,12 +11,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::ecr::ECR_PASSWORD;
-use super::http::{CloudLog, Request, Server, held, reason};
+use super::http::{CloudLog, Request, Server, held, read_request, reason};
 
 /// Time between two looks for a start of units, or for the end of the cloud.
 pub(super) const TICK: Duration = Duration::from_millis(5);
@@ -95,7 +95,7 @@ pub(super) async fn serve(socket: Option<DockerSocket>, docker: Arc<Docker>) -> 
 
 impl Docker {
     async fn attend(&self, mut client: BufReader<UnixStream>) -> io::Result<()> {
-        let request = self.read(&mut client).await?;
+        let request = read_request(&mut client, Server::Docker, &self.log).await?;
         // A doctor's pings are no part of what a run asks for.
         let index = (request.path_and_query != "/_ping").then(|| self.log.asked(request.clone()));
         let answered = |status| index.into_iter().for_each(|index| self.log.answered(index, status));
@@ -127,24 +127,6 @@ impl Docker {
         let head = head(status, &format!("Content-Length: {}", body.len()));
         client.write_all(format!("{head}{body}").as_bytes()).await?;
         client.shutdown().await
-    }
-
-    async fn read(&self, client: &mut BufReader<UnixStream>) -> io::Result<Request> {
-        let mut start = String::new();
-        client.read_line(&mut start).await?;
-        let mut words = start.split_whitespace().map(str::to_owned);
-        let (Some(method), Some(path_and_query)) = (words.next(), words.next()) else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
-        let mut headers = Vec::new();
-        loop {
-            let mut line = String::new();
-            client.read_line(&mut line).await?;
-            let Some((name, value)) = line.split_once(':') else { break };
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
-        let at = self.log.now();
-        Ok(Request { at, server: Server::Docker, method, path_and_query, headers, body: Vec::new(), status: 0 })
     }
 
     /// Returns the description of an image.

@@ -16,7 +16,7 @@ use axum::extract::connect_info::Connected;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::received::{HealthCall, LifecycleCall, ReceivedSignal};
@@ -190,6 +190,36 @@ impl Reply {
         }
         response.body(Body::from(self.body)).unwrap_or_default()
     }
+}
+
+/// Longest head of a request, in bytes; no client of ours sends a longer one.
+const LONGEST_HEAD: u64 = 64 << 10;
+
+/// Reads a request, for a double whose answers axum can't give.
+pub(super) async fn read_request(
+    client: &mut (impl AsyncBufRead + Unpin),
+    server: Server,
+    log: &CloudLog,
+) -> io::Result<Request> {
+    let mut head = client.take(LONGEST_HEAD);
+    let mut start = String::new();
+    head.read_line(&mut start).await?;
+    let mut words = start.split_whitespace().map(str::to_owned);
+    let (Some(method), Some(path_and_query)) = (words.next(), words.next()) else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        head.read_line(&mut line).await?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let at = log.now();
+    let mut request = Request { at, server, method, path_and_query, headers, body: Vec::new(), status: 0 };
+    let length = request.header("content-length").and_then(|length| length.parse().ok());
+    client.take(length.unwrap_or(0)).read_to_end(&mut request.body).await?;
+    Ok(request)
 }
 
 /// Returns the words of a status, such as `Not Found`.

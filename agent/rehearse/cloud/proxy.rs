@@ -10,14 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use url::{Host, Url};
 
-use super::http::{CloudLog, Request, Server, reason};
-
-/// Longest head of a request, in bytes; no client of ours sends a longer one.
-const LONGEST_HEAD: u64 = 64 << 10;
+use super::http::{CloudLog, Request, Server, read_request, reason};
 
 /// The credentials that the proxy demands of its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +85,7 @@ pub(super) async fn serve(
 impl ProxyDouble {
     async fn attend(&self, client: TcpStream) -> io::Result<()> {
         let mut client = BufReader::new(client);
-        let request = self.read(&mut client).await?;
+        let request = read_request(&mut client, Server::Proxy, &self.log).await?;
         let index = self.log.asked(request.clone());
         let less = |left: usize| left.checked_sub(1);
         if self.drops.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
@@ -113,29 +110,6 @@ impl ProxyDouble {
         self.log.answered(index, status_of(&answer));
         client.write_all(&answer).await?;
         client.shutdown().await
-    }
-
-    async fn read(&self, client: &mut BufReader<TcpStream>) -> io::Result<Request> {
-        let mut head = client.take(LONGEST_HEAD);
-        let mut start = String::new();
-        head.read_line(&mut start).await?;
-        let mut words = start.split_whitespace().map(str::to_owned);
-        let (Some(method), Some(path_and_query)) = (words.next(), words.next()) else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
-        let mut headers = Vec::new();
-        loop {
-            let mut line = String::new();
-            head.read_line(&mut line).await?;
-            let Some((name, value)) = line.split_once(':') else { break };
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
-        let at = self.log.now();
-        let mut request =
-            Request { at, server: Server::Proxy, method, path_and_query, headers, body: Vec::new(), status: 0 };
-        let length = request.header("content-length").and_then(|length| length.parse().ok());
-        client.take(length.unwrap_or(0)).read_to_end(&mut request.body).await?;
-        Ok(request)
     }
 
     fn refusal(&self, request: &Request) -> Option<u16> {
